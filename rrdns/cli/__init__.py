@@ -1,0 +1,1 @@
+"""Talk: the command line."""

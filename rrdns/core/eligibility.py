@@ -1,0 +1,84 @@
+"""Decide who is handed out to booting machines, and why each other member is not.
+
+What the probes say (standing) and what an admin ordered (override) stay apart until
+here; this is the only place where they meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rrdns.core.health import ASSUMED_UP, Standing
+from rrdns.core.model import Member, OnEmpty, Order, Override, Pool
+
+
+class Why(StrEnum):
+    """Why a member is handed out, or is not."""
+
+    HEALTHY = "healthy"
+    ASSUMED = "assumed"  # not probed yet; believed to be as it was
+    FORCED_UP = "forced-up"
+    LAST_RESORT = "last-resort"  # nothing is healthy, so everything undrained is handed out
+    DOWN = "down"
+    DRAINED = "drained"
+    FORCED_DOWN = "forced-down"
+    STANDBY = "standby"  # a backup, and it is not needed now
+
+    @property
+    def handed_out(self) -> bool:
+        """Tell whether a member with this reason is in the answers."""
+        return self in _IN
+
+
+_IN = frozenset({Why.HEALTHY, Why.ASSUMED, Why.FORCED_UP, Why.LAST_RESORT})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Who of a pool is handed out, in the order of the config, and why each is or is not."""
+
+    whys: Mapping[str, Why]  # member name -> why; every member of the pool is in it
+    members: tuple[Member, ...]  # who is handed out
+    everything_down: bool  # nothing is healthy: an alarm, whatever is answered
+
+
+def select(
+    pool: Pool, standings: Mapping[str, Standing], overrides: Mapping[str, Override]
+) -> Selection:
+    """Combine standings and the orders in force into who is handed out.
+
+    `standings` and `overrides` are by member name; a member without a standing is assumed up.
+    """
+    whys = {
+        member.name: _why(standings.get(member.name, ASSUMED_UP), overrides.get(member.name))
+        for member in pool.members
+    }
+    fit = [member for member in pool.members if whys[member.name].handed_out]
+    first_choice = [member for member in fit if not member.backup]
+    if first_choice and len(first_choice) < len(fit):
+        for member in fit:
+            if member.backup and whys[member.name] is not Why.FORCED_UP:
+                whys[member.name] = Why.STANDBY
+    if not fit and pool.on_empty is OnEmpty.SERVE_ALL:
+        for name, why in whys.items():
+            if why is Why.DOWN:
+                whys[name] = Why.LAST_RESORT
+    members = tuple(member for member in pool.members if whys[member.name].handed_out)
+    return Selection(whys=whys, members=members, everything_down=not fit)
+
+
+def _why(standing: Standing, override: Override | None) -> Why:
+    if override is not None:
+        return _ORDERED[override.order]
+    if not standing.up:
+        return Why.DOWN
+    return Why.HEALTHY if standing.settled else Why.ASSUMED
+
+
+_ORDERED = {
+    Order.DRAIN: Why.DRAINED,
+    Order.FORCE_UP: Why.FORCED_UP,
+    Order.FORCE_DOWN: Why.FORCED_DOWN,
+}

@@ -1,0 +1,37 @@
+"""Decide whether an order may take members out, or would leave targets without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rrdns.core.eligibility import Selection, Why, select
+from rrdns.core.health import Standing
+from rrdns.core.model import Override, Pool
+
+
+def shortfall(
+    pool: Pool,
+    standings: Mapping[str, Standing],
+    before: Mapping[str, Override],
+    after: Mapping[str, Override],
+) -> int | None:
+    """Return how many members a change of orders would leave, when that is too few.
+
+    None when the change may be made. Too few is less than `pool.keep` members that a target can boot from. A change that
+    takes none of those away is always allowed, save that somebody must be left to answer.
+    """
+    now, then = select(pool, standings, before), select(pool, standings, after)
+    if now.members and not then.members:
+        return 0
+    left = _bootable(then)
+    if left < min(pool.keep, _bootable(now) or pool.keep) and left < _bootable(now):
+        return left
+    return None
+
+
+def _bootable(selection: Selection) -> int:
+    """Count who is handed out now or stands by, and can be believed to boot a target."""
+    return sum(why in _BOOTABLE for why in selection.whys.values())
+
+
+_BOOTABLE = frozenset({Why.HEALTHY, Why.ASSUMED, Why.FORCED_UP, Why.STANDBY})

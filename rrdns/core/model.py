@@ -1,0 +1,154 @@
+"""The nouns of rrdns as frozen values: zones, pools, members, and what is asked of them.
+
+Nothing here is checked: `rrdns.config` builds these from a file and names every mistake.
+Domain names are lower-case text without the final dot; addresses are canonical text;
+durations are float seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address and port to listen on or to talk to."""
+
+    host: str  # IPv4 or IPv6
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Policy(StrEnum):
+    """The order in which the members of a pool are handed out."""
+
+    ROUND_ROBIN = "round-robin"
+
+
+class OnEmpty(StrEnum):
+    """What a pool answers when no member of it is healthy."""
+
+    SERVE_ALL = "serve-all"  # every member that is not drained: one of them may still boot a target
+    SERVFAIL = "servfail"
+    SILENT = "silent"  # iPXE then tries its next DNS server
+
+
+@dataclass(frozen=True, slots=True)
+class Nameserver:
+    """A nameserver of a zone; one whose name is inside the zone needs an address (glue)."""
+
+    name: str
+    addresses: tuple[str, ...] = ()  # IPv4 and IPv6
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone that rrdns is authoritative for."""
+
+    name: str
+    nameservers: tuple[Nameserver, ...]
+    hostmaster: str  # as a domain name: hostmaster.example.test
+    ttl: int = 3600  # of SOA, NS and glue, seconds
+    negative_ttl: int = 5  # SOA MINIMUM (RFC 2308, section 4), seconds
+    serial: int = 1  # nothing is transferred, so it need not move; equal on every rrdns of a zone
+    refresh: int = 3600
+    retry: int = 600
+    expire: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file that a member must serve, and what is known of its content beforehand."""
+
+    name: str
+    size: int | None = None  # bytes
+    sha256: str | None = None  # lower-case hex
+    require_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """How the members of a pool are probed (RFC 1350); durations in seconds."""
+
+    files: tuple[BootFile, ...]
+    port: int = 69
+    interval: float = 1.0  # from one start to the next
+    timeout: float = 1.0  # of silence that ends a probe
+    fast_interval: float = 0.2  # from an end to the next start, while in doubt
+    full_every: float = 30.0  # between two whole downloads
+    fall: int = 3
+    rise: int = 2
+    blksize: int = 1428  # RFC 2348: fits an Ethernet frame with IPv4, UDP and TFTP headers
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A PVS server of a pool."""
+
+    name: str
+    address: str  # IPv4
+    backup: bool = False  # handed out only when no other member can be
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A hostname and the servers behind it."""
+
+    name: str
+    hostname: str
+    members: tuple[Member, ...]
+    probe: ProbeSpec
+    ttl: int = 5
+    answers: int = 4  # most addresses in one answer
+    policy: Policy = Policy.ROUND_ROBIN
+    on_empty: OnEmpty = OnEmpty.SERVE_ALL
+    keep: int = 1  # a drain that would leave fewer members handed out is refused
+
+    def member(self, name: str) -> Member | None:
+        """Return the member of that name, or None."""
+        return next((member for member in self.members if member.name == name), None)
+
+
+class Order(StrEnum):
+    """What an admin may order for a member."""
+
+    DRAIN = "drain"  # out of the answers, still probed
+    FORCE_UP = "force-up"  # in, whatever the probes say
+    FORCE_DOWN = "force-down"  # out, whatever the probes say
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """An order in force for one member of one pool; times are Unix seconds."""
+
+    pool: str
+    member: str
+    order: Order
+    by: str  # the token's name
+    since: float
+    reason: str = ""
+    until: float | None = None  # None: until it is resumed
+
+    def in_force(self, now: float) -> bool:
+        """Tell whether the order (still) holds at `now`."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit trail: who did what to whom, when and why."""
+
+    at: float  # Unix seconds
+    by: str
+    action: str  # "drain", "resume", "expire", "standing", "reload", "start" ...
+    pool: str = ""
+    member: str = ""
+    reason: str = ""
+    before: str = ""
+    after: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+    id: int = 0  # given by the store, rising

@@ -1,0 +1,62 @@
+"""What a probe found: the verdict, the files it loaded, and the sentence an admin reads.
+
+`wire.tftp` and `net.prober` make these; `core.health` and the API read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Depth(StrEnum):
+    """How much of a file a probe loads."""
+
+    LIGHT = "light"  # the OACK or the first block, then a clean end
+    FULL = "full"  # every byte: size, hash and marker are known afterwards
+
+
+class Verdict(StrEnum):
+    """What a probe says of a member."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"  # silence
+    REFUSED = "refused"  # ICMP port unreachable: nothing listens
+    UNREACHABLE = "unreachable"  # ICMP host or net unreachable, or no route
+    TFTP_ERROR = "tftp-error"  # an ERROR packet, with its code and text
+    WRONG_SOURCE = "wrong-source"  # a reply from another address than the one asked
+    TRUNCATED = "truncated"  # the transfer ended before `tsize` bytes
+    WRONG_CONTENT = "wrong-content"  # hash or marker is not what the config requires
+    WRONG_SIZE = "wrong-size"
+    BAD_REPLY = "bad-reply"  # packets that RFC 1350 and RFC 2347 do not allow
+    TOO_SLOW = "too-slow"  # it answers, and does not get to the end
+    LOCAL = "local"  # the probe could not be sent: this host's own trouble
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """A boot file as a full probe loaded it."""
+
+    name: str
+    size: int  # bytes
+    sha256: str  # lower-case hex
+    version: str = ""  # of the Provisioning Services bootstrap, where it tells one
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One probe of one member, over all files of its pool."""
+
+    verdict: Verdict
+    sentence: (
+        str  # for an admin: "10.0.0.11 has no file ARDBP32.BIN (TFTP error 1: File not found)"
+    )
+    depth: Depth
+    seconds: float  # from the first packet sent to the verdict
+    seen: tuple[FileSeen, ...] = ()  # full probes only
+    warnings: tuple[str, ...] = ()  # sentences; a warning never takes a member out
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether a target could boot from the member."""
+        return self.verdict is Verdict.OK

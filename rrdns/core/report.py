@@ -1,0 +1,80 @@
+"""What there is to tell about pools and members: observed, ordered, and what follows.
+
+The control process fills these in; the API, the metrics and the page show them.
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rrdns.core.drift import Drift
+from rrdns.core.eligibility import Why
+from rrdns.core.health import Standing
+from rrdns.core.model import Member, Override, Pool
+from rrdns.core.probe import FileSeen, ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """One member as of now."""
+
+    member: Member
+    standing: Standing  # observed
+    since: float  # when the standing last changed
+    override: Override | None  # ordered
+    why: Why  # combined
+    share: float  # of the next answers that name it first, 0 to 1
+    answers: int  # that named it first, since the service started
+    probed_at: float | None = None
+    last_probe: ProbeResult | None = None
+    recent: tuple[tuple[float, float, bool], ...] = ()  # (at, seconds, passed), oldest first
+    seen: tuple[FileSeen, ...] = ()  # as the last full probe loaded them
+    drift: tuple[Drift, ...] = ()
+    safe_after: float | None = None  # when the last answer that named it has expired
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """One pool as of now."""
+
+    pool: Pool
+    members: tuple[MemberReport, ...]
+    everything_down: bool
+    detection: float  # worst case, from a member's silence to its fall, seconds
+    worst_case: float  # from its silence to the end of the last answer that names it, seconds
+    queries: int = 0  # A queries answered since the service started
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something an admin should know of at once."""
+
+    name: str  # "everything-down", "store-failed", "worker-missing", "listen-failed" ...
+    sentence: str
+    since: float
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """One DNS worker as of now."""
+
+    number: int
+    connected: bool
+    serial: int  # of the snapshot it answers from
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """The service as a whole."""
+
+    version: str
+    started_at: float
+    ready: bool
+    alarms: tuple[Alarm, ...]
+    serial: int  # of the last published snapshot
+    published_at: float
+    workers: tuple[WorkerReport, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"

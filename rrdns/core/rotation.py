@@ -1,0 +1,24 @@
+"""The order policies: which address stands first at which turn.
+
+Firmware takes the first address and tries no second one (docs: domain), so what a
+rotation shares out evenly is the first place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def at_turn(members: Sequence[T], turn: int, most: int) -> tuple[T, ...]:
+    """Return up to `most` members in the order of that turn, beginning with number `turn`.
+
+    Over any len(members) turns in a row each member stands first exactly once.
+    """
+    size = len(members)
+    if size == 0:
+        return ()
+    first = turn % size
+    return tuple(members[(first + step) % size] for step in range(min(most, size)))

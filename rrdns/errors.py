@@ -1,0 +1,118 @@
+"""The error tree of rrdns: each error stores facts and writes its own sentence.
+
+A failed probe is not an error but a result (`core.probe`), and a datagram that
+nobody can read is answered or dropped (`wire.responder`), never raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class RrdnsError(Exception):
+    """Anything that rrdns itself raises."""
+
+
+class NotFound(RrdnsError):
+    """Something was named that does not exist."""
+
+
+class UnknownPool(NotFound):
+    """The request names a pool that is not configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"no pool is called {self.name!r}"
+
+
+class UnknownMember(NotFound):
+    """The request names a member that the pool does not have."""
+
+    def __init__(self, name: str, pool: str | None = None) -> None:
+        super().__init__(name, pool)
+        self.name = name
+        self.pool = pool
+
+    def __str__(self) -> str:
+        where = f"pool {self.pool!r} has no" if self.pool else "no pool has a"
+        return f"{where} member {self.name!r}"
+
+
+class Refused(RrdnsError):
+    """An order is understood, and carrying it out would do harm."""
+
+
+class LastMember(Refused):
+    """A drain would leave a pool without enough members to hand out."""
+
+    def __init__(self, pool: str, member: str, left: int = 0, keep: int = 1) -> None:
+        super().__init__(pool, member, left, keep)
+        self.pool = pool
+        self.member = member
+        self.left = left
+        self.keep = keep
+
+    def __str__(self) -> str:
+        if self.keep <= 1:
+            return (
+                f"{self.member!r} is the last member of pool {self.pool!r} that is handed out; "
+                "bring another one back first, or force the drain"
+            )
+        return (
+            f"draining {self.member!r} would leave {self.left} members of pool {self.pool!r} "
+            f"handed out, and {self.keep} must stay; bring another one back first, or force it"
+        )
+
+
+class StoreFailed(RrdnsError):
+    """The store could not read or write; nothing was changed."""
+
+    def __init__(self, path: str, doing: str, reason: str) -> None:
+        super().__init__(path, doing, reason)
+        self.path = path
+        self.doing = doing
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the store {self.path} could not {self.doing}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in a config file, where it is, and what would be right."""
+
+    place: str  # dotted: "pools[0].members[2].address"; empty for the file as a whole
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}" if self.place else self.problem
+
+
+class ConfigInvalid(RrdnsError):
+    """A config file has mistakes; all of them are listed."""
+
+    def __init__(self, path: str, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__(path, mistakes)
+        self.path = path
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        count = len(self.mistakes)
+        title = f"{self.path}: {count} mistake{'s' if count != 1 else ''}"
+        return "\n".join([title, *(f"  {mistake}" for mistake in self.mistakes)])
+
+
+class ListenFailed(RrdnsError):
+    """An address could not be bound."""
+
+    def __init__(self, what: str, address: str, reason: str) -> None:
+        super().__init__(what, address, reason)
+        self.what = what
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen for {self.what} on {self.address}: {self.reason}"

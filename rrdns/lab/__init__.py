@@ -1,0 +1,1 @@
+"""Try: TFTP servers that behave or misbehave on demand."""

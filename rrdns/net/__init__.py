@@ -1,0 +1,1 @@
+"""Wait on sockets: answer DNS, probe TFTP."""

@@ -1,0 +1,1 @@
+"""Run: assemble the processes, start and stop them in order."""

@@ -1,0 +1,1 @@
+"""Show: the admin API, metrics and the page."""

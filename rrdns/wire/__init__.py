@@ -1,0 +1,1 @@
+"""Translate between bytes and values; no sockets, no clock."""

@@ -1,0 +1,135 @@
+"""The messages between the control process and its workers, as bytes.
+
+Each message is one JSON object behind its length (4 bytes, big-endian). Control sends
+`full` when a worker comes, then `change` after each publication; a worker answers each
+with `applied`, and tells its counts now and then.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rrdns.core.model import Nameserver, Zone
+from rrdns.core.snapshot import Change, Rota, Snapshot
+
+LENGTH_BYTES = 4
+MOST_BYTES = 256 * 1024 * 1024  # of one message: far above 100,000 pools
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A worker introduces itself."""
+
+    worker: int
+    serial: int  # of the snapshot it serves now; 0 when it has none
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A worker answers from this snapshot from now on."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a worker has counted since it started; it never counts down."""
+
+    queries: dict[str, int] = field(default_factory=dict)  # by "kind/rcode"
+    turns: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # pool -> address -> first places
+    dropped: int = 0
+
+
+Message = Hello | Applied | Counts | Snapshot | Change
+
+
+def encode(message: Message) -> bytes:
+    """Return the message as it goes over the channel, length included."""
+    body = json.dumps(_to_json(message), separators=(",", ":")).encode()
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def decode(body: bytes) -> Message:
+    """Return the message in a body (without its length).
+
+    Raises:
+        ValueError: the body is no message of ours.
+    """
+    try:
+        value = json.loads(body)
+        return _from_json(value)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a message: {error!r}") from error
+
+
+def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as JSON values; `snapshot_from_json` reads it back."""
+    return {
+        "serial": snapshot.serial,
+        "zones": [asdict(zone) for zone in snapshot.zones],
+        "rotas": [asdict(rota) for rota in snapshot.rotas.values()],
+    }
+
+
+def snapshot_from_json(value: dict[str, Any]) -> Snapshot:
+    """Return the snapshot that `snapshot_to_json` wrote."""
+    rotas = [rota_from_json(item) for item in value["rotas"]]
+    return Snapshot(
+        serial=value["serial"],
+        zones=tuple(zone_from_json(item) for item in value["zones"]),
+        rotas={rota.pool: rota for rota in rotas},
+    )
+
+
+def rota_from_json(value: dict[str, Any]) -> Rota:
+    """Return the rota that `dataclasses.asdict` made into `value`."""
+    return Rota(**{**value, "addresses": tuple(value["addresses"])})
+
+
+def zone_from_json(value: dict[str, Any]) -> Zone:
+    """Return the zone that `dataclasses.asdict` made into `value`."""
+    nameservers = tuple(
+        Nameserver(name=item["name"], addresses=tuple(item["addresses"]))
+        for item in value["nameservers"]
+    )
+    return Zone(**{**value, "nameservers": nameservers})
+
+
+def _to_json(message: Message) -> dict[str, Any]:
+    match message:
+        case Snapshot():
+            return {"is": "full", **snapshot_to_json(message)}
+        case Change():
+            return {"is": "change", **asdict(message)}
+        case Hello():
+            return {"is": "hello", **asdict(message)}
+        case Applied():
+            return {"is": "applied", **asdict(message)}
+        case Counts():
+            return {"is": "counts", **asdict(message)}
+
+
+def _from_json(value: dict[str, Any]) -> Message:
+    kind = value.pop("is")
+    match kind:
+        case "full":
+            return snapshot_from_json(value)
+        case "change":
+            return Change(
+                serial=value["serial"],
+                rotas=tuple(rota_from_json(item) for item in value["rotas"]),
+                gone=tuple(value["gone"]),
+            )
+        case "hello":
+            return Hello(**value)
+        case "applied":
+            return Applied(**value)
+        case "counts":
+            return Counts(**value)
+        case _:
+            raise ValueError(f"not a message: {kind!r}")
