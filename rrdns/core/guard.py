@@ -17,8 +17,9 @@ def shortfall(
 ) -> int | None:
     """Return how many members a change of orders would leave, when that is too few.
 
-    None when the change may be made. Too few is less than `pool.keep` members that a target can boot from. A change that
-    takes none of those away is always allowed, save that somebody must be left to answer.
+    None when the change may be made. Too few is less than `pool.keep` members that a target
+    can boot from. A change that takes none of those away is always allowed, save that
+    somebody must be left to answer.
     """
     now, then = select(pool, standings, before), select(pool, standings, after)
     if now.members and not then.members:
