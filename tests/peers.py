@@ -1,0 +1,105 @@
+"""Start real servers and clients for a test, and end them again by their own process id.
+
+What a machine lacks is skipped there, and said; with RRDNS_PEERS=required (as `.ci/run`
+sets it) a missing peer is a failure, so that CI skips nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+UNPACKED = (
+    ROOT / ".cache" / "peers"
+)  # where .ci/run unpacks what cannot be installed beside another
+SEARCH = os.pathsep.join(
+    [
+        os.environ.get("PATH", ""),
+        "/usr/local/sbin",
+        "/usr/sbin",
+        "/sbin",
+        str(UNPACKED / "usr/sbin"),
+        str(UNPACKED / "usr/bin"),
+    ]
+)
+
+
+def peer(name: str) -> str:
+    """Return the path of a program, or skip the test (fail it where peers are required)."""
+    found = shutil.which(name, path=SEARCH)
+    if found is None:
+        message = f"{name} is not installed; .ci/run installs what the tests need"
+        if os.environ.get("RRDNS_PEERS") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def free_port(kind: int = socket.SOCK_DGRAM, host: str = "127.0.0.1") -> int:
+    """Return a port that was free a moment ago, for UDP or TCP."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(ready: Callable[[], bool], timeout: float = 10.0, what: str = "ready") -> None:
+    """Poll until something real is there; fail after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if ready():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"not {what} within {timeout} s")
+
+
+@contextmanager
+def running(
+    args: Sequence[str | Path],
+    *,
+    ready: Callable[[], bool] | None = None,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program in its own session for the length of the block; its output goes to `log`."""
+    with open(log or os.devnull, "ab") as out:
+        process = subprocess.Popen(
+            [str(arg) for arg in args],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env} if env else None,
+            start_new_session=True,
+        )
+    try:
+        if ready is not None:
+
+            def up() -> bool:
+                if process.poll() is not None:
+                    said = log.read_text(errors="replace") if log else ""
+                    pytest.fail(f"{args[0]} ended with {process.returncode}: {said}")
+                return ready()
+
+            wait_until(up, timeout, what=f"{args[0]} ready")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
