@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-UNPACKED = (
+UNPACKED = ROOT / ".cache" / "peers"  # what .ci/run cannot install beside another package
     ROOT / ".cache" / "peers"
 )  # where .ci/run unpacks what cannot be installed beside another
 SEARCH = os.pathsep.join(
@@ -74,7 +74,7 @@ def running(
     timeout: float = 10.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in its own session for the length of the block; its output goes to `log`."""
-    with open(log or os.devnull, "ab") as out:
+    with (log or Path(os.devnull)).open("ab") as out:
         process = subprocess.Popen(
             [str(arg) for arg in args],
             stdin=subprocess.DEVNULL,
