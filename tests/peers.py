@@ -20,8 +20,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPACKED = ROOT / ".cache" / "peers"  # what .ci/run cannot install beside another package
-    ROOT / ".cache" / "peers"
-)  # where .ci/run unpacks what cannot be installed beside another
 SEARCH = os.pathsep.join(
     [
         os.environ.get("PATH", ""),
