@@ -1,0 +1,204 @@
+"""Give each new snapshot to every DNS worker, and learn what they have counted.
+
+Workers come and go; each gets the whole snapshot when it comes and only changes
+afterwards. Publishing never waits for a worker; who wants to know that all answer from
+a snapshot asks `applied`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from rrdns.core.report import WorkerReport
+from rrdns.core.snapshot import Change, Snapshot, apply
+from rrdns.service.logs import get_log
+from rrdns.wire import feed
+
+
+@dataclass(slots=True)
+class Link:
+    """One connected worker."""
+
+    number: int
+    pid: int
+    writer: asyncio.StreamWriter
+    serial: int = 0
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """What is known of a worker over all its restarts."""
+
+    starts: int = 0
+    link: Link | None = None
+    counts: feed.Counts = field(default_factory=feed.Counts)  # of the process that runs now
+
+    def hear(self, news: feed.Counts) -> None:
+        """Take over counts; the worker leaves out what has not changed."""
+        self.counts = feed.Counts(
+            queries={**self.counts.queries, **news.queries},
+            turns={**self.counts.turns, **news.turns},
+            dropped=news.dropped,
+        )
+
+
+class Publisher:
+    """The control process's end of the feed."""
+
+    def __init__(self, workers: int, on_workers: Callable[[], None] = lambda: None) -> None:
+        self.snapshot = Snapshot()
+        self._workers = {number: WorkerRecord() for number in range(workers)}
+        self._on_workers = on_workers
+        self._progress = asyncio.Condition()
+        self._ended_queries: Counter[str] = Counter()  # of worker processes that are no more
+        self._ended_firsts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._ended_dropped = 0
+        self._server: asyncio.Server | None = None
+        self._log = get_log(part="publisher")
+
+    async def start(self, listening: socket.socket) -> None:
+        """Accept workers on a listening Unix socket."""
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening)
+
+    async def stop(self) -> None:
+        """Let the workers go; they answer on."""
+        if self._server is not None:
+            self._server.close()
+        for record in self._workers.values():
+            if record.link is not None:
+                record.link.writer.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Publish a snapshot as a whole."""
+        self.snapshot = snapshot
+        self._send(feed.encode(snapshot))
+
+    def publish(self, change: Change) -> None:
+        """Publish a change."""
+        self.snapshot = apply(self.snapshot, change)
+        self._send(feed.encode(change))
+
+    async def applied(self, serial: int, within: float) -> bool:
+        """Wait until every connected worker answers from `serial` or later.
+
+        Return False when one does not `within` seconds: it hangs, and the
+        supervisor will replace it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within), self._progress:
+                await self._progress.wait_for(lambda: self._is_applied(serial))
+        return self._is_applied(serial)
+
+    def connected(self) -> bool:
+        """Tell whether every worker is here and answers from some snapshot."""
+        return all(record.link and record.link.serial for record in self._workers.values())
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """Return the workers as of now."""
+        return tuple(
+            WorkerReport(
+                number=number,
+                connected=record.link is not None,
+                serial=record.link.serial if record.link else 0,
+                restarts=max(record.starts - 1, 0),
+            )
+            for number, record in self._workers.items()
+        )
+
+    def queries(self) -> dict[str, int]:
+        """Return the queries that all workers have counted, by kind and rcode."""
+        total = Counter(self._ended_queries)
+        for record in self._workers.values():
+            total.update(record.counts.queries)
+        return dict(total)
+
+    def dropped(self) -> int:
+        """Return the answers that could not be sent."""
+        return self._ended_dropped + sum(record.counts.dropped for record in self._workers.values())
+
+    def firsts(self, pool: str) -> dict[str, int]:
+        """Return how often each address of a pool stood first in an answer."""
+        total = Counter(self._ended_firsts.get(pool))
+        for record in self._workers.values():
+            total.update(record.counts.turns.get(pool, {}))
+        return dict(total)
+
+    def _is_applied(self, serial: int) -> bool:
+        links = [record.link for record in self._workers.values() if record.link]
+        return all(link.serial >= serial for link in links)
+
+    def _send(self, message: bytes) -> None:
+        for record in self._workers.values():
+            if record.link is not None and not record.link.writer.is_closing():
+                record.link.writer.write(message)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link: Link | None = None
+        try:
+            while True:
+                message = await read_message(reader)
+                if isinstance(message, feed.Hello):
+                    link = self._welcome(message, writer)
+                elif link is not None:
+                    await self._hear(link, message)
+        except (EOFError, ConnectionError):
+            pass  # it ended, or we did; the supervisor sees to it
+        except ValueError as error:
+            self._log.error("a worker sent what is no message", error=str(error))
+        finally:
+            writer.close()
+            self._farewell(link)
+
+    def _welcome(self, hello: feed.Hello, writer: asyncio.StreamWriter) -> Link:
+        record = self._workers.setdefault(hello.worker, WorkerRecord())
+        if record.link is not None:  # its successor is quicker than its end of file
+            record.link.writer.close()
+        self._keep_counts(record)
+        record.starts += 1
+        record.link = Link(hello.worker, hello.pid, writer)
+        if self.snapshot.serial:
+            writer.write(feed.encode(self.snapshot))
+        self._on_workers()
+        return record.link
+
+    async def _hear(self, link: Link, message: feed.Message) -> None:
+        record = self._workers[link.number]
+        if isinstance(message, feed.Applied):
+            async with self._progress:
+                link.serial = message.serial
+                self._progress.notify_all()
+            self._on_workers()
+        elif isinstance(message, feed.Counts) and record.link is link:
+            record.hear(message)
+
+    def _farewell(self, link: Link | None) -> None:
+        if link is not None and self._workers[link.number].link is link:
+            self._workers[link.number].link = None
+            self._on_workers()
+
+    def _keep_counts(self, record: WorkerRecord) -> None:
+        self._ended_queries.update(record.counts.queries)
+        self._ended_dropped += record.counts.dropped
+        for pool, firsts in record.counts.turns.items():
+            self._ended_firsts[pool].update(firsts)
+        record.counts = feed.Counts()
+
+
+async def read_message(reader: asyncio.StreamReader) -> feed.Message:
+    """Wait for the next message of the feed.
+
+    Raises:
+        EOFError: the other side is gone.
+        ValueError: what came is no message.
+    """
+    length = int.from_bytes(await reader.readexactly(feed.LENGTH_BYTES), "big")
+    if length > feed.MOST_BYTES:
+        raise ValueError(f"a message of {length} bytes")
+    return feed.decode(await reader.readexactly(length))

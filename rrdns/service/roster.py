@@ -1,0 +1,294 @@
+"""The record of every pool and member as of now: what was observed, and what was ordered.
+
+It keeps facts and asks the core what follows from them; it waits for nothing, reads no
+clock and tells nobody. Times come in as Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from rrdns.core.drift import Drift, find_drift
+from rrdns.core.eligibility import Selection, select
+from rrdns.core.guard import shortfall
+from rrdns.core.health import (
+    ASSUMED_UP,
+    Patience,
+    Standing,
+    detection_time,
+    observe,
+    patience,
+)
+from rrdns.core.model import Member, Override, Pool
+from rrdns.core.probe import Depth, FileSeen, ProbeResult
+from rrdns.core.report import MemberReport, PoolReport
+from rrdns.core.snapshot import Rota, rota_of
+from rrdns.errors import LastMember, UnknownMember, UnknownPool
+
+RECENT_PROBES = 120
+PUBLISH_TIME = 0.01  # seconds from a decision to the first answer that follows it, at most
+
+Standings = dict[str, dict[str, bool]]  # pool -> member -> up
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of one member."""
+
+    member: Member
+    standing: Standing = ASSUMED_UP
+    since: float = 0.0
+    override: Override | None = None
+    last_probe: ProbeResult | None = None
+    probed_at: float | None = None
+    seen: tuple[FileSeen, ...] = ()
+    handed_out: bool = False
+    left_at: float | None = None  # when the last answer that named it was given, at the latest
+    recent: deque[tuple[float, float, bool]] = field(
+        default_factory=lambda: deque(maxlen=RECENT_PROBES)
+    )
+
+
+@dataclass(slots=True)
+class PoolRecord:
+    """What is known of one pool."""
+
+    pool: Pool
+    slot: int
+    tracks: dict[str, Track]
+    drift: tuple[Drift, ...] = ()
+
+    def standings(self) -> dict[str, Standing]:
+        """Return the members' standings by name."""
+        return {name: track.standing for name, track in self.tracks.items()}
+
+    def overrides(self) -> dict[str, Override]:
+        """Return the orders in force by member name."""
+        return {
+            name: track.override
+            for name, track in self.tracks.items()
+            if track.override is not None
+        }
+
+    def selection(self) -> Selection:
+        """Return who is to be handed out."""
+        return select(self.pool, self.standings(), self.overrides())
+
+    def patience(self) -> Patience:
+        """Return how many probes in a row change a standing here."""
+        return patience(self.pool.probe)
+
+
+class Roster:
+    """All pools and their members."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, PoolRecord] = {}
+
+    def __iter__(self) -> Iterator[PoolRecord]:
+        return iter(self._records.values())
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the pools, in the order of the config."""
+        return tuple(self._records)
+
+    def record(self, pool: str) -> PoolRecord:
+        """Return a pool's record.
+
+        Raises:
+            UnknownPool: no such pool is configured.
+        """
+        try:
+            return self._records[pool]
+        except KeyError:
+            raise UnknownPool(pool) from None
+
+    def track(self, pool: str, member: str) -> Track:
+        """Return a member's track.
+
+        Raises:
+            UnknownPool, UnknownMember: there is none.
+        """
+        try:
+            return self.record(pool).tracks[member]
+        except KeyError:
+            raise UnknownMember(member, pool) from None
+
+    def configure(self, pools: Iterable[Pool], now: float) -> tuple[str, ...]:
+        """Take over a configuration; return the pools that are no more.
+
+        A member that keeps its name and address keeps what is known of it, and so does
+        one whose pool changed elsewhere. What is asked of the members (files, port)
+        counts too: a standing earned with another file proves nothing.
+        """
+        before = self._records
+        taken = {record.slot for record in before.values()}
+        fresh_slots = iter(slot for slot in range(len(taken) + 1_000_000) if slot not in taken)
+        self._records = {}
+        for pool in pools:
+            old = before.get(pool.name)
+            slot = old.slot if old is not None else next(fresh_slots)
+            tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
+            self._records[pool.name] = PoolRecord(pool, slot, tracks, old.drift if old else ())
+        return tuple(name for name in before if name not in self._records)
+
+    def remember(self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool) -> None:
+        """Take over standings from before a restart.
+
+        `settled`: the gap was short, so they count as proven; otherwise the first probe
+        of each member tells.
+        """
+        for pool, members in standings.items():
+            record = self._records.get(pool)
+            for name, up in members.items() if record else ():
+                track = record.tracks.get(name) if record else None
+                if track is not None:
+                    track.standing = Standing(up=up, settled=settled)
+
+    def put(self, override: Override) -> None:
+        """Set the order in force for a member, in place of any other.
+
+        Raises:
+            UnknownPool, UnknownMember: there is no such member.
+        """
+        self.track(override.pool, override.member).override = override
+
+    def lift(self, pool: str, member: str) -> Override | None:
+        """Take away the order in force for a member, and return it."""
+        track = self.track(pool, member)
+        lifted, track.override = track.override, None
+        return lifted
+
+    def check_order(self, order: Override) -> None:
+        """Refuse an order that would leave too few members.
+
+        Raises:
+            LastMember: it would.
+        """
+        record = self.record(order.pool)
+        before = record.overrides()
+        left = shortfall(record.pool, record.standings(), before, {**before, order.member: order})
+        if left is not None:
+            raise LastMember(order.pool, order.member, left, record.pool.keep)
+
+    def expired(self, now: float) -> tuple[Override, ...]:
+        """Return the orders that have come to their end."""
+        return tuple(
+            override
+            for record in self._records.values()
+            for override in record.overrides().values()
+            if not override.in_force(now)
+        )
+
+    def next_expiry(self) -> float | None:
+        """Return when the next order ends."""
+        ends = [
+            override.until
+            for record in self._records.values()
+            for override in record.overrides().values()
+            if override.until is not None
+        ]
+        return min(ends, default=None)
+
+    def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
+        """Note a probe; tell whether the member's standing changed (or was settled)."""
+        record = self.record(pool)
+        track = self.track(pool, member)
+        before = track.standing
+        track.standing = observe(before, result.passed, record.patience())
+        track.last_probe = result
+        track.probed_at = now
+        track.recent.append((now, result.seconds, result.passed))
+        if result.passed and result.depth is Depth.FULL:
+            track.seen = result.seen
+        if track.standing.up != before.up or not before.settled:
+            track.since = now
+            return True
+        return False
+
+    def compare(self, pool: str) -> tuple[Drift, ...]:
+        """Compare what the members of a pool serve; return drift that was not there before."""
+        record = self.record(pool)
+        known = set(record.drift)
+        record.drift = find_drift(
+            {name: track.seen for name, track in record.tracks.items() if track.seen}
+        )
+        return tuple(drift for drift in record.drift if drift not in known)
+
+    def rota(self, pool: str) -> Rota:
+        """Return what responders shall know of a pool now."""
+        record = self.record(pool)
+        return rota_of(record.pool, record.selection(), record.slot)
+
+    def published(self, pool: str, now: float) -> None:
+        """Note that what `rota` gives is answered from `now` on."""
+        record = self.record(pool)
+        whys = record.selection().whys
+        for name, track in record.tracks.items():
+            handed_out = whys[name].handed_out
+            if track.handed_out and not handed_out:
+                track.left_at = now
+            track.handed_out = handed_out
+
+    def up_standings(self, pools: Iterable[str]) -> Standings:
+        """Return what is to be remembered of the members' standings."""
+        return {
+            pool: {name: track.standing.up for name, track in self.record(pool).tracks.items()}
+            for pool in pools
+        }
+
+    def report(self, pool: str, now: float, firsts: Mapping[str, int] | None = None) -> PoolReport:
+        """Return all there is to tell of a pool; `firsts` counts first places by address."""
+        record = self.record(pool)
+        selection = record.selection()
+        firsts = firsts or {}
+        members = tuple(
+            _member_report(record, track, selection, now, firsts.get(track.member.address, 0))
+            for track in record.tracks.values()
+        )
+        detection = detection_time(record.pool.probe)
+        return PoolReport(
+            pool=record.pool,
+            members=members,
+            everything_down=selection.everything_down,
+            detection=detection,
+            worst_case=detection + PUBLISH_TIME + record.pool.ttl,
+            queries=sum(firsts.values()),
+        )
+
+
+def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) -> Track:
+    track = old.tracks.get(member.name) if old is not None else None
+    if old is None or track is None or track.member.address != member.address:
+        return Track(member, since=now)
+    if (old.pool.probe.files, old.pool.probe.port) != (pool.probe.files, pool.probe.port):
+        unproven = replace(track.standing, settled=False, doubts=0)
+        return replace(track, member=member, standing=unproven, seen=())
+    return replace(track, member=member)
+
+
+def _member_report(
+    record: PoolRecord, track: Track, selection: Selection, now: float, answers: int
+) -> MemberReport:
+    name = track.member.name
+    why = selection.whys[name]
+    safe_after = None
+    if not why.handed_out and track.left_at is not None:
+        safe_after = track.left_at + record.pool.ttl
+    return MemberReport(
+        member=track.member,
+        standing=track.standing,
+        since=track.since or now,
+        override=track.override,
+        why=why,
+        share=1 / len(selection.members) if why.handed_out else 0.0,
+        answers=answers,
+        probed_at=track.probed_at,
+        last_probe=track.last_probe,
+        recent=tuple(track.recent),
+        seen=track.seen,
+        drift=tuple(drift for drift in record.drift if drift.member == name),
+        safe_after=safe_after,
+    )
