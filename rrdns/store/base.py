@@ -1,0 +1,124 @@
+"""Remember what admins ordered and who did what: what any store promises, and the fake.
+
+A store keeps orders apart from standings: what the probes say is found anew after each
+start (or read from `store.lastgood`), what an admin ordered must never be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from rrdns.core.model import AuditEntry, Override
+
+
+class Store(Protocol):
+    """Keeps the orders in force and the audit trail.
+
+    Every method may raise `StoreFailed`; nothing has changed then. When `give` or `lift`
+    return, the order survives the death of the process and of the machine, as far as the
+    store's backend promises it.
+    """
+
+    async def open(self) -> str | None:
+        """Make ready; return a sentence for an alarm when a damaged store was moved aside.
+
+        Raises:
+            StoreFailed: it cannot be read or written, or a newer rrdns wrote it.
+        """
+        ...
+
+    async def overrides(self) -> tuple[Override, ...]:
+        """Return all orders, the expired ones included, in order of pool and member."""
+        ...
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        """Put an order in force, in place of the member's former one, and say so: both or none."""
+        ...
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        """End a member's order, if there is one, and say so: both or none."""
+        ...
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        """Add to the audit trail; the last ones may be lost with the power."""
+        ...
+
+    async def audit(
+        self,
+        limit: int,
+        before_id: int | None = None,
+        pool: str | None = None,
+        member: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
+        ...
+
+    async def prune(self, before: float) -> None:
+        """Forget audit entries from before that time (Unix seconds)."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; closing twice is fine."""
+        ...
+
+
+class MemoryStore:
+    """Keeps orders for as long as the process lives: for trials and tests."""
+
+    def __init__(self) -> None:
+        self._overrides: dict[tuple[str, str], Override] = {}
+        self._entries: list[AuditEntry] = []
+        self._last_id = 0
+
+    async def open(self) -> str | None:
+        """Make ready, which takes nothing here."""
+        return None
+
+    async def overrides(self) -> tuple[Override, ...]:
+        """Return all orders, the expired ones included, in order of pool and member."""
+        return tuple(self._overrides[key] for key in sorted(self._overrides))
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        """Put an order in force, in place of the member's former one, and say so."""
+        self._overrides[override.pool, override.member] = override
+        self._add(entry)
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        """End a member's order, if there is one, and say so."""
+        self._overrides.pop((pool, member), None)
+        self._add(entry)
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        """Add to the audit trail."""
+        for entry in entries:
+            self._add(entry)
+
+    async def audit(
+        self,
+        limit: int,
+        before_id: int | None = None,
+        pool: str | None = None,
+        member: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
+        fitting = (
+            entry
+            for entry in reversed(self._entries)
+            if (before_id is None or entry.id < before_id)
+            and (pool is None or entry.pool == pool)
+            and (member is None or entry.member == member)
+        )
+        return tuple(entry for entry, _ in zip(fitting, range(limit), strict=False))
+
+    async def prune(self, before: float) -> None:
+        """Forget audit entries from before that time (Unix seconds)."""
+        self._entries = [entry for entry in self._entries if entry.at >= before]
+
+    async def close(self) -> None:
+        """Let go of everything, which is nothing here."""
+
+    def _add(self, entry: AuditEntry) -> None:
+        self._last_id += 1
+        self._entries.append(replace(entry, id=self._last_id))

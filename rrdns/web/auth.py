@@ -1,0 +1,135 @@
+"""Decide who may call: tokens, roles, and the price of guessing.
+
+A right token is let in at once, however many wrong ones its address has tried: behind a
+proxy all admins share an address, and locking them out on patch night would do more harm
+than a guess at 256 random bits (`rrdns token`) can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+FIRST_DELAY = 0.1  # seconds, after the second wrong token in a row; doubles with each
+MOST_DELAY = 5.0
+FORGET_AFTER = 900.0  # seconds without a wrong token
+MOST_SOURCES = 1024  # addresses remembered; the longest silent one is forgotten first
+
+
+class Role(StrEnum):
+    """What a caller may do; each role may do what the one before it may."""
+
+    VIEWER = "viewer"  # look
+    OPERATOR = "operator"  # drain and resume
+    ADMIN = "admin"  # force up and down
+
+    def may_act_as(self, needed: Role) -> bool:
+        """Tell whether this role includes the other."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token as the config knows it: by its hash."""
+
+    name: str
+    role: Role
+    sha256: str  # lower-case hex
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, as the audit trail will name them."""
+
+    name: str
+    role: Role
+
+
+LOCAL = Caller("local", Role.ADMIN)  # anybody on this host, when no tokens are configured
+
+
+class Gate:
+    """Knows the tokens, and which addresses have been guessing."""
+
+    def __init__(
+        self, tokens: Sequence[Token] = (), *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tokens = tuple(tokens)
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    @property
+    def open_to_this_host(self) -> bool:
+        """Tell whether no tokens are configured, so that this host may do anything."""
+        return not self._tokens
+
+    def replace_tokens(self, tokens: Sequence[Token]) -> None:
+        """Take the tokens of a new config; what is known of guessing addresses stays."""
+        self._tokens = tuple(tokens)
+
+    def caller(self, bearer: str | None, source: str) -> Caller | None:
+        """Return who is calling, or None when the token is missing or wrong."""
+        if not self._tokens:
+            return LOCAL if is_loopback(source) else None
+        return None if bearer is None else self._holder(bearer)
+
+    def delay(self, source: str) -> float:
+        """Count a wrong token from an address; return how long its answer shall wait."""
+        now = self._clock()
+        count, last = self._failures.pop(source, (0, now))
+        count = 1 if now - last > FORGET_AFTER else count + 1
+        self._failures[source] = (count, now)
+        if len(self._failures) > MOST_SOURCES:
+            self._failures.popitem(last=False)
+        return 0.0 if count == 1 else min(FIRST_DELAY * 2.0 ** min(count - 2, 16), MOST_DELAY)
+
+    def host_is_fine(self, host: str) -> bool:
+        """Tell whether a request's Host may be served.
+
+        Without tokens a web page could make an admin's browser call this host under a name
+        of the page's own (DNS rebinding), so names other than localhost are refused.
+        """
+        return bool(self._tokens) or names_this_host(host)
+
+    def _holder(self, bearer: str) -> Caller | None:
+        given = hashlib.sha256(bearer.encode("utf-8", "surrogateescape")).hexdigest()
+        found = None
+        # All tokens are compared, each in constant time, so that the time tells nothing.
+        for token in self._tokens:
+            if hmac.compare_digest(given, token.sha256):
+                found = Caller(token.name, token.role)
+        return found
+
+
+def is_loopback(source: str) -> bool:
+    """Tell whether an address is this host's own loopback."""
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def names_this_host(host: str) -> bool:
+    """Tell whether a Host header is an address or localhost, with or without a port."""
+    name = host.rsplit(":", 1)[0] if _has_port(host) else host
+    if name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _has_port(host: str) -> bool:
+    name, colon, port = host.rpartition(":")
+    return bool(colon) and port.isdigit() and (":" not in name or name.endswith("]"))

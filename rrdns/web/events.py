@@ -1,0 +1,76 @@
+"""Keep the last events for whoever watches, so that a watcher who was away misses none.
+
+There is one bounded buffer and no queue per watcher: each remembers the last id it was
+given and asks for what came after. One that fell too far behind is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_SIZE = 2048  # events kept for replay
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as watchers are told it."""
+
+    id: int  # rising, also across restarts
+    at: float  # Unix seconds
+    kind: str  # "standing", "order", "resume", "expire", "everything-down", "drift", "reload" ...
+    data: Mapping[str, object] = field(default_factory=dict)  # JSON values
+
+
+class EventLog:
+    """Takes events and hands them to watchers; used from the event loop's thread only."""
+
+    def __init__(
+        self,
+        size: int = DEFAULT_SIZE,
+        *,
+        first_id: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        # Ids begin at the time of start in milliseconds, so that they also rise from one
+        # run to the next and a Last-Event-ID from before a restart is seen to be old.
+        self._first_id = int(clock() * 1000) if first_id is None else first_id
+        self._next_id = self._first_id
+        self._events: deque[Event] = deque(maxlen=size)
+        self._fresh = asyncio.Event()
+
+    @property
+    def last_id(self) -> int:
+        """Return the id of the newest event, or the id before the first."""
+        return self._next_id - 1
+
+    def publish(self, kind: str, data: Mapping[str, object]) -> Event:
+        """Tell all watchers; `data` must be JSON values and is not copied."""
+        event = Event(self._next_id, self._clock(), kind, data)
+        self._next_id += 1
+        self._events.append(event)
+        fresh, self._fresh = self._fresh, asyncio.Event()
+        fresh.set()
+        return event
+
+    def after(self, last_id: int) -> tuple[Event, ...]:
+        """Return what is kept of the events that came after `last_id`, oldest first."""
+        missed = min(max(self.last_id - last_id, 0), len(self._events))
+        return tuple(self._events[index] for index in range(-missed, 0))
+
+    def has_gap(self, last_id: int) -> bool:
+        """Tell whether events after `last_id` have been lost to a watcher who saw it last.
+
+        An id that was never given (a restart with the clock set back) counts as lost too.
+        """
+        oldest = self._events[0].id if self._events else self._next_id
+        return last_id + 1 < oldest or last_id > self.last_id
+
+    async def wait(self, last_id: int) -> None:
+        """Return as soon as there is an event after `last_id`."""
+        while self.last_id <= last_id:
+            await self._fresh.wait()
