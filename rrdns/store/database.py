@@ -1,0 +1,226 @@
+"""Open SQLite files with care, and say in plain words what went wrong with them.
+
+Everything here blocks; the stores call it from a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rrdns.errors import StoreFailed
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 2.0  # seconds to wait for another process's lock
+COMPANIONS = ("-wal", "-shm")  # files that belong to a database in WAL mode
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a kind of file holds, and how each version of it came from the one before."""
+
+    application_id: int  # PRAGMA application_id: tells our files from anybody else's
+    migrations: tuple[str, ...]  # SQL scripts; number n leads from version n to n + 1
+
+    @property
+    def version(self) -> int:
+        """Return the version that this rrdns writes."""
+        return len(self.migrations)
+
+
+class Damaged(StoreFailed):
+    """The file is not (or no longer) a database that can be trusted."""
+
+
+class Newer(StoreFailed):
+    """A newer rrdns wrote the file."""
+
+
+def connect(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open a database for writing; make or migrate it where needed.
+
+    Raises:
+        Damaged: it cannot be trusted.
+        Newer: a newer rrdns wrote it.
+        StoreFailed: it cannot be opened or written.
+    """
+    with explained(path, "be opened"):
+        _create_private(path)
+        connection = _plain_connection(path)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            _check(connection, path, schema)
+            _migrate(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open a database that another process may be writing, without changing it.
+
+    Raises:
+        Damaged, Newer, StoreFailed: as for `connect`.
+    """
+    with explained(path, "be opened"):
+        connection = _plain_connection(path)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            _check_version(connection, path, schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all that is in the block, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors (a full disk is one).
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def explained(path: Path, doing: str) -> Iterator[None]:
+    """Turn SQLite's and the system's errors into sentences for an admin."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = Damaged if is_damage(error) else StoreFailed
+        raise kind(str(path), doing, reason_of(error)) from error
+    except OSError as error:
+        raise StoreFailed(str(path), doing, error.strerror or str(error)) from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether the file itself is broken, rather than its surroundings."""
+    return _primary(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def reason_of(error: sqlite3.Error) -> str:
+    """Return what went wrong as an admin would say it."""
+    return _REASONS.get(_primary(error), "").format(
+        name=getattr(error, "sqlite_errorname", "")
+    ) or str(error)
+
+
+def move_aside(path: Path, now: float | None = None) -> Path:
+    """Rename a database and its companions, so that nothing of it is lost; return where to."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    target, again = path.with_name(f"{path.name}.damaged-{stamp}"), 1
+    while target.exists():
+        again += 1
+        target = path.with_name(f"{path.name}.damaged-{stamp}-{again}")
+    # The companions go first: were the database itself gone, SQLite would delete its -wal.
+    for suffix in COMPANIONS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    path.rename(target)
+    return target
+
+
+class OneThread:
+    """A thread that does one thing after another, so that the event loop never waits for a disk."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Do it after all that was asked for before.
+
+        It is done even if the caller is cancelled while waiting.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, job)
+
+    def end(self) -> None:
+        """Let the thread end once its work is done."""
+        self._executor.shutdown(wait=False)
+
+
+def _create_private(path: Path) -> None:
+    """Create the file for nobody else to read; SQLite gives its companions the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _plain_connection(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,  # transactions are begun by name
+        check_same_thread=False,  # a store has one thread, and opens and closes in it
+    )
+
+
+def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    _check_version(connection, path, schema)
+    with transaction(connection):
+        pass  # tells whether the file can be written
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise Damaged(str(path), "be opened", f"the file is damaged ({found})")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables and owner != schema.application_id:
+        raise StoreFailed(str(path), "be opened", "it is a database of another program")
+    if version > schema.version:
+        raise Newer(
+            str(path),
+            "be opened",
+            f"a newer rrdns wrote it (schema {version}, this rrdns knows {schema.version}); "
+            "run that version, or put an older copy in its place",
+        )
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == schema.version:
+        return
+    with transaction(connection):
+        for script in schema.migrations[version:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {schema.application_id}")
+        connection.execute(f"PRAGMA user_version = {schema.version}")
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code, or -1 for errors of the Python module itself."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF
+
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the file, or the file system it is on, is read-only",
+    sqlite3.SQLITE_BUSY: "another process holds it locked",
+    sqlite3.SQLITE_LOCKED: "another process holds it locked",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is damaged, or never was a database",
+    sqlite3.SQLITE_CANTOPEN: "no access (does its directory exist, and may rrdns write there?)",
+    sqlite3.SQLITE_PERM: "no access (may rrdns read and write it?)",
+    sqlite3.SQLITE_IOERR: "the disk is full or reports an error ({name})",
+}

@@ -1,0 +1,196 @@
+"""Keep the last published snapshot and the standings, for the next start.
+
+Control writes one row per pool, so that a change costs what it changes and not what
+exists; a worker that starts reads all of it, also while control is writing. Losing the
+last changes with the power is fine: the first probes tell what is true.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rrdns.core.snapshot import Change, Rota, Snapshot
+from rrdns.errors import StoreFailed
+from rrdns.store.database import (
+    Damaged,
+    Newer,
+    OneThread,
+    Schema,
+    connect,
+    connect_to_read,
+    explained,
+    move_aside,
+    transaction,
+)
+from rrdns.wire.feed import rota_from_json, zone_from_json
+
+SCHEMA = Schema(
+    application_id=0x72724C47,  # "rrLG"
+    migrations=(
+        """
+        CREATE TABLE moment (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            serial INTEGER NOT NULL, zones TEXT NOT NULL, saved_at REAL NOT NULL
+        );
+        CREATE TABLE pools (
+            name TEXT PRIMARY KEY, rota TEXT NOT NULL, standings TEXT NOT NULL
+        );
+        """,
+    ),
+)
+
+Standings = Mapping[str, Mapping[str, bool]]  # pool -> member -> up
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was true when it was last saved."""
+
+    snapshot: Snapshot
+    standings: dict[str, dict[str, bool]]  # pool -> member -> up
+    saved_at: float  # Unix seconds
+
+
+class LastGood:
+    """The file that the last good snapshot is kept in.
+
+    `moved_aside` is a sentence for an alarm, once a damaged file had to be replaced.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.moved_aside: str | None = None
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._thread = OneThread("last-good")
+
+    def load(self) -> Remembered | None:
+        """Return what was saved last, or None when nothing was; changes nothing.
+
+        Raises:
+            StoreFailed: it is damaged or cannot be read; `save` will start it anew.
+        """
+        if not self.path.exists():
+            return None
+        connection = connect_to_read(self.path, SCHEMA)
+        try:
+            with explained(self.path, "be read"):
+                return _read(connection)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(str(self.path), "be read", f"the file is damaged ({error})") from error
+        finally:
+            connection.close()
+
+    async def save(self, snapshot: Snapshot, standings: Standings) -> None:
+        """Save everything, in place of what was saved before.
+
+        Raises:
+            StoreFailed: it could not be written; what was saved before is still there.
+        """
+        now = self._clock()
+        await self._thread.run(lambda: self._save(snapshot, standings, now))
+
+    async def save_change(self, change: Change, standings: Standings) -> None:
+        """Save a change, and the standings of some pools (others keep theirs).
+
+        Raises:
+            StoreFailed: it could not be written, so what is there is out of date: `save`
+                everything when the next change comes.
+        """
+        now = self._clock()
+        await self._thread.run(lambda: self._save_change(change, standings, now))
+
+    async def close(self) -> None:
+        """Let go of the file; closing twice is fine."""
+        await self._thread.run(self._close)
+
+    def _save(self, snapshot: Snapshot, standings: Standings, now: float) -> None:
+        try:
+            self._write_all(snapshot, standings, now)
+        except (Damaged, Newer) as trouble:
+            self._close()
+            with explained(self.path, "move the damaged file aside"):
+                moved = move_aside(self.path)
+            self.moved_aside = f"{trouble}; it has been moved to {moved} and started anew"
+            self._write_all(snapshot, standings, now)
+
+    def _write_all(self, snapshot: Snapshot, standings: Standings, now: float) -> None:
+        connection = self._open()
+        zones = json.dumps([asdict(zone) for zone in snapshot.zones])
+        with explained(self.path, "keep the snapshot"), transaction(connection):
+            connection.execute("DELETE FROM pools")
+            connection.execute(
+                "INSERT OR REPLACE INTO moment (one, serial, zones, saved_at) VALUES (1, ?, ?, ?)",
+                (snapshot.serial, zones, now),
+            )
+            _put(connection, snapshot.rotas.values(), standings)
+
+    def _save_change(self, change: Change, standings: Standings, now: float) -> None:
+        connection = self._open()
+        with explained(self.path, "keep the change"), transaction(connection):
+            updated = connection.execute(
+                "UPDATE moment SET serial = ?, saved_at = ?", (change.serial, now)
+            )
+            if updated.rowcount == 0:
+                raise StoreFailed(str(self.path), "keep the change", "it holds no snapshot yet")
+            _put(connection, change.rotas, standings)
+            connection.executemany(
+                "UPDATE pools SET standings = ? WHERE name = ?",
+                [(json.dumps(dict(ups)), pool) for pool, ups in standings.items()],
+            )
+            connection.executemany(
+                "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.gone]
+            )
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connect(self.path, SCHEMA)
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _put(connection: sqlite3.Connection, rotas: Iterable[Rota], standings: Standings) -> None:
+    connection.executemany(
+        "INSERT INTO pools (name, rota, standings) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET rota = excluded.rota",
+        [
+            (rota.pool, json.dumps(asdict(rota)), json.dumps(dict(standings.get(rota.pool, {}))))
+            for rota in rotas
+        ],
+    )
+
+
+def _read(connection: sqlite3.Connection) -> Remembered | None:
+    # One transaction, so that all of it is of the same moment.
+    connection.execute("BEGIN")
+    moment = connection.execute("SELECT serial, zones, saved_at FROM moment").fetchone()
+    rows = connection.execute("SELECT name, rota, standings FROM pools ORDER BY rowid").fetchall()
+    connection.execute("ROLLBACK")
+    if moment is None:
+        return None
+    serial, zones, saved_at = moment
+    rotas = [rota_from_json(value) for value in _parse_all(row[1] for row in rows)]
+    snapshot = Snapshot(
+        serial=serial,
+        zones=tuple(zone_from_json(value) for value in json.loads(zones)),
+        rotas={rota.pool: rota for rota in rotas},
+    )
+    ups = _parse_all(row[2] for row in rows)
+    return Remembered(snapshot, dict(zip((row[0] for row in rows), ups, strict=True)), saved_at)
+
+
+def _parse_all(texts: Iterable[str]) -> list[Any]:
+    """Parse many JSON texts as one, which is several times as fast."""
+    values: list[Any] = json.loads(f"[{','.join(texts)}]")
+    return values

@@ -1,0 +1,236 @@
+"""Keep orders and the audit trail in SQLite: what was acknowledged survives a power cut.
+
+Orders are synced to the disk before they are acknowledged (WAL, synchronous=FULL); mere
+notes in the audit trail are not waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rrdns.core.model import AuditEntry, Order, Override
+from rrdns.errors import StoreFailed
+from rrdns.store.database import (
+    Damaged,
+    OneThread,
+    Schema,
+    connect,
+    explained,
+    move_aside,
+    transaction,
+)
+
+T = TypeVar("T")
+
+SCHEMA = Schema(
+    application_id=0x72724F52,  # "rrOR"
+    migrations=(
+        """
+        CREATE TABLE orders (
+            pool TEXT NOT NULL, member TEXT NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL,
+            since REAL NOT NULL, reason TEXT NOT NULL, until REAL,
+            PRIMARY KEY (pool, member)
+        ) WITHOUT ROWID;
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, by TEXT NOT NULL,
+            action TEXT NOT NULL, pool TEXT NOT NULL, member TEXT NOT NULL,
+            reason TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
+            details TEXT NOT NULL
+        );
+        CREATE INDEX audit_of_member ON audit (pool, member);
+        CREATE INDEX audit_by_time ON audit (at);
+        """,
+    ),
+)
+PRUNE_AT_ONCE = 5_000  # entries; an order waits no longer than for these
+
+_READ_ORDERS = """
+    SELECT pool, member, kind, by, since, reason, until FROM orders ORDER BY pool, member
+"""
+_PUT_ORDER = """
+    INSERT OR REPLACE INTO orders (pool, member, kind, by, since, reason, until)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_READ_AUDIT = """
+    SELECT at, by, action, pool, member, reason, before, after, details, id FROM audit
+    {where} ORDER BY id DESC LIMIT ?
+"""
+_ADD_AUDIT = """
+    INSERT INTO audit (at, by, action, pool, member, reason, before, after, details)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class SqliteStore:
+    """A store in one file; it fulfils `store.base.Store`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._thread = OneThread("store")
+
+    async def open(self) -> str | None:
+        """Open or make the file; opening again after a failure is fine.
+
+        Return a sentence for an alarm when the file was damaged: it has been moved
+        aside, and an empty one stands in its place.
+
+        Raises:
+            StoreFailed: it cannot be read or written, or a newer rrdns wrote it.
+        """
+        return await self._thread.run(self._open)
+
+    async def overrides(self) -> tuple[Override, ...]:
+        """Return all orders, the expired ones included, in order of pool and member."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Override, ...]:
+            return tuple(_override(row) for row in connection.execute(_READ_ORDERS))
+
+        return await self._run("read the orders", read)
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        """Put an order in force and say so in the audit trail: both or none."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _sync(connection, "FULL")
+            with transaction(connection):
+                connection.execute(_PUT_ORDER, _order_row(override))
+                _add(connection, [entry])
+
+        await self._run("keep the order", write)
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        """End a member's order and say so in the audit trail: both or none."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _sync(connection, "FULL")
+            with transaction(connection):
+                connection.execute(
+                    "DELETE FROM orders WHERE pool = ? AND member = ?", (pool, member)
+                )
+                _add(connection, [entry])
+
+        await self._run("end the order", write)
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        """Add to the audit trail, all or none; the last ones may be lost with the power."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _sync(connection, "NORMAL")
+            with transaction(connection):
+                _add(connection, entries)
+
+        await self._run("write the audit trail", write)
+
+    async def audit(
+        self,
+        limit: int,
+        before_id: int | None = None,
+        pool: str | None = None,
+        member: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
+        wanted = {"id < ?": before_id, "pool = ?": pool, "member = ?": member}
+        given = {test: value for test, value in wanted.items() if value is not None}
+        query = _READ_AUDIT.format(where=f"WHERE {' AND '.join(given)}" if given else "")
+
+        def read(connection: sqlite3.Connection) -> tuple[AuditEntry, ...]:
+            rows = connection.execute(query, (*given.values(), limit))
+            return tuple(_entry(row) for row in rows)
+
+        return await self._run("read the audit trail", read)
+
+    async def prune(self, before: float) -> None:
+        """Forget audit entries from before that time, some at once, so that no order waits."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            with transaction(connection):
+                return connection.execute(
+                    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? LIMIT ?)",
+                    (before, PRUNE_AT_ONCE),
+                ).rowcount
+
+        while await self._run("shorten the audit trail", write) == PRUNE_AT_ONCE:
+            pass
+
+    async def close(self) -> None:
+        """Let go of the file; closing twice is fine."""
+        await self._thread.run(self._close)
+
+    async def _run(self, doing: str, job: Callable[[sqlite3.Connection], T]) -> T:
+        def explained_job() -> T:
+            if self._connection is None:
+                raise StoreFailed(str(self.path), doing, "it is not open")
+            with explained(self.path, doing):
+                return job(self._connection)
+
+        return await self._thread.run(explained_job)
+
+    def _open(self) -> str | None:
+        self._close()
+        try:
+            self._connection = connect(self.path, SCHEMA)
+        except Damaged as damage:
+            with explained(self.path, "move the damaged file aside"):
+                moved = move_aside(self.path)
+            self._connection = connect(self.path, SCHEMA)
+            return (
+                f"the store {self.path} was damaged ({damage.reason}) and has been moved to "
+                f"{moved}; the orders in it are not in force any more: give them again"
+            )
+        return None
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _sync(connection: sqlite3.Connection, level: str) -> None:
+    connection.execute(f"PRAGMA synchronous = {level}")
+
+
+def _add(connection: sqlite3.Connection, entries: Sequence[AuditEntry]) -> None:
+    connection.executemany(_ADD_AUDIT, [_audit_row(entry) for entry in entries])
+
+
+def _order_row(override: Override) -> tuple[Any, ...]:
+    return (
+        override.pool,
+        override.member,
+        override.order.value,
+        override.by,
+        override.since,
+        override.reason,
+        override.until,
+    )
+
+
+def _override(row: tuple[Any, ...]) -> Override:
+    pool, member, kind, by, since, reason, until = row
+    return Override(pool, member, Order(kind), by, since, reason, until)
+
+
+def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:
+    return (
+        entry.at,
+        entry.by,
+        entry.action,
+        entry.pool,
+        entry.member,
+        entry.reason,
+        entry.before,
+        entry.after,
+        json.dumps(entry.details),
+    )
+
+
+def _entry(row: tuple[Any, ...]) -> AuditEntry:
+    at, by, action, pool, member, reason, before, after, details, identity = row
+    return AuditEntry(
+        at, by, action, pool, member, reason, before, after, json.loads(details), identity
+    )
