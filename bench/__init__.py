@@ -1,0 +1,1 @@
+"""Measure rrdns beside its peers, on this machine and in one run: `python -m bench --help`."""
