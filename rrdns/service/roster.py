@@ -90,6 +90,9 @@ class Roster:
     def __iter__(self) -> Iterator[PoolRecord]:
         return iter(self._records.values())
 
+    def __contains__(self, pool: str) -> bool:
+        return pool in self._records
+
     def names(self) -> tuple[str, ...]:
         """Return the names of the pools, in the order of the config."""
         return tuple(self._records)

@@ -1,0 +1,104 @@
+"""Say what changed, once, to everyone who should know: the log, the audit trail, watchers.
+
+Alarms are what an admin should know of for as long as they last. Saying never waits: the
+audit trail is written behind the speaker's back, and a store that fails is an alarm itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from rrdns.core.model import AuditEntry
+from rrdns.core.report import Alarm
+from rrdns.errors import StoreFailed
+from rrdns.service.logs import get_log
+from rrdns.store.base import Store
+from rrdns.web.events import EventLog
+
+STORE_FAILED = "store-failed"
+MOST_WAITING = 10_000  # audit lines that wait for a slow store; the oldest are let go
+
+
+class Herald:
+    """The one place where changes are told."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self.events = EventLog(clock=clock)
+        self._store = store
+        self._clock = clock
+        self._alarms: dict[tuple[str, str], Alarm] = {}
+        self._waiting: list[AuditEntry] = []
+        self._something = asyncio.Event()
+        self._log = get_log(part="control")
+
+    def entry(self, action: str, *, by: str = "rrdns", **facts: str) -> AuditEntry:
+        """Return an audit entry of now."""
+        return AuditEntry(at=self._clock(), by=by, action=action, **facts)
+
+    def tell(self, entry: AuditEntry, *, bad: bool = False, kept: bool = False) -> None:
+        """Tell of a change; `kept`: the audit trail has it already."""
+        facts = {
+            "by": entry.by,
+            "pool": entry.pool,
+            "member": entry.member,
+            "before": entry.before,
+            "after": entry.after,
+            "because": entry.reason,
+            **entry.details,
+        }
+        shown = {name: fact for name, fact in facts.items() if fact}
+        (self._log.warning if bad else self._log.info)(entry.action, **shown)
+        self.events.publish(entry.action, asdict(entry))
+        if not kept:
+            self._waiting.append(entry)
+            del self._waiting[:-MOST_WAITING]
+            self._something.set()
+
+    def alarm(self, name: str, sentence: str, pool: str = "") -> None:
+        """Raise an alarm, or change its sentence; the same one again is not told twice."""
+        key = (name, pool)
+        known = self._alarms.get(key)
+        if known is not None:
+            self._alarms[key] = replace(known, sentence=sentence)
+            return
+        self._alarms[key] = Alarm(name, sentence, self._clock(), pool)
+        self._log.critical(name, alarm=sentence, **({"pool": pool} if pool else {}))
+        self.events.publish("alarm", {"name": name, "sentence": sentence, "pool": pool})
+
+    def calm(self, name: str, pool: str = "") -> None:
+        """End an alarm, if there is one."""
+        if self._alarms.pop((name, pool), None) is not None:
+            self._log.warning(name, alarm="over", **({"pool": pool} if pool else {}))
+            self.events.publish("alarm-over", {"name": name, "pool": pool})
+
+    def calm_pool(self, pool: str) -> None:
+        """End all alarms of a pool that is no more."""
+        for name, of_pool in list(self._alarms):
+            if of_pool == pool:
+                self.calm(name, pool)
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Return the alarms that last, the oldest first."""
+        return tuple(self._alarms.values())
+
+    async def keep_audit(self) -> None:
+        """Write what was told to the audit trail, for as long as the service runs."""
+        while True:
+            await self._something.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is not yet in the audit trail; a failure is an alarm, and no more."""
+        self._something.clear()
+        entries, self._waiting = self._waiting, []
+        if not entries:
+            return
+        try:
+            await self._store.note(entries)
+        except StoreFailed as error:
+            self.alarm(STORE_FAILED, str(error))
+            self._waiting = entries + self._waiting  # tried again with the next one
+        else:
+            self.calm(STORE_FAILED)

@@ -1,0 +1,135 @@
+"""Turn what the roster says into what the workers answer, and remember it on disk.
+
+Changes within a few milliseconds become one publication. The workers get it first; the
+disk follows in the background, in order, since a slow disk must not keep a dead server
+in the answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from rrdns.core.model import Zone
+from rrdns.core.snapshot import Change, Snapshot, difference
+from rrdns.errors import StoreFailed
+from rrdns.service.herald import Herald
+from rrdns.service.publisher import Publisher
+from rrdns.service.roster import PUBLISH_TIME, Roster
+from rrdns.store.lastgood import LastGood
+
+COALESCE = 0.002  # seconds that a change waits for others
+EVERYTHING_DOWN = "everything-down"
+NOT_REMEMBERED = "snapshot-not-kept"
+
+
+class Publication:
+    """Publishes what changed in the roster."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        publisher: Publisher,
+        herald: Herald,
+        last_good: LastGood | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.published_at = 0.0
+        self._roster = roster
+        self._publisher = publisher
+        self._herald = herald
+        self._last_good = last_good
+        self._clock = clock
+        self._dirty: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._to_disk: asyncio.Queue[tuple[Change | None, tuple[str, ...]]] = asyncio.Queue()
+        self._disk_is_behind = False
+
+    def mark(self, pool: str) -> None:
+        """Publish a pool's change soon."""
+        self._dirty.add(pool)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(COALESCE, self.flush)
+
+    def flush(self, gone: Iterable[str] = ()) -> int:
+        """Publish at once what is marked; return the serial that holds it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        dirty, self._dirty = self._dirty, set()
+        left = tuple(gone)
+        names = [name for name in self._roster.names() if name in dirty] if dirty else []
+        before = self._publisher.snapshot
+        change = difference(before, [self._roster.rota(name) for name in names], left)
+        if change is not None:
+            self._publisher.publish(change)
+        self._after(names)
+        if names or left:
+            self._to_disk.put_nowait((change or Change(before.serial), tuple(names)))
+        return self._publisher.snapshot.serial
+
+    def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
+        """Publish everything anew: at the start, and when zones changed."""
+        names = self._roster.names()
+        rotas = {name: self._roster.rota(name) for name in names}
+        snapshot = Snapshot(serial=serial, zones=zones, rotas=rotas)
+        self._dirty.clear()
+        self._publisher.replace(snapshot)
+        self._after(names)
+        self._to_disk.put_nowait((None, names))
+
+    async def keep_on_disk(self) -> None:
+        """Write publications to disk, one after the other, for as long as the service runs."""
+        while True:
+            change, names = await self._to_disk.get()
+            try:
+                await self._write(change, names)
+            except StoreFailed as error:
+                self._disk_is_behind = True
+                self._herald.alarm(NOT_REMEMBERED, str(error))
+            else:
+                self._disk_is_behind = False
+                self._herald.calm(NOT_REMEMBERED)
+            finally:
+                self._to_disk.task_done()
+
+    async def on_disk(self) -> None:
+        """Wait until the disk has all that was published."""
+        await self._to_disk.join()
+
+    async def _write(self, change: Change | None, names: Iterable[str]) -> None:
+        if self._last_good is None:
+            return
+        if change is None or self._disk_is_behind:  # only a whole one makes good a lost change
+            everything = self._roster.up_standings(self._roster.names())
+            await self._last_good.save(self._publisher.snapshot, everything)
+        else:
+            known = [name for name in names if name in self._roster]
+            await self._last_good.save_change(change, self._roster.up_standings(known))
+
+    def _after(self, names: Iterable[str]) -> None:
+        self.published_at = self._clock()
+        for name in names:
+            self._roster.published(name, self.published_at + PUBLISH_TIME)
+            self._sound_alarms(name)
+
+    def _sound_alarms(self, name: str) -> None:
+        selection = self._roster.record(name).selection()
+        pool = self._roster.record(name).pool
+        if not selection.everything_down:
+            self._herald.calm(EVERYTHING_DOWN, name)
+        elif selection.members:
+            self._herald.alarm(
+                EVERYTHING_DOWN,
+                f"no member of pool {name!r} is healthy; all {len(selection.members)} that are "
+                f"not drained are answered for {pool.hostname}, in the hope that one boots",
+                name,
+            )
+        else:
+            self._herald.alarm(
+                EVERYTHING_DOWN,
+                f"no member of pool {name!r} is healthy, and {pool.hostname} is answered with "
+                f"{'silence' if pool.on_empty == 'silent' else 'SERVFAIL'}: nothing can boot",
+                name,
+            )

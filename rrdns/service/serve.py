@@ -1,0 +1,108 @@
+"""`rrdns serve`: from settings to running processes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+
+from rrdns.config import Settings
+from rrdns.errors import RrdnsError
+from rrdns.net.listen import bind_tcp, bind_udp
+from rrdns.net.tcp import TcpLimits
+from rrdns.net.turns import SharedTurns
+from rrdns.service import control, rights, worker
+from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file, last_good_path
+from rrdns.service.lifeline import Beat
+from rrdns.service.logs import get_log, set_up
+from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
+from rrdns.service.worker import WorkerPlan
+
+WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second
+CONTROL_HANGS_AFTER = 10.0
+
+
+def run(settings: Settings, path: Path) -> int:
+    """Serve until SIGTERM; return the exit status.
+
+    Raises:
+        ListenFailed, CannotBecome: the service cannot start.
+    """
+    set_up(settings.log.format, settings.log.level, "supervisor")
+    children = _bind(settings, path)
+    state = None if settings.store.backend == "memory" else settings.store.path.parent
+    rights.drop(settings.process.user, settings.process.group, state)
+    get_log().info(
+        "serving",
+        dns=[str(endpoint) for endpoint in settings.dns.listen],
+        api=str(settings.api.listen),
+        workers=len(children) - 1,
+        pools=len(settings.pools),
+    )
+    gc.collect()
+    gc.freeze()  # what all processes share stays shared
+    return Supervisor(children).run()
+
+
+def _bind(settings: Settings, path: Path) -> list[Child]:
+    """Bind every socket, and say what each process does with its own."""
+    count = settings.dns.workers or len(os.sched_getaffinity(0))
+    tcp = tuple(bind_tcp(endpoint) for endpoint in settings.dns.listen)
+    udp = [
+        tuple(bind_udp(endpoint, reuse_port=count > 1) for endpoint in settings.dns.listen)
+        for _ in range(count)
+    ]
+    api = bind_tcp(settings.api.listen)
+    feed = _bind_feed()
+    turns = SharedTurns() if count > 1 else None
+    applied = AppliedConfig(anonymous_file())
+    log = settings.log
+
+    def control_main(restarted: bool) -> Main:
+        set_up(log.format, log.level, "control")
+        plan = ControlPlan(settings, path, applied, feed, api, count, restarted)
+        return partial(_guarded, partial(control.main, plan))
+
+    def worker_main(number: int, _restarted: bool) -> Main:
+        set_up(log.format, log.level, f"worker-{number}")
+        plan = WorkerPlan(
+            number=number,
+            udp=udp[number],
+            tcp=tcp,
+            limits=TcpLimits(
+                connections=settings.dns.tcp.connections,
+                per_address=settings.dns.tcp.per_address,
+                idle=settings.dns.tcp.idle,
+            ),
+            feed=feed.getsockname(),
+            last_good=last_good_path(settings),
+            turns=turns,
+        )
+        return partial(worker.main, plan)
+
+    workers = [
+        Child(f"worker-{number}", partial(worker_main, number), WORKER_HANGS_AFTER)
+        for number in range(count)
+    ]
+    return [*workers, Child("control", control_main, CONTROL_HANGS_AFTER)]
+
+
+def _guarded(main: Main, beat: Beat, lifeline: int) -> None:
+    """Run a child whose start may be hopeless, and say why."""
+    try:
+        main(beat, lifeline)
+    except RrdnsError as error:
+        get_log().critical("cannot go on", because=str(error))
+        sys.exit(EXIT_HOPELESS)
+
+
+def _bind_feed() -> socket.socket:
+    """Listen for workers on an abstract Unix socket: it leaves nothing behind (unix(7))."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(b"\0rrdns-" + secrets.token_hex(16).encode())
+    sock.listen(64)
+    return sock

@@ -1,0 +1,248 @@
+"""Bind the sockets, drop the rights, start the processes, and start again who falls.
+
+The supervisor keeps every socket open, so that a process that falls loses at most what
+it held in its hands. It does next to nothing else, so that nothing in it can fail: one
+thread, no event loop, no store, and after the start no config either.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+from rrdns.service.lifeline import Beat, die_with_parent
+from rrdns.service.logs import get_log
+from rrdns.service.notify import Notifier
+
+STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
+STEADY_AFTER = 10.0  # a process that has run this long is started again at once
+FIRST_DELAY = 0.1  # before the second start in a row; doubles
+MOST_DELAY = 10.0
+EXIT_HOPELESS = 78  # EX_CONFIG: what a child ends with when starting it again is no use
+
+Main = Callable[[Beat, int], None]  # what a child runs: its beat, the lifeline's descriptor
+
+
+@dataclass(slots=True)
+class Child:
+    """One process under supervision."""
+
+    name: str
+    main: Callable[[bool], Main]  # given: is it a restart?
+    hang_after: float  # seconds without a beat
+    pid: int = 0
+    started: float = 0.0
+    beat_fd: int = -1
+    beaten: float = 0.0
+    ready: bool = False
+    failures: int = 0  # falls in a row, each soon after its start
+    starts: int = 0
+    due: float | None = None  # when to start it again
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts children and keeps them running until it is told to stop."""
+
+    children: list[Child]
+    notify: Notifier = field(default_factory=Notifier)
+    clock: Callable[[], float] = time.monotonic
+    _stopping: bool = False
+    _status: int = 0
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _signals: list[int] = field(default_factory=list)
+    _lifeline: tuple[int, int] = (-1, -1)
+    _announced: bool = False
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit status."""
+        wake_read, wake_write = os.pipe()
+        for fd in (wake_read, wake_write):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._note_signal)
+        self._lifeline = os.pipe()
+        self._selector.register(wake_read, selectors.EVENT_READ)
+        for child in self.children:
+            self._start(child)
+        while not self._stopping:
+            self._wait(wake_read)
+            self._handle_signals()
+            self._reap()
+            self._kill_hung()
+            self._start_due()
+            self._announce()
+        self._stop()
+        return self._status
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _wait(self, wake_fd: int) -> None:
+        dues = [child.due - self.clock() for child in self.children if child.due is not None]
+        for key, _ in self._selector.select(max(0.0, min([*dues, 0.5]))):
+            if key.fd == wake_fd:
+                _drain(wake_fd)
+            else:
+                self._hear(key.data)
+
+    def _hear(self, child: Child) -> None:
+        said = _drain(child.beat_fd)
+        if not said:
+            self._selector.unregister(child.beat_fd)
+            os.close(child.beat_fd)
+            child.beat_fd = -1
+            return
+        child.beaten = self.clock()
+        child.ready = child.ready or Beat.READY in said
+
+    def _handle_signals(self) -> None:
+        while self._signals:
+            number = self._signals.pop(0)
+            if number == signal.SIGHUP:
+                self._tell("control", signal.SIGHUP)
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self._stopping = True
+
+    def _tell(self, name: str, number: int) -> None:
+        for child in self.children:
+            if child.name == name and child.pid:
+                os.kill(child.pid, number)
+
+    def _reap(self) -> None:
+        for child in self.children:
+            if child.pid:
+                pid, status = os.waitpid(child.pid, os.WNOHANG)
+                if pid:
+                    self._fell(child, os.waitstatus_to_exitcode(status))
+
+    def _fell(self, child: Child, code: int) -> None:
+        now = self.clock()
+        child.failures = 0 if now - child.started > STEADY_AFTER else child.failures + 1
+        child.pid, child.ready = 0, False
+        if code == EXIT_HOPELESS and not self._announced:
+            get_log().error("cannot start", process_name=child.name)
+            self._stopping, self._status = True, 2
+            return
+        # The first fall is made good at once; who falls again soon waits longer each time.
+        delay = 0.0
+        if child.failures > 1:
+            delay = min(FIRST_DELAY * 2 ** (child.failures - 2), MOST_DELAY)
+        child.due = now + delay
+        get_log().error(
+            "a process fell",
+            process_name=child.name,
+            because=_how_it_ended(code),
+            starts_again_in=delay,
+        )
+
+    def _kill_hung(self) -> None:
+        now = self.clock()
+        for child in self.children:
+            if child.pid and now - child.beaten > child.hang_after:
+                get_log().error(
+                    "a process hangs",
+                    process_name=child.name,
+                    because=f"no beat for {now - child.beaten:.1f} s",
+                )
+                child.beaten = now
+                os.kill(child.pid, signal.SIGKILL)
+
+    def _start_due(self) -> None:
+        now = self.clock()
+        for child in self.children:
+            if child.due is not None and child.due <= now and not self._stopping:
+                self._start(child)
+
+    def _start(self, child: Child) -> None:
+        read_fd, write_fd = os.pipe()
+        supervisor = os.getpid()
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            _be_child(
+                partial(self._enter, child, read_fd, supervisor), Beat(write_fd), self._lifeline[0]
+            )
+        os.close(write_fd)
+        os.set_blocking(read_fd, False)
+        if child.beat_fd >= 0:
+            self._selector.unregister(child.beat_fd)
+            os.close(child.beat_fd)
+        child.pid, child.beat_fd, child.due = pid, read_fd, None
+        child.started = child.beaten = self.clock()
+        child.starts += 1
+        self._selector.register(read_fd, selectors.EVENT_READ, child)
+
+    def _enter(self, child: Child, read_fd: int, supervisor: int) -> Main:
+        """Become a child: let go of what is the supervisor's alone."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        # A Ctrl-C reaches every process of the terminal; only the supervisor acts on it.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._selector.close()
+        os.close(read_fd)
+        os.close(self._lifeline[1])
+        for other in self.children:
+            if other.beat_fd >= 0:
+                os.close(other.beat_fd)
+        die_with_parent(supervisor)
+        return child.main(child.starts > 0)
+
+    def _announce(self) -> None:
+        if not self._announced and all(child.ready for child in self.children):
+            self._announced = True
+            self.notify.ready()
+
+    def _stop(self) -> None:
+        self.notify.stopping()
+        alive = [child for child in self.children if child.pid]
+        for child in alive:
+            os.kill(child.pid, signal.SIGTERM)
+        end = self.clock() + STOP_PATIENCE
+        while alive and self.clock() < end:
+            alive = [child for child in alive if not os.waitpid(child.pid, os.WNOHANG)[0]]
+            time.sleep(0.01)
+        for child in alive:
+            get_log().error("a process did not stop", process_name=child.name)
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+
+
+def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
+    """Run a child's main to its end, and never return into the supervisor's code."""
+    status = 1
+    try:
+        enter()(beat, lifeline)
+        status = 0
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the last place where it can be told
+        get_log().critical("a process broke", exc_info=True)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _drain(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return Beat.ALIVE
+
+
+def _how_it_ended(code: int) -> str:
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit status {code}"

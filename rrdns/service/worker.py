@@ -1,0 +1,210 @@
+"""A DNS worker: an answer table, loops that answer from it, and the feed that renews it.
+
+It never waits for the control process: with nothing on the feed it starts from the last
+good snapshot on disk, and it answers from what it has until something newer comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rrdns.core.snapshot import Change, Snapshot, apply, difference
+from rrdns.errors import StoreFailed
+from rrdns.net.tcp import TcpLimits, TcpService
+from rrdns.net.turns import SharedTurns
+from rrdns.net.udp import make_loop
+from rrdns.service.lifeline import Beat
+from rrdns.service.logs import get_log
+from rrdns.service.publisher import read_message
+from rrdns.store.lastgood import LastGood
+from rrdns.wire import feed
+from rrdns.wire.answers import Answers, AnswerTable
+
+BEAT_EVERY = 0.5
+COUNTS_EVERY = 1.0
+FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk
+RECONNECT_EVERY = 0.1
+SWITCH_INTERVAL = 0.0005  # seconds: how long building a table may keep the UDP loop waiting
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """All that a worker is given at its start."""
+
+    number: int
+    udp: tuple[socket.socket, ...]
+    tcp: tuple[socket.socket, ...]
+    limits: TcpLimits
+    feed: bytes  # the address of the control process's Unix socket
+    last_good: Path | None
+    turns: SharedTurns | None  # None: this worker is alone
+
+
+class Worker:
+    """The parts of a worker."""
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        self._plan = plan
+        self._answers = Answers(turns=plan.turns)
+        self._snapshot = Snapshot()
+        self._has_table = asyncio.Event()
+        self._loops = [make_loop(sock, self._answers, self._defect) for sock in plan.udp]
+        self._threads = [
+            threading.Thread(target=loop.run, name=f"udp-{index}", daemon=True)
+            for index, loop in enumerate(self._loops)
+        ]
+        self._tcp = TcpService(self._answers, plan.limits)
+        self._sent = feed.Counts()
+        self._log = get_log(part="worker")
+
+    async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
+        """Answer until `stopping` is set."""
+        duties = [self._follow(), self._start_answering(beat), self._keep_beating(beat)]
+        tasks = [asyncio.create_task(self._never_failing(duty)) for duty in duties]
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stop()
+
+    async def _start_answering(self, beat: Beat) -> None:
+        try:
+            await asyncio.wait_for(self._has_table.wait(), FEED_PATIENCE)
+        except TimeoutError:
+            self._recall()
+        await self._has_table.wait()
+        for thread in self._threads:
+            thread.start()
+        await self._tcp.start(self._plan.tcp)
+        beat.ready()
+
+    async def _stop(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+        await self._tcp.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(1.0)
+
+    def _recall(self) -> None:
+        """Start from the disk: the control process is not there."""
+        if self._plan.last_good is None or self._has_table.is_set():
+            return
+        try:
+            remembered = LastGood(self._plan.last_good).load()
+        except StoreFailed as error:
+            self._log.error("the last good snapshot cannot be read", because=str(error))
+            return
+        if remembered is not None and remembered.snapshot.serial:
+            self._log.warning("answering from disk", serial=remembered.snapshot.serial)
+            self._take(remembered.snapshot)
+
+    async def _follow(self) -> None:
+        """Take what the control process publishes, for as long as this process runs."""
+        while True:
+            with suppress(EOFError, ConnectionError, FileNotFoundError):
+                await self._follow_once()
+            await asyncio.sleep(RECONNECT_EVERY)
+
+    async def _follow_once(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(self._plan.feed)
+        self._sent = feed.Counts()  # whoever listens now has heard nothing yet
+        counting = asyncio.create_task(self._tell_counts(writer))
+        try:
+            writer.write(
+                feed.encode(feed.Hello(self._plan.number, self._snapshot.serial, os.getpid()))
+            )
+            while True:
+                message = await read_message(reader)
+                if isinstance(message, Change) and message.serial != self._snapshot.serial + 1:
+                    return  # one was missed: a new connection begins with the whole
+                if isinstance(message, Snapshot | Change):
+                    self._take(message)
+                    writer.write(feed.encode(feed.Applied(self._snapshot.serial)))
+        finally:
+            counting.cancel()
+            writer.close()
+
+    def _take(self, news: Snapshot | Change) -> None:
+        """Answer from this news on; encode no more than what it changes."""
+        table = self._answers.table
+        if isinstance(news, Change):
+            self._snapshot = apply(self._snapshot, news)
+            self._answers.table = table.after(news)
+        elif self._has_table.is_set() and news.zones == self._snapshot.zones:
+            gone = [name for name in self._snapshot.rotas if name not in news.rotas]
+            change = difference(self._snapshot, news.rotas.values(), gone)
+            if change is not None:
+                self._answers.table = table.after(change)
+            self._snapshot = news
+        else:
+            self._answers.table = AnswerTable.build(news, self._answers.ledger)
+            self._snapshot = news
+        self._has_table.set()
+
+    async def _tell_counts(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asyncio.sleep(COUNTS_EVERY)
+            now = self._answers.counts()
+            news = _what_is_new(self._sent, now)
+            if news is not None:
+                writer.write(feed.encode(news))
+                self._sent = now
+
+    async def _keep_beating(self, beat: Beat) -> None:
+        """Beat only while every UDP loop does: what hangs there is a hung worker."""
+        seen = [-1 for _ in self._loops]
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            beats = [loop.beat for loop in self._loops]
+            started = self._threads[0].is_alive() if self._threads else False
+            if not started or all(now != before for now, before in zip(beats, seen, strict=True)):
+                beat.alive()
+                seen = beats
+
+    def _defect(self, error: BaseException, datagram: bytes) -> None:
+        self._log.error("a query broke the responder", query=datagram[:512].hex(), exc_info=error)
+
+    async def _never_failing(self, duty: Coroutine[Any, Any, None]) -> None:
+        """Run a duty that must not fail; a defect in one ends the process, and a new one comes."""
+        try:
+            await duty
+        except Exception:  # noqa: BLE001 - logged, and the end of the process
+            self._log.critical("a duty of the worker broke", exc_info=True)
+            os._exit(1)
+
+
+def main(plan: WorkerPlan, beat: Beat, lifeline: int) -> None:
+    """Be a worker until SIGTERM, or until the supervisor is gone."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    asyncio.run(_main(plan, beat, lifeline))
+
+
+async def _main(plan: WorkerPlan, beat: Beat, lifeline: int) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(lifeline, stopping.set)
+    await Worker(plan).run(beat, stopping)
+
+
+def _what_is_new(before: feed.Counts, now: feed.Counts) -> feed.Counts | None:
+    """Return the counts that have moved, or None."""
+    news = feed.Counts(
+        queries={kind: n for kind, n in now.queries.items() if before.queries.get(kind) != n},
+        turns={
+            pool: firsts for pool, firsts in now.turns.items() if before.turns.get(pool) != firsts
+        },
+        dropped=now.dropped,
+    )
+    return news if news.queries or news.turns or news.dropped != before.dropped else None
