@@ -100,18 +100,13 @@ def zone_from_json(value: dict[str, Any]) -> Zone:
     return Zone(**{**value, "nameservers": nameservers})
 
 
+_KINDS = {Change: "change", Hello: "hello", Applied: "applied", Counts: "counts"}
+
+
 def _to_json(message: Message) -> dict[str, Any]:
-    match message:
-        case Snapshot():
-            return {"is": "full", **snapshot_to_json(message)}
-        case Change():
-            return {"is": "change", **asdict(message)}
-        case Hello():
-            return {"is": "hello", **asdict(message)}
-        case Applied():
-            return {"is": "applied", **asdict(message)}
-        case Counts():
-            return {"is": "counts", **asdict(message)}
+    if isinstance(message, Snapshot):
+        return {"is": "full", **snapshot_to_json(message)}
+    return {"is": _KINDS[type(message)], **asdict(message)}
 
 
 def _from_json(value: dict[str, Any]) -> Message:
