@@ -1,0 +1,161 @@
+"""Who falls is started again, who hangs is replaced, and nothing outlives the supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.peers import wait_until
+
+PROGRAM = """
+import os, signal, sys, time
+from functools import partial
+from pathlib import Path
+from rrdns.service.logs import set_up
+from rrdns.service.supervisor import Child, Supervisor
+
+folder = Path(sys.argv[1])
+
+def work(name, restarted, beat, lifeline):
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    signal.signal(signal.SIGHUP, lambda *_: (folder / "hup").write_text(name))
+    starts = folder / f"{name}.starts"
+    with starts.open("a") as out:
+        out.write(f"{os.getpid()} {restarted}\\n")
+    beat.ready()
+    while not stop:
+        beat.alive()
+        time.sleep(0.02)
+        if (folder / f"{name}.hopeless").exists():
+            sys.exit(78)
+
+def child(name):
+    return Child(name, lambda restarted: partial(work, name, restarted), hang_after=1.0)
+
+set_up("json")
+sys.exit(Supervisor([child("worker-0"), child("control")]).run())
+"""
+
+
+@contextmanager
+def supervised(folder: Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a supervisor with two children that note each start."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(folder)],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **env},
+        )
+    try:
+        wait_until(lambda: len(starts(folder, "control")) == 1, what="started")
+        wait_until(lambda: len(starts(folder, "worker-0")) == 1, what="started")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(5)
+
+
+def starts(folder: Path, name: str) -> list[tuple[int, bool]]:
+    """Return (process id, was it a restart) for each start of a child so far."""
+    file = folder / f"{name}.starts"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [(int(line.split()[0]), line.split()[1] == "True") for line in lines]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def test_a_child_that_is_killed_is_back_within_a_second(tmp_path: Path) -> None:
+    """The first fall is made good at once, and the child knows that it is a restart."""
+    with supervised(tmp_path):
+        os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+        killed = time.monotonic()
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+        assert time.monotonic() - killed < 1.0
+        assert [restarted for _, restarted in starts(tmp_path, "worker-0")] == [False, True]
+        assert len(starts(tmp_path, "control")) == 1
+
+
+def test_a_child_that_keeps_falling_is_started_ever_more_slowly(tmp_path: Path) -> None:
+    """Back-off: the pauses grow."""
+    with supervised(tmp_path):
+        for count in (1, 2, 3):
+            wait_until(lambda count=count: len(starts(tmp_path, "worker-0")) == count)  # type: ignore[misc]  # bound now
+            os.kill(starts(tmp_path, "worker-0")[-1][0], signal.SIGKILL)
+        killed = time.monotonic()
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 4)
+        assert time.monotonic() - killed > 0.15
+
+
+def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """A stopped process does not beat."""
+    with supervised(tmp_path):
+        hung = starts(tmp_path, "worker-0")[0][0]
+        os.kill(hung, signal.SIGSTOP)
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="replaced")
+        assert not is_alive(hung)
+
+
+def test_nothing_outlives_a_killed_supervisor_not_even_a_stopped_child(tmp_path: Path) -> None:
+    """Otherwise somebody would hold the port against a restart."""
+    with supervised(tmp_path) as process:
+        pids = [starts(tmp_path, name)[0][0] for name in ("worker-0", "control")]
+        os.kill(pids[0], signal.SIGSTOP)
+        process.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in pids), what="gone")
+
+
+def test_sigterm_ends_everything_cleanly_within_two_seconds(tmp_path: Path) -> None:
+    """Exit status 0, and nobody is left."""
+    with supervised(tmp_path) as process:
+        pids = [starts(tmp_path, name)[0][0] for name in ("worker-0", "control")]
+        process.terminate()
+        began = time.monotonic()
+        assert process.wait(5) == 0
+        assert time.monotonic() - began < 2.0
+        assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    """A stopped child cannot act on SIGTERM; the supervisor ends in time all the same."""
+    with supervised(tmp_path) as process:
+        stopped = starts(tmp_path, "worker-0")[0][0]
+        os.kill(stopped, signal.SIGSTOP)
+        process.terminate()
+        assert process.wait(5) == 0
+        assert not is_alive(stopped)
+
+
+def test_sighup_reaches_the_control_process_alone(tmp_path: Path) -> None:
+    """Workers know no config."""
+    with supervised(tmp_path) as process:
+        process.send_signal(signal.SIGHUP)
+        wait_until((tmp_path / "hup").exists, what="told")
+        wait_until(lambda: (tmp_path / "hup").read_text() == "control")
+        assert len(starts(tmp_path, "worker-0")) == 1
+
+
+def test_the_service_manager_hears_when_all_are_ready(tmp_path: Path) -> None:
+    """sd_notify(3): READY=1 once, STOPPING=1 at the end."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        with supervised(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            assert manager.recv(100).startswith(b"READY=1")
+            process.terminate()
+            assert manager.recv(100) == b"STOPPING=1"
