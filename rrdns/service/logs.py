@@ -14,7 +14,9 @@ def set_up(format_: str, level: str = "info", process: str = "") -> None:
     """Configure structlog for this process; lines go to standard output."""
     renderer: Processor
     if format_ == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     else:
         renderer = structlog.processors.JSONRenderer()

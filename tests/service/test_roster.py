@@ -1,0 +1,148 @@
+"""The roster keeps what was observed and what was ordered, over reloads and restarts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rrdns.core.eligibility import Why
+from rrdns.core.health import Standing
+from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
+from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.errors import LastMember, UnknownMember, UnknownPool
+from rrdns.service.roster import Roster
+
+MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
+POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
+PASSED = ProbeResult(Verdict.OK, "fine", Depth.LIGHT, 0.002)
+FAILED = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
+
+
+def a_roster(*pools: Pool) -> Roster:
+    roster = Roster()
+    roster.configure(pools or (POOL,), now=100.0)
+    return roster
+
+
+def a_drain(member: str, until: float | None = None) -> Override:
+    return Override("boot", member, Order.DRAIN, "anna", 100.0, "patch", until)
+
+
+def whys(roster: Roster) -> list[Why]:
+    return [member.why for member in roster.report("boot", 200.0).members]
+
+
+def test_the_first_probe_settles_a_member_and_later_ones_need_a_run() -> None:
+    """One success is up; then it takes `fall` failures."""
+    roster = a_roster()
+    assert roster.observe("boot", "pvs-1", PASSED, 101.0)
+    assert whys(roster) == [Why.HEALTHY, Why.ASSUMED, Why.ASSUMED]
+    changes = [roster.observe("boot", "pvs-1", FAILED, 102.0 + n) for n in range(3)]
+    assert changes == [False, False, True]
+    assert roster.rota("boot").addresses == ("10.0.0.2", "10.0.0.3")
+    assert roster.track("boot", "pvs-1").since == 104.0
+
+
+def test_an_order_is_refused_when_it_would_leave_nobody() -> None:
+    """The guard looks at all orders together."""
+    roster = a_roster()
+    for member in ("pvs-1", "pvs-2"):
+        roster.check_order(a_drain(member))
+        roster.put(a_drain(member))
+    with pytest.raises(LastMember, match=r"'pvs-3' is the last member of pool 'boot'"):
+        roster.check_order(a_drain("pvs-3"))
+    assert roster.lift("boot", "pvs-1") == a_drain("pvs-1")
+    roster.check_order(a_drain("pvs-3"))
+
+
+def test_what_does_not_exist_is_named() -> None:
+    """Unknown pools and members are errors that name them."""
+    roster = a_roster()
+    with pytest.raises(UnknownPool, match="'boots'"):
+        roster.rota("boots")
+    with pytest.raises(UnknownMember, match="pool 'boot' has no member 'pvs-9'"):
+        roster.put(a_drain("pvs-9"))
+
+
+def test_orders_end_when_their_time_has_come() -> None:
+    """The next end is known beforehand, so that nobody has to look each second."""
+    roster = a_roster()
+    assert roster.next_expiry() is None
+    roster.put(a_drain("pvs-1", until=150.0))
+    roster.put(a_drain("pvs-2"))
+    assert roster.next_expiry() == 150.0
+    assert roster.expired(149.9) == ()
+    assert roster.expired(150.0) == (a_drain("pvs-1", until=150.0),)
+
+
+def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
+    """Another TTL, another member: the rest is as before."""
+    roster = a_roster()
+    for _ in range(3):
+        roster.observe("boot", "pvs-1", FAILED, 101.0)
+    roster.put(a_drain("pvs-2"))
+    changed = replace(POOL, ttl=9, members=(*MEMBERS[:2], Member("pvs-4", "10.0.0.4")))
+    other = replace(POOL, name="other", hostname="other.example")
+    assert roster.configure((changed, other), 110.0) == ()
+    assert whys(roster) == [Why.DOWN, Why.DRAINED, Why.ASSUMED]
+    assert roster.rota("boot").ttl == 9
+    assert roster.rota("other").slot != roster.rota("boot").slot
+    assert roster.configure((other,), 120.0) == ("boot",)
+
+
+def test_a_standing_earned_elsewhere_proves_nothing() -> None:
+    """Another address, another file: the next probe tells."""
+    roster = a_roster()
+    for member in ("pvs-1", "pvs-2", "pvs-3"):
+        roster.observe("boot", member, PASSED, 101.0)
+    moved = (Member("pvs-1", "10.9.9.9"), *MEMBERS[1:])
+    roster.configure((replace(POOL, members=moved),), 110.0)
+    assert whys(roster) == [Why.ASSUMED, Why.HEALTHY, Why.HEALTHY]
+    other_file = ProbeSpec((BootFile("pvsnbpx64.efi"),))
+    roster.configure((replace(POOL, members=moved, probe=other_file),), 120.0)
+    assert whys(roster) == [Why.ASSUMED] * 3
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
+    """After a short gap they count as proven, after a long one the first probe tells."""
+    roster = a_roster()
+    roster.remember({"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled)
+    assert roster.track("boot", "pvs-1").standing == Standing(up=False, settled=settled)
+    assert whys(roster)[0] is Why.DOWN
+    assert roster.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
+
+
+def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
+    """It counts from the moment the answers changed, and only for who is out."""
+    roster = a_roster()
+    roster.published("boot", 100.0)
+    roster.put(a_drain("pvs-1"))
+    roster.published("boot", 130.0)
+    report = roster.report("boot", 131.0)
+    assert report.members[0].safe_after == 135.0
+    assert report.members[1].safe_after is None
+    assert [member.share for member in report.members] == [0.0, 0.5, 0.5]
+
+
+def test_a_report_counts_first_places_and_the_worst_case() -> None:
+    """4.4 s to detect, 10 ms to publish, 5 s of TTL."""
+    report = a_roster().report("boot", 100.0, {"10.0.0.2": 7, "10.0.0.3": 5})
+    assert report.worst_case == pytest.approx(9.41)
+    assert report.queries == 12
+    assert [member.answers for member in report.members] == [0, 7, 5]
+
+
+def test_drift_is_found_between_full_probes_and_told_once() -> None:
+    """A warning for whoever differs; the member stays in."""
+    roster = a_roster()
+    for n, member in enumerate(("pvs-1", "pvs-2", "pvs-3")):
+        seen = (FileSeen("ARDBP32.BIN", 1000 + (n == 2), "abc" if n < 2 else "def"),)
+        roster.observe("boot", member, ProbeResult(Verdict.OK, "", Depth.FULL, 0.01, seen), 101.0)
+    drift = roster.compare("boot")
+    assert [found.member for found in drift] == ["pvs-3"]
+    assert roster.compare("boot") == ()
+    report = roster.report("boot", 102.0)
+    assert report.members[2].drift == drift
+    assert report.members[2].why is Why.HEALTHY
