@@ -1,0 +1,179 @@
+"""Say in an admin's words what a probe found at a member: the verdict and its sentence.
+
+Each sentence names the address and the file, tells what happened, and where it helps what
+that means or where to look. Nothing here judges: the read session and the prober do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrdns.core.probe import FileSeen, Verdict
+from rrdns.wire.tftp import Error, ErrorCode, clean_text
+
+_MEANINGS = {
+    ErrorCode.ACCESS_VIOLATION: "the server may not read it: look at the file's rights",
+    ErrorCode.ILLEGAL_OPERATION: "the server does not understand the request",
+    ErrorCode.UNKNOWN_TRANSFER: "the server, or a NAT on the way, mixed up two transfers",
+    ErrorCode.OPTIONS_REFUSED: "the server refuses the options that boot firmware asks for",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found about one file of a member."""
+
+    verdict: Verdict
+    sentence: str
+    seen: FileSeen | None = None  # whole downloads only
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of whom: the subject of each sentence."""
+
+    address: str
+    port: int
+    file: str
+
+
+def size_of(count: int) -> str:
+    """Return a number of bytes as people write it."""
+    return f"{count:,} byte{'' if count == 1 else 's'}"
+
+
+def served(asked: Asked, size: int | None, *warnings: str) -> Finding:
+    """Say that the start of the file came as it should; `size` is what was announced."""
+    how = "" if size is None else f" ({size_of(size)})"
+    return Finding(Verdict.OK, f"{asked.address} serves {asked.file}{how}", warnings=warnings)
+
+
+def loaded(asked: Asked, seen: FileSeen, warnings: tuple[str, ...]) -> Finding:
+    """Say that the whole file came."""
+    version = f", version {seen.version}" if seen.version else ""
+    sentence = f"{asked.address} serves {asked.file} ({size_of(seen.size)}{version})"
+    return Finding(Verdict.OK, sentence, seen, warnings)
+
+
+def unanswered(asked: Asked, seconds: float) -> Finding:
+    """Say that no reply came at all."""
+    return Finding(
+        Verdict.TIMEOUT,
+        f"{asked.address} did not answer the request for {asked.file} within {seconds:g} s: "
+        f"it is down, a firewall drops UDP port {asked.port} or the reply, or the reply is lost "
+        "in a NAT or container bridge, since TFTP replies come from a new port (run rrdns with "
+        "host networking)",
+    )
+
+
+def fell_silent(asked: Asked, got: int, seconds: float) -> Finding:
+    """Say that the transfer began, and the server stopped sending."""
+    return Finding(
+        Verdict.TIMEOUT,
+        f"{asked.address} fell silent for {seconds:g} s after {size_of(got)} of {asked.file}: "
+        "it stopped in mid-transfer, or the larger packets are lost on the way (MTU)",
+    )
+
+
+def too_slow(asked: Asked, got: int, seconds: float) -> Finding:
+    """Say that the transfer goes on and on."""
+    return Finding(
+        Verdict.TOO_SLOW,
+        f"{asked.address} sent only {size_of(got)} of {asked.file} in {seconds:g} s: "
+        "the server or the network is overloaded, and targets would wait as long",
+    )
+
+
+def refused(asked: Asked, began: bool) -> Finding:
+    """Say that ICMP calls the port closed."""
+    if began:
+        return Finding(
+            Verdict.REFUSED,
+            f"{asked.address} broke off the transfer of {asked.file} (ICMP port unreachable): "
+            "the TFTP service stopped or crashed",
+        )
+    return Finding(
+        Verdict.REFUSED,
+        f"{asked.address} refused the request for {asked.file} (ICMP port unreachable): nothing "
+        f"listens on UDP port {asked.port}; the TFTP service is stopped or not bound to this "
+        "address, or a firewall rejects the request",
+    )
+
+
+def unreachable(asked: Asked, reason: str) -> Finding:
+    """Say that, by ICMP or this host's own routes, there is no way to the member."""
+    return Finding(
+        Verdict.UNREACHABLE,
+        f"{asked.address} cannot be reached to ask for {asked.file} ({reason}): the host is off, "
+        "there is no route to it, or a router or firewall on the way rejects the traffic",
+    )
+
+
+def not_sent(asked: Asked, reason: str) -> Finding:
+    """Say that this host could not send the request."""
+    return Finding(
+        Verdict.LOCAL,
+        f"the request for {asked.file} could not be sent to {asked.address} ({reason}): "
+        "this is a trouble of the host that runs rrdns and says nothing about the server",
+    )
+
+
+def no_address(asked: Asked) -> Finding:
+    """Say that what is to be asked is a name, or IPv6, or nothing at all."""
+    return Finding(
+        Verdict.LOCAL,
+        f"{asked.address!r} is not an IPv4 address, so it was not asked for {asked.file}",
+    )
+
+
+def wrong_source(asked: Asked, source: str) -> Finding:
+    """Say that another address replied, and the one asked did not."""
+    return Finding(
+        Verdict.WRONG_SOURCE,
+        f"{asked.address} was asked for {asked.file} and the reply came from {source}: "
+        "targets reject that; on a server with several addresses, bind the TFTP service to "
+        "this one or mend its routes",
+    )
+
+
+def server_error(asked: Asked, error: Error, got: int) -> Finding:
+    """Say that the server ended the transfer with an ERROR packet."""
+    said = clean_text(error.text)
+    detail = f"TFTP error {error.code}{': ' if said else ''}{said}"
+    if got:
+        sentence = f"{asked.address} broke off {asked.file} after {size_of(got)} ({detail})"
+    elif error.code == ErrorCode.FILE_NOT_FOUND:
+        sentence = f"{asked.address} has no file {asked.file} ({detail})"
+    else:
+        sentence = f"{asked.address} did not serve {asked.file} ({detail})"
+    meaning = _MEANINGS.get(error.code)  # type: ignore[call-overload]  # an int may be no member
+    return Finding(Verdict.TFTP_ERROR, f"{sentence}: {meaning}" if meaning else sentence)
+
+
+def bad_reply(asked: Asked, problem: str) -> Finding:
+    """Say that the server does not follow the protocol."""
+    return Finding(
+        Verdict.BAD_REPLY,
+        f"{asked.address} answered the request for {asked.file} against the rules of TFTP: "
+        f"{problem}",
+    )
+
+
+def truncated(asked: Asked, got: int, announced: int) -> Finding:
+    """Say that the file ended before the size that the server itself had announced."""
+    return Finding(
+        Verdict.TRUNCATED,
+        f"{asked.address} announced {size_of(announced)} for {asked.file} and ended it after "
+        f"{size_of(got)}: the file is being replaced, or its disk is failing",
+    )
+
+
+def wrong_size(asked: Asked, problem: str) -> Finding:
+    """Say that the size is not what the config, the server or common sense expects."""
+    return Finding(Verdict.WRONG_SIZE, f"{asked.address} serves a wrong {asked.file}: {problem}")
+
+
+def wrong_content(asked: Asked, problem: str) -> Finding:
+    """Say that the bytes are not what the config requires."""
+    return Finding(Verdict.WRONG_CONTENT, f"{asked.address} serves a wrong {asked.file}: {problem}")

@@ -1,0 +1,214 @@
+"""Read one file from one server as a probe does: what to send, and what was found.
+
+The session has no socket and no clock. Its driver feeds it datagrams and tells it when
+time has passed; it returns what to send to whom, and in the end a finding. A light probe
+loads the first block, a full one the whole file. What RFC 1350 and its options leave open:
+
+- A light probe accepts an OACK with ACK 0 and ends after the first block. To end on the OACK
+  would prove less (nothing was read yet), and tftpd-hpa logs a warning for each.
+- A block number behind the expected one is an old duplicate, and ignored. A server cannot
+  rightly be ahead, so that is a bad reply.
+- A reply from another address ends nothing: the right one may still come, and a stray
+  packet must not take a member out. It becomes the verdict when nothing else came in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rrdns.core.model import BootFile
+from rrdns.core.probe import Depth, Verdict
+from rrdns.wire import findings
+from rrdns.wire.bootfile import Inspection
+from rrdns.wire.findings import Asked, Finding
+from rrdns.wire.tftp import (
+    BLOCK_NUMBERS,
+    DEFAULT_BLKSIZE,
+    SMALLEST_BLKSIZE,
+    Ack,
+    Data,
+    Error,
+    ErrorCode,
+    Malformed,
+    OptionAck,
+    Packet,
+    ReadRequest,
+    clean_text,
+    decode,
+    encode,
+)
+
+MOST_STRAYS = 8  # packets from elsewhere that are answered; more would make us a reflector
+
+Address = tuple[str, int]
+Send = tuple[bytes, Address]
+
+
+class ReadSession:
+    """One transfer, from the RRQ to its finding."""
+
+    def __init__(self, asked: Asked, file: BootFile, depth: Depth, blksize: int) -> None:
+        self.finding: Finding | None = None  # the end, once it is there
+        self.progress = 0  # packets that brought the transfer on
+        self._asked = asked
+        self._depth = depth
+        self._most_blksize = blksize
+        self._blksize = DEFAULT_BLKSIZE
+        self._transfer: Address | None = None  # the server's TID: its address and new port
+        self._due = 1  # the block that comes next
+        self._inspection = Inspection(asked, file)
+        self._stranger = ""  # another address that replied
+        self._strays = 0
+
+    def request(self) -> Send:
+        """Return the RRQ, to be sent once."""
+        options = {"tsize": "0", "blksize": str(self._most_blksize)}
+        packet = ReadRequest(self._asked.file, options=options)
+        return encode(packet), (self._asked.address, self._asked.port)
+
+    def receive(self, datagram: bytes, source: Address) -> Send | None:
+        """Take a datagram in, and return what to send for it."""
+        if self.finding is not None:
+            return None
+        if not self._is_ours(source):
+            return self._turn_away(datagram, source)
+        self._transfer = source
+        try:
+            packet = decode(datagram)
+        except Malformed as problem:
+            return self._breach(str(problem))
+        return self._take(packet)
+
+    def remind(self) -> Send | None:
+        """Return the last acknowledgement once more: nothing has come for a while.
+
+        Only our own time-out repeats an ACK, never a duplicate that comes in: RFC 1123,
+        section 4.2.3.1. The RRQ is not repeated; a lost one is a lost probe.
+        """
+        if self.finding is not None or not self.progress:
+            return None
+        return self._to_server(Ack((self._due - 1) % BLOCK_NUMBERS))
+
+    def silence(self, seconds: float) -> Send | None:
+        """End the session: for so long nothing has brought it on."""
+        if self.progress:
+            finding = findings.fell_silent(self._asked, self._inspection.size, seconds)
+        elif self._stranger:
+            finding = findings.wrong_source(self._asked, self._stranger)
+        else:
+            finding = findings.unanswered(self._asked, seconds)
+        return self._stop(finding)
+
+    def time_up(self, seconds: float) -> Send | None:
+        """End the session: it goes on, and takes too long in all."""
+        return self._stop(findings.too_slow(self._asked, self._inspection.size, seconds))
+
+    def abandon(self) -> Send | None:
+        """Return what tells the server that nobody reads on, if it is still sending."""
+        if self.finding is not None or self._transfer is None:
+            return None
+        return self._to_server(Error(ErrorCode.UNDEFINED, "probe cancelled"))
+
+    def concerns(self, destination: Address) -> bool:
+        """Tell whether a packet to that destination belongs to the transfer itself."""
+        return destination == (self._transfer or (self._asked.address, self._asked.port))
+
+    def rejected(self, verdict: Verdict, reason: str) -> None:
+        """End the session: the network, or this host, gave back a packet of the transfer."""
+        if self.finding is not None:
+            return
+        match verdict:
+            case Verdict.REFUSED:
+                self.finding = findings.refused(self._asked, bool(self.progress))
+            case Verdict.UNREACHABLE:
+                self.finding = findings.unreachable(self._asked, reason)
+            case _:
+                self.finding = findings.not_sent(self._asked, reason)
+
+    def _is_ours(self, source: Address) -> bool:
+        if self._transfer is None:  # the first reply tells the port: RFC 1350, section 4
+            return source[0] == self._asked.address
+        return source == self._transfer
+
+    def _turn_away(self, datagram: bytes, source: Address) -> Send | None:
+        """Answer what is not of this transfer with ERROR 5: RFC 1350, section 4."""
+        if source[0] != self._asked.address:
+            self._stranger = self._stranger or source[0]
+        self._strays += 1
+        # An ERROR is never answered, and neither is noise.
+        if self._strays > MOST_STRAYS or datagram[:2] not in (b"\0\3", b"\0\6"):
+            return None
+        return encode(Error(ErrorCode.UNKNOWN_TRANSFER, "unknown transfer ID")), source
+
+    def _take(self, packet: Packet) -> Send | None:
+        match packet:
+            case Data(block, payload):
+                return self._take_data(block, payload)
+            case OptionAck(options):
+                return self._take_options(options)
+            case Error():
+                self.finding = findings.server_error(self._asked, packet, self._inspection.size)
+                return None
+            case _:
+                return self._breach("it sent what only a reader sends")
+
+    def _take_options(self, options: Mapping[str, str]) -> Send | None:
+        if self.progress:
+            return None  # a duplicate, or late: the transfer runs already
+        problem = self._agree(options)
+        if problem:
+            return self._breach(problem, ErrorCode.OPTIONS_REFUSED)
+        finding = self._inspection.announce(int(options.get("tsize", "0")))
+        if finding is not None:
+            return self._stop(finding)
+        self.progress += 1
+        return self._to_server(Ack(0))
+
+    def _agree(self, options: Mapping[str, str]) -> str:
+        """Take over the server's options, or return what is wrong with them."""
+        for name, value in options.items():
+            if name not in ("tsize", "blksize"):
+                return f"it accepted the option {clean_text(name)!r}, which was not asked for"
+            if not (value.isascii() and value.isdigit() and len(value) <= 18):
+                return f"its {name} is {clean_text(value)!r}, which is no number"
+        blksize = int(options.get("blksize", self._blksize))
+        if "blksize" in options and not SMALLEST_BLKSIZE <= blksize <= self._most_blksize:
+            return f"it chose blocks of {blksize} bytes where {self._most_blksize} were asked for"
+        self._blksize = blksize
+        return ""
+
+    def _take_data(self, block: int, payload: bytes) -> Send | None:
+        if block != self._due and not (self._due == 0 and block == 1):  # some wrap to 1
+            return self._out_of_turn(block)
+        if len(payload) > self._blksize:
+            return self._breach(f"it sent {len(payload)} bytes in a block of {self._blksize}")
+        self.progress += 1
+        self._due = (block + 1) % BLOCK_NUMBERS
+        last = len(payload) < self._blksize
+        finding = self._inspection.add(payload, last)
+        if finding is None and (self._depth is Depth.LIGHT or self._inspection.is_large):
+            finding = self._inspection.so_far()
+        if finding is not None and not last:
+            return self._stop(finding)
+        self.finding = finding
+        return self._to_server(Ack(block))
+
+    def _out_of_turn(self, block: int) -> Send | None:
+        ahead = (block - self._due) % BLOCK_NUMBERS
+        if self._inspection.size and ahead >= BLOCK_NUMBERS // 2:
+            return None  # an old duplicate
+        return self._breach(f"it sent block {block} where block {self._due} was due")
+
+    def _breach(self, problem: str, code: ErrorCode = ErrorCode.ILLEGAL_OPERATION) -> Send | None:
+        self.finding = findings.bad_reply(self._asked, problem)
+        return self._to_server(Error(code, "against the protocol"))
+
+    def _stop(self, finding: Finding) -> Send | None:
+        """End here, and tell the server if it is still sending."""
+        if self.finding is not None:
+            return None
+        self.finding = finding
+        return self._to_server(Error(ErrorCode.UNDEFINED, "probe done"))
+
+    def _to_server(self, packet: Packet) -> Send | None:
+        return None if self._transfer is None else (encode(packet), self._transfer)
