@@ -1,0 +1,60 @@
+# On a fresh machine two commands do everything, set-up included: `make demo` and `make test`.
+# ARGS goes to the program behind a target: make demo ARGS=--script, make test ARGS="-k drain".
+# PYTHON names the interpreter to build with; without it the newest fitting one on PATH is taken.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SOURCE := rrdns tests bench
+
+# Tests keep real time with real servers; more of them at once than cores makes them wait.
+TEST_PROCESSES ?= auto
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-script test lint format cover bench image lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run three lab TFTP servers and rrdns over them, and tell what to try
+	$(BIN)/rrdns demo $(ARGS)
+
+demo-script: $(READY) ## The demo plays its story by itself and checks each step
+	$(BIN)/rrdns demo --script $(ARGS)
+
+test: $(READY) ## Run all tests
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+
+lint: $(READY) ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check $(SOURCE)
+	$(BIN)/ruff check $(SOURCE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the source, and mend what can be mended
+	$(BIN)/ruff format $(SOURCE)
+	$(BIN)/ruff check --fix $(SOURCE)
+
+cover: $(READY) ## Show that every branch of rrdns/core and rrdns/wire is tested
+	$(BIN)/python -m pytest -q tests/core tests/wire --cov=rrdns/core --cov=rrdns/wire \
+		--cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+bench: $(READY) ## Measure rrdns beside its peers (needs some of Debian's packages)
+	$(BIN)/python -m bench $(ARGS)
+
+image: ## Build the container image rrdns:latest with docker, podman or buildah
+	tools/image $(ARGS)
+
+lock: ## Renew requirements/*.txt for what pyproject.toml asks (ARGS=--upgrade: newest of all)
+	tools/lock $(ARGS)
+
+clean: ## Remove everything that was built here
+	rm -rf $(VENV) .cache/lock build dist rrdns.egg-info .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml requirements/dev.txt tools/venv tools/python
+	@tools/venv $(VENV)
+	@touch $@
