@@ -147,7 +147,7 @@ def pdns(directory: Path, port: int) -> list[str]:
 
 
 def pdns_lua(directory: Path, port: int) -> list[str]:
-    """Configure PowerDNS with a LUA record that hands out the members that accept a TCP connection."""
+    """Configure PowerDNS with a LUA record: the members that accept a TCP connection."""
     addresses = ", ".join(f"'{address}'" for address in MEMBERS)
     check = f"ifportup({CHECK_PORT}, {{{addresses}}}, {{selector='all'}})"
     return _pdns(directory, port, f'boot 5 IN LUA A "{check}"\n', "enable-lua-records=yes\n")

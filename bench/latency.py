@@ -8,7 +8,7 @@ missed instead of sending them in a burst.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.mmsg import MSG_DONTWAIT, MSG_WAITFORONE, Inbox, connected
@@ -42,8 +42,17 @@ class Latency:
         return self.times[min(int(len(self.times) * share), len(self.times) - 1)]
 
 
-def measure(port: int, datagrams: Sequence[bytes], rate: int, seconds: float) -> Latency:
-    """Send `rate` queries a second from this process, and time each answer."""
+def measure(
+    port: int,
+    datagrams: Sequence[bytes],
+    rate: int,
+    seconds: float,
+    inspect: Callable[[bytes, int], None] | None = None,
+) -> Latency:
+    """Send `rate` queries a second from this process, and time each answer.
+
+    `inspect` is given each answer and the Unix time in nanoseconds at which it arrived.
+    """
     numbered = _numbered(datagrams)
     waiting: dict[int, int] = {}
     times: list[float] = []
@@ -55,7 +64,7 @@ def measure(port: int, datagrams: Sequence[bytes], rate: int, seconds: float) ->
         end = begun + int(seconds * 1e9)
         while (now := time.time_ns()) < end:
             if now < due:
-                _collect(inbox, inbox.receive(sock, MSG_DONTWAIT), waiting, times)
+                _collect(inbox, inbox.receive(sock, MSG_DONTWAIT), waiting, times, inspect)
                 continue
             identity = sent % IDS
             waiting[identity] = time.time_ns()
@@ -63,7 +72,7 @@ def measure(port: int, datagrams: Sequence[bytes], rate: int, seconds: float) ->
             sent += 1
             due = due + step if now - due < SLACK * step else now + step
         while got := inbox.receive(sock, MSG_WAITFORONE):
-            _collect(inbox, got, waiting, times)
+            _collect(inbox, got, waiting, times, inspect)
     return Latency(sent, sorted(times), (now - begun) / 1e9)
 
 
@@ -74,8 +83,16 @@ def _numbered(datagrams: Sequence[bytes]) -> list[bytes]:
     ]
 
 
-def _collect(inbox: Inbox, got: int, waiting: dict[int, int], times: list[float]) -> None:
+def _collect(
+    inbox: Inbox,
+    got: int,
+    waiting: dict[int, int],
+    times: list[float],
+    inspect: Callable[[bytes, int], None] | None,
+) -> None:
     for number in range(got):
         begun = waiting.pop(inbox.identity(number), None)
         if begun is not None:
             times.append((inbox.arrived(number) - begun) / 1000)
+        if inspect is not None:
+            inspect(inbox.datagram(number), inbox.arrived(number))

@@ -51,14 +51,17 @@ def dnsperf(
     stream: Path,
     seconds: float,
     *,
-    cpu: int,
+    cpu: int | None,
     rate: int | None = None,
     tcp: bool = False,
+    clients: int | None = None,
 ) -> Outcome:
-    """Run dnsperf on one CPU with the datagrams of a file (`query.write_stream`)."""
-    command = ["taskset", "-c", str(cpu), "dnsperf", "-s", "127.0.0.1", "-p", str(port)]
+    """Run dnsperf, on one CPU if it is named, with the datagrams of a file (`write_stream`)."""
+    command = ["taskset", "-c", str(cpu)] if cpu is not None else []
+    command += ["dnsperf", "-s", "127.0.0.1", "-p", str(port)]
     command += ["-B", "-d", str(stream), "-l", f"{seconds:g}", "-t", f"{TIMEOUT:g}"]
-    command += ["-c", "10" if tcp else "1", "-T", "1", "-m", "tcp" if tcp else "udp"]
+    command += ["-c", str(clients or (10 if tcp else 1)), "-T", "1"]
+    command += ["-m", "tcp" if tcp else "udp"]
     command += ["-O", "suppress=timeout,congestion"]
     command += ["-Q", str(rate)] if rate else []
     done = subprocess.run(

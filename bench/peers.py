@@ -137,24 +137,32 @@ def members(cpu: int, addresses: Sequence[str] = MEMBERS) -> Iterator[None]:
     """Run what health checks ask: on each member's address a TFTP server and an open TCP port."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="members-")))
-        (scratch / "files").mkdir()
-        scratch.chmod(0o755)
-        (scratch / "files" / BOOT_FILE).write_bytes(bytes(8192))
+        files = stack.enter_context(boot_files())
         doors = [sys.executable, "-m", "bench.doors", str(CHECK_PORT), *addresses]
         process = stack.enter_context(program(doors, cpu, scratch / "doors.log"))
         wait(lambda: opens(addresses[-1]), process, scratch / "doors.log")
         for address in addresses:
-            stack.enter_context(tftpd(address, scratch / "files", cpu, scratch / "tftpd.log"))
+            stack.enter_context(tftpd(address, files, cpu, scratch / "tftpd.log"))
         yield
 
 
 @contextmanager
 def tftpd(address: str, files: Path, cpu: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run tftpd-hpa on a member's address."""
+    """Run tftpd-hpa on a member's address, or on all of them with 0.0.0.0."""
     command = ["in.tftpd", "--foreground", "--address", f"{address}:{CHECK_PORT}"]
     command += ["--user", "root" if os.getuid() == 0 else os.environ.get("USER", "nobody")]
     with program([*command, "--secure", str(files)], cpu, log) as process:
         yield process
+
+
+@contextmanager
+def boot_files() -> Iterator[Path]:
+    """Make a directory with the boot file in it, readable for whoever serves it."""
+    with tempfile.TemporaryDirectory(prefix="boot-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / BOOT_FILE).write_bytes(bytes(8192))
+        yield directory
 
 
 def opens(address: str) -> bool:
