@@ -1,0 +1,126 @@
+"""Bind the sockets that DNS is served on, and say in plain words why one cannot be."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import sys
+
+from rrdns.core.model import Endpoint
+from rrdns.errors import ListenFailed
+
+BUFFER_BYTES = 4 * 1024 * 1024  # room for a boot storm's burst, should a worker be busy
+TCP_BACKLOG = 1024
+
+# asm-generic/socket.h; not in every Python's socket module. Only with CAP_NET_ADMIN.
+_SO_SNDBUFFORCE = 32
+_SO_RCVBUFFORCE = 33
+_IPV6_RECVPKTINFO = 49
+_IP_PKTINFO = 8
+
+
+def bind_udp(endpoint: Endpoint, reuse_port: bool = False) -> socket.socket:
+    """Return a UDP socket bound to an endpoint; `reuse_port` lets several share it.
+
+    On a wildcard address each datagram tells which local address it was sent to, so that
+    it can be answered from there.
+
+    Raises:
+        ListenFailed: the address cannot be bound.
+    """
+    sock = _bound(endpoint, socket.SOCK_DGRAM, "DNS over UDP", reuse_port)
+    _widen(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE)
+    _widen(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE)
+    if is_wildcard(sock):
+        _ask_for_local_address(sock)
+    return sock
+
+
+def bind_tcp(endpoint: Endpoint, backlog: int = TCP_BACKLOG) -> socket.socket:
+    """Return a listening TCP socket; SO_REUSEADDR lets a restart have its port at once.
+
+    Raises:
+        ListenFailed: the address cannot be bound.
+    """
+    sock = _bound(endpoint, socket.SOCK_STREAM, "DNS over TCP", reuse_port=False)
+    try:
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise ListenFailed("DNS over TCP", str(endpoint), _reason(error, endpoint)) from error
+    sock.setblocking(False)
+    return sock
+
+
+def is_wildcard(sock: socket.socket) -> bool:
+    """Tell whether a socket is bound to every address of the host."""
+    return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_unspecified
+
+
+def _bound(endpoint: Endpoint, kind: int, what: str, reuse_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    try:
+        sock = socket.socket(family, kind)
+    except OSError as error:
+        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
+    try:
+        if family == socket.AF_INET6:  # IPv4 has sockets of its own
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(_address(endpoint, family))
+    except OSError as error:
+        sock.close()
+        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
+    return sock
+
+
+def _address(endpoint: Endpoint, family: int) -> tuple[str | int, ...]:
+    """Return the address to bind; a link-local one needs its scope ("fe80::1%eth0")."""
+    if family == socket.AF_INET:
+        return (endpoint.host, endpoint.port)
+    host, _, scope = endpoint.host.partition("%")
+    return (host, endpoint.port, 0, socket.if_nametoindex(scope) if scope else 0)
+
+
+def _reason(error: OSError, endpoint: Endpoint) -> str:
+    advice = _ADVICE.get(error.errno or 0)
+    reason = error.strerror or str(error)
+    return f"{reason}; {advice.format(port=endpoint.port)}" if advice else reason
+
+
+_ADVICE = {
+    errno.EADDRINUSE: (
+        "another program has port {port} there (`ss -lnp 'sport = :{port}'` names it; "
+        "systemd-resolved often has port 53): stop it, or listen on one address only"
+    ),
+    errno.EACCES: (
+        "ports below 1024 need a right: start as root (rrdns drops it), give the service "
+        "CAP_NET_BIND_SERVICE, or lower the sysctl net.ipv4.ip_unprivileged_port_start"
+    ),
+    errno.EADDRNOTAVAIL: "this host does not have that address (`ip address` lists those it has)",
+    errno.EAFNOSUPPORT: "this host has no IPv6: remove the address from [dns] listen",
+}
+
+
+def _widen(sock: socket.socket, option: int, forced: int) -> None:
+    """Ask for a large buffer: beyond the sysctl's limit if we may, else up to it."""
+    options = (forced, option) if sys.platform == "linux" else (option,)
+    for one in options:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, one, BUFFER_BYTES)
+        except OSError:
+            continue
+        return
+
+
+def _ask_for_local_address(sock: socket.socket) -> None:
+    if sys.platform != "linux":
+        return
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)

@@ -1,0 +1,55 @@
+"""Know a retransmitted query: the same source, port and ID, for the same pool, within 2 s.
+
+It gets the answer it would have got, and takes no turn: the client is the same, and a turn
+for each lost packet would shift the rotation under everybody else.
+"""
+
+from __future__ import annotations
+
+from rrdns.wire.tally import Rotation, Turns
+
+WINDOW = 2.0  # seconds
+MOST = 1024  # queries that are remembered in one window
+
+_Window = dict[bytes, tuple[Rotation, int, float]]
+
+
+class Repeats:
+    """The last queries for boot names; it forgets by whole windows, so it stays small.
+
+    A window that is full watches no more: among thousands of queries a second one turn does
+    not matter, and the time to look would.
+    """
+
+    __slots__ = ("_before", "_began", "_now", "busy")
+
+    def __init__(self) -> None:
+        self.busy = False  # the window is full: nothing is looked up until it ends
+        self._now: _Window = {}
+        self._before: _Window = {}
+        self._began = 0.0
+
+    def tick(self, now: float) -> bool:
+        """Note the time (monotonic seconds); tell whether repeats are watched for."""
+        if now - self._began >= WINDOW:
+            self._before = {} if now - self._began >= 2 * WINDOW else self._now
+            self._now = {}
+            self._began = now
+            self.busy = False
+        return not self.busy
+
+    def turn(self, who: bytes, rotation: Rotation, turns: Turns | None, now: float) -> int:
+        """Return the turn of a query: a new one, or for a repeat the one it had.
+
+        `who` is source address, port and ID, in whatever form.
+        """
+        if not rotation.addresses or self.busy:
+            return rotation.take(turns)
+        found = self._now.get(who) or self._before.get(who)
+        if found is not None and found[0] is rotation and now - found[2] < WINDOW:
+            rotation.repeats += 1
+            return found[1]
+        turn = rotation.take(turns)
+        self._now[who] = (rotation, turn, now)
+        self.busy = len(self._now) >= MOST
+        return turn

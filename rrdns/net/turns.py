@@ -1,0 +1,95 @@
+"""Turns that all workers share, so that the rotation is exact over all of them.
+
+One anonymous mapping, made before the workers are forked, holds a counter per pool and
+one mutex. A worker that dies or is stopped while it holds the mutex must not hold up the
+others: the mutex is robust, and whoever has waited once in vain waits no more until it has
+the mutex again. It takes its turns without it meanwhile: some may then be given twice, and
+that is all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import time
+from collections.abc import Callable
+
+SLOTS = 65_536
+PATIENCE = 0.05  # seconds to wait for the mutex: far longer than a holder is off its core
+_TRIES = 20
+_MUTEX_BYTES = 128  # pthread_mutex_t and its attributes are smaller everywhere
+_PTHREAD_PROCESS_SHARED = 1
+_PTHREAD_MUTEX_ROBUST = 1
+
+
+class SharedTurns:
+    """One counter per slot, shared with every process forked after it was made."""
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, _MUTEX_BYTES + 8 * SLOTS)
+        self._counters = memoryview(self._map)[_MUTEX_BYTES:].cast("Q")
+        self._mutex = _Mutex(self._map)
+
+    def take(self, slot: int, count: int = 1) -> int:
+        """Return the next turn of a slot, and keep `count` turns from there for the caller."""
+        counters = self._counters
+        held = self._mutex.acquire()
+        turn = counters[slot]
+        counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
+        if held:
+            self._mutex.release()
+        return turn
+
+
+class _Mutex:
+    """A process-shared, robust pthread mutex in a mapping."""
+
+    def __init__(self, room: mmap.mmap) -> None:
+        # PyDLL keeps the interpreter's lock: the calls are too short to give it away, and
+        # with it kept no other thread of this process can stand between lock and unlock.
+        libc = ctypes.PyDLL(None)
+        self._room = (ctypes.c_char * _MUTEX_BYTES).from_buffer(room)
+        self._mutex = ctypes.c_void_p(ctypes.addressof(self._room))
+        attributes = ctypes.create_string_buffer(64)
+        libc.pthread_mutexattr_init(attributes)
+        libc.pthread_mutexattr_setpshared(attributes, _PTHREAD_PROCESS_SHARED)
+        libc.pthread_mutexattr_setrobust(attributes, _PTHREAD_MUTEX_ROBUST)
+        failed = libc.pthread_mutex_init(self._mutex, attributes)
+        if failed:
+            raise OSError(failed, os.strerror(failed))
+        self._try: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_trylock
+        self._timed = libc.pthread_mutex_timedlock
+        self._unlock: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_unlock
+        self._mend = libc.pthread_mutex_consistent
+        self._patient = True
+
+    def acquire(self) -> bool:
+        """Lock, and tell whether that succeeded in time."""
+        for _ in range(_TRIES if self._patient else 1):
+            failed = self._try(self._mutex)
+            if failed != errno.EBUSY:
+                return self._got(failed)
+        if not self._patient:
+            return False
+        until = time.time() + PATIENCE  # pthread_mutex_timedlock(3) counts on the wall clock
+        deadline = _Timespec(int(until), int(until % 1 * 1e9))
+        return self._got(self._timed(self._mutex, ctypes.byref(deadline)))
+
+    def release(self) -> None:
+        """Unlock."""
+        self._unlock(self._mutex)
+
+    def _got(self, failed: int) -> bool:
+        if failed == errno.EOWNERDEAD:  # its holder died; a counter is whole or not written
+            self._mend(self._mutex)
+            failed = 0
+        self._patient = failed == 0
+        return self._patient
+
+
+class _Timespec(ctypes.Structure):
+    """struct timespec."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))

@@ -1,0 +1,142 @@
+"""Every answer of a snapshot, encoded once: what a query finds is copied, not composed.
+
+A table never changes, but for what it remembers (the memo) and what it counts (the
+rotations). A change makes a new table that shares with the old all that is the same.
+"""
+
+from __future__ import annotations
+
+from rrdns.core.snapshot import Change, Rota, Snapshot, apply
+from rrdns.wire import records
+from rrdns.wire.feed import Counts
+from rrdns.wire.query import TYPE_A, Rcode
+from rrdns.wire.reply import Entry, Reply, Turning, most_addresses
+from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns
+from rrdns.wire.tree import Node, Top, Tree, plant
+
+MOST_REMEMBERED = 4096
+
+
+class AnswerTable:
+    """All answers of one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, turns: Turns | None, ledger: Ledger) -> None:
+        self.snapshot = snapshot
+        self.turns = turns
+        self.ledger = ledger
+        self.memo: dict[bytes, Entry] = {}  # by a UDP query without its ID
+        self.tree = Tree()
+        self._pools: dict[str, Reply | None] = {}
+        self._rotations: dict[str, Rotation] = {}
+        self._negatives: dict[tuple[bytes, int, Rcode], Reply] = {}
+        self._errors: dict[Rcode, Reply] = {}
+
+    @classmethod
+    def build(
+        cls, snapshot: Snapshot, turns: Turns | None = None, before: AnswerTable | None = None
+    ) -> AnswerTable:
+        """Return the table of a snapshot; with `before`, turns and counts go on from there."""
+        table = cls(snapshot, turns, before.ledger if before else Ledger())
+        known = before.snapshot.rotas if before else {}
+        if before is not None:
+            table._pools = dict(before._pools)
+            table._rotations = dict(before._rotations)
+        for pool in known.keys() - snapshot.rotas.keys():
+            del table._pools[pool]
+            table.ledger.retire(table._rotations.pop(pool))
+        for pool, rota in snapshot.rotas.items():
+            if known.get(pool) != rota:
+                table._encode(rota)
+        table.tree = plant(snapshot, table._pools, table.ledger)
+        return table
+
+    def after(self, change: Change) -> AnswerTable:
+        """Return the table after a change; only the pools that changed are encoded again."""
+        snapshot = apply(self.snapshot, change)
+        if change.gone or not all(map(self._is_in_place, change.rotas)):
+            return AnswerTable.build(snapshot, self.turns, self)
+        table = AnswerTable(snapshot, self.turns, self.ledger)
+        table._negatives, table._errors = self._negatives, self._errors
+        table._pools, table._rotations = dict(self._pools), dict(self._rotations)
+        table.tree = Tree(self.tree.tops, dict(self.tree.nodes))
+        for rota in change.rotas:
+            table._encode(rota)
+            table._hang(rota)
+        return table
+
+    def counts(self) -> Counts:
+        """Return what was answered since this worker's first table."""
+        return self.ledger.counts(tuple(self._rotations.values()))
+
+    def negative(self, top: Top, name: bytes, rcode: Rcode) -> Reply:
+        """Return NODATA (NOERROR) or NXDOMAIN for a name in a zone, with its SOA."""
+        offset = 12 + len(name) - len(top.name)
+        key = (top.name, offset, rcode)
+        reply = self._negatives.get(key)
+        if reply is None:
+            kind = self.ledger.kind("nxdomain/nxdomain" if rcode else "nodata/noerror")
+            reply = Reply(kind, rcode=rcode, authority=top.authority(offset))
+            if len(self._negatives) >= MOST_REMEMBERED:
+                self._negatives.clear()
+            self._negatives[key] = reply
+        return reply
+
+    def error(self, rcode: Rcode) -> Reply:
+        """Return the answer that says nothing but its RCODE."""
+        reply = self._errors.get(rcode)
+        if reply is None:
+            kind = rcode.name.lower()
+            reply = Reply(self.ledger.kind(f"{kind}/{kind}"), rcode=rcode, aa=False)
+            self._errors[rcode] = reply
+        return reply
+
+    def remember(self, key: bytes, entry: Entry) -> None:
+        """Keep the answers to an exact datagram; a full memo is emptied."""
+        if len(self.memo) >= MOST_REMEMBERED:
+            self.memo.clear()
+        self.memo[key] = entry
+
+    def _is_in_place(self, rota: Rota) -> bool:
+        """Tell whether a pool's name and times are as they were, so that the tree may stay."""
+        before = self.snapshot.rotas.get(rota.pool)
+        return before is not None and (before.hostname, before.ttl) == (rota.hostname, rota.ttl)
+
+    def _hang(self, rota: Rota) -> None:
+        """Put a pool's new answer in the place of its old one."""
+        name = records.wire_name(rota.hostname)
+        before = self.tree.nodes.get(name)
+        if before is not None:
+            replies = {**before.replies, TYPE_A: self._pools[rota.pool]}
+            self.tree.nodes[name] = Node(before.top, replies)
+
+    def _encode(self, rota: Rota) -> None:
+        rotation = self._rotations[rota.pool] = self._rotation(rota)
+        if rota.addresses:
+            turning = records.address_records(rota.addresses, rota.ttl)
+            most = min(rota.answers, most_addresses(records.wire_name(rota.hostname)))
+            self._pools[rota.pool] = Reply(rotation, turning=Turning(turning, most))
+        elif rota.silent:
+            self._pools[rota.pool] = None
+        else:
+            kind = self.ledger.kind("a/servfail")
+            self._pools[rota.pool] = Reply(kind, rcode=Rcode.SERVFAIL, aa=False)
+
+    def _rotation(self, rota: Rota) -> Rotation:
+        """Return the turns that the pool had, or new ones that go on where those were."""
+        slot = ALONE if self.turns is None else rota.slot
+        before = self._rotations.get(rota.pool)
+        if before is not None:
+            if (before.addresses, before.slot) == (rota.addresses, slot):
+                return before
+            self.ledger.retire(before)
+        turn = before.turn if before else 0
+        return Rotation("a/noerror", rota.pool, rota.addresses, turn=turn, slot=slot)
+
+
+class Answers:
+    """What the loops of a worker answer from: its present table, swapped by reference."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: AnswerTable) -> None:
+        self.table = table

@@ -1,0 +1,234 @@
+"""Read the question in a datagram, by hand and without trust.
+
+Whatever a stranger sends becomes a value: a `Query`, a `Fault` (which RCODE it earns, and
+what of it may be echoed), or None where silence is the right answer. Nothing is looked up
+here; what a question deserves is the responder's business.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+HEADER_BYTES = 12
+MOST_NAME_BYTES = 255  # RFC 1035, section 2.3.4
+MOST_LABEL_BYTES = 63
+
+QR = 0x8000
+OPCODE = 0x7800
+AA = 0x0400
+TC = 0x0200
+RD = 0x0100
+
+TYPE_A = 1
+TYPE_NS = 2
+TYPE_SOA = 6
+TYPE_AAAA = 28
+TYPE_OPT = 41
+TYPE_DS = 43
+TYPE_TKEY = 249
+TYPE_TSIG = 250
+TYPE_IXFR = 251
+TYPE_AXFR = 252
+TYPE_MAILB = 253
+TYPE_MAILA = 254
+TYPE_ANY = 255
+CLASS_IN = 1
+EDNS_DO = 0x8000
+
+_header = Struct("!6H").unpack_from
+_pair = Struct("!2H").unpack_from
+_record = Struct("!HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
+_RECORD_BYTES = 10
+_POINTER = 0xC0
+
+
+class Rcode(IntEnum):
+    """Response codes (RFC 6895, section 2.3)."""
+
+    NOERROR = 0
+    FORMERR = 1
+    SERVFAIL = 2
+    NXDOMAIN = 3
+    NOTIMP = 4
+    REFUSED = 5
+    NOTAUTH = 9
+    BADVERS = 16  # its upper bits travel in the OPT record
+
+
+class Edns(NamedTuple):
+    """What the OPT record of a query says (RFC 6891, section 6.1)."""
+
+    payload: int  # bytes that the asker can take over UDP
+    version: int
+    wants_dnssec: bool  # DO (RFC 3225), copied into the answer
+    options: bytes  # well-formed code, length, data triples
+
+
+class Query(NamedTuple):
+    """A question that can be looked up."""
+
+    id: int
+    flags: int
+    question: bytes  # as it was sent: case, type and class
+    name: bytes  # in lower case, on the wire
+    qtype: int
+    qclass: int
+    edns: Edns | None
+
+
+class Fault(NamedTuple):
+    """A message that earns an error, whatever it asks."""
+
+    rcode: Rcode
+    id: int
+    flags: int
+    question: bytes  # to be echoed; empty where it could not be read
+    edns: Edns | None  # an answer carries OPT only if the query did
+    tsig: bytes = b""  # the signature record of a query, which we cannot check
+
+
+class _Tail(NamedTuple):
+    """What follows the question."""
+
+    sound: bool
+    edns: Edns | None = None
+    tsig: bytes = b""
+
+
+_BARE = _Tail(sound=True)
+
+
+def read(datagram: bytes) -> Query | Fault | None:
+    """Return what a datagram asks, or None for one that must not be answered.
+
+    Answering a response could make two servers talk for ever (RFC 5625, section 4.2 has the
+    like), and what is shorter than a header has no ID to answer to.
+    """
+    if len(datagram) < HEADER_BYTES:
+        return None
+    ident, flags, questions, answers, authorities, additionals = _header(datagram)
+    if flags & QR:
+        return None
+    if flags & OPCODE or questions != 1:
+        return _odd(datagram, ident, flags, questions)
+    end = _end_of_question(datagram)
+    if not end:
+        return Fault(Rcode.FORMERR, ident, flags, b"", None)
+    question = datagram[HEADER_BYTES:end]
+    edns = None
+    if len(datagram) > end or answers or authorities or additionals:
+        tail = _read_tail(datagram, end, answers + authorities, additionals)
+        edns = tail.edns
+        if not tail.sound:
+            return Fault(Rcode.FORMERR, ident, flags, question, edns)
+        if edns is not None and edns.version:  # RFC 6891, section 6.1.3
+            return Fault(Rcode.BADVERS, ident, flags, question, edns)
+        if tail.tsig:  # RFC 8945, section 5.2.1: no key is known here
+            return Fault(Rcode.NOTAUTH, ident, flags, question, edns, tail.tsig)
+    qtype, qclass = _pair(question, len(question) - 4)
+    # Length bytes are below 0x40, so lowering letters cannot change them.
+    return Query(ident, flags, question, question[:-4].lower(), qtype, qclass, edns)
+
+
+def _end_of_question(datagram: bytes) -> int:
+    """Return where the first question ends; 0 where it is malformed.
+
+    A pointer in the first name of a message has nothing before it to point to (RFC 1035,
+    section 4.1.4), so every length byte above 63 is wrong.
+    """
+    at = HEADER_BYTES
+    try:
+        while length := datagram[at]:
+            if length > MOST_LABEL_BYTES:
+                return 0
+            at += length + 1
+    except IndexError:
+        return 0
+    end = at + 5
+    if end > len(datagram) or at >= HEADER_BYTES + MOST_NAME_BYTES:
+        return 0
+    return end
+
+
+def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
+    """Return what an opcode other than QUERY, or a number of questions other than one, earns.
+
+    The body of another opcode need not be questions at all, so nothing in it can be called
+    malformed (RFC 8906, section 3.1.4); more than one question is (RFC 9619, section 4).
+    """
+    rcode = Rcode.NOTIMP if flags & OPCODE else Rcode.FORMERR
+    _, _, _, answers, authorities, additionals = _header(datagram)
+    end = HEADER_BYTES if questions == 0 else _end_of_question(datagram)
+    if questions > 1 or not end:
+        return Fault(rcode, ident, flags, b"", None)
+    tail = _read_tail(datagram, end, answers + authorities, additionals)
+    return Fault(rcode, ident, flags, datagram[HEADER_BYTES:end], tail.edns)
+
+
+def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail:
+    """Return what the records behind the question say; unsound where they are malformed."""
+    if not others and additionals == 1 and datagram[at : at + 3] == b"\0\0\x29":
+        return _read_lone_opt(datagram, at)
+    edns, tsig = None, b""
+    for number in range(others + additionals):
+        start = _skip_name(datagram, at)
+        if not start or start + _RECORD_BYTES > len(datagram) or tsig:  # TSIG must be the last
+            return _Tail(sound=False, edns=edns)
+        rtype, rclass, ttl, size = _record(datagram, start)
+        end = start + _RECORD_BYTES + size
+        if end > len(datagram):
+            return _Tail(sound=False, edns=edns)
+        if rtype == TYPE_OPT:
+            sound = number >= others and datagram[at] == 0 and edns is None
+            edns = edns or _edns(rclass, ttl, datagram[start + _RECORD_BYTES : end])
+            if not sound or not _are_options(edns.options):
+                return _Tail(sound=False, edns=edns)
+        elif rtype == TYPE_TSIG:
+            if number < others:
+                return _Tail(sound=False, edns=edns)
+            tsig = datagram[at:end]
+        at = end
+    return _Tail(sound=at == len(datagram), edns=edns, tsig=tsig)
+
+
+def _read_lone_opt(datagram: bytes, at: int) -> _Tail:
+    """Return the tail of the usual EDNS query: one OPT record and nothing else."""
+    start = at + 1 + _RECORD_BYTES
+    if start > len(datagram):
+        return _Tail(sound=False)
+    _, rclass, ttl, size = _record(datagram, at + 1)
+    options = datagram[start:]
+    edns = _edns(rclass, ttl, options)
+    return _Tail(sound=size == len(options) and _are_options(options), edns=edns)
+
+
+def _edns(rclass: int, ttl: int, options: bytes) -> Edns:
+    """Return what an OPT record says: CLASS is a size, TTL is version and flags."""
+    return Edns(rclass, (ttl >> 16) & 0xFF, bool(ttl & EDNS_DO), options)
+
+
+def _are_options(options: bytes) -> bool:
+    """Tell whether an OPT record's data are whole options (RFC 6891, section 6.1.2)."""
+    at, size = 0, len(options)
+    while at + 4 <= size:
+        at += 4 + int.from_bytes(options[at + 2 : at + 4], "big")
+    return at == size
+
+
+def _skip_name(datagram: bytes, at: int) -> int:
+    """Return where a record's name ends; 0 where it is malformed. Pointers are not followed."""
+    start = at
+    try:
+        while length := datagram[at]:
+            if length >= _POINTER:
+                # Only backwards, or a reader could go round for ever.
+                target = (length & 0x3F) << 8 | datagram[at + 1]
+                return at + 2 if HEADER_BYTES <= target < start else 0
+            if length > MOST_LABEL_BYTES:
+                return 0
+            at += length + 1
+    except IndexError:
+        return 0
+    return at + 1

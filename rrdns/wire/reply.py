@@ -1,0 +1,144 @@
+"""One answer in all the forms that askers need: with and without EDNS, one body per turn.
+
+What is the same for everybody is encoded once; an asker adds only its own question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rrdns.core.rotation import at_turn
+from rrdns.wire import records
+from rrdns.wire.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
+from rrdns.wire.tally import Rotation
+
+LEAST_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
+TCP_PAYLOAD = 65535
+
+_PLAIN, _WITH_OPT, _WITH_DO = range(3)
+_OPTS = (b"", records.opt_record(wants_dnssec=False), records.opt_record(wants_dnssec=True))
+OPT_BYTES = len(_OPTS[_WITH_OPT])
+
+Section = tuple[int, bytes]  # how many records, and they
+EMPTY: Section = (0, b"")
+
+
+class Entry(NamedTuple):
+    """The answers to one exact datagram: its ID, `head`, and the body of the turn."""
+
+    head: bytes  # flags, counts, and the question as it was sent
+    bodies: tuple[bytes, ...]  # one per turn, all of one length
+    rotation: Rotation
+    length: int  # of the whole answer, ID included
+
+    def at(self, ident: bytes, turn: int) -> bytes:
+        """Return the answer of a turn to the query with this ID."""
+        return ident + self.head + self.bodies[turn % len(self.bodies)]
+
+
+class Turning(NamedTuple):
+    """Records that take turns in standing first."""
+
+    records: tuple[bytes, ...]
+    most: int  # of them in one answer
+
+
+class Reply:
+    """The answer to a kind of question."""
+
+    __slots__ = ("_additional", "_answer", "_authority", "_flags", "_forms", "_turning", "rotation")
+
+    def __init__(
+        self,
+        rotation: Rotation,
+        *,
+        rcode: Rcode = Rcode.NOERROR,
+        aa: bool = True,
+        answer: Section = EMPTY,
+        authority: Section = EMPTY,
+        additional: Section = EMPTY,
+        turning: Turning | None = None,
+    ) -> None:
+        self.rotation = rotation
+        self._flags = QR | (AA if aa else 0) | rcode
+        self._answer = answer
+        self._authority = authority
+        self._additional = additional
+        self._turning = turning
+        self._forms: list[_Form | None] = [None, None, None]
+
+    def entry(self, query: Query, most: int) -> Entry:
+        """Return the answers to a query, each in at most `most` bytes."""
+        edns = query.edns
+        kind = _PLAIN if edns is None else _WITH_DO if edns.wants_dnssec else _WITH_OPT
+        form = self._forms[kind] or self._encode(kind)
+        head = (form.lead_rd if query.flags & RD else form.lead) + query.question
+        length = 2 + len(head) + form.body_bytes
+        if length > most:
+            return self._shorter(query, kind, most)
+        return Entry(head, form.bodies, self.rotation, length)
+
+    def _encode(self, kind: int) -> _Form:
+        additionals = self._additional[0] + (kind != _PLAIN)
+        if self._turning is None:
+            rest = self._authority[1] + self._additional[1] + _OPTS[kind]
+            bodies: tuple[bytes, ...] = (self._answer[1] + rest,)
+            counts = _counts(self._answer[0], self._authority[0], additionals)
+        else:
+            turning, most = self._turning
+            bodies = tuple(_turns(turning, most, _OPTS[kind]))
+            counts = _counts(min(most, len(turning)), 0, additionals)
+        form = _Form(
+            lead=self._flags.to_bytes(2, "big") + counts,
+            lead_rd=(self._flags | RD).to_bytes(2, "big") + counts,
+            bodies=bodies,
+            body_bytes=len(bodies[0]),
+        )
+        self._forms[kind] = form
+        return form
+
+    def _shorter(self, query: Query, kind: int, most: int) -> Entry:
+        """Return the answer without its additional records, or else nothing but TC.
+
+        What is only additional may be left out unsaid (RFC 2181, section 9).
+        """
+        flags = self._flags | (query.flags & RD)
+        body = self._answer[1] + self._authority[1] + _OPTS[kind]
+        counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
+        if HEADER_BYTES + len(query.question) + len(body) > most:
+            flags, body = flags | TC, _OPTS[kind]
+            counts = _counts(0, 0, kind != _PLAIN)
+        head = flags.to_bytes(2, "big") + counts + query.question
+        return Entry(head, (body,), self.rotation, 2 + len(head) + len(body))
+
+
+class _Form(NamedTuple):
+    """A reply for one kind of asker."""
+
+    lead: bytes  # flags and counts
+    lead_rd: bytes  # the same for a query with RD
+    bodies: tuple[bytes, ...]
+    body_bytes: int
+
+
+def room(edns: Edns | None) -> int:
+    """Return how many bytes an asker takes over UDP (RFC 6891, section 6.2.3)."""
+    if edns is None:
+        return LEAST_PAYLOAD
+    return max(LEAST_PAYLOAD, min(edns.payload, records.OUR_PAYLOAD))
+
+
+def most_addresses(name: bytes) -> int:
+    """Return how many A records fit the smallest answer, with OPT, for a name."""
+    left = LEAST_PAYLOAD - HEADER_BYTES - len(name) - 4 - OPT_BYTES
+    return left // records.A_RECORD_BYTES
+
+
+def _turns(turning: Sequence[bytes], most: int, opt: bytes) -> list[bytes]:
+    return [b"".join(at_turn(turning, turn, most)) + opt for turn in range(len(turning))]
+
+
+def _counts(answers: int, authorities: int, additionals: int) -> bytes:
+    numbers = (1, answers, authorities, additionals)
+    return b"".join(number.to_bytes(2, "big") for number in numbers)
