@@ -93,6 +93,10 @@ class Roster:
     def __contains__(self, pool: str) -> bool:
         return pool in self._records
 
+    def has(self, pool: str, member: str) -> bool:
+        """Tell whether there is such a member."""
+        return pool in self._records and member in self._records[pool].tracks
+
     def names(self) -> tuple[str, ...]:
         """Return the names of the pools, in the order of the config."""
         return tuple(self._records)

@@ -16,9 +16,10 @@ from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLimits
 from rrdns.net.turns import SharedTurns
 from rrdns.service import control, rights, worker
-from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file, last_good_path
+from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log, set_up
+from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
 

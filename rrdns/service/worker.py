@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rrdns.core.snapshot import Change, Snapshot, apply, difference
+from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
 from rrdns.net.tcp import TcpLimits, TcpService
 from rrdns.net.turns import SharedTurns
@@ -55,8 +55,7 @@ class Worker:
 
     def __init__(self, plan: WorkerPlan) -> None:
         self._plan = plan
-        self._answers = Answers(turns=plan.turns)
-        self._snapshot = Snapshot()
+        self._answers = Answers(AnswerTable.build(Snapshot(), plan.turns))
         self._has_table = asyncio.Event()
         self._loops = [make_loop(sock, self._answers, self._defect) for sock in plan.udp]
         self._threads = [
@@ -121,41 +120,35 @@ class Worker:
         self._sent = feed.Counts()  # whoever listens now has heard nothing yet
         counting = asyncio.create_task(self._tell_counts(writer))
         try:
-            writer.write(
-                feed.encode(feed.Hello(self._plan.number, self._snapshot.serial, os.getpid()))
-            )
+            writer.write(feed.encode(feed.Hello(self._plan.number, self._serial, os.getpid())))
             while True:
                 message = await read_message(reader)
-                if isinstance(message, Change) and message.serial != self._snapshot.serial + 1:
+                if isinstance(message, Change) and message.serial != self._serial + 1:
                     return  # one was missed: a new connection begins with the whole
                 if isinstance(message, Snapshot | Change):
                     self._take(message)
-                    writer.write(feed.encode(feed.Applied(self._snapshot.serial)))
+                    writer.write(feed.encode(feed.Applied(self._serial)))
         finally:
             counting.cancel()
             writer.close()
 
     def _take(self, news: Snapshot | Change) -> None:
-        """Answer from this news on; encode no more than what it changes."""
+        """Answer from this news on; no more is encoded than what it changes."""
         table = self._answers.table
         if isinstance(news, Change):
-            self._snapshot = apply(self._snapshot, news)
             self._answers.table = table.after(news)
-        elif self._has_table.is_set() and news.zones == self._snapshot.zones:
-            gone = [name for name in self._snapshot.rotas if name not in news.rotas]
-            change = difference(self._snapshot, news.rotas.values(), gone)
-            if change is not None:
-                self._answers.table = table.after(change)
-            self._snapshot = news
         else:
-            self._answers.table = AnswerTable.build(news, self._answers.ledger)
-            self._snapshot = news
+            self._answers.table = AnswerTable.build(news, self._plan.turns, table)
         self._has_table.set()
+
+    @property
+    def _serial(self) -> int:
+        return self._answers.table.snapshot.serial
 
     async def _tell_counts(self, writer: asyncio.StreamWriter) -> None:
         while True:
             await asyncio.sleep(COUNTS_EVERY)
-            now = self._answers.counts()
+            now = self._answers.table.counts()
             news = _what_is_new(self._sent, now)
             if news is not None:
                 writer.write(feed.encode(news))

@@ -1,0 +1,71 @@
+"""Take in what the probes found: note it, tell of what changed, and have it published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rrdns.core.health import Standing
+from rrdns.core.probe import Depth, ProbeResult
+from rrdns.service.herald import Herald
+from rrdns.service.publication import Publication
+from rrdns.service.roster import Roster
+from rrdns.web.metrics import ProbeStats
+
+
+class Witness:
+    """Between the checker and the roster."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        publication: Publication,
+        herald: Herald,
+        clock: Callable[[], float],
+    ) -> None:
+        self.stats = ProbeStats()
+        self._roster = roster
+        self._publication = publication
+        self._herald = herald
+        self._clock = clock
+
+    def told(self, pool: str, member: str, result: ProbeResult) -> Standing:
+        """Take in a probe's result; return the member's standing after it."""
+        self.stats.observe(pool, member, result)
+        track = self._roster.track(pool, member)
+        before = track.standing
+        warned = track.last_probe.warnings if track.last_probe else ()
+        if self._roster.observe(pool, member, result, self._clock()):
+            self._tell_standing(pool, member, before, track.standing, result.sentence)
+            self._publication.mark(pool)
+        if result.depth is Depth.FULL and result.passed:
+            self._tell_content(pool, member, set(result.warnings) - set(warned))
+        return track.standing
+
+    def _tell_standing(
+        self, pool: str, member: str, before: Standing, after: Standing, because: str
+    ) -> None:
+        entry = self._herald.entry(
+            "standing",
+            pool=pool,
+            member=member,
+            before=_word(before),
+            after=_word(after),
+            reason=because,
+        )
+        self._herald.tell(entry, bad=not after.up)
+
+    def _tell_content(self, pool: str, member: str, warnings: Iterable[str]) -> None:
+        for warning in sorted(warnings):
+            entry = self._herald.entry("warning", pool=pool, member=member, reason=warning)
+            self._herald.tell(entry, bad=True)
+        for drift in self._roster.compare(pool):
+            entry = self._herald.entry(
+                "drift", pool=pool, member=drift.member, reason=drift.sentence
+            )
+            self._herald.tell(entry, bad=True)
+
+
+def _word(standing: Standing) -> str:
+    if not standing.settled:
+        return "unknown"
+    return "up" if standing.up else "down"

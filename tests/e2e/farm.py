@@ -1,0 +1,243 @@
+"""A whole farm for a test: TFTP servers, rrdns as a process of its own, and clients."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import dns.query
+import dns.rdatatype
+
+from tests.peers import free_port, peer, running, wait_until
+
+BOOT_FILE = b"\x7fboot" + b"Provisioning Services bootstrap v7.15.0.11" + bytes(20_000)
+CONFIG = """
+[dns]
+listen = ["127.0.0.1:{dns}"]
+workers = {workers}
+
+[[zones]]
+name = "pvs.example.test"
+nameservers = [{{ name = "ns1.pvs.example.test", address = "127.0.0.1" }}]
+hostmaster = "hostmaster.example.test"
+
+[[pools]]
+name = "boot"
+hostname = "boot.pvs.example.test"
+ttl = {ttl}
+
+[pools.probe]
+files = ["ARDBP32.BIN"]
+port = {tftp}
+
+{members}
+
+[api]
+listen = "127.0.0.1:{api}"
+
+[store]
+path = "{state}/rrdns.db"
+"""
+
+
+@dataclass
+class Tftpd:
+    """A tftpd-hpa that plays a PVS server."""
+
+    name: str
+    address: str
+    port: int
+    root: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Serve the boot file."""
+        listening = f"{self.address}:{self.port}"
+        options = ["--user", "root", "--secure", str(self.root)]
+        self.process = subprocess.Popen(
+            [peer("in.tftpd"), "--listen", "--foreground", "--address", listening, *options],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """End the server, as a stopped service ends: its port refuses."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(5)
+
+
+@dataclass
+class Rrdns:
+    """rrdns, started from a config file."""
+
+    folder: Path
+    workers: int = 1
+    ttl: int = 5
+    dns_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
+    tftp_port: int = field(default_factory=free_port)
+    members: Sequence[tuple[str, str]] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        """Return the config file."""
+        return self.folder / "rrdns.toml"
+
+    @property
+    def log(self) -> Path:
+        """Return the file with all that rrdns printed."""
+        return self.folder / "rrdns.log"
+
+    def write_config(self, **changes: Any) -> None:
+        """Write the config file."""
+        members = "\n".join(
+            f'[[pools.members]]\nname = "{name}"\naddress = "{address}"\n'
+            for name, address in self.members
+        )
+        values = {
+            "dns": self.dns_port,
+            "api": self.api_port,
+            "tftp": self.tftp_port,
+            "workers": self.workers,
+            "ttl": self.ttl,
+            "members": members,
+            "state": self.folder,
+        }
+        self.config.write_text(CONFIG.format(**{**values, **changes}))
+
+    def start(self) -> None:
+        """Start rrdns and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "rrdns", "serve", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, what=f"answering: {self.log}")
+
+    def stop(self) -> None:
+        """Stop rrdns as a service manager does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(5)
+
+    def kill_everything(self) -> None:
+        """Kill every process of rrdns at once, as a power cut would."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(5)
+
+    def pids(self) -> dict[str, int]:
+        """Return the supervisor's children by name; control serves the API, workers do not."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        numbers = sorted(int(pid) for pid in children.split())
+        names = [f"worker-{number}" for number in range(self.workers)] + ["control"]
+        return dict(zip(names, numbers, strict=True))
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any] | str]:
+        """Call the API; return the status and the JSON (or text) of the reply."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=10)
+        try:
+            data = None if body is None else json.dumps(body)
+            headers = {"Content-Type": "application/json"} if data is not None else {}
+            connection.request(method, path, data, headers)
+            reply = connection.getresponse()
+            text = reply.read().decode()
+            is_json = "json" in (reply.getheader("Content-Type") or "")
+            return reply.status, json.loads(text) if is_json else text
+        finally:
+            connection.close()
+
+    def json(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Call the API where success is expected; return the reply."""
+        status, reply = self.call(method, path, body)
+        assert status == 200, reply
+        assert isinstance(reply, dict)
+        return reply
+
+    def member(self, name: str) -> dict[str, Any]:
+        """Return what the API says of a member."""
+        return self.json("GET", f"/v1/pools/boot/members/{name}")
+
+    def addresses(self, port: int | None = None, timeout: float = 2.0) -> list[str]:
+        """Ask for the boot hostname; return the addresses in the order of the answer."""
+        query = dns.message.make_query("boot.pvs.example.test", "A", use_edns=False)
+        where = port or self.dns_port
+        reply = dns.query.udp(query, "127.0.0.1", port=where, timeout=timeout)
+        return [rdata.address for rrset in reply.answer for rdata in rrset]
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the log so far."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return bool(self.addresses(timeout=0.2)) and self.call("GET", "/healthz")[0] == 200
+        except (OSError, dns.exception.DNSException):
+            return False
+
+
+@contextmanager
+def a_farm(
+    folder: Path, *, workers: int = 1, ttl: int = 5, first_host: int = 21, size: int = 3
+) -> Iterator[tuple[Rrdns, dict[str, Tftpd]]]:
+    """Run `size` tftpd-hpa on 127.0.0.x and rrdns before them, until the block ends."""
+    root = folder / "tftp"
+    root.mkdir(mode=0o755)
+    (root / "ARDBP32.BIN").write_bytes(BOOT_FILE)
+    rrdns = Rrdns(folder, workers, ttl)
+    servers = {
+        f"pvs-{n + 1}": Tftpd(f"pvs-{n + 1}", f"127.0.0.{first_host + n}", rrdns.tftp_port, root)
+        for n in range(size)
+    }
+    rrdns.members = [(server.name, server.address) for server in servers.values()]
+    rrdns.write_config()
+    with ExitStack() as stack:
+        for server in servers.values():
+            server.start()
+            stack.callback(server.stop)
+        stack.callback(rrdns.stop)
+        rrdns.start()
+        wait_until(lambda: all_settled(rrdns), what="probed")
+        yield rrdns, servers
+
+
+def all_settled(rrdns: Rrdns) -> bool:
+    """Tell whether every member was probed."""
+    pool = rrdns.json("GET", "/v1/pools/boot")
+    return all(member["standing"]["settled"] for member in pool["members"])
+
+
+def seconds_until(happened: Any, limit: float) -> float:
+    """Return how long it takes until something holds; fail after `limit`."""
+    began = time.monotonic()
+    wait_until(happened, limit)
+    return time.monotonic() - began
+
+
+__all__ = ["BOOT_FILE", "Rrdns", "Tftpd", "a_farm", "all_settled", "running", "seconds_until"]
