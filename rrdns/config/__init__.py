@@ -1,0 +1,28 @@
+"""Read the config file: TOML in, frozen settings out, or every mistake at once."""
+
+from rrdns.config.changes import describe_changes, restart_needed, worst_case
+from rrdns.config.read import load, parse
+from rrdns.config.settings import (
+    ApiSettings,
+    DnsSettings,
+    LogSettings,
+    ProcessSettings,
+    Settings,
+    StoreSettings,
+    TcpSettings,
+)
+
+__all__ = [
+    "ApiSettings",
+    "DnsSettings",
+    "LogSettings",
+    "ProcessSettings",
+    "Settings",
+    "StoreSettings",
+    "TcpSettings",
+    "describe_changes",
+    "load",
+    "parse",
+    "restart_needed",
+    "worst_case",
+]

@@ -1,0 +1,118 @@
+"""Make the settings of a file that has no mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rrdns.config.checks import inside
+from rrdns.config.settings import (
+    ApiSettings,
+    DnsSettings,
+    LogSettings,
+    ProcessSettings,
+    Settings,
+    StoreSettings,
+    TcpSettings,
+)
+from rrdns.config.tables import ApiTable, DnsTable, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone
+from rrdns.web.auth import Token
+
+
+def build(file: File, source: str) -> Settings:
+    """Return the settings of a checked file."""
+    return Settings(
+        zones=tuple(_zone(zone, file.pools) for zone in file.zones),
+        pools=tuple(_pool(pool) for pool in file.pools),
+        dns=_dns(file.dns),
+        api=_api(file.api),
+        store=StoreSettings(
+            backend=file.store.backend.value,
+            path=Path(file.store.path),
+            audit_days=float(file.store.audit_days),
+        ),
+        log=LogSettings(format=file.log.format.value, level=file.log.level.value),
+        process=ProcessSettings(user=file.process.user, group=file.process.group),
+        source=source,
+    )
+
+
+def _dns(table: DnsTable) -> DnsSettings:
+    return DnsSettings(
+        listen=tuple(endpoint for endpoint in table.listen if endpoint is not None),
+        workers=table.workers,
+        tcp=TcpSettings(
+            connections=table.tcp.connections,
+            per_address=table.tcp.per_address,
+            idle=float(table.tcp.idle),
+        ),
+    )
+
+
+def _api(table: ApiTable) -> ApiSettings:
+    tokens = tuple(
+        Token(name=token.name, role=token.role, sha256=token.sha256)
+        for token in table.tokens
+        if token.role is not None
+    )
+    return ApiSettings(listen=table.listen, tokens=tokens) if table.listen else ApiSettings()
+
+
+def _zone(table: ZoneTable, pools: list[PoolTable]) -> Zone:
+    return Zone(
+        name=table.name,
+        nameservers=tuple(_nameserver(server) for server in table.nameservers),
+        hostmaster=table.hostmaster,
+        ttl=table.ttl,
+        negative_ttl=_negative_ttl(table, pools),
+        serial=table.serial,
+        refresh=table.refresh,
+        retry=table.retry,
+        expire=table.expire,
+    )
+
+
+def _negative_ttl(table: ZoneTable, pools: list[PoolTable]) -> int:
+    """Return how long an empty answer is remembered: no longer than an address is."""
+    if table.negative_ttl is not None:
+        return table.negative_ttl
+    ttls = [pool.ttl for pool in pools if inside(pool.hostname, table.name)]
+    return max(1, min(ttls, default=5))
+
+
+def _nameserver(table: NameserverTable) -> Nameserver:
+    addresses = [table.address, *table.addresses]
+    return Nameserver(table.name, tuple(address for address in addresses if address))
+
+
+def _pool(table: PoolTable) -> Pool:
+    probe = table.probe
+    return Pool(
+        name=table.name,
+        hostname=table.hostname,
+        members=tuple(
+            Member(
+                name=member.name,
+                address=member.address,
+                backup=member.backup,
+                tags=tuple(tag for tag in member.tags if tag is not None),
+            )
+            for member in table.members
+        ),
+        probe=ProbeSpec(
+            files=tuple(BootFile(**dict(boot_file)) for boot_file in probe.files),
+            port=probe.port,
+            interval=float(probe.interval),
+            timeout=float(probe.timeout),
+            fast_interval=float(probe.fast_interval),
+            full_every=float(probe.full_every),
+            fall=probe.fall,
+            rise=probe.rise,
+            blksize=probe.blksize,
+        ),
+        ttl=table.ttl,
+        answers=table.answers,
+        policy=table.policy,
+        on_empty=table.on_empty,
+        keep=table.keep,
+    )

@@ -1,0 +1,135 @@
+"""Compare two configs: what a reload changes, and what it cannot; and how slow a pool may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from rrdns.config.settings import Settings
+from rrdns.core.health import detection_time
+from rrdns.core.model import Endpoint, Member, Nameserver, Pool
+
+PUBLISH_SECONDS = 0.01  # from a new standing to the workers' answers
+
+# What is settled before the first query, by a process that reads the config only once.
+_SETTLED_AT_START = (
+    "dns.listen",
+    "dns.workers",
+    "dns.tcp.connections",
+    "dns.tcp.per_address",
+    "dns.tcp.idle",
+    "api.listen",
+    "store.backend",
+    "store.path",
+    "process.user",
+    "process.group",
+)
+_ALSO_TOLD = ("store.audit_days", "log.format", "log.level")
+
+
+def worst_case(pool: Pool) -> float:
+    """Return the most seconds from a server's death to the end of the last answer naming it."""
+    return detection_time(pool.probe) + PUBLISH_SECONDS + pool.ttl
+
+
+def restart_needed(old: Settings, new: Settings) -> tuple[str, ...]:
+    """Return the dotted places that differ and that a reload cannot apply."""
+    return tuple(place for place in _SETTLED_AT_START if _at(old, place) != _at(new, place))
+
+
+def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
+    """Return a line for each thing that differs, for the log of a reload."""
+    return (
+        *_plain_changes(old, new),
+        *_token_changes(old, new),
+        *_zone_changes(old, new),
+        *_pool_changes(old, new),
+    )
+
+
+def _plain_changes(old: Settings, new: Settings) -> Iterator[str]:
+    for place in (*_SETTLED_AT_START, *_ALSO_TOLD):
+        yield from _changed(place, _at(old, place), _at(new, place))
+
+
+def _token_changes(old: Settings, new: Settings) -> Iterator[str]:
+    before = {token.name: token for token in old.api.tokens}
+    after = {token.name: token for token in new.api.tokens}
+    yield from _came_and_went("token", before, after)
+    for name in before.keys() & after.keys():
+        yield from _changed(f"token {name}: role", before[name].role, after[name].role)
+        if before[name].sha256 != after[name].sha256:
+            yield f"token {name}: replaced by another"
+
+
+def _zone_changes(old: Settings, new: Settings) -> Iterator[str]:
+    before = {zone.name: zone for zone in old.zones}
+    after = {zone.name: zone for zone in new.zones}
+    yield from _came_and_went("zone", before, after)
+    for name, zone in after.items():
+        if name in before:
+            yield from _field_changes(f"zone {name}", before[name], zone, leave=())
+
+
+def _pool_changes(old: Settings, new: Settings) -> Iterator[str]:
+    before = {pool.name: pool for pool in old.pools}
+    after = {pool.name: pool for pool in new.pools}
+    yield from _came_and_went("pool", before, after)
+    for name, pool in after.items():
+        if name not in before:
+            continue
+        yield from _field_changes(f"pool {name}", before[name], pool, leave=("probe", "members"))
+        yield from _field_changes(f"pool {name}: probe", before[name].probe, pool.probe, leave=())
+        yield from _member_changes(before[name], pool)
+
+
+def _member_changes(before: Pool, after: Pool) -> Iterator[str]:
+    old = {member.name: member for member in before.members}
+    new = {member.name: member for member in after.members}
+    yield from _came_and_went(f"pool {after.name}: member", old, new)
+    for name in old.keys() & new.keys():
+        yield from _field_changes(
+            f"pool {after.name}: member {name}", old[name], new[name], leave=()
+        )
+    stayed = [name for name in old if name in new]
+    if stayed != [name for name in new if name in old]:
+        yield f"pool {after.name}: members in another order"
+
+
+def _came_and_went(what: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{what} {name}: removed" for name in before if name not in after)
+    yield from (f"{what} {name}: added" for name in after if name not in before)
+
+
+def _field_changes(what: str, before: Any, after: Any, leave: tuple[str, ...]) -> Iterator[str]:
+    for each in fields(before):
+        if each.name not in leave:
+            prefix = f"{what}: {each.name}" if ":" not in what else f"{what} {each.name}"
+            yield from _changed(prefix, getattr(before, each.name), getattr(after, each.name))
+
+
+def _changed(what: str, before: object, after: object) -> Iterator[str]:
+    if before != after:
+        yield f"{what}: {_shown(before)} -> {_shown(after)}"
+
+
+def _at(settings: Settings, place: str) -> Any:
+    value: Any = settings
+    for name in place.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _shown(value: object) -> str:
+    match value:
+        case tuple():
+            return ", ".join(_shown(item) for item in value) or "none"
+        case Nameserver():
+            return " ".join([value.name, *value.addresses])
+        case None:
+            return "none"
+        case Endpoint() | Member():
+            return str(value)
+        case _:
+            return str(getattr(value, "name", value))

@@ -1,0 +1,205 @@
+"""What the values of a config mean to one another: doubles, contradictions, dangers.
+
+Each check looks at values that are right by themselves; what was cut out of the file is
+empty here or named in `broken`, and nothing is concluded from it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Hashable, Iterable, Iterator
+
+from rrdns.config.places import Broken, Place
+from rrdns.config.tables import File, NameserverTable, PoolTable, ZoneTable
+from rrdns.errors import Mistake
+
+
+def find(file: File, broken: Broken) -> list[Mistake]:
+    """Return every mistake that lies between values; `broken` are places already blamed."""
+    return [
+        *_listeners(file),
+        *_tokens(file, broken),
+        *_zones(file),
+        *_nameservers(file, broken),
+        *_negative_ttls(file, broken),
+        *_hostnames(file, broken),
+        *_pools(file, broken),
+    ]
+
+
+def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:
+    """Return the zone that a hostname is in, or at the apex of."""
+    return next((zone for zone in zones if zone.name and inside(hostname, zone.name)), None)
+
+
+def inside(name: str, zone: str) -> bool:
+    """Tell whether a name is in a zone; the apex is."""
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _doubles(
+    values: Iterable[tuple[Place, Hashable]], scope: str, where: str = ""
+) -> Iterator[Mistake]:
+    """Return a mistake for each value that stands somewhere before; empty ones are unknown."""
+    first: dict[Hashable, Place] = {}
+    for place, value in values:
+        if value in ("", None):
+            continue
+        if value in first:
+            yield Mistake(place, f'is "{value}", like {first[value]}; {scope}{where}')
+        first.setdefault(value, place)
+
+
+def _listeners(file: File) -> Iterator[Mistake]:
+    listeners = [(f"dns.listen[{i}]", each) for i, each in enumerate(file.dns.listen)]
+    listeners.append(("api.listen", file.api.listen))
+    yield from _doubles(listeners, "only one can listen there")
+
+
+def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
+    tokens = [(f"api.tokens[{i}]", token) for i, token in enumerate(file.api.tokens)]
+    yield from _doubles(
+        ((f"{place}.name", token.name) for place, token in tokens),
+        "each token needs a name of its own, by which the audit trail calls it",
+    )
+    hashes = [(f"{place}.sha256", token.sha256) for place, token in tokens]
+    for mistake in _doubles(hashes, ""):
+        yield Mistake(mistake.place, "is the hash of another token here; make one for each holder")
+    listen = file.api.listen
+    if listen is None or tokens or "api.tokens" in broken or "api" in broken:
+        return
+    if not ipaddress.ip_address(listen.host).is_loopback:
+        yield Mistake(
+            "api.listen",
+            f"is {listen}, which other hosts can reach, and there are no [[api.tokens]]: anybody "
+            "could drain; add a token (`rrdns token` makes one), or listen on 127.0.0.1",
+        )
+
+
+def _zones(file: File) -> Iterator[Mistake]:
+    zones = [(f"zones[{i}].name", zone.name) for i, zone in enumerate(file.zones)]
+    yield from _doubles(zones, "a zone is written once")
+    for place, name in zones:
+        for other, parent in zones:
+            if name and parent and name != parent and inside(name, parent):
+                yield Mistake(
+                    place,
+                    f'is "{name}", which lies inside {other}, "{parent}"; leave one of them out',
+                )
+
+
+def _nameservers(file: File, broken: Broken) -> Iterator[Mistake]:
+    for index, zone in enumerate(file.zones):
+        servers = [
+            (f"zones[{index}].nameservers[{i}]", server)
+            for i, server in enumerate(zone.nameservers)
+        ]
+        yield from _doubles(
+            ((f"{place}.name", server.name) for place, server in servers),
+            "a nameserver is written once, with all its addresses",
+        )
+        for place, server in servers:
+            yield from _nameserver(place, server, zone, broken)
+
+
+def _nameserver(
+    place: Place, server: NameserverTable, zone: ZoneTable, broken: Broken
+) -> Iterator[Mistake]:
+    if server.address and server.addresses:
+        yield Mistake(f"{place}.addresses", "is written beside address; write all of them here")
+    yield from _doubles(
+        ((f"{place}.addresses[{i}]", each) for i, each in enumerate(server.addresses)),
+        "an address is written once",
+    )
+    told = server.address or server.addresses
+    blamed = {f"{place}.address", f"{place}.addresses"} & broken
+    if server.name and zone.name and inside(server.name, zone.name) and not told and not blamed:
+        yield Mistake(
+            f"{place}.address",
+            f'is missing; "{server.name}" is inside the zone "{zone.name}", so nobody else can '
+            'tell its address; add address = "..."',
+        )
+
+
+def _negative_ttls(file: File, broken: Broken) -> Iterator[Mistake]:
+    for index, zone in enumerate(file.zones):
+        place = f"zones[{index}].negative_ttl"
+        pools = [
+            (f"pools[{i}].ttl", pool)
+            for i, pool in enumerate(file.pools)
+            if pool.hostname and zone.name and inside(pool.hostname, zone.name)
+        ]
+        known = [(pool.ttl, at) for at, pool in pools if at not in broken]
+        if zone.negative_ttl is None or not known:
+            continue
+        ttl, at = min(known)
+        if zone.negative_ttl > max(ttl, 1):
+            yield Mistake(
+                place,
+                f"is {zone.negative_ttl}, more than {at}, {ttl}: a resolver would remember an "
+                f"empty answer for longer than a server's address; {max(ttl, 1)} at most, or "
+                "leave it out",
+            )
+
+
+def _hostnames(file: File, broken: Broken) -> Iterator[Mistake]:
+    hostnames = [(f"pools[{i}].hostname", pool.hostname) for i, pool in enumerate(file.pools)]
+    yield from _doubles(hostnames, "each pool needs a hostname of its own")
+    servers = {server.name: zone.name for zone in file.zones for server in zone.nameservers}
+    # With a zone unread, "outside every zone" might be wrong, and a false alarm misleads.
+    all_read = "zones" not in broken and all(zone.name for zone in file.zones) and file.zones
+    for place, hostname in hostnames:
+        zone = zone_of(hostname, file.zones)
+        if hostname and zone is None and all_read:
+            names = ", ".join(zone.name for zone in file.zones)
+            yield Mistake(
+                place, f'is "{hostname}", which is outside every zone ({names}); add its zone'
+            )
+        if zone and hostname in servers and inside(hostname, servers[hostname]):
+            yield Mistake(
+                place,
+                f'is "{hostname}", the name of a nameserver of the zone: its A records are '
+                "that server's own; give the nameserver another name",
+            )
+
+
+def _pools(file: File, broken: Broken) -> Iterator[Mistake]:
+    pools = [(f"pools[{i}]", pool) for i, pool in enumerate(file.pools)]
+    yield from _doubles(
+        ((f"{place}.name", pool.name) for place, pool in pools), "each pool needs its own name"
+    )
+    for place, pool in pools:
+        yield from _members(place, pool)
+        yield from _numbers(place, pool, broken)
+        files = [(f"{place}.probe.files[{i}].name", f.name) for i, f in enumerate(pool.probe.files)]
+        yield from _doubles(files, "a file is written once")
+
+
+def _members(place: Place, pool: PoolTable) -> Iterator[Mistake]:
+    members = [(f"{place}.members[{i}]", member) for i, member in enumerate(pool.members)]
+    where = f' of pool "{pool.name}"' if pool.name else " of a pool"
+    yield from _doubles(
+        ((f"{at}.name", member.name) for at, member in members),
+        "each member needs a name of its own, among those",
+        where,
+    )
+    yield from _doubles(
+        ((f"{at}.address", member.address) for at, member in members),
+        "each address may be a member once, among those",
+        where,
+    )
+
+
+def _numbers(place: Place, pool: PoolTable, broken: Broken) -> Iterator[Mistake]:
+    if pool.ttl == 0 and not pool.allow_zero_ttl and f"{place}.allow_zero_ttl" not in broken:
+        yield Mistake(
+            f"{place}.ttl",
+            "is 0, which resolvers may not cache at all and some firmware caches until it "
+            "reboots; must be 1 or more, or add allow_zero_ttl = true",
+        )
+    if pool.members and pool.keep > len(pool.members):
+        yield Mistake(
+            f"{place}.keep",
+            f"is {pool.keep}, and the pool has {len(pool.members)} members: every drain would be "
+            "refused; must be less than the number of members",
+        )

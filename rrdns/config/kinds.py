@@ -1,0 +1,229 @@
+"""What a single value of the config may be, and the sentence for each that may not.
+
+Every check takes a value of the right TOML type and returns it in its normal form; what it
+raises says what is wrong and what would be right, since that is all an admin gets to read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+from rrdns.core.model import Endpoint
+
+MOST_NAME = 253  # characters of a domain name whose wire form has 255 bytes (RFC 1035, 2.3.4)
+MOST_LABEL = 63
+MOST_SECONDS = 2**31 - 1  # of a TTL (RFC 2181, section 8)
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)\Z")
+_HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def domain(text: str) -> str:
+    """Return a domain name in lower case, without the final dot."""
+    name = text.lower().removesuffix(".")
+    if not name:
+        raise ValueError(
+            f'is {quoted(text)}; must be a domain name, such as "boot.pvs.example.test"'
+        )
+    for label in name.split("."):
+        _check_label(label, text)
+    if len(name) > MOST_NAME:
+        raise ValueError(f"has {len(name)} characters; a domain name has {MOST_NAME} at most")
+    return name
+
+
+def _check_label(label: str, text: str) -> None:
+    if not label:
+        raise ValueError(
+            f"is {quoted(text)}; a domain name cannot have two dots in a row or begin so"
+        )
+    if len(label) > MOST_LABEL:
+        raise ValueError(
+            f"has a part of {len(label)} characters, {label[:12]}...; "
+            f"a part between two dots has {MOST_LABEL} at most"
+        )
+    if not label.isascii():
+        raise ValueError(f"is {quoted(text)}; write it in its ASCII form, which begins with xn--")
+    if not _LABEL.match(label):
+        raise ValueError(
+            f"is {quoted(text)}; the parts of a domain name consist of letters, digits, hyphens "
+            "and underscores, with no hyphen at either end"
+        )
+
+
+def hostmaster(text: str) -> str:
+    """Return a mailbox as a domain name (RFC 1035, section 8), from either way to write it."""
+    local, at, rest = text.partition("@")
+    if at and "." in local:
+        raise ValueError(
+            f"is {quoted(text)}; the part before the @ must have no dot here, such as "
+            '"hostmaster@example.test"'
+        )
+    return domain(f"{local}.{rest}" if at else text)
+
+
+def handle(text: str) -> str:
+    """Return a name by which the API and the command line call something."""
+    if not _HANDLE.match(text) or len(text) > MOST_LABEL:
+        raise ValueError(
+            f"is {quoted(text)}; must be 1 to {MOST_LABEL} letters, digits, dots, hyphens and "
+            "underscores, beginning with a letter or digit"
+        )
+    return text
+
+
+def plain_text(text: str) -> str:
+    """Return a text that is there and can be printed on one line."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError(f"is {quoted(text)}; must be a text of printable characters")
+    return text
+
+
+def file_name(text: str) -> str:
+    """Return a TFTP file name (RFC 1350, section 5: netascii, ended by a zero byte)."""
+    if not text or not text.isascii() or not text.isprintable() or len(text) > 255:
+        raise ValueError(
+            f"is {quoted(text)}; must be a file name of 1 to 255 ASCII characters, "
+            'such as "ARDBP32.BIN"'
+        )
+    return text
+
+
+def ipv4(text: str) -> str:
+    """Return a member's address: A records name IPv4 only."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(
+            f'is {quoted(text)}; must be an IPv4 address, such as "10.0.0.11"'
+        ) from None
+    if address.version != 4:
+        raise ValueError(
+            f"is {quoted(text)}; must be an IPv4 address, since targets ask for A records"
+        )
+    if address.is_unspecified or address.is_multicast or text == "255.255.255.255":
+        raise ValueError(f"is {quoted(text)}, which is no single server's address")
+    return str(address)
+
+
+def any_address(text: str) -> str:
+    """Return the address of a nameserver, IPv4 or IPv6."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(
+            f'is {quoted(text)}; must be an IP address, such as "192.0.2.53" or "2001:db8::53"'
+        ) from None
+    if "%" in text or address.is_unspecified or address.is_multicast:
+        raise ValueError(f"is {quoted(text)}, which is no single server's address")
+    return str(address)
+
+
+def endpoint(text: object) -> Endpoint | None:
+    """Return an address and port to listen on; None stands for one that was cut out."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(f"is {kind(text)}; {_ENDPOINT}")  # noqa: TRY004 - pydantic collects these
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        raise ValueError(f"is {quoted(text)}, which has no port; {_ENDPOINT}")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ValueError(
+            f"is {quoted(text)}, and {quoted(host)} is no IP address; {_ENDPOINT}"
+        ) from None
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError(f"is {quoted(text)}; the port must be 1 to 65535")
+    return Endpoint(address, int(port))
+
+
+_ENDPOINT = 'must be an address and a port, such as "0.0.0.0:53" or "[::]:53"'
+
+
+def sha256(text: str) -> str:
+    """Return a SHA-256 hash in lower-case hex."""
+    if not _SHA256.match(text.lower()):
+        raise ValueError(
+            f"is {quoted(text[:12])}{'...' if len(text) > 12 else ''}, {len(text)} characters; "
+            "must be a SHA-256 hash: 64 hex digits"
+        )
+    return text.lower()
+
+
+def between(
+    least: float, most: float, unit: str = "", *, above: bool = False
+) -> Callable[[float], float]:
+    """Return a check that a number lies in a range; `above` leaves `least` itself out."""
+    words = f"{'more than ' if above else ''}{least:,}, and {most:,} at most" if above else ""
+    words = words or f"{least:,} to {most:,}"
+
+    def check(value: float) -> float:
+        # Written so that nan, which TOML has, fails it too.
+        if not (least <= value <= most) or (above and value == least):
+            raise ValueError(f"is {value:,}; must be {words}{' ' + unit if unit else ''}")
+        return value
+
+    return check
+
+
+def one_of(words: type[Word]) -> Callable[[object], Word]:
+    """Return a check that a text is one of an enumeration's words."""
+    known = [word.value for word in words]
+
+    def check(value: object) -> Word:
+        if isinstance(value, str) and value in known:
+            return words(value)
+        raise ValueError(f"is {_shown(value)}; must be {listing(known)}{hint(value, known)}")
+
+    return check
+
+
+def hint(value: object, known: Iterable[str]) -> str:
+    """Return the end of a sentence that asks whether a known word was meant."""
+    if not isinstance(value, str):
+        return ""
+    near = difflib.get_close_matches(value.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def quoted(text: str) -> str:
+    """Return a text as TOML writes it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def listing(words: Iterable[str]) -> str:
+    """Return words as in a sentence: "a", "b" or "c"."""
+    shown = [quoted(word) for word in words]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def kind(value: object) -> str:
+    """Return what TOML calls a value, with its article."""
+    for type_, words in _KINDS:
+        if isinstance(value, type_):
+            return words
+    return "a date or time"
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (str, "a text"),
+    (int, "a whole number"),
+    (float, "a number with a decimal point"),
+    (list, "a list"),
+    (dict, "a table"),
+)
+
+
+def _shown(value: object) -> str:
+    return quoted(value) if isinstance(value, str) else kind(value)

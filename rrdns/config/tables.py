@@ -1,0 +1,239 @@
+"""The tables of a config file, as pydantic checks them: one model per table.
+
+Each value is checked by itself here; what values mean to one another is `checks`' subject.
+Every setting has a default, so that a file can be read around its mistakes and all of them
+named: a required one defaults to empty text or an empty list, which is never valid.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from rrdns.config import kinds
+from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
+from rrdns.core.model import Endpoint, OnEmpty, Policy
+from rrdns.web.auth import Role
+
+Domain = Annotated[str, AfterValidator(kinds.domain)]
+Handle = Annotated[str, AfterValidator(kinds.handle)]
+Text = Annotated[str, AfterValidator(kinds.plain_text)]
+Ipv4 = Annotated[str, AfterValidator(kinds.ipv4)]
+Address = Annotated[str, AfterValidator(kinds.any_address)]
+Hash = Annotated[str, AfterValidator(kinds.sha256)]
+Ttl = Annotated[int, AfterValidator(kinds.between(0, kinds.MOST_SECONDS, "seconds"))]
+Count = Annotated[int, AfterValidator(kinds.between(1, 1000))]
+# None is what TOML cannot say: it stands where a wrong item was cut out.
+Listen = Annotated[Endpoint | None, PlainValidator(kinds.endpoint)]
+
+
+class Backend(StrEnum):
+    """Where the store keeps things."""
+
+    SQLITE = "sqlite"
+    MEMORY = "memory"
+
+
+class Format(StrEnum):
+    """How a log line looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Level(StrEnum):
+    """From which level on lines are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def required(example: str, default: Any = "") -> Any:
+    """Return a field that must be written, with what those who forgot it should add."""
+    return Field(default=default, json_schema_extra={"example": example})
+
+
+class Table(BaseModel):
+    """A table of the file: no type is bent to fit, no unknown setting is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    heading: ClassVar[str] = ""
+
+    @classmethod
+    def required_settings(cls) -> dict[str, str]:
+        """Return the settings that must be written, each with an example."""
+        return {
+            name: str(info.json_schema_extra["example"])
+            for name, info in cls.model_fields.items()
+            if isinstance(info.json_schema_extra, dict)
+        }
+
+
+class TcpTable(Table):
+    """`[dns.tcp]`."""
+
+    heading: ClassVar[str] = "[dns.tcp]"
+    connections: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 512
+    per_address: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 64
+    idle: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 10.0
+
+
+class DnsTable(Table):
+    """`[dns]`."""
+
+    heading: ClassVar[str] = "[dns]"
+    listen: list[Listen] = list(DEFAULT_DNS)
+    workers: Annotated[int, AfterValidator(kinds.between(0, 512))] = 0
+    tcp: TcpTable = TcpTable()
+
+
+class NameserverTable(Table):
+    """An entry of a zone's `nameservers`."""
+
+    heading: ClassVar[str] = "nameservers"
+    name: Domain = required('name = "ns1.pvs.example.test"')
+    address: Address = ""
+    addresses: list[Address | None] = []
+
+
+class ZoneTable(Table):
+    """`[[zones]]`."""
+
+    heading: ClassVar[str] = "[[zones]]"
+    name: Domain = required('name = "pvs.example.test"')
+    nameservers: list[NameserverTable] = required(
+        'nameservers = [{ name = "ns1.pvs.example.test", address = "192.0.2.53" }]', []
+    )
+    hostmaster: Annotated[str, AfterValidator(kinds.hostmaster)] = required(
+        'hostmaster = "hostmaster.example.test"'
+    )
+    ttl: Ttl = 3600
+    negative_ttl: Ttl | None = None
+    serial: Annotated[int, AfterValidator(kinds.between(0, 2**32 - 1))] = 1
+    refresh: Ttl = 3600
+    retry: Ttl = 600
+    expire: Ttl = 86400
+
+
+class FileTable(Table):
+    """An entry of a probe's `files`: its name alone, or a table."""
+
+    heading: ClassVar[str] = "files"
+    name: Annotated[str, AfterValidator(kinds.file_name)] = required('name = "ARDBP32.BIN"')
+    size: Annotated[int, AfterValidator(kinds.between(1, 2**32, "bytes"))] | None = None
+    sha256: Hash | None = None
+    require_marker: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class ProbeTable(Table):
+    """`[pools.probe]`."""
+
+    heading: ClassVar[str] = "[pools.probe]"
+    files: list[FileTable] = required('files = ["ARDBP32.BIN"]', [])
+    port: Annotated[int, AfterValidator(kinds.between(1, 65535))] = 69
+    interval: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 1.0
+    timeout: Annotated[float, AfterValidator(kinds.between(0.05, 60, "seconds"))] = 1.0
+    fast_interval: Annotated[float, AfterValidator(kinds.between(0.05, 3600, "seconds"))] = 0.2
+    full_every: Annotated[float, AfterValidator(kinds.between(1, 86400, "seconds"))] = 30.0
+    fall: Count = 3
+    rise: Count = 2
+    blksize: Annotated[int, AfterValidator(kinds.between(8, 65464, "bytes"))] = 1428
+
+
+class MemberTable(Table):
+    """`[[pools.members]]`."""
+
+    heading: ClassVar[str] = "[[pools.members]]"
+    name: Handle = required('name = "pvs-1"')
+    address: Ipv4 = required('address = "10.0.0.11"')
+    backup: bool = False
+    tags: list[Text | None] = []
+
+
+class PoolTable(Table):
+    """`[[pools]]`."""
+
+    heading: ClassVar[str] = "[[pools]]"
+    name: Handle = required('name = "boot"')
+    hostname: Domain = required('hostname = "boot.pvs.example.test"')
+    members: list[MemberTable] = required("[[pools.members]] with a name and an address", [])
+    probe: ProbeTable = required('[pools.probe] with files = ["ARDBP32.BIN"]', ProbeTable())
+    ttl: Ttl = 5
+    allow_zero_ttl: bool = False
+    answers: Annotated[int, AfterValidator(kinds.between(1, 28))] = 4
+    policy: Annotated[Policy, BeforeValidator(kinds.one_of(Policy))] = Policy.ROUND_ROBIN
+    on_empty: Annotated[OnEmpty, BeforeValidator(kinds.one_of(OnEmpty))] = OnEmpty.SERVE_ALL
+    keep: Annotated[int, AfterValidator(kinds.between(1, 1000))] = 1
+
+
+class TokenTable(Table):
+    """`[[api.tokens]]`."""
+
+    heading: ClassVar[str] = "[[api.tokens]]"
+    name: Handle = required('name = "ops"')
+    role: Annotated[Role | None, BeforeValidator(kinds.one_of(Role))] = required(
+        'role = "operator"', None
+    )
+    sha256: Hash = required('sha256 = "...", as `rrdns token` prints it')
+
+
+class ApiTable(Table):
+    """`[api]`."""
+
+    heading: ClassVar[str] = "[api]"
+    listen: Listen = DEFAULT_API
+    tokens: list[TokenTable] = []
+
+
+class StoreTable(Table):
+    """`[store]`."""
+
+    heading: ClassVar[str] = "[store]"
+    backend: Annotated[Backend, BeforeValidator(kinds.one_of(Backend))] = Backend.SQLITE
+    path: Text = str(DEFAULT_STORE)
+    audit_days: Annotated[float, AfterValidator(kinds.between(1, 36500, "days"))] = 365.0
+
+
+class LogTable(Table):
+    """`[log]`."""
+
+    heading: ClassVar[str] = "[log]"
+    format: Annotated[Format, BeforeValidator(kinds.one_of(Format))] = Format.JSON
+    level: Annotated[Level, BeforeValidator(kinds.one_of(Level))] = Level.INFO
+
+
+class ProcessTable(Table):
+    """`[process]`."""
+
+    heading: ClassVar[str] = "[process]"
+    user: Text | None = None
+    group: Text | None = None
+
+
+class File(Table):
+    """The file as a whole."""
+
+    dns: DnsTable = DnsTable()
+    zones: list[ZoneTable] = required("[[zones]] with a name, nameservers and hostmaster", [])
+    pools: list[PoolTable] = required("[[pools]] with a name, a hostname and members", [])
+    api: ApiTable = ApiTable()
+    store: StoreTable = StoreTable()
+    log: LogTable = LogTable()
+    process: ProcessTable = ProcessTable()
