@@ -1,0 +1,149 @@
+"""A TFTP server that behaves, or misbehaves on demand, and counts how its readers behave.
+
+It serves bytes from memory, knows the options blksize and tsize, ignores all others (as
+RFC 2347 lets it), and looks file names up as Windows does, whatever their case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rrdns.errors import ListenFailed
+from rrdns.lab.faults import NONE, Faults
+from rrdns.lab.transfer import Transfer
+from rrdns.wire.tftp import Error, ErrorCode, Malformed, ReadRequest, decode, encode
+
+Address = tuple[str, int]
+_MOST_BYTES = 2048  # of a request
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a server has seen since it started."""
+
+    requests: int = 0
+    finished: int = 0  # transfers that the final ACK ended
+    stopped: int = 0  # transfers that the reader ended with an ERROR
+    refused: int = 0  # transfers that the server ended with an ERROR
+    left_open: int = 0  # transfers whose reader walked away
+    retransmissions: int = 0
+    repeated_acks: int = 0  # of blocks that had been acknowledged: see RFC 1123, 4.2.3.1
+    errors_heard: list[int] = field(default_factory=list)  # codes, also on the flood's port
+
+
+class LabServer:
+    """One server on one IPv4 address; `faults` and `files` may be replaced while it runs."""
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        files: Mapping[str, bytes],
+        faults: Faults = NONE,
+        *,
+        retry_after: float = 1.0,
+        retries: int = 4,
+    ) -> None:
+        self.address = address
+        self.port = port  # 0 asks for a free one, and is replaced by it at the start
+        self.files = files
+        self.faults = faults
+        self.retry_after = retry_after
+        self.retries = retries
+        self.counts = Counts()
+        self._socket: socket.socket | None = None
+        self._transfers: dict[Address, Transfer] = {}  # by the reader's address and port
+
+    @property
+    def open_transfers(self) -> int:
+        """The number of transfers that have not ended."""
+        return len(self._transfers)
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            ListenFailed: the address cannot be bound.
+        """
+        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listening.setblocking(False)
+        try:
+            listening.bind((self.address, self.port))
+        except OSError as error:
+            listening.close()
+            reason = os.strerror(error.errno or 0)
+            raise ListenFailed("TFTP", f"{self.address}:{self.port}", reason) from error
+        self.port = listening.getsockname()[1]
+        self._socket = listening
+        asyncio.get_running_loop().add_reader(listening.fileno(), self._readable)
+
+    async def stop(self) -> None:
+        """Drop everything at once, as a stopped service does; `start` begins anew."""
+        for transfer in list(self._transfers.values()):
+            transfer.close()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def content_of(self, name: str) -> bytes | None:
+        """Return the file of that name, whatever its case, or None."""
+        wanted = name.replace("\\", "/").lstrip("/").lower()
+        found = (content for known, content in self.files.items() if known.lower() == wanted)
+        return next(found, None)
+
+    def forget(self, reader: Address) -> None:
+        """Let go of a transfer that has ended."""
+        self._transfers.pop(reader, None)
+
+    def _readable(self) -> None:
+        assert self._socket is not None  # noqa: S101  # the reader is removed before
+        try:
+            datagram, reader = self._socket.recvfrom(_MOST_BYTES)
+        except OSError:
+            return
+        try:
+            packet = decode(datagram)
+        except Malformed as problem:
+            self._reject(reader, Error(ErrorCode.ILLEGAL_OPERATION, str(problem)))
+            return
+        if isinstance(packet, ReadRequest):
+            self._serve(packet, reader)
+
+    def _serve(self, request: ReadRequest, reader: Address) -> None:
+        self.counts.requests += 1
+        # A reader that asks again from the same port has lost our reply, which comes again.
+        if self.faults.silent or reader in self._transfers:
+            return
+        content = self.content_of(request.file)
+        if content is None:
+            self.counts.refused += 1
+            self._reject(reader, Error(ErrorCode.FILE_NOT_FOUND, "File not found"))
+            return
+        transfer = Transfer(self, reader, request, content)
+        self._transfers[reader] = transfer
+        transfer.begin()
+
+    def _reject(self, reader: Address, error: Error) -> None:
+        """Answer from a fresh port, as for a transfer that ends where it begins."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((self.faults.reply_from or self.address, 0))
+            sender.sendto(encode(error), reader)
