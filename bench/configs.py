@@ -54,11 +54,20 @@ TOKEN = "bench"  # of a server on 127.0.0.1 that lives for a minute
 TOKEN_SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 
-def pool_table(name: str, hostname: str, members: tuple[str, ...], *, interval: float = 1.0) -> str:
+def pool_table(
+    name: str,
+    hostname: str,
+    members: tuple[str, ...],
+    *,
+    interval: float = 1.0,
+    full_every: float = 30.0,
+    port: int = CHECK_PORT,
+) -> str:
     """Return one pool as TOML; its members are called after their places."""
     table = (
         f'[[pools]]\nname = "{name}"\nhostname = "{hostname}"\nttl = 5\n'
-        f'[pools.probe]\nfiles = ["{BOOT_FILE}"]\nport = {CHECK_PORT}\ninterval = {interval}\n'
+        f'[pools.probe]\nfiles = ["{BOOT_FILE}"]\nport = {port}\n'
+        f"interval = {interval}\nfull_every = {full_every}\n"
     )
     return table + "".join(
         f'[[pools.members]]\nname = "{name}-{place}"\naddress = "{address}"\n'

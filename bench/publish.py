@@ -9,6 +9,7 @@ second beside 20,000 queries a second, and reloads beside them; what is lost?
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import signal
@@ -161,9 +162,13 @@ def by_health(running: solo.Service, members: Members, pools: int, changes: int)
 
 
 def _last_fall(entries: Any) -> float:
-    listed = entries["entries"] if isinstance(entries, dict) else entries
-    falls = (e["at"] for e in listed if e["action"] == "standing" and e["after"] == "down")
-    return float(next(iter(falls)))
+    """Return when the member last fell, Unix seconds; the API tells whole milliseconds."""
+    falls = (
+        entry["at"]
+        for entry in entries["entries"]
+        if entry["action"] == "standing" and entry["after"] == "down"
+    )
+    return dt.datetime.fromisoformat(next(falls)).timestamp()
 
 
 def _is_named(running: solo.Service) -> bool:

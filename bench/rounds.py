@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ class Sample:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return asdict(self) | {"cpu_us": self.cpu_us, "lost": self.lost}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Sample:
+        """Return the sample that `to_json` wrote."""
+        return cls(**{field.name: value[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
