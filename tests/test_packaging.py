@@ -1,0 +1,154 @@
+"""What is shipped beside the code holds: locks, examples in documents, unit, ways in."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+import rrdns.config
+from rrdns.errors import ConfigInvalid
+from tests.peers import ROOT, peer
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+LOCKS = tuple(sorted((ROOT / "requirements").glob("*.txt")))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def examples(page: Path, language: str) -> list[str]:
+    """Return the page's code blocks that are marked as being in the language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def run(*args: str | Path) -> str:
+    """Run a checker; fail with all that it says when it is not content."""
+    done = subprocess.run(
+        args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+def locked(path: Path) -> dict[str, str]:
+    """Return the versions that a lock file names, by normalised package name."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;]+)", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+def wanted(requirements: Sequence[str]) -> Iterator[str]:
+    """Return the normalised names in requirements like those of pyproject.toml."""
+    for requirement in requirements:
+        name = re.match(r"[A-Za-z0-9._-]+", requirement)
+        assert name is not None
+        yield re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def test_every_dependency_is_locked_to_a_version_with_its_hashes() -> None:
+    """`make lock` has been run since the last change of the dependencies."""
+    shipped, developed = (locked(ROOT / "requirements" / name) for name in ("run.txt", "dev.txt"))
+    assert set(wanted(PROJECT["dependencies"])) <= shipped.keys()
+    assert set(wanted(PROJECT["optional-dependencies"]["dev"])) <= developed.keys()
+    for path in LOCKS:
+        entries = re.split(r"^(?=[A-Za-z0-9])", path.read_text(), flags=re.MULTILINE)[1:]
+        assert entries
+        assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_what_is_shipped_is_what_was_tested() -> None:
+    """The image's and the build's versions are those of the tests' environment."""
+    developed = locked(ROOT / "requirements" / "dev.txt")
+    for name in ("run.txt", "build.txt"):
+        assert locked(ROOT / "requirements" / name).items() <= developed.items()
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_a_lock_file_names_no_registry(path: Path) -> None:
+    """Where packages come from is the machine's own affair."""
+    assert not re.search(r"://|^-|^--(index|find|extra)", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
+    """Each relative link names a file that exists."""
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page, "toml")], ids=lambda page: page.name
+)
+def test_the_configs_in_the_pages_are_valid(page: Path, tmp_path: Path) -> None:
+    """A reader who copies an example gets a config without a mistake."""
+    for number, text in enumerate(examples(page, "toml")):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text)
+        try:
+            settings = rrdns.config.load(path)
+        except ConfigInvalid as error:
+            pytest.fail(str(error))
+        assert settings.pools
+
+
+def test_the_zone_example_is_a_delegation_that_bind_accepts(tmp_path: Path) -> None:
+    """The two lines, in an otherwise common parent zone, delegate with glue."""
+    (lines,) = examples(ROOT / "docs/delegation.md", "zone")
+    zone = tmp_path / "corp.example.zone"
+    head = "$TTL 3600\n@ IN SOA ns hostmaster 1 3600 600 86400 60\n  IN NS ns\nns IN A 10.0.0.1\n"
+    zone.write_text(head + lines)
+    said = run(peer("named-checkzone"), "-i", "full-sibling", "-D", "corp.example", zone)
+    assert re.search(
+        r"^pvs\.corp\.example\.\s.*NS\s+ns1\.pvs\.corp\.example\.$", said, re.MULTILINE
+    )
+    assert re.search(r"^ns1\.pvs\.corp\.example\.\s.*A\s+10\.0\.0\.53$", said, re.MULTILINE)
+
+
+def test_the_bind_example_passes_its_checker(tmp_path: Path) -> None:
+    """named-checkconf accepts the example as a whole named.conf."""
+    (text,) = examples(ROOT / "docs/delegation.md", "named")
+    path = tmp_path / "named.conf"
+    path.write_text(text)
+    run(peer("named-checkconf"), path)
+
+
+def test_the_unbound_example_passes_its_checker(tmp_path: Path) -> None:
+    """unbound-checkconf accepts the example as a whole unbound.conf."""
+    (text,) = examples(ROOT / "docs/delegation.md", "unbound")
+    path = tmp_path / "unbound.conf"
+    path.write_text(
+        f'server:\n    chroot: ""\n    username: ""\n    directory: "{tmp_path}"\n{text}'
+    )
+    assert "no errors" in run(peer("unbound-checkconf"), path)
+
+
+def test_systemd_accepts_the_unit_without_a_warning(tmp_path: Path) -> None:
+    """Every setting is known, and the program may be anywhere."""
+    text = (ROOT / "conf/rrdns.service").read_text()
+    assert "Type=notify\n" in text
+    unit = tmp_path / "rrdns.service"
+    unit.write_text(text.replace("/opt/rrdns/bin/rrdns", "/bin/true"))
+    assert run(peer("systemd-analyze"), "verify", "--man=no", unit).strip() == ""
+
+
+def test_systemd_finds_the_unit_well_guarded(tmp_path: Path) -> None:
+    """The exposure that systemd computes (0 best, 10 worst) stays low."""
+    unit = tmp_path / "rrdns.service"
+    unit.write_text((ROOT / "conf/rrdns.service").read_text())
+    run(peer("systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+
+
+def test_the_makefile_and_ci_offer_the_ways_in() -> None:
+    """Every target that the documents and CI name exists."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    sources = [(ROOT / ".ci/run").read_text(), *(page.read_text() for page in PAGES)]
+    named = {
+        name
+        for text in sources
+        for name in re.findall(r"^(?:\S+ \{ .*)?make ([a-z-]+)", text, re.MULTILINE)
+    }
+    assert {"demo", "test"} <= named
+    assert named <= targets
