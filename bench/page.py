@@ -46,7 +46,7 @@ gdnsd-multifo and pdns-lua check theirs by TCP each five seconds; the others che
   size: those few queries are the lost ones there.
 - Latency is measured at 20,000 evenly spaced queries a second, from the send call to the moment
   the kernel puts the answer into the client's socket.
-- Random names, cases, cookies and options are drawn from a seed, 300,000 of each before they repeat.
+- Random names, cases, cookies and options come from a seed, 300,000 of each before they repeat.
 - Memory is PSS (shared pages divided among their users), right after the load.
 """
 

@@ -114,17 +114,26 @@ LOADS: dict[str, Load] = (
         "latency": _timed("hits"),
     }
 )
-TITLES = {
-    "hits": "Plain A, hit (dnsperf, 100 in flight)",
-    "edns": "A with EDNS, hit (dnsperf, 100 in flight)",
-    "nxdomain": "Random names, NXDOMAIN (dnsperf, 100 in flight)",
-    "case": "Random case, 0x20 (dnsperf, 100 in flight)",
-    "cookies": "EDNS with random cookies (dnsperf, 100 in flight)",
-    "options": "EDNS with unknown options, random (dnsperf, 100 in flight)",
-    "tcp": "Plain A over TCP (dnsperf, 10 connections, 100 in flight)",
-    "rate": f"Plain A at {FIXED_RATE:,} queries/s (dnsperf)",
-    "latency": f"Plain A at {FIXED_RATE:,} queries/s, evenly spaced",
-} | {f"{kind}-batched": f"{kind}, 256 in flight, sent in batches" for kind in query.KINDS}
+KIND_TITLES = {
+    "hits": "Plain A, hit",
+    "edns": "A with EDNS, hit",
+    "nxdomain": "Random names, NXDOMAIN",
+    "case": "Random case (0x20)",
+    "cookies": "EDNS with random cookies",
+    "options": "EDNS with random unknown options",
+}
+TITLES = (
+    {kind: f"{title} (dnsperf, 100 in flight)" for kind, title in KIND_TITLES.items()}
+    | {
+        f"{kind}-batched": f"{title} (in batches, 256 in flight)"
+        for kind, title in KIND_TITLES.items()
+    }
+    | {
+        "tcp": "Plain A over TCP (dnsperf, 10 connections, 100 in flight)",
+        "rate": f"Plain A at {FIXED_RATE:,} queries/s (dnsperf)",
+        "latency": f"Plain A at {FIXED_RATE:,} queries/s, evenly spaced",
+    }
+)
 
 
 def run(
