@@ -33,9 +33,29 @@ class Herald:
         self._something = asyncio.Event()
         self._log = get_log(part="control")
 
-    def entry(self, action: str, *, by: str = "rrdns", **facts: str) -> AuditEntry:
-        """Return an audit entry of now."""
-        return AuditEntry(at=self._clock(), by=by, action=action, **facts)
+    def entry(
+        self,
+        action: str,
+        *,
+        pool: str = "",
+        member: str = "",
+        before: str = "",
+        after: str = "",
+        reason: str = "",
+        details: dict[str, str] | None = None,
+    ) -> AuditEntry:
+        """Return an audit entry of now, for what rrdns did by itself."""
+        return AuditEntry(
+            at=self._clock(),
+            by="rrdns",
+            action=action,
+            pool=pool,
+            member=member,
+            reason=reason,
+            before=before,
+            after=after,
+            details=details or {},
+        )
 
     def tell(self, entry: AuditEntry, *, bad: bool = False, kept: bool = False) -> None:
         """Tell of a change; `kept`: the audit trail has it already."""

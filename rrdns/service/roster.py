@@ -239,6 +239,12 @@ class Roster:
                 track.left_at = now
             track.handed_out = handed_out
 
+    def confirm(self, pool: str, flushed_at: float, now: float) -> None:
+        """Note that the publication of `flushed_at` had reached every worker by `now` only."""
+        for track in self.record(pool).tracks.values():
+            if track.left_at is not None and flushed_at <= track.left_at < now:
+                track.left_at = now
+
     def up_standings(self, pools: Iterable[str]) -> Standings:
         """Return what is to be remembered of the members' standings."""
         return {

@@ -1,0 +1,201 @@
+"""Unbound and BIND follow a real delegation to rrdns, from a parent zone on Knot DNS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.farm import BOOT_FILE
+from tests.e2e.netns import Network, a_network
+from tests.peers import peer, running, wait_until
+
+pytestmark = pytest.mark.peers
+
+PARENT, RRDNS, RESOLVER = "10.53.0.1", "10.53.0.2", "10.53.0.3"
+MEMBERS = ("10.53.0.11", "10.53.0.12", "10.53.0.13")
+NAME = "boot.pvs.example.test"
+TTL = 2
+
+PARENT_ZONE = f"""$ORIGIN example.test.
+$TTL 3600
+@ SOA ns.example.test. hostmaster.example.test. 1 3600 600 86400 5
+@ NS ns
+ns A {PARENT}
+pvs NS ns1.pvs
+ns1.pvs A {RRDNS}
+"""
+KNOT = """server:
+    listen: {parent}@53
+    rundir: {folder}
+database:
+    storage: {folder}
+zone:
+  - domain: example.test
+    file: {folder}/example.test.zone
+"""
+UNBOUND = """server:
+    interface: {resolver}
+    access-control: 0.0.0.0/0 allow
+    username: ""
+    chroot: ""
+    directory: "{folder}"
+    pidfile: ""
+    use-syslog: no
+    do-ip6: no
+    do-daemonize: no
+    module-config: "iterator"
+    private-address: 10.0.0.0/8
+    private-domain: "pvs.example.test"
+    qname-minimisation: yes
+    use-caps-for-id: yes
+stub-zone:
+    name: "example.test"
+    stub-addr: {parent}
+remote-control:
+    control-enable: no
+"""
+BIND = """options {{
+    directory "{folder}";
+    listen-on port 53 {{ {resolver}; }};
+    listen-on-v6 {{ none; }};
+    pid-file none;
+    session-keyfile none;
+    dnssec-validation no;
+    recursion yes;
+    allow-query {{ any; }};
+}};
+controls {{ }};
+zone "example.test" {{ type static-stub; server-addresses {{ {parent}; }}; }};
+"""
+CONFIG = """
+[dns]
+listen = ["{rrdns}:53"]
+workers = 2
+[[zones]]
+name = "pvs.example.test"
+nameservers = [{{ name = "ns1.pvs.example.test", address = "{rrdns}" }}]
+hostmaster = "hostmaster.example.test"
+[[pools]]
+name = "boot"
+hostname = "boot.pvs.example.test"
+ttl = {ttl}
+[pools.probe]
+files = ["ARDBP32.BIN"]
+{members}
+[api]
+listen = "127.0.0.1:8053"
+[store]
+path = "{folder}/state/rrdns.db"
+"""
+
+
+@dataclass
+class Site:
+    """A parent zone, rrdns, three TFTP servers and a resolver in a network of their own."""
+
+    network: Network
+    signal_member: Callable[[int, int], None]
+
+    def ask(self, server: str, name: str = NAME, kind: str = "A") -> list[str]:
+        """Return the short answer of a server, in its order."""
+        args = ("+short", "+tries=3", "+time=2", f"@{server}", name, kind)
+        return self.network.run(peer("dig"), *args).split()
+
+    def full(self, server: str, name: str, kind: str) -> str:
+        """Return all that dig prints of a server's answer."""
+        return self.network.run(peer("dig"), "+tries=3", "+time=2", f"@{server}", name, kind)
+
+
+@contextmanager
+def a_site(folder: Path, resolver: str) -> Iterator[Site]:
+    """Set everything up, with `resolver` "unbound" or "named"."""
+    values = {"folder": folder, "parent": PARENT, "resolver": RESOLVER, "rrdns": RRDNS, "ttl": TTL}
+    members = "\n".join(
+        f'[[pools.members]]\nname = "pvs-{n}"\naddress = "{address}"'
+        for n, address in enumerate(MEMBERS, 1)
+    )
+    (folder / "example.test.zone").write_text(PARENT_ZONE)
+    (folder / "knot.conf").write_text(KNOT.format(**values))
+    (folder / "unbound.conf").write_text(UNBOUND.format(**values))
+    (folder / "named.conf").write_text(BIND.format(**values))
+    (folder / "rrdns.toml").write_text(CONFIG.format(**values, members=members))
+    (folder / "tftp").mkdir()
+    (folder / "tftp" / "ARDBP32.BIN").write_bytes(BOOT_FILE)
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)
+    with ExitStack() as stack:
+        network = stack.enter_context(a_network([PARENT, RRDNS, RESOLVER, *MEMBERS]))
+
+        def start(*args: str | Path) -> int:
+            log = folder / f"{Path(args[0]).name}.log"
+            return stack.enter_context(running(network.command(*args), log=log)).pid
+
+        options = ("--listen", "--foreground", "--user", "root", "--secure")
+        pids = [
+            start(peer("in.tftpd"), *options, "--address", f"{address}:69", folder / "tftp")
+            for address in MEMBERS
+        ]
+        start(peer("knotd"), "-c", folder / "knot.conf")
+        if resolver == "unbound":
+            start(peer("unbound"), "-d", "-c", folder / "unbound.conf")
+        else:
+            start(peer("named"), "-g", "-c", folder / "named.conf")
+        start(sys.executable, "-m", "rrdns", "serve", "--config", folder / "rrdns.toml")
+        site = Site(network, lambda member, number: _signal(pids[member], number))
+        wait_until(lambda: _answers(site, PARENT, "example.test", "SOA"), 10, "parent ready")
+        wait_until(lambda: len(site.ask(RRDNS)) == 3, 10, "rrdns ready")
+        wait_until(lambda: len(site.ask(RESOLVER)) == 3, 15, f"{resolver} ready")
+        yield site
+
+
+def _answers(site: Site, server: str, name: str, kind: str) -> bool:
+    try:
+        return bool(site.ask(server, name, kind))
+    except AssertionError:
+        return False
+
+
+def _signal(pid: int, number: int) -> None:
+    os.kill(pid, number)
+
+
+@pytest.mark.parametrize("resolver", ["unbound", "named"])
+def test_a_resolver_follows_the_delegation_and_drops_a_silent_server_in_time(
+    tmp_path: Path, resolver: str
+) -> None:
+    """4.5 s + TTL after a server fell silent no resolver hands it out any more."""
+    with a_site(tmp_path, resolver) as site:
+        assert sorted(site.ask(RESOLVER)) == list(MEMBERS)
+        site.signal_member(1, signal.SIGSTOP)
+        stopped = time.monotonic()
+        wait_until(lambda: MEMBERS[1] not in site.ask(RESOLVER), 4.5 + TTL + 3, "dropped")
+        took = time.monotonic() - stopped
+        assert took <= 4.5 + TTL + 0.5  # 0.5 s for starting dig on a busy machine
+        for _ in range(10):
+            assert MEMBERS[1] not in site.ask(RESOLVER)
+        site.signal_member(1, signal.SIGCONT)
+        wait_until(lambda: MEMBERS[1] in site.ask(RESOLVER), 10, "back")
+
+
+@pytest.mark.parametrize("resolver", ["unbound", "named"])
+def test_what_a_resolver_asks_on_its_way_down_is_answered_well(
+    tmp_path: Path, resolver: str
+) -> None:
+    """Apex, nameserver, AAAA and unknown names come through as they should."""
+    with a_site(tmp_path, resolver) as site:
+        assert site.ask(RESOLVER, "pvs.example.test", "NS") == ["ns1.pvs.example.test."]
+        assert site.ask(RESOLVER, "ns1.pvs.example.test", "A") == [RRDNS]
+        assert "SOA" in site.full(RESOLVER, NAME, "AAAA")
+        assert "status: NOERROR" in site.full(RESOLVER, NAME, "AAAA")
+        assert "status: NXDOMAIN" in site.full(RESOLVER, "nobody.pvs.example.test", "A")
+        firsts: Counter[str] = Counter(site.ask(RRDNS)[0] for _ in range(30))
+        assert sorted(firsts.values()) == [10, 10, 10]

@@ -1,0 +1,265 @@
+"""Orders: kept before they are carried out, one at a time, and refused rather than lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from rrdns.core.eligibility import Why
+from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec, Zone
+from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.errors import LastMember, StoreFailed
+from rrdns.service.desk import Desk
+from rrdns.service.herald import Herald
+from rrdns.service.logs import set_up
+from rrdns.service.memory import Memory
+from rrdns.service.publication import Publication
+from rrdns.service.publisher import Publisher
+from rrdns.service.roster import PUBLISH_TIME, Roster
+from rrdns.store.base import MemoryStore, Store
+from rrdns.store.lastgood import LastGood
+from rrdns.store.sqlite import SqliteStore
+from rrdns.web.farm import OrderDone
+
+MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
+POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
+ZONES: tuple[Zone, ...] = ()
+
+
+class BrokenStore(MemoryStore):
+    """A store whose disk is full."""
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
+
+
+@dataclass
+class Office:
+    """The control process's parts, without probes, workers or HTTP."""
+
+    store: Store = field(default_factory=MemoryStore)
+    last_good: LastGood | None = None
+    now: float = 1000.0
+
+    def __post_init__(self) -> None:
+        set_up("json")
+        self.roster = Roster()
+        self.roster.configure((POOL,), self.now)
+        self.herald = Herald(self.store, self.clock)
+        self.publisher = Publisher(0)
+        self.publication = Publication(
+            self.roster, self.publisher, self.herald, self.last_good, self.clock
+        )
+        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
+        self.desk = Desk(
+            self.roster, self.store, self.publication, self.publisher, self.herald, self.clock
+        )
+
+    def clock(self) -> float:
+        return self.now
+
+    async def open(self) -> None:
+        serial = await self.memory.take_up(settled=False)
+        self.publication.publish_all(ZONES, serial + 1)
+
+    def answers(self) -> tuple[str, ...]:
+        return self.publisher.snapshot.rotas["boot"].addresses
+
+    async def drain(
+        self, member: str, until: float | None = None, *, force: bool = False
+    ) -> OrderDone:
+        return await self.desk.order(
+            "boot", member, Order.DRAIN, by="anna", reason="patch", until=until, force=force
+        )
+
+    def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:
+        for _ in range(times):
+            result = ProbeResult(verdict, "it is so", Depth.LIGHT, 0.001)
+            self.roster.observe("boot", member, result, self.now)
+
+
+async def test_a_drain_changes_the_answers_before_it_is_acknowledged() -> None:
+    """The reply says from when it is safe: one TTL from now."""
+    office = Office()
+    await office.open()
+    done = await office.drain("pvs-2")
+    assert office.answers() == ("10.0.0.1", "10.0.0.3")
+    assert done.changed
+    assert done.safe_after == office.now + PUBLISH_TIME + POOL.ttl
+    assert done.report.why is Why.DRAINED
+
+
+async def test_the_same_order_twice_is_one() -> None:
+    """A client that saw no answer may ask again."""
+    office = Office()
+    await office.open()
+    await office.drain("pvs-2", until=5000.0)
+    office.now += 1
+    again = await office.drain("pvs-2", until=5001.0)
+    assert not again.changed
+    assert again.report.override is not None
+    assert again.report.override.until == 5000.0
+    assert (await office.drain("pvs-2", until=9000.0)).changed
+    assert (await office.drain("pvs-2")).changed
+
+
+async def test_two_admins_never_drain_the_last_two_members() -> None:
+    """A hundred times at the same instant."""
+    for _ in range(100):
+        office = Office()
+        await office.open()
+        await office.drain("pvs-1")
+        both = await asyncio.gather(
+            office.drain("pvs-2"), office.drain("pvs-3"), return_exceptions=True
+        )
+        assert sorted(type(result).__name__ for result in both) == ["LastMember", "OrderDone"]
+        assert len(office.answers()) == 1
+
+
+async def test_force_takes_the_last_member_and_the_trail_says_so() -> None:
+    """An admin may know better, and signs for it."""
+    office = Office()
+    await office.open()
+    await office.drain("pvs-1")
+    await office.drain("pvs-2")
+    with pytest.raises(LastMember):
+        await office.drain("pvs-3")
+    await office.drain("pvs-3", force=True)
+    assert office.answers() == ()
+    newest = (await office.desk.audit(1, None, None, None))[0]
+    assert (newest.action, newest.details) == ("drain", {"forced": "yes"})
+
+
+async def test_an_order_that_cannot_be_kept_is_not_carried_out() -> None:
+    """The one who ordered hears why, an alarm is raised, and the answers stay."""
+    office = Office(BrokenStore())
+    await office.open()
+    with pytest.raises(StoreFailed, match="the disk is full"):
+        await office.drain("pvs-1")
+    assert len(office.answers()) == 3
+    assert [alarm.name for alarm in office.desk.service().alarms] == ["store-failed"]
+
+
+async def test_an_audit_trail_that_cannot_be_written_costs_no_answer() -> None:
+    """What could not be written is tried again, and the alarm ends when it works."""
+    store = BrokenStore()
+    office = Office(store)
+    await office.open()
+    office.herald.tell(office.herald.entry("standing", pool="boot", member="pvs-1"))
+    await office.herald.flush()
+    assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
+    store.note = lambda entries: MemoryStore.note(store, entries)  # type: ignore[method-assign]  # mended
+    await office.herald.flush()
+    assert office.herald.alarms() == ()
+    assert [entry.action for entry in await store.audit(9)] == ["standing"]
+
+
+async def test_an_order_ends_when_its_time_has_come() -> None:
+    """And the trail says that nobody had to."""
+    office = Office()
+    await office.open()
+    await office.drain("pvs-2", until=1010.0)
+    await office.desk.expire()
+    assert "10.0.0.2" not in office.answers()
+    office.now = 1010.0
+    await office.desk.expire()
+    assert "10.0.0.2" in office.answers()
+    assert [entry.action for entry in await office.desk.audit(9, None, None, None)] == [
+        "expire",
+        "drain",
+    ]
+
+
+async def test_everything_down_is_an_alarm_until_one_is_back() -> None:
+    """Said once, and ended once."""
+    office = Office()
+    await office.open()
+    for member in ("pvs-1", "pvs-2", "pvs-3"):
+        office.probe(member, Verdict.TIMEOUT)
+    office.publication.mark("boot")
+    office.publication.flush()
+    alarms = office.desk.service().alarms
+    assert [alarm.name for alarm in alarms] == ["everything-down"]
+    assert "all 3 that are not drained are answered" in alarms[0].sentence
+    assert len(office.answers()) == 3
+    office.probe("pvs-1", Verdict.OK, 2)
+    office.publication.mark("boot")
+    office.publication.flush()
+    assert office.desk.service().alarms == ()
+    assert office.answers() == ("10.0.0.1",)
+
+
+async def test_changes_within_a_few_milliseconds_are_one_publication() -> None:
+    """One snapshot, however many members fell together."""
+    office = Office()
+    await office.open()
+    serial = office.publisher.snapshot.serial
+    for member in ("pvs-1", "pvs-2"):
+        office.probe(member, Verdict.TIMEOUT)
+        office.publication.mark("boot")
+    await asyncio.sleep(0.05)
+    assert office.publisher.snapshot.serial == serial + 1
+    assert office.answers() == ("10.0.0.3",)
+
+
+async def test_orders_and_standings_are_taken_up_after_a_restart(tmp_path: Path) -> None:
+    """What was down is believed to be down until its first probe."""
+
+    def an_office() -> Office:
+        return Office(SqliteStore(tmp_path / "rrdns.db"), LastGood(tmp_path / "last.db"))
+
+    office = an_office()
+    await office.open()
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    await office.drain("pvs-2", until=5000.0)
+    office.probe("pvs-3", Verdict.TIMEOUT)
+    office.publication.mark("boot")
+    office.publication.flush()
+    await office.publication.on_disk()
+    keeping.cancel()
+    serial = office.publisher.snapshot.serial
+    await office.memory.close()
+
+    again = an_office()
+    await again.open()
+    assert again.answers() == ("10.0.0.1",)
+    assert again.publisher.snapshot.serial > serial
+    override = again.roster.track("boot", "pvs-2").override
+    assert override is not None
+    assert (override.reason, override.until) == ("patch", 5000.0)
+    await again.memory.close()
+
+
+async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Path) -> None:
+    """Who was out of the last answers though up is taken for drained, and it is said."""
+    path = tmp_path / "rrdns.db"
+    office = Office(SqliteStore(path), LastGood(tmp_path / "last.db"))
+    await office.open()
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    await office.drain("pvs-2")
+    await office.publication.on_disk()
+    keeping.cancel()
+    await office.memory.close()
+    for file in tmp_path.glob("rrdns.db-*"):
+        file.unlink()
+    path.write_bytes(b"this is no database" * 1000)
+
+    again = Office(SqliteStore(path), LastGood(tmp_path / "last.db"))
+    await again.open()
+    assert again.answers() == ("10.0.0.1", "10.0.0.3")
+    override = again.roster.track("boot", "pvs-2").override
+    assert override is not None
+    assert "the store was damaged" in override.reason
+    assert [alarm.name for alarm in again.herald.alarms()] == ["store-damaged"]
+    assert list(tmp_path.glob("rrdns.db.damaged-*"))
+    await again.memory.close()
