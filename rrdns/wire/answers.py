@@ -6,6 +6,8 @@ rotations). A change makes a new table that shares with the old all that is the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
 from rrdns.wire.feed import Counts
@@ -36,33 +38,46 @@ class AnswerTable:
         cls, snapshot: Snapshot, turns: Turns | None = None, before: AnswerTable | None = None
     ) -> AnswerTable:
         """Return the table of a snapshot; with `before`, turns and counts go on from there."""
-        table = cls(snapshot, turns, before.ledger if before else Ledger())
-        known = before.snapshot.rotas if before else {}
-        if before is not None:
-            table._pools = dict(before._pools)
-            table._rotations = dict(before._rotations)
-        for pool in known.keys() - snapshot.rotas.keys():
-            del table._pools[pool]
-            table.ledger.retire(table._rotations.pop(pool))
-        for pool, rota in snapshot.rotas.items():
-            if known.get(pool) != rota:
-                table._encode(rota)
-        table.tree = plant(snapshot, table._pools, table.ledger)
+        if before is None:
+            before = cls(Snapshot(), turns, Ledger())
+        table: AnswerTable = before._successor(snapshot, turns)
+        table._catch_up(before.snapshot.rotas)
         return table
 
     def after(self, change: Change) -> AnswerTable:
         """Return the table after a change; only the pools that changed are encoded again."""
         snapshot = apply(self.snapshot, change)
+        table: AnswerTable = self._successor(snapshot, self.turns)
         if change.gone or not all(map(self._is_in_place, change.rotas)):
-            return AnswerTable.build(snapshot, self.turns, self)
-        table = AnswerTable(snapshot, self.turns, self.ledger)
-        table._negatives, table._errors = self._negatives, self._errors
-        table._pools, table._rotations = dict(self._pools), dict(self._rotations)
-        table.tree = Tree(self.tree.tops, dict(self.tree.nodes))
-        for rota in change.rotas:
-            table._encode(rota)
-            table._hang(rota)
+            table._catch_up(self.snapshot.rotas)
+        else:
+            table._adopt(self, change.rotas)
         return table
+
+    def _successor(self, snapshot: Snapshot, turns: Turns | None) -> AnswerTable:
+        """Return a table that has this one's pools and counts, and no names yet."""
+        table = AnswerTable(snapshot, turns, self.ledger)
+        table._pools = dict(self._pools)
+        table._rotations = dict(self._rotations)
+        return table
+
+    def _catch_up(self, known: Mapping[str, Rota]) -> None:
+        """Encode what differs from the pools that are known, and make the tree of names."""
+        for pool in known.keys() - self.snapshot.rotas.keys():
+            del self._pools[pool]
+            self.ledger.retire(self._rotations.pop(pool))
+        for pool, rota in self.snapshot.rotas.items():
+            if known.get(pool) != rota:
+                self._encode(rota)
+        self.tree = plant(self.snapshot, self._pools, self.ledger)
+
+    def _adopt(self, before: AnswerTable, rotas: Iterable[Rota]) -> None:
+        """Take over the tree of the table before, but for the pools that changed in place."""
+        self._negatives, self._errors = before._negatives, before._errors
+        self.tree = Tree(before.tree.tops, dict(before.tree.nodes))
+        for rota in rotas:
+            self._encode(rota)
+            self._hang(rota)
 
     def counts(self) -> Counts:
         """Return what was answered since this worker's first table."""

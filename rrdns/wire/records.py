@@ -71,9 +71,7 @@ def nameservers(zone: Zone) -> list[RR]:
 def glue(name: str, addresses: Iterable[str], ttl: int) -> list[RR]:
     """Return the address records of a nameserver."""
     owner = _label(name)
-    return [
-        RR(owner, rtype, CLASS.IN, ttl, data) for rtype, data in map(_address_data, addresses)
-    ]
+    return [RR(owner, rtype, CLASS.IN, ttl, data) for rtype, data in map(_address_data, addresses)]
 
 
 def encode(records: Sequence[RR], zone: str, offset: int) -> bytes:

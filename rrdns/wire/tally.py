@@ -47,14 +47,15 @@ class Rotation:
         self.repeats = 0  # retransmitted queries, which took no turn
         self.firsts = [0] * self.size  # per address, counted only where turns are shared
 
-    def take(self, turns: Turns | None) -> int:
-        """Return the next turn; it is nobody else's."""
+    def take(self, turns: Turns | None, count: int = 1) -> int:
+        """Return the next turn; it and the `count` - 1 behind it are nobody else's."""
         if self.slot < 0 or turns is None:
             turn = self.turn
-            self.turn = turn + 1  # no call between read and write: no other thread gets in
+            self.turn = turn + count  # no call since the line above: no other thread got in
             return turn
-        turn = turns.take(self.slot)
-        self.firsts[turn % self.size] += 1
+        turn = turns.take(self.slot, count)
+        for step in range(count):
+            self.firsts[(turn + step) % self.size] += 1
         return turn
 
     def places(self) -> list[int]:

@@ -139,7 +139,7 @@ def _grow(tree: Tree, name: bytes) -> Node | None:
         return None
     at = 0
     while True:
-        node = tree.nodes.setdefault(name[at:], Node(top))
+        tree.nodes.setdefault(name[at:], Node(top))
         if name[at:] == top.name:
             return tree.nodes[name]
         at += name[at] + 1

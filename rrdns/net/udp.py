@@ -1,0 +1,258 @@
+"""Answer DNS over UDP: a loop that blocks in its own thread and never ends by itself.
+
+A query that came before exactly so is one dictionary lookup; everything else asks the
+responder. Whatever a datagram does, it costs at most its own answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rrdns.net.listen import is_wildcard
+from rrdns.net.mmsg import (
+    CMSG_HEADER_BYTES,
+    CONTROL_BYTES,
+    DATA_BYTES,
+    PACKET_INFO,
+    Batch,
+    Row,
+    is_available,
+)
+from rrdns.net.repeats import Repeats
+from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.reply import Entry
+from rrdns.wire.responder import find
+from rrdns.wire.tally import Rotation, Turns
+
+BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
+_RECOVERY = 0.01  # seconds of rest when receiving itself fails
+_QUIET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
+
+_Control = tuple[int, int, bytes]  # level, type, data of an ancillary message
+_Address = Any  # as the socket module has it, for either family
+OnDefect = Callable[[BaseException, bytes], None]
+
+
+class Loop(Protocol):
+    """What answers on one UDP socket."""
+
+    beat: float  # changes at least twice a second while the loop lives
+
+    def run(self) -> None:
+        """Answer until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Let `run` return, within a moment."""
+        ...
+
+
+def make_loop(sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None) -> Loop:
+    """Return the best loop that this system can run."""
+    kind = UdpLoop if is_available() else PlainLoop
+    return kind(sock, answers, on_defect)
+
+
+class _Base:
+    """What both loops share: the careful path, and the end."""
+
+    def __init__(
+        self, sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None
+    ) -> None:
+        self.beat = 0.0
+        self._sock = sock
+        self._answers = answers
+        self._on_defect = on_defect
+        self._stopping = False
+        self._repeats = Repeats()
+        self._wildcard = is_wildcard(sock) and hasattr(sock, "recvmsg")
+        sock.settimeout(None)
+        timeout = struct.pack("@ll", 0, int(BEAT * 1_000_000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+
+    def run(self) -> None:
+        """Answer until `stop`."""
+        while not self._stopping:
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
+                self._tell(error, b"")
+
+    def stop(self) -> None:
+        """Let `run` return, within a moment."""
+        self._stopping = True
+
+    def _round(self) -> None:
+        raise NotImplementedError
+
+    def _find(self, datagram: bytes, table: AnswerTable) -> Entry | None:
+        """Return the answers to a datagram by the careful path; a defect there is silence."""
+        try:
+            entry = find(datagram, table)
+        except Exception as error:  # noqa: BLE001 - it costs this answer, never the loop
+            self._tell(error, datagram)
+            entry = None
+        if entry is None:
+            table.ledger.dropped += 1
+        return entry
+
+    def _failed(self, reason: int) -> None:
+        """Go on after receiving failed; only silence proves that the loop is well."""
+        if reason in _QUIET:
+            self.beat = time.monotonic()
+        else:
+            time.sleep(_RECOVERY)
+
+    def _tell(self, error: BaseException, datagram: bytes) -> None:
+        if self._on_defect is not None:
+            self._on_defect(error, datagram)
+
+
+class UdpLoop(_Base):
+    """Answers in batches, with recvmmsg and sendmmsg."""
+
+    def __init__(
+        self, sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None
+    ) -> None:
+        super().__init__(sock, answers, on_defect)
+        self._batch = Batch(sock, packet_info=self._wildcard)
+        self._gaps = 0  # slots of this batch that get no answer
+
+    def _round(self) -> None:
+        batch = self._batch
+        count = batch.receive()
+        if count <= 0:
+            self._failed(ctypes.get_errno())
+            return
+        self.beat = now = time.monotonic()
+        table = self._answers.table
+        if self._repeats.tick(now):
+            self._serve_watched(count, table, now)
+        elif table.turns is None:
+            self._serve(count, table)
+        else:
+            self._serve_shared(count, table, table.turns)
+        batch.settle(count)
+        lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
+        if lost:
+            table.ledger.dropped += lost
+
+    def _serve(self, count: int, table: AnswerTable) -> None:
+        """Answer a batch; this is the hot path, and written out for it."""
+        batch = self._batch
+        ring, lengths, sizes, get = batch.ring, batch.lengths, batch.sizes, table.memo.get
+        for _, data, key, length_at, size_at in batch.rows_of[count]:
+            entry = get(ring[key : data + lengths[length_at]])
+            if entry is None:
+                entry = self._find(ring[data : data + lengths[length_at]], table)
+                if entry is None:
+                    sizes[size_at] = 0
+                    self._gaps += 1
+                    continue
+            head, bodies, rotation, length = entry
+            turn = rotation.turn
+            rotation.turn = turn + 1  # nothing gets in between: see Rotation.take
+            ring[key : data + length] = head + bodies[turn % rotation.size]
+            sizes[size_at] = length
+
+    def _serve_watched(self, count: int, table: AnswerTable, now: float) -> None:
+        """Answer a batch while there is time to know repeats; also where turns are shared."""
+        batch, turns, repeats = self._batch, table.turns, self._repeats
+        ring = batch.ring
+        for row in batch.rows_of[count]:
+            entry = self._look(row, table)
+            if entry is None:
+                continue
+            turn = repeats.turn(ring[row.who : row.key], entry.rotation, turns, now)
+            self._write(row, entry, turn)
+
+    def _serve_shared(self, count: int, table: AnswerTable, shared: Turns) -> None:
+        """Answer a batch whose turns are taken all at once from the counters of all workers."""
+        found = []
+        wanted: dict[Rotation, int] = {}
+        for row in self._batch.rows_of[count]:
+            entry = self._look(row, table)
+            if entry is not None:
+                found.append((row, entry))
+                wanted[entry.rotation] = wanted.get(entry.rotation, 0) + 1
+        turns = {rotation: rotation.take(shared, many) for rotation, many in wanted.items()}
+        for row, entry in found:
+            turn = turns[entry.rotation]
+            turns[entry.rotation] = turn + 1
+            self._write(row, entry, turn)
+
+    def _look(self, row: Row, table: AnswerTable) -> Entry | None:
+        """Return the answers to the datagram in a slot; with None the slot becomes a gap."""
+        batch = self._batch
+        end = row.data + batch.lengths[row.length]
+        entry = table.memo.get(batch.ring[row.key : end])
+        if entry is None:
+            entry = self._find(batch.ring[row.data : end], table)
+            if entry is None:
+                batch.sizes[row.size] = 0
+                self._gaps += 1
+        return entry
+
+    def _write(self, row: Row, entry: Entry, turn: int) -> None:
+        batch = self._batch
+        body = entry.bodies[turn % len(entry.bodies)]
+        batch.ring[row.key : row.data + entry.length] = entry.head + body
+        batch.sizes[row.size] = entry.length
+
+    def _send_around_gaps(self, count: int) -> int:
+        """Send the runs between the slots that get no answer; return how many were lost."""
+        batch, lost, first = self._batch, 0, 0
+        self._gaps = 0
+        for slot, row in enumerate(batch.rows_of[count]):
+            if not batch.sizes[row.size]:
+                lost += batch.send(first, slot)
+                first = slot + 1
+        return lost + batch.send(first, count)
+
+
+class PlainLoop(_Base):
+    """Answers one datagram at a time, where the system knows no batches."""
+
+    def _round(self) -> None:
+        try:
+            datagram, local, _, who = self._receive()
+        except OSError as error:
+            self._failed(error.errno or 0)
+            return
+        self.beat = now = time.monotonic()
+        table = self._answers.table
+        entry = table.memo.get(datagram[2:]) or self._find(datagram, table)
+        if entry is None:
+            return
+        self._repeats.tick(now)
+        source = repr(who).encode() + datagram[:2]
+        turn = self._repeats.turn(source, entry.rotation, table.turns, now)
+        try:
+            self._send(entry.at(datagram[:2], turn), local, who)
+        except OSError:
+            table.ledger.dropped += 1
+
+    def _receive(self) -> tuple[bytes, list[_Control], int, _Address]:
+        if self._wildcard:
+            return self._sock.recvmsg(DATA_BYTES, CONTROL_BYTES)
+        datagram, who = self._sock.recvfrom(DATA_BYTES)
+        return datagram, [], 0, who
+
+    def _send(self, answer: bytes, local: list[_Control], who: _Address) -> None:
+        if self._wildcard:
+            flags = socket.MSG_DONTWAIT
+            self._sock.sendmsg([answer], [self._from_there(one) for one in local], flags, who)
+        else:
+            self._sock.sendto(answer, who)
+
+    def _from_there(self, control: _Control) -> _Control:
+        """Return the message that makes an answer leave from the address that was asked."""
+        level, kind, data = control
+        at = PACKET_INFO[self._sock.family].interface - CMSG_HEADER_BYTES
+        return level, kind, data[:at] + bytes(4) + data[at + 4 :]
