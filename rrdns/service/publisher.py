@@ -8,7 +8,9 @@ a snapshot asks `applied`.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -142,6 +144,7 @@ class Publisher:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link: Link | None = None
         try:
+            _check_owner(writer)
             while True:
                 message = await read_message(reader)
                 if isinstance(message, feed.Hello):
@@ -189,6 +192,23 @@ class Publisher:
         for pool, firsts in record.counts.turns.items():
             self._ended_firsts[pool].update(firsts)
         record.counts = feed.Counts()
+
+
+def _check_owner(writer: asyncio.StreamWriter) -> None:
+    """Refuse whoever does not run as we do: an abstract address has no file permissions.
+
+    Raises:
+        ValueError: the other side belongs to another user.
+    """
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
+    size = struct.calcsize("3i")
+    credentials = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, size
+    )
+    _, uid, _ = struct.unpack("3i", credentials)
+    if uid != os.geteuid():
+        raise ValueError(f"it belongs to user {uid}")
 
 
 async def read_message(reader: asyncio.StreamReader) -> feed.Message:

@@ -58,7 +58,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
         for _ in range(count)
     ]
     api = bind_tcp(settings.api.listen)
-    feed = _bind_feed()
+    feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
     applied = AppliedConfig(anonymous_file())
     log = settings.log
@@ -79,7 +79,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
                 per_address=settings.dns.tcp.per_address,
                 idle=settings.dns.tcp.idle,
             ),
-            feed=feed.getsockname(),
+            feed=feed_address,
             last_good=last_good_path(settings),
             turns=turns,
         )
@@ -101,9 +101,10 @@ def _guarded(main: Main, beat: Beat, lifeline: int) -> None:
         sys.exit(EXIT_HOPELESS)
 
 
-def _bind_feed() -> socket.socket:
+def _bind_feed() -> tuple[socket.socket, str]:
     """Listen for workers on an abstract Unix socket: it leaves nothing behind (unix(7))."""
+    address = f"\0rrdns-{secrets.token_hex(16)}"
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.bind(b"\0rrdns-" + secrets.token_hex(16).encode())
+    sock.bind(address)
     sock.listen(64)
-    return sock
+    return sock, address

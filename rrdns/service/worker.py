@@ -45,7 +45,7 @@ class WorkerPlan:
     udp: tuple[socket.socket, ...]
     tcp: tuple[socket.socket, ...]
     limits: TcpLimits
-    feed: bytes  # the address of the control process's Unix socket
+    feed: str  # the address of the control process's Unix socket
     last_good: Path | None
     turns: SharedTurns | None  # None: this worker is alone
 
@@ -156,7 +156,7 @@ class Worker:
 
     async def _keep_beating(self, beat: Beat) -> None:
         """Beat only while every UDP loop does: what hangs there is a hung worker."""
-        seen = [-1 for _ in self._loops]
+        seen = [-1.0 for _ in self._loops]
         while True:
             await asyncio.sleep(BEAT_EVERY)
             beats = [loop.beat for loop in self._loops]
