@@ -1,0 +1,118 @@
+"""Put the API together: every call of `web.contract` with its handler and its guard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from rrdns.core.model import Order
+from rrdns.web import problems
+from rrdns.web.auth import Gate
+from rrdns.web.connections import CONNECTIONS, Connections, make_counter
+from rrdns.web.contract import CALLS
+from rrdns.web.farm import Farm
+from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, set_headers
+from rrdns.web.looking import Looking
+from rrdns.web.metrics import ProbeStats
+from rrdns.web.ordering import Ordering
+from rrdns.web.problems import Trouble
+from rrdns.web.requests import MOST_BODY
+from rrdns.web.watch import HEARTBEAT, Watchtower
+from rrdns.web.watching import Watching
+
+STATIC = Path(__file__).with_name("static")
+
+
+def make_app(
+    farm: Farm,
+    gate: Gate,
+    stats: ProbeStats | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: Sleep = asyncio.sleep,
+    heartbeat: float = HEARTBEAT,
+    static: Path = STATIC,
+) -> web.Application:
+    """Return the application that serves the API and, where it is installed, the page."""
+    guard, connections = Guard(gate, sleep), Connections()
+    tower = Watchtower(farm.events, heartbeat=heartbeat)
+    app = web.Application(
+        middlewares=[make_counter(connections), make_shield(guard)], client_max_size=MOST_BODY
+    )
+    app[CONNECTIONS] = connections
+    _add_calls(
+        app, guard, _guarded_handlers(farm, tower, clock), _open_handlers(farm, gate, stats, clock)
+    )
+    _add_page(app, static)
+    app.on_response_prepare.append(set_headers)
+
+    async def end_streams(_: web.Application) -> None:
+        tower.close()
+
+    app.on_shutdown.append(end_streams)
+    return app
+
+
+def _guarded_handlers(
+    farm: Farm, tower: Watchtower, clock: Callable[[], float]
+) -> dict[str, CallersHandler]:
+    looking, ordering = Looking(farm), Ordering(farm, clock)
+    return {
+        "pools": looking.pools,
+        "pool": looking.pool,
+        "member": looking.member,
+        "audit": looking.audit,
+        "audit-export": looking.audit_export,
+        "drain": ordering.order(Order.DRAIN),
+        "force-up": ordering.order(Order.FORCE_UP),
+        "force-down": ordering.order(Order.FORCE_DOWN),
+        "resume": ordering.resume,
+        "events": tower.serve,
+    }
+
+
+def _open_handlers(
+    farm: Farm, gate: Gate, stats: ProbeStats | None, clock: Callable[[], float]
+) -> dict[str, Handler]:
+    watching = Watching(farm, gate, stats or ProbeStats(), clock)
+    return {
+        "liveness": watching.liveness,
+        "readiness": watching.readiness,
+        "metrics": watching.metrics,
+        "openapi": watching.openapi,
+        "problem": watching.problem,
+    }
+
+
+def _add_calls(
+    app: web.Application,
+    guard: Guard,
+    guarded: dict[str, CallersHandler],
+    unguarded: dict[str, Handler],
+) -> None:
+    """Route each call; one without a handler, or with the wrong sort, is an error at start."""
+    for call in CALLS:
+        needs = call.needs
+        handler = unguarded[call.id] if needs is None else guard.for_role(needs, guarded[call.id])
+        app.router.add_route(call.method, call.path, handler)
+        if call.method == "GET" and call.id != "events":
+            app.router.add_route("HEAD", call.path, handler)
+
+
+def _add_page(app: web.Application, static: Path) -> None:
+    """Serve the page at `/` and what it is made of below `/static/`."""
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        index = static / "index.html"
+        if not await asyncio.to_thread(index.is_file):
+            raise Trouble(problems.NOT_FOUND, "the page is not installed; the API is at /v1")
+        return web.FileResponse(index)
+
+    app.router.add_get("/", page)
+    if static.is_dir():
+        app.router.add_static("/static/", static)

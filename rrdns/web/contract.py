@@ -1,0 +1,175 @@
+"""All calls of the API as one table: what the router, the guard and OpenAPI are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from rrdns.web import models
+from rrdns.web import problems as p
+from rrdns.web.auth import Role
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: who may make it, what goes in, and what comes out."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    needs: Role | None  # None: open to everybody who can connect
+    answer: type[BaseModel] | None = None
+    media: str = JSON
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    problems: tuple[p.Kind, ...] = ()
+    tagged: bool = False  # answers with an ETag
+    notes: str = ""
+
+    @property
+    def kinds(self) -> tuple[p.Kind, ...]:
+        """Return all kinds of problems that the call may answer with."""
+        guarded = (p.UNAUTHORIZED, p.FORBIDDEN, p.TOO_MANY) if self.needs else ()
+        asked = (p.INVALID,) if self.query else ()
+        return (*self.problems, *guarded, *asked, p.INTERNAL)
+
+
+_MEMBER = "/v1/pools/{pool}/members/{member}"
+_NOBODY = (p.UNKNOWN_POOL, p.UNKNOWN_MEMBER)
+_BODY = (p.BAD_JSON, p.TOO_SLOW, p.STALE, p.TOO_LARGE, p.NOT_JSON, p.INVALID)
+_TAG_NOTE = (
+    "The ETag names the order in force and the reason why a member is handed out or not, not "
+    "its counters. Send it (or the pool's) as If-Match with an order, and the order is refused "
+    "with 412 when somebody or something was quicker."
+)
+
+
+def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
+    return Call(
+        verb,
+        "POST",
+        f"{_MEMBER}/{verb}",
+        summary,
+        needs,
+        answer=models.Done,
+        body=models.OrderBody,
+        problems=(*_NOBODY, *_BODY, *((p.LAST_MEMBER,) if guarded else ()), p.STORE_FAILED),
+        tagged=True,
+        notes="The same order twice is one: `changed` is false then.",
+    )
+
+
+CALLS = (
+    Call(
+        "pools",
+        "GET",
+        "/v1/pools",
+        "All pools and their members",
+        Role.VIEWER,
+        answer=models.Pools,
+        query=models.ShowQuery,
+    ),
+    Call(
+        "pool",
+        "GET",
+        "/v1/pools/{pool}",
+        "One pool and its members",
+        Role.VIEWER,
+        answer=models.Pool,
+        query=models.ShowQuery,
+        problems=(p.UNKNOWN_POOL,),
+        tagged=True,
+        notes=_TAG_NOTE,
+    ),
+    Call(
+        "member",
+        "GET",
+        _MEMBER,
+        "One member: standing, order, why it is in or out",
+        Role.VIEWER,
+        answer=models.Member,
+        query=models.ShowQuery,
+        problems=_NOBODY,
+        tagged=True,
+        notes=_TAG_NOTE,
+    ),
+    _order(
+        "drain", "Take a member out of the answers; it is probed on", Role.OPERATOR, guarded=True
+    ),
+    Call(
+        "resume",
+        "POST",
+        f"{_MEMBER}/resume",
+        "End the order in force for a member",
+        Role.OPERATOR,
+        answer=models.Done,
+        body=models.ResumeBody,
+        problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
+        tagged=True,
+        notes="Without an order in force nothing changes, and `changed` is false.",
+    ),
+    _order("force-up", "Hand a member out whatever the probes say", Role.ADMIN, guarded=False),
+    _order("force-down", "Keep a member out whatever the probes say", Role.ADMIN, guarded=True),
+    Call(
+        "audit",
+        "GET",
+        "/v1/audit",
+        "Who did what, when and why; the newest first",
+        Role.VIEWER,
+        answer=models.Audit,
+        query=models.AuditQuery,
+        problems=(p.STORE_FAILED,),
+    ),
+    Call(
+        "audit-export",
+        "GET",
+        "/v1/audit/export",
+        "The whole audit trail as JSON lines, the newest first",
+        Role.VIEWER,
+        media="application/jsonl",
+        query=models.AuditFilter,
+        problems=(p.STORE_FAILED,),
+    ),
+    Call(
+        "events",
+        "GET",
+        "/v1/events",
+        "What happens, as server-sent events",
+        Role.VIEWER,
+        media="text/event-stream",
+        problems=(p.BAD_REQUEST,),
+        notes="With Last-Event-ID the events since then come first; a `gap` event says that some "
+        "are not known any more, so that everything should be read anew.",
+    ),
+    Call("openapi", "GET", "/v1/openapi.json", "This document", None, media="application/json"),
+    Call("liveness", "GET", "/healthz", "The control process works", None, answer=models.Liveness),
+    Call(
+        "readiness",
+        "GET",
+        "/readyz",
+        "Targets are served; 503 with the alarms when a pool is all down or a worker is missing",
+        None,
+        answer=models.Readiness,
+    ),
+    Call(
+        "metrics",
+        "GET",
+        "/metrics",
+        "For Prometheus",
+        None,
+        media="text/plain",
+    ),
+    Call(
+        "problem",
+        "GET",
+        "/problems/{kind}",
+        "What a kind of problem means",
+        None,
+        media="text/plain",
+        problems=(p.NOT_FOUND,),
+    ),
+)

@@ -1,0 +1,131 @@
+"""What every request passes before its handler: who is calling, and is the answer safe to show."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from rrdns.web import problems
+from rrdns.web.auth import Caller, Gate, Role
+from rrdns.web.problems import Trouble
+
+CallersHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
+Sleep = Callable[[float], Awaitable[None]]
+
+MOST_WAITING = 64  # wrong tokens whose answers are held back at once
+
+_REALM = 'Bearer realm="rrdns"'
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "rrdns",  # which versions stand behind it is nobody's business
+}
+
+
+class Guard:
+    """Lets callers in by the gate's word, each for what their role may do."""
+
+    def __init__(self, gate: Gate, sleep: Sleep = asyncio.sleep) -> None:
+        self._gate = gate
+        self._sleep = sleep
+        self._waiting = 0
+
+    def for_role(self, needed: Role, handler: CallersHandler) -> Handler:
+        """Return a handler that only callers with the role get through to."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            caller = await self._caller(request)
+            if not caller.role.may_act_as(needed):
+                raise Trouble(
+                    problems.FORBIDDEN,
+                    f"{caller.name!r} is {_article(caller.role)}; this takes {_article(needed)}",
+                )
+            return await handler(request, caller)
+
+        return guarded
+
+    def check_host(self, request: web.Request) -> None:
+        """Refuse a request for a host name that is not ours to answer for.
+
+        Raises:
+            Trouble: it is such a one.
+        """
+        host = request.headers.get("Host", "")
+        if not self._gate.host_is_fine(host):
+            raise Trouble(problems.WRONG_HOST)
+
+    async def _caller(self, request: web.Request) -> Caller:
+        source = request.remote or ""
+        bearer = _bearer(request)
+        caller = self._gate.caller(bearer, source)
+        if caller is not None:
+            return caller
+        if self._gate.open_to_this_host:
+            raise Trouble(problems.FORBIDDEN, "no tokens are configured: only this host may call")
+        if bearer is None:
+            raise Trouble(
+                problems.UNAUTHORIZED,
+                "send a token: Authorization: Bearer ...",
+                headers={"WWW-Authenticate": _REALM},
+            )
+        await self._hold_back(self._gate.delay(source))
+        raise Trouble(
+            problems.UNAUTHORIZED,
+            "the token is not known",
+            headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
+        )
+
+    async def _hold_back(self, seconds: float) -> None:
+        if seconds <= 0.0:
+            return
+        if self._waiting >= MOST_WAITING:
+            retry = {"Retry-After": str(math.ceil(seconds))}
+            raise Trouble(problems.TOO_MANY, "too many wrong tokens", headers=retry)
+        self._waiting += 1
+        try:
+            await self._sleep(seconds)
+        finally:
+            self._waiting -= 1
+
+
+def make_shield(guard: Guard) -> Middleware:
+    """Return the middleware that turns whatever goes wrong into a problem document."""
+
+    @web.middleware
+    async def shield(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            guard.check_host(request)
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the outermost place; a defect is logged there
+            return problems.of_exception(error).response()
+
+    return shield
+
+
+async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add what a browser should know to every answer."""
+    for name, value in _HEADERS.items():
+        response.headers[name] = value
+    is_page = request.path == "/" or request.path.startswith("/static/")
+    response.headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _API_POLICY
+    response.headers["Cache-Control"] = "no-cache" if is_page else "no-store"
+
+
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _article(role: Role) -> str:
+    return f"{'a' if role is Role.VIEWER else 'an'} {role}"

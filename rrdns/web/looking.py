@@ -1,0 +1,119 @@
+"""Answer the calls that only look: pools, members, the audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from rrdns.core.model import AuditEntry
+from rrdns.core.report import MemberReport, PoolReport
+from rrdns.errors import UnknownMember
+from rrdns.web import models, views
+from rrdns.web.auth import Caller
+from rrdns.web.farm import Farm
+from rrdns.web.requests import read_query
+
+EXPORT_PAGE = 500  # audit entries read at once
+
+
+class Looking:
+    """The handlers of the calls that change nothing."""
+
+    def __init__(self, farm: Farm) -> None:
+        self._farm = farm
+
+    async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Show all pools."""
+        recent = read_query(request, models.ShowQuery).recent
+        reports = self._farm.pools()
+
+        def render() -> str:
+            pools = [views.pool_view(report, recent) for report in reports]
+            return models.Pools(pools=pools).model_dump_json()
+
+        # Thousands of pools take a while, and probes must not wait for that.
+        response = _json(await asyncio.to_thread(render))
+        response.enable_compression()
+        return response
+
+    async def pool(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Show one pool."""
+        recent = read_query(request, models.ShowQuery).recent
+        report = self._farm.pool(request.match_info["pool"])
+        return answer(views.pool_view(report, recent), views.pool_tag(report))
+
+    async def member(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Show one member."""
+        recent = read_query(request, models.ShowQuery).recent
+        pool, report = find_member(self._farm, request)
+        view = views.member_view(pool.pool.name, report, recent)
+        return answer(view, views.member_tag(report))
+
+    async def audit(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Show a page of the audit trail."""
+        asked = read_query(request, models.AuditQuery)
+        # One more than asked for tells whether there is a next page.
+        found = await self._farm.audit(asked.limit + 1, asked.before, asked.pool, asked.member)
+        shown = found[: asked.limit]
+        more = shown[-1].id if len(found) > len(shown) else None
+        page = models.Audit(entries=[views.audit_view(entry) for entry in shown], next=more)
+        return answer(page)
+
+    async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Stream the audit trail as JSON lines."""
+        asked = read_query(request, models.AuditFilter)
+        pages = self._pages(asked)
+        # A store that fails is told as a problem; once the stream runs it can only break off.
+        first = await anext(pages, ())
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "application/jsonl",
+                "Content-Disposition": 'attachment; filename="rrdns-audit.jsonl"',
+            }
+        )
+        response.enable_compression()
+        await response.prepare(request)
+        await response.write(_lines(first))
+        async for page in pages:
+            await response.write(_lines(page))
+        await response.write_eof()
+        return response
+
+    async def _pages(self, asked: models.AuditFilter) -> AsyncIterator[tuple[AuditEntry, ...]]:
+        before: int | None = None
+        while page := await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member):
+            yield page
+            before = page[-1].id
+
+
+def find_member(farm: Farm, request: web.Request) -> tuple[PoolReport, MemberReport]:
+    """Return the pool and the member that a request's path names.
+
+    Raises:
+        UnknownPool, UnknownMember: there is no such one.
+    """
+    pool = farm.pool(request.match_info["pool"])
+    name = request.match_info["member"]
+    for report in pool.members:
+        if report.member.name == name:
+            return pool, report
+    raise UnknownMember(name, pool.pool.name)
+
+
+def answer(model: BaseModel, tag: str | None = None, status: int = 200) -> web.Response:
+    """Return a model as the body of an answer."""
+    response = _json(model.model_dump_json(), status)
+    if tag is not None:
+        response.headers["ETag"] = tag
+    return response
+
+
+def _json(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def _lines(entries: tuple[AuditEntry, ...]) -> bytes:
+    return "".join(f"{views.audit_view(entry).model_dump_json()}\n" for entry in entries).encode()

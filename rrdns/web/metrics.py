@@ -1,0 +1,239 @@
+"""Show Prometheus what is known: gathered at each scrape from the reports, kept nowhere."""
+
+from __future__ import annotations
+
+import platform
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from rrdns.core.probe import Depth, ProbeResult
+from rrdns.core.report import MemberReport, PoolReport, ServiceReport
+
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long probes took."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one probe."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Return the buckets as Prometheus wants them: each with all below it."""
+        bounds, below = [*map(str, BUCKETS), "+Inf"], 0
+        buckets = []
+        for bound, count in zip(bounds, self.counts, strict=True):
+            below += count
+            buckets.append((bound, float(below)))
+        return buckets
+
+
+class ProbeStats:
+    """Counts probes as they end; the control process feeds it."""
+
+    def __init__(self) -> None:
+        self.durations = {depth: Durations() for depth in Depth}
+        self.failures: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+
+    def observe(self, pool: str, member: str, result: ProbeResult) -> None:
+        """Count a probe."""
+        self.durations[result.depth].add(result.seconds)
+        if not result.passed:
+            self.failures[pool, member][result.verdict.value] += 1
+
+    def keep_only(self, members: set[tuple[str, str]]) -> None:
+        """Forget members that are no more."""
+        for gone in self.failures.keys() - members:
+            del self.failures[gone]
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # the registry keeps collectors by identity
+class Scrape(Collector):
+    """All that one scrape shows, as of one moment."""
+
+    pools: Sequence[PoolReport]
+    service: ServiceReport
+    durations: dict[Depth, tuple[list[tuple[str, float]], float]]
+    failures: dict[tuple[str, str], dict[str, int]]
+    now: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        yield from _service_metrics(self.service, self.now)
+        yield from _worker_metrics(self.service)
+        yield from _pool_metrics(self.pools)
+        yield from _member_metrics(self.pools)
+        yield from self._probe_metrics()
+
+    def _probe_metrics(self) -> Iterator[Metric]:
+        histogram = HistogramMetricFamily(
+            "rrdns_probe_duration_seconds",
+            "How long probes took, failed ones included.",
+            labels=["depth"],
+        )
+        for depth, (buckets, total) in self.durations.items():
+            histogram.add_metric([depth.value], buckets, total)
+        yield histogram
+        failures = CounterMetricFamily(
+            "rrdns_probe_failures", "Probes that failed.", labels=["pool", "member", "verdict"]
+        )
+        for (pool, member), verdicts in self.failures.items():
+            for verdict, count in verdicts.items():
+                failures.add_metric([pool, member, verdict], count)
+        yield failures
+
+
+def scrape(
+    pools: Sequence[PoolReport], service: ServiceReport, stats: ProbeStats, now: float
+) -> Scrape:
+    """Take down what a scrape shows; writing it out may then happen in another thread."""
+    stats.keep_only({(pool.pool.name, one.member.name) for pool in pools for one in pool.members})
+    return Scrape(
+        pools=pools,
+        service=service,
+        durations={
+            depth: (durations.cumulative(), durations.total)
+            for depth, durations in stats.durations.items()
+        },
+        failures={key: dict(counts) for key, counts in stats.failures.items()},
+        now=now,
+    )
+
+
+def exposition(taken: Scrape, accept: str) -> tuple[bytes, str]:
+    """Return a scrape in the format that the scraper accepts, and its content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(taken)
+    ProcessCollector(registry=registry)
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
+    about = {"version": service.version, "python": platform.python_version()}
+    yield InfoMetricFamily("rrdns_build", "Which rrdns this is.", value=about)
+    yield _gauge("rrdns_start_time_seconds", "When it started, Unix time.", service.started_at)
+    yield _gauge("rrdns_ready", "1: all workers answer, and no pool is all down.", service.ready)
+    yield _gauge("rrdns_snapshot_serial", "Serial of the published snapshot.", service.serial)
+    yield _gauge(
+        "rrdns_snapshot_published_timestamp_seconds",
+        "When that was, Unix time.",
+        service.published_at,
+    )
+    age = max(now - service.published_at, 0.0)
+    yield _gauge("rrdns_snapshot_age_seconds", "Seconds since then.", age)
+    alarms = GaugeMetricFamily(
+        "rrdns_alarm", "1 for each alarm that lasts.", labels=["name", "pool"]
+    )
+    for alarm in service.alarms:
+        alarms.add_metric([alarm.name, alarm.pool], 1)
+    yield alarms
+    queries = CounterMetricFamily(
+        "rrdns_queries", "Queries by kind and RCODE, over all workers.", labels=["kind", "rcode"]
+    )
+    for key, count in service.counts.items():
+        kind, _, rcode = key.partition("/")
+        queries.add_metric([kind, rcode], count)
+    yield queries
+
+
+def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:
+    workers = service.workers
+    yield _gauge("rrdns_workers", "DNS workers that should be.", len(workers))
+    connected = sum(worker.connected for worker in workers)
+    yield _gauge("rrdns_workers_connected", "DNS workers that are connected.", connected)
+    restarts = CounterMetricFamily(
+        "rrdns_worker_restarts", "Times a DNS worker was started again.", labels=["worker"]
+    )
+    serials = GaugeMetricFamily(
+        "rrdns_worker_snapshot_serial", "Serial that a worker answers from.", labels=["worker"]
+    )
+    for worker in workers:
+        restarts.add_metric([str(worker.number)], worker.restarts)
+        serials.add_metric([str(worker.number)], worker.serial)
+    yield restarts
+    yield serials
+
+
+def _pool_metrics(pools: Iterable[PoolReport]) -> Iterator[Metric]:
+    down = GaugeMetricFamily(
+        "rrdns_pool_everything_down", "1: no member is healthy.", labels=["pool"]
+    )
+    worst = GaugeMetricFamily(
+        "rrdns_pool_worst_case_seconds",
+        "From a member's silence to the end of the last answer that names it, at most.",
+        labels=["pool"],
+    )
+    queries = CounterMetricFamily("rrdns_pool_queries", "A queries answered.", labels=["pool"])
+    for report in pools:
+        name = [report.pool.name]
+        down.add_metric(name, report.everything_down)
+        worst.add_metric(name, report.worst_case)
+        queries.add_metric(name, report.queries)
+    yield from (down, worst, queries)
+
+
+def _member_metrics(pools: Sequence[PoolReport]) -> Iterator[Metric]:
+    for name, text, read in _MEMBER_GAUGES:
+        gauge = GaugeMetricFamily(name, text, labels=["pool", "member"])
+        for pool, report in _members(pools):
+            value = read(report)
+            if value is not None:
+                gauge.add_metric([pool, report.member.name], value)
+        yield gauge
+    answers = CounterMetricFamily(
+        "rrdns_answers", "Answers that named the member first.", labels=["pool", "member"]
+    )
+    orders = GaugeMetricFamily(
+        "rrdns_member_override", "1 for the order in force.", labels=["pool", "member", "order"]
+    )
+    for pool, report in _members(pools):
+        answers.add_metric([pool, report.member.name], report.answers)
+        if report.override is not None:
+            orders.add_metric([pool, report.member.name, report.override.order.value], 1)
+    yield from (answers, orders)
+
+
+def _members(pools: Iterable[PoolReport]) -> Iterator[tuple[str, MemberReport]]:
+    return ((pool.pool.name, report) for pool in pools for report in pool.members)
+
+
+def _probe_seconds(report: MemberReport) -> float | None:
+    return None if report.last_probe is None else report.last_probe.seconds
+
+
+_MEMBER_GAUGES = (
+    ("rrdns_member_up", "1: the probes say it is up.", lambda report: report.standing.up),
+    ("rrdns_member_handed_out", "1: it is in the answers.", lambda report: report.why.handed_out),
+    ("rrdns_member_drift", "Files that differ from the others'.", lambda report: len(report.drift)),
+    ("rrdns_member_last_probe_seconds", "How long its last probe took.", _probe_seconds),
+    (
+        "rrdns_member_last_probe_timestamp_seconds",
+        "When its last probe ended, Unix time.",
+        lambda report: report.probed_at,
+    ),
+)

@@ -1,0 +1,154 @@
+"""Describe the API as OpenAPI 3.1, from the table of calls and the models."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from rrdns import __version__
+from rrdns.web import models
+from rrdns.web.contract import CALLS, JSON, Call
+from rrdns.web.problems import CONTENT_TYPE, Kind
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{model}"
+_ABOUT = """\
+Watch and steer what rrdns answers. Times are RFC 3339 in UTC. Mistakes are answered with
+problem documents (RFC 9457). With tokens configured, `/v1` needs `Authorization: Bearer`;
+without, only this host may call, and may do everything. `/healthz`, `/readyz` and `/metrics`
+are open, as their callers rarely carry tokens."""
+
+
+def describe(*, with_tokens: bool) -> Json:
+    """Return the OpenAPI document."""
+    refs, schemas = _schemas()
+    paths: defaultdict[str, Json] = defaultdict(dict)
+    for call in CALLS:
+        paths[call.path][call.method.lower()] = _operation(call, refs, with_tokens=with_tokens)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "rrdns", "version": __version__, "description": _ABOUT},
+        "servers": [{"url": "/"}],
+        "paths": dict(paths),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
+    """Return how to refer to each model, and what they all look like."""
+    modes: dict[type[BaseModel], JsonSchemaMode] = {models.Problem: "serialization"}
+    for call in CALLS:
+        if call.answer is not None:
+            modes[call.answer] = "serialization"
+        if call.body is not None:
+            modes[call.body] = "validation"
+    refs, definitions = models_json_schema(list(modes.items()), ref_template=_REF)
+    by_model: dict[type[BaseModel], Json] = {
+        model: ref
+        for (model, _), ref in refs.items()
+        if isinstance(model, type) and issubclass(model, BaseModel)
+    }
+    return by_model, definitions["$defs"]
+
+
+def _operation(call: Call, refs: dict[type[BaseModel], Json], *, with_tokens: bool) -> Json:
+    operation: Json = {
+        "operationId": call.id,
+        "summary": call.summary,
+        "parameters": _parameters(call),
+        "responses": _responses(call, refs),
+        "security": _security(call, with_tokens=with_tokens),
+    }
+    if call.needs is not None:
+        operation["description"] = f"Needs the role {call.needs}. {call.notes}".strip()
+    if call.body is not None:
+        # The body may be empty; its media type is needed all the same.
+        operation["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": refs[call.body]}},
+        }
+    return operation
+
+
+def _parameters(call: Call) -> list[Json]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"{(\w+)}", call.path)
+    ]
+    if call.query is not None:
+        properties = call.query.model_json_schema()["properties"]
+        found += [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": schema.pop("description", ""),
+                "schema": _without_null(schema),
+            }
+            for name, schema in properties.items()
+        ]
+    return found + [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string", **shape}}
+        for name, shape in _headers_read(call).items()
+    ]
+
+
+def _headers_read(call: Call) -> dict[str, Json]:
+    if call.body is not None:
+        return {"If-Match": {"examples": ['"5d41402abc4b2a76b9719d91"', "*"]}}
+    if call.id == "events":
+        return {"Last-Event-ID": {"pattern": "^[0-9]{1,18}$"}}
+    return {}
+
+
+def _without_null(schema: Json) -> Json:
+    """Return a query parameter's schema: it can be left out, and cannot be null."""
+    options = [one for one in schema.pop("anyOf", []) if one != {"type": "null"}]
+    schema = {**schema, **(options[0] if options else {})}
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    return schema
+
+
+def _responses(call: Call, refs: dict[type[BaseModel], Json]) -> Json:
+    shape = {"type": "string"} if call.media != JSON else {"type": "object"}
+    schema = refs[call.answer] if call.answer is not None else shape
+    done: Json = {"description": "Done", "content": {call.media: {"schema": schema}}}
+    if call.tagged:
+        done["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    responses: Json = {"200": done}
+    if call.id == "readiness":
+        responses["503"] = {**done, "description": "Not ready; the alarms say why"}
+    by_status: defaultdict[int, list[Kind]] = defaultdict(list)
+    for kind in call.kinds:
+        by_status[kind.status].append(kind)
+    for status, kinds in sorted(by_status.items()):
+        responses[str(status)] = _problem_response(status, kinds, refs)
+    return responses
+
+
+def _problem_response(status: int, kinds: list[Kind], refs: dict[type[BaseModel], Json]) -> Json:
+    said = " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds)
+    response: Json = {
+        "description": said,
+        "content": {CONTENT_TYPE: {"schema": refs[models.Problem]}},
+    }
+    if status in {429, 503}:
+        response["headers"] = {"Retry-After": {"schema": {"type": "string"}}}
+    if status == 401:
+        response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return response
+
+
+def _security(call: Call, *, with_tokens: bool) -> list[Json]:
+    if call.needs is None or not with_tokens:
+        return []
+    return [{"token": []}]

@@ -1,0 +1,193 @@
+"""Say what went wrong as RFC 9457 problem documents, whatever went wrong and wherever.
+
+`type` is a stable path that scripts may compare; `GET` it to read what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from rrdns.errors import (
+    LastMember,
+    NotFound,
+    Refused,
+    RrdnsError,
+    StoreFailed,
+    UnknownMember,
+    UnknownPool,
+)
+from rrdns.web.models import Problem, Slip
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem, as scripts know it."""
+
+    name: str  # the last part of `type`
+    status: int
+    title: str
+    meaning: str
+
+    @property
+    def type(self) -> str:
+        """Return the URI reference that names the kind (RFC 9457, section 3.1.1)."""
+        return f"/problems/{self.name}"
+
+
+BAD_JSON = Kind("bad-json", 400, "Not JSON", "The body cannot be read as JSON in UTF-8.")
+BAD_REQUEST = Kind("bad-request", 400, "Bad request", "The request breaks the rules of HTTP.")
+UNAUTHORIZED = Kind(
+    "unauthorized", 401, "Who are you?", "The call needs a bearer token, or has a wrong one."
+)
+FORBIDDEN = Kind("forbidden", 403, "Not allowed", "The token's role does not allow this call.")
+WRONG_HOST = Kind(
+    "wrong-host",
+    403,
+    "Wrong host name",
+    "Without tokens only calls to localhost or an address are served (against DNS rebinding).",
+)
+NOT_FOUND = Kind("not-found", 404, "Not found", "There is nothing at this path.")
+UNKNOWN_POOL = Kind("unknown-pool", 404, "Unknown pool", "No such pool is configured.")
+UNKNOWN_MEMBER = Kind("unknown-member", 404, "Unknown member", "The pool has no such member.")
+WRONG_METHOD = Kind("wrong-method", 405, "Wrong method", "The path knows other methods; see Allow.")
+TOO_SLOW = Kind("too-slow", 408, "Too slow", "The body did not come in time.")
+REFUSED = Kind("refused", 409, "Refused", "Carrying out the order would do harm.")
+LAST_MEMBER = Kind(
+    "last-member",
+    409,
+    "Too few members would be left",
+    "The order would leave fewer members than must stay; `force` overrides that.",
+)
+STALE = Kind(
+    "stale",
+    412,
+    "Somebody was quicker",
+    "What If-Match names is no longer so; look again, then decide.",
+)
+TOO_LARGE = Kind("too-large", 413, "Too large", "The body is larger than any order can be.")
+NOT_JSON = Kind(
+    "wrong-media-type", 415, "Wrong media type", "Send `Content-Type: application/json`."
+)
+INVALID = Kind("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
+TOO_MANY = Kind("too-many", 429, "Too many", "Too many calls of this kind at once; wait and retry.")
+INTERNAL = Kind("internal", 500, "Defect", "rrdns has a defect; its log says more.")
+STORE_FAILED = Kind(
+    "store-failed", 503, "Store failed", "The store cannot be used; nothing was changed."
+)
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind for kind in list(globals().values()) if isinstance(kind, Kind)
+}
+_OF_STATUS = {400: BAD_REQUEST, 404: NOT_FOUND, 405: WRONG_METHOD, 413: TOO_LARGE}
+_OF_ERROR: tuple[tuple[type[RrdnsError], Kind], ...] = (
+    (UnknownPool, UNKNOWN_POOL),
+    (UnknownMember, UNKNOWN_MEMBER),
+    (NotFound, NOT_FOUND),
+    (LastMember, LAST_MEMBER),
+    (Refused, REFUSED),
+    (StoreFailed, STORE_FAILED),
+)
+
+
+@dataclass
+class Trouble(Exception):
+    """A request cannot be served; the answer is a problem document."""
+
+    kind: Kind
+    detail: str = ""
+    slips: Sequence[Slip] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)  # extension members
+
+    def __str__(self) -> str:
+        return self.detail or self.kind.meaning
+
+    def response(self) -> web.Response:
+        """Return the problem document."""
+        problem = Problem(
+            type=self.kind.type,
+            title=self.kind.title,
+            status=self.kind.status,
+            detail=str(self),
+            errors=list(self.slips) or None,
+        )
+        return web.json_response(
+            {**problem.model_dump(exclude_none=True), **self.facts},
+            status=self.kind.status,
+            headers=self.headers,
+            content_type=CONTENT_TYPE,
+        )
+
+
+def invalid(slips: Sequence[Slip]) -> Trouble:
+    """Return the trouble of a request with these mistakes."""
+    count = len(slips)
+    said = "; ".join(
+        f"{slip.place}: {slip.problem}" if slip.place else slip.problem for slip in slips
+    )
+    return Trouble(INVALID, f"{count} mistake{'s' if count != 1 else ''}: {said}", slips)
+
+
+def slips_of(error: ValidationError) -> list[Slip]:
+    """Return pydantic's findings as mistakes that a caller can mend."""
+    return [
+        Slip(
+            place=".".join(str(part) for part in found["loc"]),
+            problem=_SAID.get(found["type"], found["msg"].removeprefix("Value error, ")),
+        )
+        for found in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def of_error(error: RrdnsError) -> Trouble:
+    """Return one of rrdns' own errors as a trouble; a kind without a place is a defect."""
+    for base, kind in _OF_ERROR:
+        if isinstance(error, base):
+            facts: dict[str, Any] = {}
+            if isinstance(error, LastMember):
+                facts = {"left": error.left, "keep": error.keep}
+            headers = {"Retry-After": "5"} if kind is STORE_FAILED else {}
+            return Trouble(kind, str(error), headers=headers, facts=facts)
+    return _defect(error)
+
+
+def of_exception(error: Exception) -> Trouble:
+    """Return anything that a handler raised as a trouble."""
+    match error:
+        case Trouble():
+            return error
+        case RrdnsError():
+            return of_error(error)
+        case web.HTTPException():
+            return _of_http(error)
+        case _:
+            return _defect(error)
+
+
+def _of_http(error: web.HTTPException) -> Trouble:
+    kind = _OF_STATUS.get(error.status)
+    if kind is None:
+        kind = Kind(f"http-{error.status}", error.status, error.reason, error.text or error.reason)
+    allow = error.headers.get("Allow")
+    return Trouble(kind, headers={"Allow": allow} if allow else {})
+
+
+def _defect(error: Exception) -> Trouble:
+    structlog.get_logger().error("a call to the API hit a defect", part="api", exc_info=error)
+    return Trouble(INTERNAL)
+
+
+_SAID = {
+    "extra_forbidden": "there is no such setting",
+    "model_type": "the body must be a JSON object",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+}

@@ -1,0 +1,83 @@
+"""Read what a caller asks, and name every mistake in it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from rrdns.web import problems
+from rrdns.web.models import OrderBody, Slip
+from rrdns.web.problems import Trouble, invalid, slips_of
+from rrdns.web.times import MOST_SECONDS
+
+M = TypeVar("M", bound=BaseModel)
+
+MOST_BODY = 64 * 1024  # bytes
+BODY_PATIENCE = 10.0  # seconds for a body to come in
+
+
+async def read_body(request: web.Request, model: type[M]) -> M:
+    """Return the body of a request; an empty one asks for nothing in particular.
+
+    Raises:
+        Trouble: it is no JSON, or has mistakes.
+    """
+    # A page of another site can make a browser POST, but not with this media type unless
+    # we allow it (Fetch, "CORS-safelisted request-header"), which we never do.
+    if request.content_type != "application/json":
+        raise Trouble(problems.NOT_JSON)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Trouble(problems.NOT_JSON, "send the body without a Content-Encoding")
+    try:
+        async with asyncio.timeout(BODY_PATIENCE):
+            body = await request.read()
+    except TimeoutError as error:
+        raise Trouble(problems.TOO_SLOW, headers={"Connection": "close"}) from error
+    return _checked(_parsed(body), model)
+
+
+def read_query(request: web.Request, model: type[M]) -> M:
+    """Return the query of a request.
+
+    Raises:
+        Trouble: it has mistakes.
+    """
+    twice = {name for name in request.query if len(request.query.getall(name)) > 1}
+    if twice:
+        raise invalid([Slip(place=name, problem="is given twice") for name in sorted(twice)])
+    return _checked(dict(request.query), model)
+
+
+def end_of(order: OrderBody, now: float) -> float | None:
+    """Return when an order ends (Unix seconds), or None when it has no end.
+
+    Raises:
+        Trouble: that is in the past, or absurdly far away.
+    """
+    if order.lasting is not None:
+        return now + order.lasting
+    if order.until is not None and not now < order.until <= now + MOST_SECONDS:
+        word = "in the past" if order.until <= now else "too far away"
+        raise invalid([Slip(place="until", problem=f"is {word}")])
+    return order.until
+
+
+def _parsed(body: bytes) -> object:
+    if not body.strip():
+        return {}
+    try:
+        value: object = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Trouble(problems.BAD_JSON, f"the body is no JSON: {error}") from error
+    return value
+
+
+def _checked(value: object, model: type[M]) -> M:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(slips_of(error)) from error

@@ -1,0 +1,162 @@
+"""Turn reports into the JSON that callers see, and into the tags that name a state."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from rrdns.core.model import AuditEntry, Override
+from rrdns.core.probe import FileSeen
+from rrdns.core.report import Alarm, MemberReport, PoolReport, ServiceReport
+from rrdns.web import models
+from rrdns.web.times import rfc3339
+
+
+def pool_view(report: PoolReport, recent: int) -> models.Pool:
+    """Return a pool as the API shows it, with up to `recent` probes of each member."""
+    pool = report.pool
+    return models.Pool(
+        name=pool.name,
+        hostname=pool.hostname,
+        ttl=pool.ttl,
+        answers=pool.answers,
+        policy=pool.policy,
+        on_empty=pool.on_empty,
+        keep=pool.keep,
+        everything_down=report.everything_down,
+        detection=report.detection,
+        worst_case=report.worst_case,
+        queries=report.queries,
+        members=[member_view(pool.name, member, recent) for member in report.members],
+    )
+
+
+def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
+    """Return a member as the API shows it, with up to `recent` of its last probes."""
+    return models.Member(
+        name=report.member.name,
+        address=report.member.address,
+        backup=report.member.backup,
+        tags=list(report.member.tags),
+        pool=pool,
+        standing=models.Standing(
+            up=report.standing.up,
+            settled=report.standing.settled,
+            doubts=report.standing.doubts,
+            since=rfc3339(report.since),
+        ),
+        override=_override(report.override),
+        is_in=report.why.handed_out,
+        why=report.why,
+        share=report.share,
+        answers=report.answers,
+        safe_after=None if report.safe_after is None else rfc3339(report.safe_after),
+        last_probe=_probe(report),
+        drift=[drift.sentence for drift in report.drift],
+        files=_files(report.seen),
+        recent=[
+            models.RecentProbe(at=rfc3339(at), seconds=seconds, passed=passed)
+            for at, seconds, passed in report.recent[max(len(report.recent) - recent, 0) :]
+        ],
+    )
+
+
+def audit_view(entry: AuditEntry) -> models.AuditEntry:
+    """Return a line of the audit trail as the API shows it."""
+    return models.AuditEntry(
+        id=entry.id,
+        at=rfc3339(entry.at),
+        by=entry.by,
+        action=entry.action,
+        pool=entry.pool,
+        member=entry.member,
+        reason=entry.reason,
+        before=entry.before,
+        after=entry.after,
+        details=entry.details,
+    )
+
+
+def readiness_view(report: ServiceReport) -> models.Readiness:
+    """Return whether targets are served; with a pool all down they are served by luck only."""
+    everything_down = any(alarm.name == "everything-down" for alarm in report.alarms)
+    return models.Readiness(
+        ready=report.ready and not everything_down,
+        alarms=[_alarm(alarm) for alarm in report.alarms],
+        version=report.version,
+        started_at=rfc3339(report.started_at),
+        serial=report.serial,
+        published_at=rfc3339(report.published_at),
+        workers=[
+            models.Worker(
+                number=worker.number,
+                connected=worker.connected,
+                serial=worker.serial,
+                restarts=worker.restarts,
+            )
+            for worker in report.workers
+        ],
+    )
+
+
+def member_tag(report: MemberReport) -> str:
+    """Return the entity tag of what an admin decides on: the order in force and the reason.
+
+    Counters and probe times are left out, as no decision rests on them and with them a
+    tag would be out of date within a second.
+    """
+    return _tag([_decided(report)])
+
+
+def pool_tag(report: PoolReport) -> str:
+    """Return the entity tag of a pool: it changes when any member's does."""
+    return _tag(_decided(member) for member in report.members)
+
+
+def _tag(facts: Iterable[str]) -> str:
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    return f'"{digest[:24]}"'
+
+
+def _decided(report: MemberReport) -> str:
+    return repr((report.member.name, report.member.address, report.why.value, report.override))
+
+
+def _override(override: Override | None) -> models.Override | None:
+    if override is None:
+        return None
+    return models.Override(
+        order=override.order,
+        by=override.by,
+        reason=override.reason,
+        since=rfc3339(override.since),
+        until=None if override.until is None else rfc3339(override.until),
+    )
+
+
+def _probe(report: MemberReport) -> models.Probe | None:
+    result, at = report.last_probe, report.probed_at
+    if result is None or at is None:
+        return None
+    return models.Probe(
+        verdict=result.verdict,
+        sentence=result.sentence,
+        depth=result.depth,
+        seconds=result.seconds,
+        at=rfc3339(at),
+        warnings=list(result.warnings),
+        seen=_files(result.seen),
+    )
+
+
+def _files(seen: Iterable[FileSeen]) -> list[models.File]:
+    return [
+        models.File(name=file.name, size=file.size, sha256=file.sha256, version=file.version)
+        for file in seen
+    ]
+
+
+def _alarm(alarm: Alarm) -> models.Alarm:
+    return models.Alarm(
+        name=alarm.name, sentence=alarm.sentence, since=rfc3339(alarm.since), pool=alarm.pool
+    )

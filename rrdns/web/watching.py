@@ -1,0 +1,59 @@
+"""Answer the calls of machines that watch rrdns itself: health, metrics, the API's description."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rrdns import __version__
+from rrdns.web import models, problems, views
+from rrdns.web.auth import Gate
+from rrdns.web.farm import Farm
+from rrdns.web.looking import answer
+from rrdns.web.metrics import ProbeStats, exposition, scrape
+from rrdns.web.openapi import describe
+from rrdns.web.problems import Trouble
+
+
+class Watching:
+    """The handlers of the calls that need no token."""
+
+    def __init__(
+        self, farm: Farm, gate: Gate, stats: ProbeStats, clock: Callable[[], float]
+    ) -> None:
+        self._farm = farm
+        self._gate = gate
+        self._stats = stats
+        self._clock = clock
+
+    async def liveness(self, _: web.Request) -> web.StreamResponse:
+        """Tell that the event loop turns."""
+        return answer(models.Liveness(alive=True, version=__version__))
+
+    async def readiness(self, _: web.Request) -> web.StreamResponse:
+        """Tell whether targets are served, and every alarm."""
+        readiness = views.readiness_view(self._farm.service())
+        return answer(readiness, status=200 if readiness.ready else 503)
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """Show Prometheus the metrics."""
+        taken = scrape(self._farm.pools(), self._farm.service(), self._stats, self._clock())
+        accept = ", ".join(request.headers.getall("Accept", []))
+        # Writing out thousands of pools takes a while, and probes must not wait for that.
+        body, content_type = await asyncio.to_thread(exposition, taken, accept)
+        response = web.Response(body=body, headers={"Content-Type": content_type})
+        response.enable_compression()
+        return response
+
+    async def openapi(self, _: web.Request) -> web.StreamResponse:
+        """Describe the API."""
+        return web.json_response(describe(with_tokens=not self._gate.open_to_this_host))
+
+    async def problem(self, request: web.Request) -> web.StreamResponse:
+        """Tell what a kind of problem means."""
+        kind = problems.KINDS.get(request.match_info["kind"])
+        if kind is None:
+            raise Trouble(problems.NOT_FOUND)
+        return web.Response(text=f"{kind.title} ({kind.status})\n\n{kind.meaning}\n")

@@ -1,0 +1,179 @@
+"""A farm in memory, which the API is tried against: real values, no sockets, no probes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rrdns.core.drift import Drift
+from rrdns.core.eligibility import select
+from rrdns.core.guard import shortfall
+from rrdns.core.health import Standing
+from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec
+from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.report import Alarm, MemberReport, PoolReport, ServiceReport, WorkerReport
+from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
+from rrdns.store.base import MemoryStore
+from rrdns.web.events import EventLog
+from rrdns.web.farm import OrderDone
+
+NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
+SEEN = (FileSeen("ARDBP32.BIN", 10_240, "ab" * 32, "7.15.0.11"),)
+
+
+def pool(name: str = "boot", members: int = 3) -> Pool:
+    """Return a pool with that many members, pvs-1 and so on."""
+    return Pool(
+        name=name,
+        hostname=f"{name}.pvs.example.test",
+        members=tuple(
+            Member(f"pvs-{number}", f"10.0.0.{10 + number}", tags=("rack-1",))
+            for number in range(1, members + 1)
+        ),
+        probe=ProbeSpec(files=(BootFile("ARDBP32.BIN"),)),
+    )
+
+
+class FakeFarm:
+    """Carries orders out at once and keeps them in memory; it fulfils `web.farm.Farm`."""
+
+    def __init__(self, *pools: Pool) -> None:
+        self.now = NOW
+        self.store = MemoryStore()
+        self.store_is_broken = False
+        self.events = EventLog(size=8, first_id=100, clock=lambda: self.now)
+        self.alarms: tuple[Alarm, ...] = ()
+        self.workers = (WorkerReport(0, True, 7, 0), WorkerReport(1, True, 7, 2))
+        self.standings: dict[tuple[str, str], Standing] = {}
+        self.orders: dict[tuple[str, str], Override] = {}
+        self.answers = 0
+        self._pools = {one.name: one for one in (pools or (pool(),))}
+
+    def pools(self) -> tuple[PoolReport, ...]:
+        """Report on all pools."""
+        return tuple(self.pool(name) for name in self._pools)
+
+    def pool(self, name: str) -> PoolReport:
+        """Report on one pool."""
+        found = self._find(name)
+        selection = select(found, self._standings(name), self._orders(name))
+        return PoolReport(
+            pool=found,
+            members=tuple(self._member(found, member) for member in found.members),
+            everything_down=selection.everything_down,
+            detection=4.4,
+            worst_case=9.5,
+            queries=12,
+        )
+
+    def service(self) -> ServiceReport:
+        """Report on the service."""
+        return ServiceReport(
+            version="1.2.3",
+            started_at=NOW - 60,
+            ready=all(worker.connected for worker in self.workers),
+            alarms=self.alarms,
+            serial=7,
+            published_at=NOW - 5,
+            workers=self.workers,
+            counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
+        )
+
+    async def order(
+        self,
+        pool: str,
+        member: str,
+        order: Order,
+        *,
+        by: str,
+        reason: str,
+        until: float | None,
+        force: bool,
+    ) -> OrderDone:
+        """Put an order in force."""
+        found = self._find(pool, member)
+        wanted = Override(pool, member, order, by, self.now, reason, until)
+        before = self.orders.get((pool, member))
+        if before is not None and replace(before, by=by, since=self.now) == wanted:
+            return self._done(pool, member, changed=False)
+        orders = self._orders(pool)
+        left = shortfall(found, self._standings(pool), orders, {**orders, member: wanted})
+        if left is not None and not force:
+            raise LastMember(pool, member, left, found.keep)
+        self._check_store("keep the order")
+        await self.store.give(wanted, self._entry(order.value, wanted))
+        self.orders[pool, member] = wanted
+        self.events.publish("order", {"pool": pool, "member": member})
+        return self._done(pool, member, changed=True)
+
+    async def resume(self, pool: str, member: str, *, by: str, reason: str) -> OrderDone:
+        """End an order."""
+        self._find(pool, member)
+        before = self.orders.get((pool, member))
+        if before is None:
+            return self._done(pool, member, changed=False)
+        self._check_store("end the order")
+        entry = self._entry("resume", replace(before, by=by, reason=reason))
+        await self.store.lift(pool, member, entry)
+        del self.orders[pool, member]
+        return self._done(pool, member, changed=True)
+
+    async def audit(
+        self, limit: int, before_id: int | None, pool: str | None, member: str | None
+    ) -> tuple[AuditEntry, ...]:
+        """Return audit entries."""
+        self._check_store("read the audit trail")
+        return await self.store.audit(limit, before_id, pool, member)
+
+    def fall(self, pool: str, *members: str) -> None:
+        """Let members be down."""
+        for member in members:
+            self.standings[pool, member] = Standing(up=False)
+
+    def _find(self, pool: str, member: str | None = None) -> Pool:
+        found = self._pools.get(pool)
+        if found is None:
+            raise UnknownPool(pool)
+        if member is not None and found.member(member) is None:
+            raise UnknownMember(member, pool)
+        return found
+
+    def _check_store(self, doing: str) -> None:
+        if self.store_is_broken:
+            raise StoreFailed("/var/lib/rrdns/rrdns.db", doing, "the disk is full")
+
+    def _standings(self, pool: str) -> dict[str, Standing]:
+        names = [member.name for member in self._pools[pool].members]
+        return {name: self.standings.get((pool, name), Standing(up=True)) for name in names}
+
+    def _orders(self, pool: str) -> dict[str, Override]:
+        return {member: order for (of, member), order in self.orders.items() if of == pool}
+
+    def _done(self, pool: str, member: str, *, changed: bool) -> OrderDone:
+        report = next(one for one in self.pool(pool).members if one.member.name == member)
+        return OrderDone(report, self.now + 5, changed)
+
+    def _entry(self, action: str, order: Override) -> AuditEntry:
+        return AuditEntry(self.now, order.by, action, order.pool, order.member, order.reason)
+
+    def _member(self, pool: Pool, member: Member) -> MemberReport:
+        standings, orders = self._standings(pool.name), self._orders(pool.name)
+        why = select(pool, standings, orders).whys[member.name]
+        up = standings[member.name].up
+        verdict = Verdict.OK if up else Verdict.TIMEOUT
+        sentence = "it serves ARDBP32.BIN" if up else "no answer within 1 s"
+        drifts = (Drift(member.name, "ARDBP32.BIN", "pvs-3 serves another ARDBP32.BIN"),)
+        return MemberReport(
+            member=member,
+            standing=standings[member.name],
+            since=NOW - 30,
+            override=orders.get(member.name),
+            why=why,
+            share=1 / 3 if why.handed_out else 0.0,
+            answers=self.answers,
+            probed_at=NOW - 1,
+            last_probe=ProbeResult(verdict, sentence, Depth.FULL, 0.012, SEEN if up else ()),
+            recent=tuple((NOW - 3 + step, 0.01 * step, up) for step in range(3)),
+            seen=SEEN,
+            drift=drifts if member.name == "pvs-3" else (),
+            safe_after=None if why.handed_out else self.now + 5,
+        )
