@@ -63,6 +63,7 @@ def _guarded_handlers(
 ) -> dict[str, CallersHandler]:
     looking, ordering = Looking(farm), Ordering(farm, clock)
     return {
+        "me": looking.me,
         "pools": looking.pools,
         "pool": looking.pool,
         "member": looking.member,

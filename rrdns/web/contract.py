@@ -64,6 +64,7 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
 
 
 CALLS = (
+    Call("me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=models.Me),
     Call(
         "pools",
         "GET",

@@ -25,6 +25,10 @@ class Looking:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
 
+    async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
+        """Tell callers who they are."""
+        return answer(models.Me(name=caller.name, role=caller.role))
+
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
         recent = read_query(request, models.ShowQuery).recent

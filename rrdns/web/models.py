@@ -20,6 +20,7 @@ from pydantic import (
 from rrdns.core.eligibility import Why
 from rrdns.core.model import OnEmpty, Order, Policy
 from rrdns.core.probe import Depth, Verdict
+from rrdns.web.auth import Role
 from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339
 
 MOST_REASON = 500  # characters
@@ -157,6 +158,13 @@ class Audit(Told):
 
     entries: list[AuditEntry]
     next: int | None = Field(description="what to give as `before` for the next page; null: none")
+
+
+class Me(Told):
+    """Who is calling."""
+
+    name: str = Field(description="of the token; what the audit trail will say")
+    role: Role
 
 
 class Alarm(Told):
