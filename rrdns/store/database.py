@@ -147,7 +147,8 @@ class OneThread:
 
         It is done even if the caller is cancelled while waiting.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, job)
+        doing = asyncio.get_running_loop().run_in_executor(self._executor, job)
+        return await asyncio.shield(doing)
 
     def end(self) -> None:
         """Let the thread end once its work is done."""
@@ -181,9 +182,12 @@ def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    # One transaction: another process may be making the file just now.
+    connection.execute("BEGIN")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    connection.execute("ROLLBACK")
     if tables and owner != schema.application_id:
         raise StoreFailed(str(path), "be opened", "it is a database of another program")
     if version > schema.version:

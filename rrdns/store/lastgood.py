@@ -174,9 +174,10 @@ def _put(connection: sqlite3.Connection, rotas: Iterable[Rota], standings: Stand
 def _read(connection: sqlite3.Connection) -> Remembered | None:
     # One transaction, so that all of it is of the same moment.
     connection.execute("BEGIN")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        return None  # control is making the file just now
     moment = connection.execute("SELECT serial, zones, saved_at FROM moment").fetchone()
     rows = connection.execute("SELECT name, rota, standings FROM pools ORDER BY rowid").fetchall()
-    connection.execute("ROLLBACK")
     if moment is None:
         return None
     serial, zones, saved_at = moment
