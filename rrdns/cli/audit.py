@@ -1,0 +1,79 @@
+"""`rrdns audit`: who did what to whom, when and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.say import safe, show, show_json
+from rrdns.cli.times import clock_time
+
+
+def audit(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most entries.")] = 20,
+    before: Annotated[
+        int | None, typer.Option("--before", min=1, help="Only entries with a smaller number.")
+    ] = None,
+    pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.")] = None,
+    member: Annotated[str | None, typer.Option("--member", help="Only members so called.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Show the audit trail: orders, changes of standing, reloads; the newest last.
+
+    Examples:
+
+        rrdns audit --member pvs-1
+
+        rrdns audit --limit 1000 --json | jq '.entries[] | select(.action == "drain")'
+    """
+    from rrdns.cli.client import Client
+
+    told = Client(url, token).audit(limit=limit, before=before, pool=pool, member=member)
+    if as_json:
+        show_json(told)
+        return
+    entries = told["entries"]
+    if not entries:
+        typer.echo("The audit trail has no such entries.")
+        return
+    show(_table(entries))
+    oldest = min(entry["id"] for entry in entries)
+    if len(entries) == limit and oldest > 1:
+        typer.echo(f"Older ones: rrdns audit --before {oldest}")
+
+
+def _table(entries: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("number", "when", "who", "did", "to"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "number" else "left")
+    table.add_column("change", overflow="fold")
+    table.add_column("why", overflow="fold", ratio=1)
+    for entry in sorted(entries, key=lambda each: int(each["id"])):
+        table.add_row(*_row(entry))
+    return table
+
+
+def _row(entry: Mapping[str, Any]) -> list[Any]:
+    from rich.text import Text
+
+    from rrdns.web.times import from_rfc3339
+
+    change = " -> ".join(part for part in (entry["before"], entry["after"]) if part)
+    cells = (
+        str(entry["id"]),
+        clock_time(from_rfc3339(entry["at"]), time.time()),
+        entry["by"],
+        entry["action"],
+        "/".join(part for part in (entry["pool"], entry["member"]) if part),
+        change,
+        entry["reason"],
+    )
+    return [Text(safe(cell)) for cell in cells]

@@ -1,0 +1,167 @@
+"""Make the table of `rrdns status`: who is handed out, who is not, and why, at a glance.
+
+What the API may add later is passed over, and words that it may add are shown as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rrdns.cli.say import safe, when
+from rrdns.cli.times import milliseconds, span
+from rrdns.web.times import from_rfc3339
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Json = Mapping[str, Any]
+
+_OUT = "bold red"
+_IN = "green"
+_ODD = "yellow"
+
+
+def is_well(pools: Iterable[Json], readiness: Json) -> bool:
+    """Tell whether every pool has somebody to hand out, and the service says that it is ready."""
+    return bool(readiness.get("ready")) and not any(pool["everything_down"] for pool in pools)
+
+
+def board(pools: Sequence[Json], readiness: Json, now: float) -> list[RenderableType]:
+    """Return what there is to show, the most urgent first."""
+    lines: list[RenderableType] = [*_alarms(pools, readiness, now)]
+    for pool in pools:
+        lines += [*([""] if lines else []), _title(pool), _table(pool, now), *_remarks(pool)]
+    if not pools:
+        lines.append(Text("There are no pools.", _OUT))
+    return lines
+
+
+def _alarms(pools: Sequence[Json], readiness: Json, now: float) -> Iterator[Text]:
+    alarms = readiness.get("alarms", [])
+    for pool in pools:
+        if pool["everything_down"]:
+            yield Text(f" EVERYTHING IS DOWN in {_called(pool)}: {_consequence(pool)} ", _SHOUT)
+    for alarm in alarms:
+        since = when(alarm.get("since"), now)
+        told = f"ALARM {alarm['name']}: {alarm['sentence']}"
+        yield Text(safe(told + (f" Since {since}." if since else "")), _OUT)
+    if not readiness.get("ready") and not alarms:
+        yield Text("rrdns is NOT READY to answer.", _OUT)
+
+
+_SHOUT = "bold white on red"
+
+
+def _called(pool: Json) -> str:
+    return safe(f"pool {pool['name']} ({pool['hostname']})")
+
+
+def _consequence(pool: Json) -> str:
+    """Return what targets get when no member is healthy."""
+    if pool["on_empty"] == "servfail":
+        return "targets get SERVFAIL."
+    if pool["on_empty"] == "silent":
+        return "targets get no answer."
+    handed_out = sum(bool(member["in"]) for member in pool["members"])
+    if not handed_out:
+        return "targets get SERVFAIL, since all members are taken out by orders."
+    return f"targets get the {handed_out} undrained members all the same."
+
+
+def _title(pool: Json) -> Text:
+    title = Text(safe(pool["name"]), "bold")
+    title.append(f"  {safe(pool['hostname'])}", "not bold")
+    inside = sum(bool(member["in"]) for member in pool["members"])
+    facts = (
+        f"  {inside} of {len(pool['members'])} in, TTL {pool['ttl']} s, worst case "
+        f"{pool['worst_case']:.1f} s, {pool['queries']:,} queries"
+    )
+    return title.append(facts, "not bold dim")
+
+
+def _table(pool: Json, now: float) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("", "member", "address"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("why", overflow="fold", ratio=3)
+    table.add_column("last probe", overflow="fold", ratio=3)
+    for heading in ("took", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for member in pool["members"]:
+        table.add_row(*_row(member, now))
+    return table
+
+
+def _row(member: Json, now: float) -> tuple[Text, ...]:
+    state, style = ("IN", _IN) if member["in"] else ("OUT", _OUT)
+    if member["why"] in {"standby", "drained"}:
+        style = _ODD
+    probe = member.get("last_probe")
+    return (
+        Text(state, style),
+        Text(safe(member["name"]), "bold"),
+        Text(safe(member["address"])),
+        Text(safe("; ".join(_reasons(member, now)))),
+        _verdict(probe, now),
+        Text(milliseconds(probe["seconds"]) if probe else ""),
+        Text(f"{member['share']:.0%}" if member["in"] else ""),
+    )
+
+
+def _reasons(member: Json, now: float) -> Iterator[str]:
+    """Return why a member is in or out, the deciding reason first."""
+    why, standing, override = member["why"], member["standing"], member.get("override")
+    since = f"since {when(standing['since'], now)}"
+    if override:
+        yield _order(override, now)
+        yield f"probes say {'up' if standing['up'] else 'down'}"
+    elif why in {"down", "last-resort"}:
+        yield f"{_WHY[why]} {since}"
+    else:
+        yield _WHY.get(why, why)
+    if standing["doubts"]:
+        yield f"{standing['doubts']} probes in a row say otherwise"
+    safe_after = member.get("safe_after")
+    if not member["in"] and safe_after is not None:
+        passed = from_rfc3339(safe_after) <= now
+        yield "safe to work on" if passed else f"safe after {when(safe_after, now)}"
+
+
+_WHY = {
+    "healthy": "healthy",
+    "assumed": "not probed yet, taken for healthy",
+    "last-resort": "LAST RESORT: handed out though down",
+    "down": "down",
+    "standby": "backup, not needed now",
+}
+_ORDER = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
+
+
+def _order(override: Json, now: float) -> str:
+    told = f"{_ORDER.get(override['order'], override['order'])} by {override['by']}"
+    if override.get("reason"):
+        told += f": {override['reason']}"
+    until = override.get("until")
+    return f"{told}, until {when(until, now)}" if until else f"{told}, until it is resumed"
+
+
+def _verdict(probe: Json | None, now: float) -> Text:
+    if probe is None:
+        return Text("none yet", "dim")
+    ago = span(now - from_rfc3339(probe["at"]))
+    if probe["verdict"] == "ok":
+        return Text(f"ok, {ago} ago")
+    return Text(safe(f"{probe['sentence']} ({ago} ago)"), _OUT)
+
+
+def _remarks(pool: Json) -> Iterator[Text]:
+    """Return what is odd about members and takes none of them out."""
+    for member in pool["members"]:
+        warnings = (member.get("last_probe") or {}).get("warnings", [])
+        for remark in dict.fromkeys([*warnings, *member.get("drift", [])]):
+            whom = "" if member["name"] in remark else f"{member['name']}: "
+            yield Text(f"  ! {safe(whom + remark)}", _ODD)

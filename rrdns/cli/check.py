@@ -1,0 +1,158 @@
+"""`rrdns check-config`: is the file right, and how long may a dead server be answered?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.options import Json
+from rrdns.cli.say import show, show_json
+from rrdns.cli.trouble import WRONG_USE
+from rrdns.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rrdns.config import Settings
+    from rrdns.core.model import Pool, ProbeSpec
+
+
+def check_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config, in TOML.")],
+    as_json: Json = False,
+) -> None:
+    """Read a config and name all its mistakes, or show what it comes to.
+
+    Exit status 2 when it has mistakes.
+
+    Example:
+
+        rrdns check-config /etc/rrdns/rrdns.toml
+    """
+    from rrdns.config import load
+
+    try:
+        settings = load(file)
+    except ConfigInvalid as invalid:
+        if not as_json:
+            raise
+        show_json(_mistakes(invalid))
+        raise typer.Exit(WRONG_USE) from invalid
+    if as_json:
+        show_json(_as_json(settings))
+    else:
+        show(*_in_words(settings))
+
+
+def notes(settings: Settings) -> list[str]:
+    """Return what is no mistake and yet may not be meant."""
+    found = []
+    for pool in settings.pools:
+        if sum(not member.backup for member in pool.members) == 1 == len(pool.members):
+            found.append(f"pool {pool.name} has one member: no other can take over from it")
+        elif all(member.backup for member in pool.members):
+            found.append(f"pool {pool.name} has only backup members: all are handed out")
+    for zone in settings.zones:
+        if not any(f".{pool.hostname}".endswith(f".{zone.name}") for pool in settings.pools):
+            found.append(f"zone {zone.name} has no pool in it")
+    if settings.store.backend == "memory":
+        found.append("orders such as drains are forgotten when rrdns ends (store.backend)")
+    return found
+
+
+def _in_words(settings: Settings) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for heading in ("pool", "hostname", "members"):
+        table.add_column(heading, no_wrap=heading != "members")
+    for heading in ("TTL", "detection", "worst case"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for pool in settings.pools:
+        table.add_row(*_row(pool))
+    lines: list[RenderableType] = [
+        Text(f"{settings.source} is right: {_counts(settings)}.", "bold green"),
+        "",
+        table,
+        "",
+        "Worst case: from a server's death to the end of the last answer that names it,",
+        "where resolvers keep to the TTL; a DHCP server may keep what it resolved for longer.",
+    ]
+    lines += [f"  {pool.name}: {_terms(pool)}" for pool in settings.pools]
+    lines += [Text(f"Note: {note}", "yellow") for note in notes(settings)]
+    return lines
+
+
+def _row(pool: Pool) -> tuple[str, ...]:
+    from rrdns.config import worst_case
+    from rrdns.core.health import detection_time
+
+    members = ", ".join(
+        member.name + (" (backup)" if member.backup else "") for member in pool.members
+    )
+    return (
+        pool.name,
+        pool.hostname,
+        members,
+        f"{pool.ttl} s",
+        f"{detection_time(pool.probe):.1f} s",
+        f"{worst_case(pool):.1f} s",
+    )
+
+
+def _terms(pool: Pool) -> str:
+    """Return the sum behind the worst case."""
+    from rrdns.config import worst_case
+    from rrdns.config.changes import PUBLISH_SECONDS
+    from rrdns.core.health import detection_time
+
+    return (
+        f"{detection_time(pool.probe):.2f} s detection ({_detection(pool.probe)}) "
+        f"+ {PUBLISH_SECONDS:g} s publication + {pool.ttl} s TTL = {worst_case(pool):.2f} s"
+    )
+
+
+def _detection(probe: ProbeSpec) -> str:
+    first = f"{probe.interval:g} s interval + {probe.timeout:g} s timeout"
+    gap = min(probe.fast_interval, probe.interval)
+    again = f" + {probe.fall - 1} x ({gap:g} s pause + {probe.timeout:g} s timeout)"
+    return first + (again if probe.fall > 1 else "")
+
+
+def _counts(settings: Settings) -> str:
+    members = sum(len(pool.members) for pool in settings.pools)
+    numbers = (
+        (len(settings.zones), "zone"),
+        (len(settings.pools), "pool"),
+        (members, "member"),
+        (len(settings.api.tokens), "token"),
+    )
+    return ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for count, noun in numbers)
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    from rrdns.config import worst_case
+    from rrdns.config.changes import PUBLISH_SECONDS
+    from rrdns.core.health import detection_time
+
+    pools = [
+        {
+            "name": pool.name,
+            "hostname": pool.hostname,
+            "members": [{"name": each.name, "address": each.address} for each in pool.members],
+            "ttl": pool.ttl,
+            "detection": detection_time(pool.probe),
+            "publish": PUBLISH_SECONDS,
+            "worst_case": worst_case(pool),
+        }
+        for pool in settings.pools
+    ]
+    return {"ok": True, "file": settings.source, "pools": pools, "notes": notes(settings)}
+
+
+def _mistakes(invalid: ConfigInvalid) -> dict[str, Any]:
+    found = [{"place": each.place, "problem": each.problem} for each in invalid.mistakes]
+    return {"ok": False, "file": invalid.path, "mistakes": found}

@@ -1,0 +1,181 @@
+"""Call the admin API, and make a sentence of every way in which that can fail.
+
+urllib is enough for one call after another, and starts in a tenth of aiohttp's time. Proxies
+of the environment are passed by: the API is this host, or one in the admin's own network.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
+
+PATIENCE = 10.0  # seconds
+MOST_BYTES = 256 * 1024 * 1024  # of an answer
+NOT_READY = 503
+
+
+class Client:
+    """The API at one URL."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = _checked(url)
+        self._token = _usable(token)
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+
+    def pools(self) -> list[dict[str, Any]]:
+        """Return all pools with their members."""
+        pools: list[dict[str, Any]] = self._call("GET", "/v1/pools")["pools"]
+        return pools
+
+    def readiness(self) -> dict[str, Any]:
+        """Return whether targets are being served, and the alarms."""
+        return self._call("GET", "/readyz", also=NOT_READY)
+
+    def drain(self, pool: str, member: str, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a member out of the answers."""
+        return self._call("POST", f"{_path(pool, member)}/drain", body=order)
+
+    def resume(self, pool: str, member: str, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Lift what was ordered for a member."""
+        return self._call("POST", f"{_path(pool, member)}/resume", body=order)
+
+    def audit(self, **wanted: str | int | None) -> dict[str, Any]:
+        """Return a page of the audit trail, newest first."""
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        return self._call("GET", f"/v1/audit?{query}" if query else "/v1/audit")
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, also: int | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON that a call is answered with; `also` is an error status that tells one.
+
+        Raises:
+            Trouble: the API cannot be reached, or refuses.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - _checked lets only http and https pass
+            self.url + path, data=data, method=method, headers=self._headers(data is not None)
+        )
+        try:
+            with self._opener.open(request, timeout=PATIENCE) as reply:
+                return self._read(reply.read(MOST_BYTES))
+        except urllib.error.HTTPError as error:
+            with error:
+                said = error.read(MOST_BYTES)
+            if error.code == also and not _is_problem(error):
+                return self._read(said)
+            raise self._refusal(error.code, said) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _headers(self, has_body: bool) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": "rrdns"}
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return headers
+
+    def _read(self, said: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(said)
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            return value
+        raise Trouble(f"{self.url} answers, but is no rrdns API", "check --url or RRDNS_URL")
+
+    def _refusal(self, status: int, said: bytes) -> Trouble:
+        """Return a problem document (RFC 9457) as a sentence."""
+        try:
+            problem = json.loads(said)
+            detail = str(problem["detail"] or problem["title"])
+        except (ValueError, KeyError, TypeError):
+            return Trouble(
+                f"{self.url} answered with HTTP status {status}, as no rrdns API does",
+                "check --url or RRDNS_URL",
+            )
+        kind = str(problem.get("type", "")).rpartition("/")[2]
+        return Trouble(_one_line(detail), self._advice(kind, status), _status(status))
+
+    def _advice(self, kind: str, status: int) -> str:
+        if status == 401 and self._token:
+            return "the token that was sent is unknown there; check --token or RRDNS_TOKEN"
+        if status == 401:
+            return "give a token with --token or RRDNS_TOKEN; `rrdns token` makes one"
+        return _ADVICE.get(kind, "")
+
+    def _unreachable(self, error: Exception) -> Trouble:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError | socket.timeout):
+            why = f"no answer within {PATIENCE:.0f} s"
+        else:
+            why = str(getattr(reason, "strerror", None) or reason or type(error).__name__).lower()
+        return Trouble(
+            f"cannot reach the rrdns API at {self.url}: {why}",
+            "is `rrdns serve` running there? --url or RRDNS_URL says where to look",
+        )
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: the token would go along to wherever it points."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+_ADVICE = {
+    "last-member": "add --force to drain it all the same",
+    "unknown-member": "`rrdns status` lists the members",
+    "unknown-pool": "`rrdns status` lists the pools",
+    "forbidden": "use a token with a higher role",
+    "store-failed": "look at its disk and its log; the answers have not changed",
+}
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise Trouble(
+            f"{url!r} is no URL of an API", "write it as http://127.0.0.1:8053", WRONG_USE
+        )
+    return url.rstrip("/")
+
+
+def _usable(token: str | None) -> str | None:
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise Trouble(
+            "the token has characters that no token has",
+            "pass it as `rrdns token` printed it, on one line",
+            WRONG_USE,
+        )
+    return token
+
+
+def _path(pool: str, member: str) -> str:
+    return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
+
+
+def _is_problem(error: urllib.error.HTTPError) -> bool:
+    return error.headers.get_content_type() == "application/problem+json"
+
+
+def _status(status: int) -> int:
+    """Return the exit status: a request that was misunderstood is wrong use, others are refusals."""
+    return WRONG_USE if status in {400, 404, 422} else REFUSED
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,65 @@
+"""The command line: every verb, and nothing loaded before it is needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rrdns.cli.audit import audit
+from rrdns.cli.check import check_config
+from rrdns.cli.orders import drain, resume
+from rrdns.cli.probe import probe
+from rrdns.cli.query import query
+from rrdns.cli.service import demo, serve
+from rrdns.cli.status import status
+from rrdns.cli.token import token
+from rrdns.cli.trouble import Verbs
+
+app = typer.Typer(
+    name="rrdns",
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
+app.command("serve", rich_help_panel=_SERVICE)(serve)
+app.command("check-config", rich_help_panel=_SERVICE)(check_config)
+app.command("token", rich_help_panel=_SERVICE)(token)
+app.command("demo", rich_help_panel=_SERVICE)(demo)
+app.command("status", rich_help_panel=_ADMIN)(status)
+app.command("drain", rich_help_panel=_ADMIN)(drain)
+app.command("resume", rich_help_panel=_ADMIN)(resume)
+app.command("audit", rich_help_panel=_ADMIN)(audit)
+app.command("probe", rich_help_panel=_TRY)(probe)
+app.command("query", rich_help_panel=_TRY)(query)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from rrdns import __version__
+
+        typer.echo(f"rrdns {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit status: 0 done, 1 refused or not healthy, 2 wrong usage or config.")
+def rrdns(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Authoritative DNS for the name that Citrix Provisioning targets boot from.
+
+    Only servers that really serve the boot file are answered, each first equally often.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

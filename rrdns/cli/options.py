@@ -1,0 +1,25 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DEFAULT_URL = "http://127.0.0.1:8053"
+
+Url = Annotated[str, typer.Option("--url", envvar="RRDNS_URL", help="Where the admin API listens.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="RRDNS_TOKEN",
+        help="Bearer token of the API; better in the variable, which ps does not show.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of text.")]
+PoolName = Annotated[
+    str | None,
+    typer.Option("--pool", help="The pool; needed only where two pools have such a member."),
+]

@@ -1,0 +1,93 @@
+"""`rrdns probe`: would a target boot from this server? Without any config."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.options import Json
+from rrdns.cli.say import safe, show, show_json
+from rrdns.cli.times import milliseconds
+from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rrdns.core.probe import ProbeResult
+
+DEFAULT_FILE = "ARDBP32.BIN"
+
+
+def probe(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="IPv4 address of the server.")],
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="A boot file; may be given again.", show_default=DEFAULT_FILE),
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds of silence to wait.")
+    ] = 1.0,
+    light: Annotated[
+        bool, typer.Option("--light", help="Only begin to load, as most probes do.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Load the boot file from a server over TFTP, as a booting target does.
+
+    Exit status 0 when a target would boot from it, 1 when not.
+
+    Examples:
+
+        rrdns probe 10.0.0.11
+
+        rrdns probe 10.0.0.11 --file pvsnbpx64.efi --file ARDBP32.BIN
+    """
+    from rrdns.config.kinds import file_name, ipv4
+    from rrdns.core.model import BootFile, ProbeSpec
+    from rrdns.core.probe import Depth
+    from rrdns.net import prober
+
+    try:
+        names = [file_name(name) for name in file or [DEFAULT_FILE]]
+        host = ipv4(address)
+    except ValueError as error:
+        raise Trouble(f"{address}: {error}", status=WRONG_USE) from error
+    spec = ProbeSpec(files=tuple(BootFile(name) for name in names), port=port, timeout=timeout)
+    result = asyncio.run(prober.probe(host, spec, Depth.LIGHT if light else Depth.FULL))
+    if as_json:
+        show_json(_as_json(host, port, result))
+    else:
+        show(*_in_words(host, result))
+    raise typer.Exit(DONE if result.passed else REFUSED)
+
+
+def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
+    """Return the verdict, what it rests on, and what else is odd."""
+    from rich.text import Text
+
+    from rrdns.core.probe import Depth, Verdict
+
+    if result.passed:
+        verdict = Text(f"YES: a target would boot from {host}.", "bold green")
+    elif result.verdict is Verdict.LOCAL:
+        verdict = Text(f"CANNOT TELL whether a target would boot from {host}.", "bold yellow")
+    else:
+        verdict = Text(f"NO: a target would not boot from {host}.", "bold red")
+    lines: list[RenderableType] = [verdict, Text(safe(result.sentence))]
+    for seen in result.seen:
+        version = f", version {seen.version}" if seen.version else ""
+        told = f"  {seen.name}: {seen.size:,} bytes{version}, SHA-256 {seen.sha256}"
+        lines.append(Text(safe(told), no_wrap=True, overflow="ignore"))
+    lines += [Text(f"Warning: {safe(warning)}", "yellow") for warning in result.warnings]
+    how = "begun to load, not loaded whole" if result.depth is Depth.LIGHT else "loaded whole"
+    if result.passed:
+        lines.append(Text(f"{how.capitalize()} in {milliseconds(result.seconds)}.", "dim"))
+    return lines
+
+
+def _as_json(host: str, port: int, result: ProbeResult) -> dict[str, Any]:
+    return {"address": host, "port": port, "passed": result.passed, **asdict(result)}

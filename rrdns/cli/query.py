@@ -1,0 +1,265 @@
+"""`rrdns query`: ask a server as a booting target would, and show what it would get."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.options import Json
+from rrdns.cli.say import safe, show, show_json
+from rrdns.cli.times import milliseconds
+from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.core.model import Endpoint
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rrdns.wire.client import Reply
+
+DNS_PORT = 53
+MOST_DATAGRAM = 65535
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked, where, and how."""
+
+    name: str
+    rtype: str
+    server: Endpoint
+    tcp: bool
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer, and how it came."""
+
+    reply: Reply
+    seconds: float
+    over: str  # "UDP" or "TCP"
+
+
+def query(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The boot hostname.")],
+    server: Annotated[
+        str, typer.Option("--server", metavar="ADDRESS:PORT", help="Whom to ask; [2001:db8::1]:53.")
+    ] = "127.0.0.1:53",
+    rtype: Annotated[str, typer.Option("--type", help="A, AAAA, NS, SOA, TXT, ANY ...")] = "A",
+    tcp: Annotated[bool, typer.Option("--tcp", help="Ask over TCP.")] = False,
+    count: Annotated[
+        int, typer.Option("--count", min=1, max=100_000, help="Ask so often; show who comes first.")
+    ] = 1,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds for an answer, a try.")
+    ] = 2.0,
+    as_json: Json = False,
+) -> None:
+    """Ask a DNS server for the boot hostname and show the answer.
+
+    Targets use the address that comes first; --count shows how evenly that is shared out.
+    Exit status 1 when there is no such record.
+
+    Examples:
+
+        rrdns query boot.pvs.example.test
+
+        rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
+    """  # noqa: D301 - as typer shows it
+    asked = Asked(name, rtype.upper(), endpoint(server), tcp, timeout)
+    answered = [ask_once(asked) for _ in range(count)]
+    if as_json:
+        show_json(_as_json(asked, answered))
+    else:
+        show(*(_spread(asked, answered) if count > 1 else _answer(asked, answered[0])))
+    good = all(one.reply.rcode == "NOERROR" and _data(asked, one.reply) for one in answered)
+    raise typer.Exit(DONE if good else REFUSED)
+
+
+def endpoint(text: str) -> Endpoint:
+    """Return the address and port of a server; the port may be left out.
+
+    Raises:
+        Trouble: it is neither.
+    """
+    bare = text.count(":") > 1 and not text.startswith("[")
+    host, colon, port = (text, "", "") if bare else text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, str(DNS_PORT)
+    host = host.removeprefix("[").removesuffix("]")
+    if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+        return Endpoint(host, int(port))
+    raise Trouble(
+        f"--server is {text!r}; it must be an address, with or without a port",
+        "such as 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53",
+        WRONG_USE,
+    )
+
+
+def ask_once(asked: Asked) -> Answered:
+    """Ask one question; a truncated answer is asked for again over TCP.
+
+    Raises:
+        Trouble: nobody answers, or what comes cannot be read.
+    """
+    from rrdns.wire import client
+
+    try:
+        datagram = client.ask(asked.name, asked.rtype, secrets.randbelow(65536))
+    except ValueError as error:
+        raise Trouble(str(error), status=WRONG_USE) from error
+    started = time.perf_counter()
+    try:
+        reply, over = client.read_reply(_exchange(asked, datagram)), "TCP" if asked.tcp else "UDP"
+        if reply.truncated and not asked.tcp:
+            reply, over = client.read_reply(_over_tcp(asked, datagram)), "TCP, since UDP was cut"
+    except ValueError as error:
+        raise Trouble(f"{asked.server}: {error}") from error
+    except (TimeoutError, EOFError) as error:
+        why = str(error) or f"no answer within {asked.timeout:g} s, {TRIES} times"
+        raise _unanswered(asked, why) from error
+    except OSError as error:
+        raise _unanswered(asked, (error.strerror or str(error)).lower()) from error
+    return Answered(reply, time.perf_counter() - started, over)
+
+
+def _unanswered(asked: Asked, why: str) -> Trouble:
+    advice = "does a DNS server listen there? --server says whom to ask"
+    return Trouble(f"{asked.server} gives no answer: {why}", advice)
+
+
+def _exchange(asked: Asked, datagram: bytes) -> bytes:
+    return _over_tcp(asked, datagram) if asked.tcp else _over_udp(asked, datagram)
+
+
+def _over_udp(asked: Asked, datagram: bytes) -> bytes:
+    """Return the response to a query; what is no response to it is passed over."""
+    from rrdns.wire.client import answers
+
+    with _socket(asked.server, socket.SOCK_DGRAM) as sock:
+        for _ in range(TRIES):
+            sock.send(datagram)
+            end = time.monotonic() + asked.timeout
+            while (left := end - time.monotonic()) > 0:
+                sock.settimeout(left)
+                try:
+                    received = sock.recv(MOST_DATAGRAM)
+                except TimeoutError:
+                    break
+                if answers(datagram, received):
+                    return received
+    raise TimeoutError
+
+
+def _over_tcp(asked: Asked, datagram: bytes) -> bytes:
+    with _socket(asked.server, socket.SOCK_STREAM, asked.timeout) as sock:
+        sock.sendall(len(datagram).to_bytes(2, "big") + datagram)
+        with sock.makefile("rb") as stream:
+            head = stream.read(2)
+            body = stream.read(int.from_bytes(head, "big"))
+    if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
+        raise EOFError("it closed the connection")
+    return body
+
+
+def _socket(
+    server: Endpoint, kind: socket.SocketKind, timeout: float | None = None
+) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(server.host, server.port, type=kind)[0]
+    sock = socket.socket(family, kind)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _data(asked: Asked, reply: Reply) -> tuple[str, ...]:
+    if asked.rtype == "ANY":
+        return tuple(record.data for record in reply.answer)
+    return reply.data(asked.rtype)
+
+
+def _answer(asked: Asked, answered: Answered) -> list[RenderableType]:
+    """Return one answer in words: the records in their order, then how it came."""
+    reply = answered.reply
+    lines: list[RenderableType] = []
+    for place, record in enumerate(reply.answer, 1):
+        note = "   <- a target takes this one" if place == 1 and record.type == "A" else ""
+        lines.append(f"{place:>2}. {safe(record.data)}   {record.type}, TTL {record.ttl} s{note}")
+    if not reply.answer:
+        lines.append(_why_empty(asked, reply))
+    lines += [f"    authority: {safe(record)}" for record in reply.authority]
+    lines += [f"    additional: {safe(record)}" for record in reply.additional]
+    told = ", ".join([reply.rcode, *(_FLAGS[flag] for flag in reply.flags)])
+    came = f"{answered.over}, {milliseconds(answered.seconds)}, {reply.payload_bytes} bytes"
+    lines.append(f"{told} | from {asked.server} over {came}")
+    return lines
+
+
+_FLAGS = {
+    "aa": "authoritative (aa)",
+    "tc": "truncated (tc)",
+    "rd": "recursion desired (rd)",
+    "ra": "recursion available (ra)",
+}
+
+
+def _why_empty(asked: Asked, reply: Reply) -> str:
+    name = asked.name
+    known = {
+        "NOERROR": f"{name} exists and has no {asked.rtype} record",
+        "NXDOMAIN": f"{name} does not exist there",
+        "REFUSED": f"{asked.server} does not answer for {name}: it is outside of its zones",
+        "SERVFAIL": f"{asked.server} cannot answer for {name} now",
+    }
+    return known.get(reply.rcode, f"no answer: {reply.rcode}")
+
+
+def _spread(asked: Asked, answered: list[Answered]) -> list[RenderableType]:
+    """Return how often each address came first."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("first in the answer")
+    table.add_column("times", justify="right")
+    table.add_column("share", justify="right")
+    for first, times in _firsts(asked, answered).items():
+        table.add_row(safe(first), str(times), f"{times / len(answered):.1%}")
+    took = sorted(one.seconds for one in answered)
+    return [
+        table,
+        f"{len(answered)} answers from {asked.server}, {milliseconds(took[len(took) // 2])} median, "
+        f"{milliseconds(took[-1])} longest",
+    ]
+
+
+def _firsts(asked: Asked, answered: list[Answered]) -> dict[str, int]:
+    firsts = Counter(
+        (_data(asked, one.reply) or (f"({one.reply.rcode}, none)",))[0] for one in answered
+    )
+    return dict(sorted(firsts.items()))
+
+
+def _as_json(asked: Asked, answered: list[Answered]) -> dict[str, Any]:
+    last = answered[-1]
+    told: dict[str, Any] = {
+        "name": asked.name,
+        "type": asked.rtype,
+        "server": str(asked.server),
+        **asdict(last.reply),
+        "over": last.over[:3],
+        "seconds": last.seconds,
+    }
+    if len(answered) > 1:
+        told |= {"count": len(answered), "first": _firsts(asked, answered)}
+    return told

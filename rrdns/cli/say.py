@@ -1,0 +1,56 @@
+"""Write to the terminal: text and tables for people, JSON for scripts.
+
+Colours appear only on a terminal, and never where NO_COLOR is set (rich sees to both).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rrdns.cli.times import clock_time, span
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 200  # columns where no terminal sets a limit: a table is not to be cut for grep
+
+
+def console() -> Console:
+    """Return standard output as rich writes to it."""
+    from rich.console import Console
+
+    stream = sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
+def show(*things: RenderableType) -> None:
+    """Write texts and tables, each on lines of its own."""
+    out = console()
+    for thing in things:
+        out.print(thing)
+
+
+def show_json(value: Any) -> None:
+    """Write a value for scripts."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def safe(text: object) -> str:
+    """Return what somebody else wrote (a reason, a server's error text) fit for a terminal."""
+    return "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text)
+    )
+
+
+def when(text: str | None, now: float) -> str:
+    """Return a time of the API in words: the local time, and how far off it is."""
+    from rrdns.web.times import from_rfc3339
+
+    if text is None:
+        return ""
+    at = from_rfc3339(text)
+    away = at - now
+    return f"{clock_time(at, now)} ({'in ' + span(away) if away > 0 else span(-away) + ' ago'})"

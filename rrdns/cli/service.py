@@ -1,0 +1,60 @@
+"""`rrdns serve` and `rrdns demo`: run rrdns itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rrdns.cli.trouble import REFUSED
+from rrdns.errors import RrdnsError
+
+DEFAULT_CONFIG = Path("/etc/rrdns/rrdns.toml")
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="The config, in TOML.")
+    ] = DEFAULT_CONFIG,
+) -> None:
+    """Probe the servers, answer DNS, and listen for admins, until SIGTERM.
+
+    SIGHUP reads the config again; one with mistakes changes nothing.
+
+    Example:
+
+        rrdns serve --config /etc/rrdns/rrdns.toml
+    """
+    from rrdns.config import load
+    from rrdns.service.logs import get_log
+    from rrdns.service.serve import run
+
+    settings = load(config)
+    try:
+        ended = run(settings, config)
+    except (RrdnsError, OSError):
+        raise
+    except Exception as defect:
+        # A service has nobody at the terminal: what broke it belongs in its log.
+        get_log().critical("the supervisor broke", exc_info=True)
+        raise typer.Exit(REFUSED) from defect
+    raise typer.Exit(ended)
+
+
+def demo(
+    script: Annotated[
+        bool, typer.Option("--script", help="Play the story by itself, and check each step.")
+    ] = False,
+) -> None:
+    """Try rrdns on this machine: three boot servers, rrdns before them, and what to do next.
+
+    Examples:
+
+        rrdns demo
+
+        rrdns demo --script
+    """
+    from rrdns.service.demo import run
+
+    raise typer.Exit(run(script))

@@ -1,0 +1,111 @@
+"""`rrdns status`: the table of all pools, once or again and again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.say import console, show, show_json
+from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rrdns.cli.client import Client
+
+WATCH_EVERY = 2.0  # seconds
+
+
+def status(
+    pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Show every member: in or out of the answers, and why.
+
+    Exit status 0 when all is well, 1 when rrdns is not ready or a pool has no healthy member.
+
+    Examples:
+
+        rrdns status
+
+        rrdns status --watch --url http://rrdns1.example.test:8053
+    """
+    from rrdns.cli.board import is_well
+    from rrdns.cli.client import Client
+
+    if watch and as_json:
+        raise Trouble("--watch and --json cannot go together", "leave one out", WRONG_USE)
+    client = Client(url, token)
+    if watch:
+        watch_board(client, pool)
+        return
+    pools, readiness = look(client, pool)
+    if as_json:
+        show_json({"ready": readiness["ready"], "alarms": readiness["alarms"], "pools": pools})
+    else:
+        show(*_board(pools, readiness))
+    raise typer.Exit(DONE if is_well(pools, readiness) else REFUSED)
+
+
+def look(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the pools, or the one of that name, and the readiness of the service.
+
+    Raises:
+        Trouble: the API cannot tell, or there is no such pool.
+    """
+    pools = client.pools()
+    if pool is not None:
+        known = ", ".join(each["name"] for each in pools) or "none"
+        pools = [each for each in pools if each["name"] == pool]
+        if not pools:
+            raise Trouble(f"no pool is called {pool!r}", f"there are: {known}", WRONG_USE)
+    return pools, client.readiness()
+
+
+def watch_board(
+    client: Client, pool: str | None, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Show the table again and again, until somebody presses Ctrl-C."""
+    from rich.live import Live
+
+    out = console()
+    try:
+        if not sys.stdout.isatty():
+            while True:
+                out.print(_current(client, pool), "")
+                sleep(WATCH_EVERY)
+        with Live(console=out, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_current(client, pool), refresh=True)
+                sleep(WATCH_EVERY)
+    except KeyboardInterrupt:
+        return
+
+
+def _current(client: Client, pool: str | None) -> RenderableType:
+    """Return the table as of now; while rrdns cannot be asked, why not."""
+    from rich.console import Group
+    from rich.text import Text
+
+    now = time.strftime("%H:%M:%S")
+    title = Text(f"{client.url}  {now}  (Ctrl-C ends this)", "dim")
+    try:
+        return Group(title, *_board(*look(client, pool)))
+    except Trouble as trouble:
+        if trouble.status == WRONG_USE:
+            raise
+        return Group(title, Text(trouble.sentence, "bold red"), Text(trouble.advice))
+
+
+def _board(pools: list[dict[str, Any]], readiness: dict[str, Any]) -> list[RenderableType]:
+    from rrdns.cli.board import board
+
+    return board(pools, readiness, time.time())

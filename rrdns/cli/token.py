@@ -1,0 +1,54 @@
+"""`rrdns token`: make a bearer token, and what the config must say of it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Annotated
+
+import typer
+
+from rrdns.cli.options import Json
+from rrdns.cli.say import show_json
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+TOKEN_BYTES = 32  # 256 bits: beyond guessing, so that a plain SHA-256 of it may be known
+
+
+def token(
+    name: Annotated[str, typer.Option("--name", help="What the audit trail calls its holder.")] = (
+        "ops"
+    ),
+    role: Annotated[str, typer.Option("--role", help="viewer, operator or admin.")] = "operator",
+    as_json: Json = False,
+) -> None:
+    """Make a token for the admin API; it is shown once and kept nowhere.
+
+    A viewer looks, an operator also drains and resumes, an admin also forces members in and out.
+
+    Example:
+
+        rrdns token --name ops --role operator
+    """
+    from rrdns.config.kinds import handle, one_of
+    from rrdns.web.auth import Role
+
+    try:
+        checked = one_of(Role)(role)
+    except ValueError as error:
+        raise Trouble(f"--role {error}", status=WRONG_USE) from error
+    try:
+        handle(name)
+    except ValueError as error:
+        raise Trouble(f"--name {error}", status=WRONG_USE) from error
+    secret = secrets.token_urlsafe(TOKEN_BYTES)
+    sha256 = hashlib.sha256(secret.encode()).hexdigest()
+    if as_json:
+        show_json({"name": name, "role": checked.value, "token": secret, "sha256": sha256})
+        return
+    typer.echo("The token, shown only now; give it to its holder:\n")
+    typer.echo(f"  {secret}\n")
+    typer.echo("For the config:\n")
+    typer.echo(f'[[api.tokens]]\nname   = "{name}"\nrole   = "{checked.value}"')
+    typer.echo(f'sha256 = "{sha256}"\n')
+    typer.echo(f"Its holder uses it so:\n\n  RRDNS_TOKEN={secret} rrdns status")

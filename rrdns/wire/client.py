@@ -1,0 +1,111 @@
+"""Ask a DNS question and read the answer, for people who look at what a server says.
+
+The other side of `wire.responder`: encoded and decoded with dnslib, since a person waits
+for it and no load does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dnslib import CLASS, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
+from dnslib.label import DNSLabel
+
+LENGTH_BYTES = 2  # before a message over TCP (RFC 1035, section 4.2.2)
+TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A resource record in words."""
+
+    name: str
+    ttl: int
+    type: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.ttl} {self.type} {self.data}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in words."""
+
+    rcode: str  # "NOERROR" ...
+    flags: tuple[str, ...]  # "aa", "tc", "rd", "ra"
+    answer: tuple[Record, ...]
+    authority: tuple[Record, ...]
+    additional: tuple[Record, ...]
+    payload_bytes: int
+
+    @property
+    def truncated(self) -> bool:
+        """Tell whether the whole answer has to be asked for over TCP."""
+        return "tc" in self.flags
+
+    def data(self, rtype: str) -> tuple[str, ...]:
+        """Return the data of the answer's records of a type, in their order."""
+        return tuple(record.data for record in self.answer if record.type == rtype)
+
+
+def ask(name: str, rtype: str, ident: int) -> bytes:
+    """Return a query as boot firmware sends it: RD set, no EDNS.
+
+    Raises:
+        ValueError: it is no domain name, or an unknown type.
+    """
+    if rtype not in TYPES:
+        raise ValueError(f"{rtype!r} is no type that can be asked for: {', '.join(TYPES)}")
+    header = DNSHeader(id=ident, rd=1)
+    try:
+        labels = [label.encode("ascii") for label in name.removesuffix(".").split(".")]
+        if name != "." and not all(0 < len(label) < 64 for label in labels):
+            raise ValueError(name)
+        question = DNSQuestion(DNSLabel(labels if name != "." else []), _number(rtype), CLASS.IN)
+        return bytes(DNSRecord(header, q=question).pack())
+    except (DNSError, ValueError) as error:
+        raise ValueError(f"{name!r} is no domain name") from error
+
+
+def answers(query: bytes, datagram: bytes) -> bool:
+    """Tell whether a datagram is a response to this query, by its ID and question."""
+    return (
+        len(datagram) >= 12
+        and datagram[:2] == query[:2]
+        and bool(datagram[2] & 0x80)
+        and (datagram[4:6] == b"\0\0" or datagram[12 : len(query)].lower() == query[12:].lower())
+    )
+
+
+def read_reply(datagram: bytes) -> Reply:
+    """Return what a response says.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    try:
+        message = DNSRecord.parse(datagram)
+        header = message.header
+        return Reply(
+            rcode=str(RCODE.get(header.rcode)),
+            flags=tuple(flag for flag in ("aa", "tc", "rd", "ra") if getattr(header, flag)),
+            answer=_records(message.rr),
+            authority=_records(message.auth),
+            additional=_records(message.ar),
+            payload_bytes=len(datagram),
+        )
+    except (DNSError, ValueError, LookupError) as error:
+        raise ValueError(f"the answer is malformed: {error}") from error
+
+
+def _records(records: list[RR]) -> tuple[Record, ...]:
+    return tuple(
+        Record(str(rr.rname), rr.ttl, str(QTYPE.get(rr.rtype)), str(rr.rdata))
+        for rr in records
+        if rr.rtype != QTYPE.OPT
+    )
+
+
+def _number(rtype: str) -> int:
+    return int(getattr(QTYPE, rtype))
