@@ -24,9 +24,11 @@ def audit(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Show the audit trail: orders, changes of standing, reloads; the newest last.
+    """Show who did what to whom, when and why.
 
-    Examples:
+    The trail holds orders, changes of standing, and reloads; the newest comes last.
+
+    For example:
 
         rrdns audit --member pvs-1
 

@@ -122,7 +122,7 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
     elif why in {"down", "last-resort"}:
         yield f"{_WHY[why]} {since}"
     else:
-        yield _WHY.get(why, why)
+        yield _WHY.get(why) or str(why)
     if standing["doubts"]:
         yield f"{standing['doubts']} probes in a row say otherwise"
     safe_after = member.get("safe_after")

@@ -1,4 +1,4 @@
-"""`rrdns check-config`: is the file right, and how long may a dead server be answered?"""
+"""`rrdns check-config`: tell what is wrong with a config, or how slow its pools may be."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def check_config(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config, in TOML.")],
     as_json: Json = False,
 ) -> None:
-    """Read a config and name all its mistakes, or show what it comes to.
+    """Name all mistakes of a config, or what it comes to.
 
     Exit status 2 when it has mistakes.
 
-    Example:
+    For example:
 
         rrdns check-config /etc/rrdns/rrdns.toml
     """
@@ -54,9 +54,12 @@ def notes(settings: Settings) -> list[str]:
             found.append(f"pool {pool.name} has one member: no other can take over from it")
         elif all(member.backup for member in pool.members):
             found.append(f"pool {pool.name} has only backup members: all are handed out")
-    for zone in settings.zones:
-        if not any(f".{pool.hostname}".endswith(f".{zone.name}") for pool in settings.pools):
-            found.append(f"zone {zone.name} has no pool in it")
+    hostnames = [f".{pool.hostname}" for pool in settings.pools]
+    found += [
+        f"zone {zone.name} has no pool in it"
+        for zone in settings.zones
+        if not any(hostname.endswith(f".{zone.name}") for hostname in hostnames)
+    ]
     if settings.store.backend == "memory":
         found.append("orders such as drains are forgotten when rrdns ends (store.backend)")
     return found

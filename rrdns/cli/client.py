@@ -173,7 +173,7 @@ def _is_problem(error: urllib.error.HTTPError) -> bool:
 
 
 def _status(status: int) -> int:
-    """Return the exit status: a request that was misunderstood is wrong use, others are refusals."""
+    """Return the exit status: what the API did not understand is wrong use."""
     return WRONG_USE if status in {400, 404, 422} else REFUSED
 
 

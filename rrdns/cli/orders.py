@@ -45,7 +45,7 @@ def drain(
     It is probed on. "Safe after" is when the last answer that names it has expired; --wait
     returns then, so that a script can go on. Exit status 1 when too few members would be left.
 
-    Examples:
+    For example:
 
         rrdns drain pvs-1 --for 2h --reason "patch night"
 
@@ -74,9 +74,9 @@ def resume(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Lift what was ordered for a member: from now on its probes decide alone.
+    """Put a member back: its probes decide alone again.
 
-    Example:
+    For example:
 
         rrdns resume pvs-1
     """
@@ -135,15 +135,13 @@ def wait_until_safe(
     counting = sys.stdout.isatty() and not quiet
     while (left := end - clock()) > 0:
         if counting:
-            sys.stdout.write(f"\rSafe in {span(left)} ...   ")
-            sys.stdout.flush()
+            typer.echo(f"\rSafe in {span(left)} ...    ", nl=False)
         sleep(min(left, 0.2 if counting else left))
     if not quiet:
-        sys.stdout.write(
-            ("\r" if counting else "")
-            + "It is safe now.     \n"[: None if counting else 15]
-            + ("" if counting else "\n")
-        )
+        typer.echo(f"{_TO_LINE_START if counting else ''}It is safe now.")
+
+
+_TO_LINE_START = "\r" + " " * 30 + "\r"
 
 
 def _names(pool: dict[str, Any]) -> set[str]:

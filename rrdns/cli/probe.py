@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,16 +35,20 @@ def probe(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Load the boot file from a server over TFTP, as a booting target does.
+    """Tell whether a target would boot from a server.
+
+    It loads the boot file over TFTP, as a booting target does, and needs no config.
 
     Exit status 0 when a target would boot from it, 1 when not.
 
-    Examples:
+    For example:
 
         rrdns probe 10.0.0.11
 
         rrdns probe 10.0.0.11 --file pvsnbpx64.efi --file ARDBP32.BIN
     """
+    import asyncio
+
     from rrdns.config.kinds import file_name, ipv4
     from rrdns.core.model import BootFile, ProbeSpec
     from rrdns.core.probe import Depth

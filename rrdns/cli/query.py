@@ -62,17 +62,17 @@ def query(
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Ask a DNS server for the boot hostname and show the answer.
+    """Ask a DNS server for the boot hostname.
 
     Targets use the address that comes first; --count shows how evenly that is shared out.
     Exit status 1 when there is no such record.
 
-    Examples:
+    For example:
 
         rrdns query boot.pvs.example.test
 
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
-    """  # noqa: D301 - as typer shows it
+    """
     asked = Asked(name, rtype.upper(), endpoint(server), tcp, timeout)
     answered = [ask_once(asked) for _ in range(count)]
     if as_json:
@@ -236,10 +236,10 @@ def _spread(asked: Asked, answered: list[Answered]) -> list[RenderableType]:
     for first, times in _firsts(asked, answered).items():
         table.add_row(safe(first), str(times), f"{times / len(answered):.1%}")
     took = sorted(one.seconds for one in answered)
+    median, longest = milliseconds(took[len(took) // 2]), milliseconds(took[-1])
     return [
         table,
-        f"{len(answered)} answers from {asked.server}, {milliseconds(took[len(took) // 2])} median, "
-        f"{milliseconds(took[-1])} longest",
+        f"{len(answered)} answers from {asked.server}, median {median}, longest {longest}",
     ]
 
 

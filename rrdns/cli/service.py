@@ -18,11 +18,13 @@ def serve(
         Path, typer.Option("--config", metavar="FILE", help="The config, in TOML.")
     ] = DEFAULT_CONFIG,
 ) -> None:
-    """Probe the servers, answer DNS, and listen for admins, until SIGTERM.
+    """Run rrdns until SIGTERM.
+
+    It probes the servers, answers DNS, and listens for admins.
 
     SIGHUP reads the config again; one with mistakes changes nothing.
 
-    Example:
+    For example:
 
         rrdns serve --config /etc/rrdns/rrdns.toml
     """
@@ -47,9 +49,9 @@ def demo(
         bool, typer.Option("--script", help="Play the story by itself, and check each step.")
     ] = False,
 ) -> None:
-    """Try rrdns on this machine: three boot servers, rrdns before them, and what to do next.
+    """Try rrdns on this machine, with boot servers of its own.
 
-    Examples:
+    For example:
 
         rrdns demo
 

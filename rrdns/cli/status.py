@@ -32,7 +32,7 @@ def status(
 
     Exit status 0 when all is well, 1 when rrdns is not ready or a pool has no healthy member.
 
-    Examples:
+    For example:
 
         rrdns status
 

@@ -22,11 +22,13 @@ def token(
     role: Annotated[str, typer.Option("--role", help="viewer, operator or admin.")] = "operator",
     as_json: Json = False,
 ) -> None:
-    """Make a token for the admin API; it is shown once and kept nowhere.
+    """Make a token for the admin API.
+
+    It is shown once and kept nowhere.
 
     A viewer looks, an operator also drains and resumes, an admin also forces members in and out.
 
-    Example:
+    For example:
 
         rrdns token --name ops --role operator
     """

@@ -35,8 +35,7 @@ class Verbs(TyperGroup):
         except Trouble as trouble:
             _end(trouble.sentence, trouble.advice, trouble.status)
         except ConfigInvalid as invalid:
-            advice = "correct the file; docs/config.md tells every setting"
-            _end(str(invalid), advice, WRONG_USE)
+            _end(str(invalid), _ADVICE, WRONG_USE)
         except RrdnsError as error:
             _end(str(error), "", REFUSED)
         except BrokenPipeError:
@@ -52,6 +51,9 @@ class Verbs(TyperGroup):
                 traceback.print_exception(defect)
             what = f"{type(defect).__name__}: {defect}"
             _end(f"rrdns has a defect ({what})", "RRDNS_DEBUG=1 shows where", REFUSED)
+
+
+_ADVICE = "`rrdns check-config FILE` tells when all is right"
 
 
 def _is_for_typer(error: Exception) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from dnslib import CLASS, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from dnslib.label import DNSLabel
 
-LENGTH_BYTES = 2  # before a message over TCP (RFC 1035, section 4.2.2)
+from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES
+
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 
 
@@ -57,15 +58,8 @@ def ask(name: str, rtype: str, ident: int) -> bytes:
     """
     if rtype not in TYPES:
         raise ValueError(f"{rtype!r} is no type that can be asked for: {', '.join(TYPES)}")
-    header = DNSHeader(id=ident, rd=1)
-    try:
-        labels = [label.encode("ascii") for label in name.removesuffix(".").split(".")]
-        if name != "." and not all(0 < len(label) < 64 for label in labels):
-            raise ValueError(name)
-        question = DNSQuestion(DNSLabel(labels if name != "." else []), _number(rtype), CLASS.IN)
-        return bytes(DNSRecord(header, q=question).pack())
-    except (DNSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no domain name") from error
+    question = DNSQuestion(_label(name), int(getattr(QTYPE, rtype)), CLASS.IN)
+    return bytes(DNSRecord(DNSHeader(id=ident, rd=1), q=question).pack())
 
 
 def answers(query: bytes, datagram: bytes) -> bool:
@@ -107,5 +101,9 @@ def _records(records: list[RR]) -> tuple[Record, ...]:
     )
 
 
-def _number(rtype: str) -> int:
-    return int(getattr(QTYPE, rtype))
+def _label(name: str) -> DNSLabel:
+    labels = [] if name == "." else name.removesuffix(".").split(".")
+    sound = all(label.isascii() and 0 < len(label) <= MOST_LABEL_BYTES for label in labels)
+    if not sound or sum(len(label) + 1 for label in labels) >= MOST_NAME_BYTES:
+        raise ValueError(f"{name!r} is no domain name")
+    return DNSLabel([label.encode() for label in labels])
