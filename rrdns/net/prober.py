@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.net.readiness import readers_of
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding
 from rrdns.wire.tftp import DEFAULT_BLKSIZE, HEADER_BYTES
@@ -94,6 +95,7 @@ class _Download:
 
     def __init__(self, opened: socket.socket, session: ReadSession, spec: ProbeSpec) -> None:
         self._loop = asyncio.get_running_loop()
+        self._readers = readers_of(self._loop)
         self._socket = opened
         self._session = session
         self._timeout = spec.timeout
@@ -106,7 +108,7 @@ class _Download:
 
     async def run(self) -> Finding:
         """Return what there was to find."""
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._readers.add(self._socket.fileno(), self._readable)
         self._timer = self._loop.call_later(self._timeout / 2, self._tick)
         try:
             self._send(self._session.request())
@@ -114,7 +116,7 @@ class _Download:
         finally:
             self._send(self._session.abandon())
             self._timer.cancel()
-            self._loop.remove_reader(self._socket.fileno())
+            self._readers.remove(self._socket.fileno())
 
     def _readable(self) -> None:
         """Take in one datagram; where more wait, the loop calls again."""

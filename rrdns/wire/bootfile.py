@@ -6,6 +6,7 @@ Only a hash, a count and the last few bytes are kept, never the file.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import PureWindowsPath
 
@@ -130,6 +131,7 @@ class Inspection:
         )
 
 
+@lru_cache(maxsize=1024)
 def marker_of(name: str) -> str:
     """Return which mark a boot file of this name carries: "version", "MZ", or "" for none.
 

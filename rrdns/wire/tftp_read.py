@@ -15,6 +15,7 @@ loads the first block, a full one the whole file. What RFC 1350 and its options 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from rrdns.core.model import BootFile
 from rrdns.core.probe import Depth, Verdict
@@ -43,9 +44,33 @@ MOST_STRAYS = 8  # packets from elsewhere that are answered; more would make us 
 Address = tuple[str, int]
 Send = tuple[bytes, Address]
 
+# A light probe of each member each second: what is always the same is made once.
+_FIRST_ACK = encode(Ack(0))
+_DONE = encode(Error(ErrorCode.UNDEFINED, "probe done"))
+_CANCELLED = encode(Error(ErrorCode.UNDEFINED, "probe cancelled"))
+
+
+@lru_cache(maxsize=1024)
+def _request(file: str, blksize: int) -> bytes:
+    return encode(ReadRequest(file, options={"tsize": "0", "blksize": str(blksize)}))
+
 
 class ReadSession:
     """One transfer, from the RRQ to its finding."""
+
+    __slots__ = (
+        "_asked",
+        "_blksize",
+        "_depth",
+        "_due",
+        "_inspection",
+        "_most_blksize",
+        "_stranger",
+        "_strays",
+        "_transfer",
+        "finding",
+        "progress",
+    )
 
     def __init__(self, asked: Asked, file: BootFile, depth: Depth, blksize: int) -> None:
         self.finding: Finding | None = None  # the end, once it is there
@@ -62,9 +87,8 @@ class ReadSession:
 
     def request(self) -> Send:
         """Return the RRQ, to be sent once."""
-        options = {"tsize": "0", "blksize": str(self._most_blksize)}
-        packet = ReadRequest(self._asked.file, options=options)
-        return encode(packet), (self._asked.address, self._asked.port)
+        datagram = _request(self._asked.file, self._most_blksize)
+        return datagram, (self._asked.address, self._asked.port)
 
     def receive(self, datagram: bytes, source: Address) -> Send | None:
         """Take a datagram in, and return what to send for it."""
@@ -87,7 +111,7 @@ class ReadSession:
         """
         if self.finding is not None or not self.progress:
             return None
-        return self._to_server(Ack((self._due - 1) % BLOCK_NUMBERS))
+        return self._to_server(encode(Ack((self._due - 1) % BLOCK_NUMBERS)))
 
     def silence(self, seconds: float) -> Send | None:
         """End the session: for so long nothing has brought it on."""
@@ -107,7 +131,7 @@ class ReadSession:
         """Return what tells the server that nobody reads on, if it is still sending."""
         if self.finding is not None or self._transfer is None:
             return None
-        return self._to_server(Error(ErrorCode.UNDEFINED, "probe cancelled"))
+        return self._to_server(_CANCELLED)
 
     def concerns(self, destination: Address) -> bool:
         """Tell whether a packet to that destination belongs to the transfer itself."""
@@ -142,10 +166,10 @@ class ReadSession:
 
     def _take(self, packet: Packet) -> Send | None:
         match packet:
-            case Data(block, payload):
-                return self._take_data(block, payload)
-            case OptionAck(options):
-                return self._take_options(options)
+            case Data():
+                return self._take_data(packet.block, packet.payload)
+            case OptionAck():
+                return self._take_options(packet.options)
             case Error():
                 self.finding = findings.server_error(self._asked, packet, self._inspection.size)
                 return None
@@ -162,7 +186,7 @@ class ReadSession:
         if finding is not None:
             return self._stop(finding)
         self.progress += 1
-        return self._to_server(Ack(0))
+        return self._to_server(_FIRST_ACK)
 
     def _agree(self, options: Mapping[str, str]) -> str:
         """Take over the server's options, or return what is wrong with them."""
@@ -191,7 +215,7 @@ class ReadSession:
         if finding is not None and not last:
             return self._stop(finding)
         self.finding = finding
-        return self._to_server(Ack(block))
+        return self._to_server(encode(Ack(block)))
 
     def _out_of_turn(self, block: int) -> Send | None:
         ahead = (block - self._due) % BLOCK_NUMBERS
@@ -201,14 +225,14 @@ class ReadSession:
 
     def _breach(self, problem: str, code: ErrorCode = ErrorCode.ILLEGAL_OPERATION) -> Send | None:
         self.finding = findings.bad_reply(self._asked, problem)
-        return self._to_server(Error(code, "against the protocol"))
+        return self._to_server(encode(Error(code, "against the protocol")))
 
     def _stop(self, finding: Finding) -> Send | None:
         """End here, and tell the server if it is still sending."""
         if self.finding is not None:
             return None
         self.finding = finding
-        return self._to_server(Error(ErrorCode.UNDEFINED, "probe done"))
+        return self._to_server(_DONE)
 
-    def _to_server(self, packet: Packet) -> Send | None:
-        return None if self._transfer is None else (encode(packet), self._transfer)
+    def _to_server(self, datagram: bytes) -> Send | None:
+        return None if self._transfer is None else (datagram, self._transfer)

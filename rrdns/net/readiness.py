@@ -1,0 +1,85 @@
+"""Tell short-lived sockets when they can be read, for less than the loop's own readers cost.
+
+The loop makes a handle, a selector key and a context for each reader, which is more work than
+a light probe itself. Here the loop watches one epoll object, and that watches the sockets:
+all that are ready together are served in one turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import sys
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+Callback = Callable[[], None]
+
+
+class Readers(Protocol):
+    """What calls back when a socket can be read, or has an error to tell."""
+
+    def add(self, fd: int, callback: Callback) -> None:
+        """Call back whenever the socket is readable."""
+        ...
+
+    def remove(self, fd: int) -> None:
+        """Stop calling back."""
+        ...
+
+
+class LoopReaders:
+    """The readers of the loop itself: on every system, and dearer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def add(self, fd: int, callback: Callback) -> None:
+        """Call back whenever the socket is readable."""
+        self._loop.add_reader(fd, callback)
+
+    def remove(self, fd: int) -> None:
+        """Stop calling back."""
+        self._loop.remove_reader(fd)
+
+
+if sys.platform == "linux":
+
+    class EpollReaders:
+        """Readers behind an epoll object of their own, which lives as long as the loop."""
+
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._epoll = select.epoll()
+            self._callbacks: dict[int, Callback] = {}
+            loop.add_reader(self._epoll.fileno(), self._serve)
+
+        def add(self, fd: int, callback: Callback) -> None:
+            """Call back whenever the socket is readable."""
+            self._epoll.register(fd, select.EPOLLIN)
+            self._callbacks[fd] = callback
+
+        def remove(self, fd: int) -> None:
+            """Stop calling back."""
+            del self._callbacks[fd]
+            self._epoll.unregister(fd)
+
+        def _serve(self) -> None:
+            # What one callback breaks off, the next turn takes up: epoll tells the level.
+            for fd, _ in self._epoll.poll(0):
+                self._callbacks[fd]()
+
+
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, Readers] = WeakKeyDictionary()
+
+
+def readers_of(loop: asyncio.AbstractEventLoop) -> Readers:
+    """Return the loop's readers, the same at each call."""
+    found = _known.get(loop)
+    if found is None:
+        found = _known[loop] = _make(loop)
+    return found
+
+
+def _make(loop: asyncio.AbstractEventLoop) -> Readers:
+    return EpollReaders(loop) if sys.platform == "linux" else LoopReaders(loop)
