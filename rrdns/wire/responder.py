@@ -105,14 +105,17 @@ def _may_come_again(query: Query, table: AnswerTable) -> bool:
 
 def _fault(fault: Fault, ledger: Ledger) -> Entry:
     """Return the answer to a message that earns an error whatever it asks."""
-    kind = fault.rcode.name.lower()
-    extra, body = 0, b""
+    rcode, extra, body = fault.rcode, 0, b""
     if fault.edns is not None:
-        extra, body = 1, opt_record(fault.edns.wants_dnssec, fault.rcode >> 4)
-    signature = bad_key(fault.tsig) if fault.tsig else None
-    if signature is not None:  # the last record there is (RFC 8945, section 5.1)
-        extra, body = extra + 1, body + signature
-    flags = QR | (fault.flags & (OPCODE | RD)) | (fault.rcode & 0xF)
+        extra, body = 1, opt_record(fault.edns.wants_dnssec, rcode >> 4)
+    if fault.tsig:
+        signature = bad_key(fault.tsig)
+        if signature is None:
+            rcode = Rcode.FORMERR
+        else:  # the last record there is (RFC 8945, section 5.1)
+            extra, body = extra + 1, body + signature
+    flags = QR | (fault.flags & (OPCODE | RD)) | (rcode & 0xF)
     numbers = (flags, 1 if fault.question else 0, 0, 0, extra)
     head = b"".join(number.to_bytes(2, "big") for number in numbers) + fault.question
+    kind = rcode.name.lower()
     return Entry(head, (body,), ledger.kind(f"{kind}/{kind}"), 2 + len(head) + len(body))

@@ -1,0 +1,110 @@
+"""Run UDP loops and TCP services for the length of a block, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rrdns.core.model import Endpoint
+from rrdns.net.listen import bind_tcp, bind_udp
+from rrdns.net.tcp import TcpLimits, TcpService
+from rrdns.net.udp import PlainLoop, UdpLoop
+from rrdns.wire.answers import Answers
+
+LoopKind = type[UdpLoop] | type[PlainLoop]
+
+
+class Defects(list[tuple[BaseException, bytes]]):
+    """What a service has told of its own defects."""
+
+    def tell(self, error: BaseException, datagram: bytes) -> None:
+        """Keep a defect."""
+        self.append((error, datagram))
+
+
+@contextmanager
+def udp_service(
+    answers: Answers, host: str = "127.0.0.1", kind: LoopKind = UdpLoop, port: int = 0
+) -> Iterator[tuple[UdpLoop | PlainLoop, int, Defects]]:
+    """Answer on a UDP socket; give the loop, its port, and the defects it told of."""
+    defects = Defects()
+    with bind_udp(Endpoint(host, port)) as sock:
+        loop = kind(sock, answers, defects.tell)
+        thread = threading.Thread(target=loop.run, daemon=True)
+        thread.start()
+        try:
+            yield loop, sock.getsockname()[1], defects
+        finally:
+            loop.stop()
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def tcp_service(
+    answers: Answers, limits: TcpLimits | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[tuple[TcpService, int]]:
+    """Answer on a TCP socket, from an event loop in a thread of its own."""
+    service = TcpService(answers, limits)
+    sock = bind_tcp(Endpoint(host, port))
+    started, loop = threading.Event(), asyncio.new_event_loop()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        await service.start([sock])
+        started.set()
+        await stopping.wait()
+        await service.stop()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    bound = sock.getsockname()[1]
+    thread.start()
+    assert started.wait(5)
+    try:
+        yield service, bound
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(5)
+        assert not thread.is_alive()
+        loop.close()
+        sock.close()
+
+
+def udp_client(host: str = "127.0.0.1", timeout: float = 5.0) -> socket.socket:
+    """Return an unconnected UDP socket."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.settimeout(timeout)
+    return sock
+
+
+def tcp_ask(port: int, message: bytes, timeout: float = 5.0) -> bytes | None:
+    """Return the answer to a message over TCP; None where none came in time."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as sock:
+        sock.sendall(len(message).to_bytes(2, "big") + message)
+        try:
+            return tcp_read(sock)
+        except TimeoutError:
+            return None
+
+
+def tcp_read(sock: socket.socket) -> bytes:
+    """Return the next message of a connection.
+
+    Raises:
+        ConnectionError: it was closed before the message was whole.
+    """
+    return _exactly(sock, int.from_bytes(_exactly(sock, 2), "big"))
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise ConnectionError("closed")
+        data += piece
+    return data

@@ -1,0 +1,151 @@
+"""docs/answers.md tells the truth: each of its rows is asked, over UDP and over TCP."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import pytest
+
+from rrdns.net.udp import PlainLoop, UdpLoop
+from rrdns.wire.answers import Answers
+from tests.net.documented import Row, dig_args, message, rows
+from tests.net.serving import tcp_ask, tcp_service, udp_client, udp_service
+from tests.peers import peer
+from tests.wire import world
+
+Ask = Callable[[bytes], bytes | None]
+QUESTIONS = rows("query")
+MESSAGES = rows("message")
+SILENT = 0.3  # seconds without an answer, on this host
+
+
+@pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
+def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
+    """Ask a service over each transport."""
+    answers = Answers(world.table())
+    if request.param == "tcp":
+        with tcp_service(answers) as (_, port):
+            yield lambda message: tcp_ask(port, message, SILENT)
+        return
+    kind = UdpLoop if request.param == "recvmmsg" else PlainLoop
+    with udp_service(answers, kind=kind) as (_, port, defects), udp_client() as client:
+
+        def ask_udp(message: bytes) -> bytes | None:
+            client.settimeout(SILENT)
+            client.sendto(message, ("127.0.0.1", port))
+            try:
+                return client.recv(4096)
+            except TimeoutError:
+                return None
+
+        yield ask_udp
+        assert not defects
+
+
+def test_the_page_has_rows() -> None:
+    """An empty table would let every other test here pass."""
+    assert len(QUESTIONS) > 40
+    assert len(MESSAGES) > 20
+
+
+@pytest.mark.parametrize("row", QUESTIONS, ids=lambda row: row.kind)
+def test_a_question_gets_the_answer_in_its_row(ask: Ask, row: Row) -> None:
+    """RCODE, AA and the records of each section are as the page says."""
+    sent = message(row)
+    raw = ask(sent)
+    if row["RCODE"] == "silence":
+        assert raw is None
+        return
+    assert raw is not None
+    answer = dns.message.from_wire(raw)
+    assert dns.rcode.to_text(answer.rcode()) == row["RCODE"]
+    assert bool(answer.flags & dns.flags.AA) == (row["AA"] == "1")
+    assert sections(answer) == row.types
+    check_header(sent, raw)
+
+
+@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: row.kind)
+def test_an_odd_message_gets_the_answer_in_its_row(ask: Ask, row: Row) -> None:
+    """Whatever is wrong with a message, the page says what it gets."""
+    sent = message(row)
+    raw = ask(sent)
+    if row["RCODE"] == "silence":
+        assert raw is None
+        return
+    assert raw is not None
+    answer = dns.message.from_wire(raw, keyring=False)
+    assert dns.rcode.to_text(answer.rcode()) == row["RCODE"]
+    assert len(answer.question) == (row["question"] == "yes")
+    assert sections(answer)[2] == row.types[2]
+    check_header(sent, raw)
+
+
+def check_header(sent: bytes, raw: bytes) -> None:
+    """Check what holds for every answer: ID, QR, opcode, RD; TC, RA, Z, AD and CD clear."""
+    asked, told = (int.from_bytes(one[2:4], "big") for one in (sent, raw))
+    assert raw[:2] == sent[:2]
+    assert told & 0x8000
+    assert told & 0x7900 == asked & 0x7900
+    assert not told & 0x02F0
+    if raw[5]:
+        assert raw[12:].startswith(sent[12 : 12 + 5])
+
+
+def sections(answer: dns.message.Message) -> tuple[list[str], list[str], list[str]]:
+    """Return the types of the records in each section."""
+    found = [
+        [dns.rdatatype.to_text(rrset.rdtype) for rrset in section for _ in rrset]
+        for section in (answer.answer, answer.authority, answer.additional)
+    ]
+    if answer.edns >= 0:
+        found[2].append("OPT")
+    if answer.had_tsig:
+        found[2].append("TSIG")
+    return found[0], found[1], found[2]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", ["dig", "kdig"])
+@pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
+def test_dig_and_kdig_have_nothing_to_complain_of(name: str, transport: str) -> None:
+    """No row of the questions makes either of them warn."""
+    program = peer(name)
+    answers = Answers(world.table())
+    asked = [row for row in QUESTIONS if row["RCODE"] != "silence" and can_ask(name, row)]
+    assert len(asked) > 38
+    with udp_service(answers) as (_, port, _), tcp_service(answers, port=port):
+        for row in asked:
+            args = [program, "@127.0.0.1", "-p", str(port), transport]
+            done = subprocess.run(
+                [*args, *quietly(name), *dig_args(row)],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            )
+            said = done.stdout + done.stderr
+            assert done.returncode == 0, (row.kind, said)
+            assert f"status: {row['RCODE']}" in said, (row.kind, said)
+            assert "warning" not in said.lower(), (row.kind, said)
+
+
+def quietly(name: str) -> tuple[str, ...]:
+    """Return what keeps a client to one plain question.
+
+    dig warns of RD with RA clear, which is how every authoritative server answers, and tries
+    again by itself after BADVERS.
+    """
+    once = ("+norecurse", "+retry=0", "+timeout=5")
+    return (*once, "+noednsnegotiation") if name == "dig" else once
+
+
+def can_ask(name: str, row: Row) -> bool:
+    """Tell whether a client has words for a question."""
+    if name == "dig":
+        return True
+    return not any(word in row["query"] for word in ("+opcode", "+header-only", "-c ANY"))

@@ -1,0 +1,68 @@
+"""The zones and pools that docs/answers.md describes, and messages to ask about them."""
+
+from __future__ import annotations
+
+import dns.message
+
+from rrdns.core.model import Nameserver, Zone
+from rrdns.core.snapshot import Rota, Snapshot
+from rrdns.wire.answers import AnswerTable
+from rrdns.wire.responder import respond
+
+ZONE = "pvs.example.test"
+NS1 = Nameserver(f"ns1.{ZONE}", ("192.0.2.53", "2001:db8::53"))
+ZONES = (
+    Zone(ZONE, (NS1, Nameserver("ns2.example.net")), "hostmaster.example.test"),
+    Zone("apex.test", (NS1,), "hostmaster.example.test"),
+)
+
+
+def rota(pool: str, hostname: str = "", members: int = 3, **others: object) -> Rota:
+    """Return a rota of members 10.0.0.1, 10.0.0.2 ..."""
+    values = {
+        "pool": pool,
+        "hostname": hostname or f"{pool}.{ZONE}",
+        "ttl": 5,
+        "answers": 4,
+        "addresses": tuple(f"10.0.{n // 250}.{n % 250 + 1}" for n in range(members)),
+        **others,
+    }
+    return Rota(**values)  # type: ignore[arg-type]  # the keywords are Rota's own
+
+
+ROTAS = (
+    rota("boot", slot=0),
+    rota("site", f"deep.site.{ZONE}", slot=1),
+    rota("lone", members=1, slot=2),
+    rota("empty", members=0, slot=3),
+    rota("quiet", members=0, silent=True, slot=4),
+    rota("apex", "apex.test", slot=5),
+)
+
+
+def snapshot(*rotas: Rota, zones: tuple[Zone, ...] = ZONES) -> Snapshot:
+    """Return a snapshot of these rotas; by default of the documented ones."""
+    return Snapshot(serial=1, zones=zones, rotas={one.pool: one for one in rotas or ROTAS})
+
+
+def table(*rotas: Rota) -> AnswerTable:
+    """Return the answer table of these rotas; by default of the documented ones."""
+    return AnswerTable.build(snapshot(*rotas))
+
+
+def query(name: str = f"boot.{ZONE}", rtype: str = "A", **options: object) -> bytes:
+    """Return a query as bytes; `options` are those of dnspython's make_query."""
+    made = dns.message.make_query(name, rtype, **options)  # type: ignore[arg-type]
+    return made.to_wire()
+
+
+def ask(answers: AnswerTable, message: bytes, *, tcp: bool = False) -> dns.message.Message:
+    """Return the answer, which must be there, as dnspython reads it."""
+    answer = respond(message, answers, tcp=tcp)
+    assert answer is not None
+    return dns.message.from_wire(answer)
+
+
+def first(message: dns.message.Message) -> str:
+    """Return the first address in the answer section."""
+    return str(message.answer[0][0])
