@@ -79,7 +79,7 @@ class Control:
         self._plan = plan
         self._settings = plan.settings
         self._clock = clock
-        self._log = get_log(part="control")
+        self._log = get_log()
         store, last_good = make_store(plan.settings), make_last_good(plan.settings)
         self._roster = Roster()
         self._herald = Herald(store, clock)

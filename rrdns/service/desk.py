@@ -15,7 +15,7 @@ from rrdns import __version__
 from rrdns.core.model import AuditEntry, Order, Override
 from rrdns.core.report import MemberReport, PoolReport, ServiceReport
 from rrdns.errors import RrdnsError
-from rrdns.service.herald import STORE_FAILED, Herald
+from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
@@ -132,7 +132,7 @@ class Desk:
         """End the orders whose time has come."""
         async with self._one_at_a_time:
             for override in self._roster.expired(self._clock()):
-                await self._lift(override, "expire", "rrdns", "its time was over")
+                await self._lift(override, "expire", OURSELVES, "its time was over")
 
     async def audit(
         self, limit: int, before_id: int | None, pool: str | None, member: str | None

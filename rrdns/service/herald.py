@@ -18,6 +18,7 @@ from rrdns.store.base import Store
 from rrdns.web.events import EventLog
 
 STORE_FAILED = "store-failed"
+OURSELVES = "rrdns"  # in the audit trail, for what nobody ordered
 MOST_WAITING = 10_000  # audit lines that wait for a slow store; the oldest are let go
 
 
@@ -31,7 +32,7 @@ class Herald:
         self._alarms: dict[tuple[str, str], Alarm] = {}
         self._waiting: list[AuditEntry] = []
         self._something = asyncio.Event()
-        self._log = get_log(part="control")
+        self._log = get_log()
 
     def entry(
         self,
@@ -47,7 +48,7 @@ class Herald:
         """Return an audit entry of now, for what rrdns did by itself."""
         return AuditEntry(
             at=self._clock(),
-            by="rrdns",
+            by=OURSELVES,
             action=action,
             pool=pool,
             member=member,
@@ -60,7 +61,7 @@ class Herald:
     def tell(self, entry: AuditEntry, *, bad: bool = False, kept: bool = False) -> None:
         """Tell of a change; `kept`: the audit trail has it already."""
         facts = {
-            "by": entry.by,
+            "by": entry.by if entry.by != OURSELVES else "",
             "pool": entry.pool,
             "member": entry.member,
             "before": entry.before,

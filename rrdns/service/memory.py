@@ -13,7 +13,7 @@ from pathlib import Path
 from rrdns.config import Settings
 from rrdns.core.model import Order, Override
 from rrdns.errors import StoreFailed
-from rrdns.service.herald import STORE_FAILED, Herald
+from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster
 from rrdns.store.base import MemoryStore, Store
@@ -123,7 +123,7 @@ class Memory:
 
     async def _rescue(self, pool: str, member: str, because: str) -> None:
         reason = f"{because}; it was out of the last answers though it was up"
-        drain = Override(pool, member, Order.DRAIN, "rrdns", self._clock(), reason)
+        drain = Override(pool, member, Order.DRAIN, OURSELVES, self._clock(), reason)
         entry = self._herald.entry("drain", pool=pool, member=member, reason=reason)
         self._roster.put(drain)
         if self._is_open:

@@ -64,7 +64,7 @@ class Worker:
         ]
         self._tcp = TcpService(self._answers, plan.limits)
         self._sent = feed.Counts()
-        self._log = get_log(part="worker")
+        self._log = get_log()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
         """Answer until `stopping` is set."""

@@ -1,0 +1,279 @@
+"""`rrdns demo`: three TFTP servers of the lab, rrdns before them, and a story to watch.
+
+rrdns runs as it always does, as processes of its own; only the servers are played, by this
+process. With `script` the story tells itself, and each step is checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+
+from rrdns.core.model import Endpoint
+from rrdns.errors import RrdnsError
+from rrdns.lab.files import boot_files
+from rrdns.lab.tftpd import LabServer
+from rrdns.wire import client
+
+NAME = "boot.pvs.example.test"
+DNS = Endpoint("127.0.0.1", 5353)
+API = Endpoint("127.0.0.1", 8053)
+TFTP_PORT = 6969
+MEMBERS = {"pvs-1": "127.0.0.11", "pvs-2": "127.0.0.12", "pvs-3": "127.0.0.13"}
+START_PATIENCE = 20.0
+TTL = 2
+
+CONFIG = f"""
+[dns]
+listen  = ["{DNS}"]
+workers = 1
+
+[[zones]]
+name        = "pvs.example.test"
+nameservers = [{{ name = "ns1.pvs.example.test", address = "127.0.0.1" }}]
+hostmaster  = "hostmaster.example.test"
+
+[[pools]]
+name     = "boot"
+hostname = "{NAME}"
+ttl      = {TTL}
+
+[pools.probe]
+files = ["ARDBP32.BIN", "pvsnbpx64.efi"]
+port  = {TFTP_PORT}
+
+{{members}}
+[api]
+listen = "{API}"
+
+[store]
+path = "{{folder}}/rrdns.db"
+
+[log]
+format = "console"
+"""
+
+
+class DemoFailed(RrdnsError):
+    """A step of the story did not come out as it should."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}, found {self.found}"
+
+
+@dataclass(slots=True)
+class Stage:
+    """The farm of the demo, while it runs."""
+
+    servers: dict[str, LabServer]
+    session: aiohttp.ClientSession
+
+    async def addresses(self) -> tuple[str, ...]:
+        """Ask rrdns as a target's firmware does; return the addresses in their order."""
+        query = client.ask(NAME, "A", secrets.randbelow(65536))
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.connect((DNS.host, DNS.port))
+            await loop.sock_sendall(sock, query)
+            datagram = await asyncio.wait_for(loop.sock_recv(sock, 4096), 2.0)
+        return client.read_reply(datagram).data("A")
+
+    async def order(self, verb: str, member: str, **body: object) -> dict[str, object]:
+        """Give an order over the API; return the reply."""
+        url = f"http://{API}/v1/pools/boot/members/{member}/{verb}"
+        async with self.session.post(url, json=body) as reply:
+            answer: dict[str, object] = await reply.json()
+            if reply.status != 200:
+                raise DemoFailed(f"200 for {verb} {member}", f"{reply.status}: {answer}")
+            return answer
+
+    async def until(self, holds: Callable[[set[str]], bool], limit: float, what: str) -> float:
+        """Ask again and again until the answer is as it should be; return the seconds."""
+        began = time.monotonic()
+        while not holds(found := set(await self.addresses())):
+            if time.monotonic() - began > limit:
+                raise DemoFailed(f"{what} within {limit} s", ", ".join(sorted(found)) or "nothing")
+            await asyncio.sleep(0.05)
+        return time.monotonic() - began
+
+
+def run(script: bool) -> int:
+    """Play the demo; return the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        return asyncio.run(_run(console, script))
+    except KeyboardInterrupt:
+        return 0
+    except (RrdnsError, OSError, TimeoutError, aiohttp.ClientError) as error:
+        console.print(f"[bold red]The demo failed:[/] {error}")
+        return 1
+
+
+async def _run(console: Console, script: bool) -> int:
+    with tempfile.TemporaryDirectory(prefix="rrdns-demo-") as folder:
+        async with _stage(console, Path(folder), quiet=script) as stage:
+            if script:
+                await _tell_story(console, stage)
+            else:
+                _say_what_to_try(console)
+                await _until_interrupted()
+    return 0
+
+
+@asynccontextmanager
+async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[Stage]:
+    """Start the servers and rrdns; end them all with the block."""
+    servers = {name: LabServer(host, TFTP_PORT, boot_files()) for name, host in MEMBERS.items()}
+    config = folder / "rrdns.toml"
+    config.write_text(
+        CONFIG.replace("{members}", _member_tables()).replace("{folder}", str(folder))
+    )
+    try:
+        for name, server in servers.items():
+            await server.start()
+            console.print(f"  {name}: a TFTP server on {server.address}:{server.port}")
+        async with _service(config, quiet=quiet) as process, aiohttp.ClientSession() as session:
+            await _wait_ready(session, process)
+            console.print(f"  rrdns: DNS on {DNS}, API on http://{API}\n")
+            yield Stage(servers, session)
+    finally:
+        for server in servers.values():
+            await server.stop()
+
+
+@asynccontextmanager
+async def _service(config: Path, *, quiet: bool) -> AsyncIterator[asyncio.subprocess.Process]:
+    log = config.with_name("log")
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rrdns", "serve", "--config", str(config)),
+            stdout=out if quiet else None,
+            stderr=out if quiet else None,
+            start_new_session=True,  # a Ctrl-C is for us; we stop it ourselves
+        )
+    try:
+        yield process
+    except Exception:
+        if quiet:
+            sys.stderr.write(log.read_text(errors="replace"))  # why it failed stands there
+        raise
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _wait_ready(session: aiohttp.ClientSession, process: asyncio.subprocess.Process) -> None:
+    """Wait until rrdns answers and has probed every member."""
+    end = time.monotonic() + START_PATIENCE
+    while time.monotonic() < end:
+        if process.returncode is not None:
+            raise DemoFailed("rrdns to start", f"exit status {process.returncode}")
+        with suppress(aiohttp.ClientError):
+            async with session.get(f"http://{API}/v1/pools/boot") as reply:
+                pool = json.loads(await reply.text())
+                if all(member["standing"]["settled"] for member in pool["members"]):
+                    return
+        await asyncio.sleep(0.05)
+    raise DemoFailed(f"rrdns to be ready within {START_PATIENCE} s", "silence")
+
+
+async def _tell_story(console: Console, stage: Stage) -> None:
+    """Play every step and check it."""
+    everyone = set(MEMBERS.values())
+    for number, step in enumerate((_rotation, _kill, _back, _drain, _resume), 1):
+        told = await step(stage, everyone)
+        console.print(f"[bold green]ok[/] {number}. {told}")
+    console.print("\nAll of it held.")
+
+
+async def _rotation(stage: Stage, everyone: set[str]) -> str:
+    orders = [await stage.addresses() for _ in range(30)]
+    firsts = Counter(order[0] for order in orders)
+    _check(all(set(order) == everyone for order in orders), "all three in each answer", orders[0])
+    _check(set(firsts.values()) == {10}, "each of three first in 10 of 30 answers", firsts.items())
+    return "30 queries: three addresses in each answer, each of them first ten times"
+
+
+async def _kill(stage: Stage, _everyone: set[str]) -> str:
+    await stage.servers["pvs-2"].stop()
+    took = await stage.until(lambda now: MEMBERS["pvs-2"] not in now, 4.5, "pvs-2 gone")
+    return f"pvs-2 stopped serving: gone from the answers after {took:.1f} s"
+
+
+async def _back(stage: Stage, everyone: set[str]) -> str:
+    await stage.servers["pvs-2"].start()
+    took = await stage.until(lambda now: now == everyone, 6.0, "pvs-2 back")
+    return f"pvs-2 serves again: back in the answers after {took:.1f} s"
+
+
+async def _drain(stage: Stage, _everyone: set[str]) -> str:
+    reply = await stage.order("drain", "pvs-3", reason="patch night")
+    now = await stage.addresses()
+    _check(MEMBERS["pvs-3"] not in now, "pvs-3 out of the very next answer", now)
+    return f"pvs-3 drained: out of the very next answer, safe to patch after {reply['safe_after']}"
+
+
+async def _resume(stage: Stage, everyone: set[str]) -> str:
+    await stage.order("resume", "pvs-3")
+    now = await stage.addresses()
+    _check(set(now) == everyone, "pvs-3 back in the very next answer", now)
+    return "pvs-3 resumed: back in the very next answer"
+
+
+def _check(holds: bool, expected: str, found: Iterable[object]) -> None:
+    if not holds:
+        raise DemoFailed(expected, ", ".join(str(item) for item in found))
+
+
+def _say_what_to_try(console: Console) -> None:
+    console.print("[bold]Try, in another terminal:[/]")
+    for line in _SUGGESTIONS:
+        console.print(f"  {line}")
+    console.print("\nCtrl-C ends it. What follows is the log of rrdns.\n")
+
+
+_SUGGESTIONS: Sequence[str] = (
+    f"rrdns status                                   # API on http://{API}",
+    f"rrdns query {NAME} --server {DNS} --count 30",
+    f"dig +short @{DNS.host} -p {DNS.port} {NAME}",
+    "rrdns drain pvs-2 --reason 'patch night' --for 5m",
+    "rrdns resume pvs-2",
+    f"rrdns probe {MEMBERS['pvs-1']} --port {TFTP_PORT} --file ARDBP32.BIN",
+    f"the page: http://{API}/",
+)
+
+
+async def _until_interrupted() -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await stopping.wait()
+
+
+def _member_tables() -> str:
+    return "".join(
+        f'[[pools.members]]\nname    = "{name}"\naddress = "{address}"\n\n'
+        for name, address in MEMBERS.items()
+    )
