@@ -38,14 +38,15 @@ def _measure(
     wanted: argparse.Namespace, names: Sequence[str], loads: Sequence[str]
 ) -> list[Sample]:
     samples = []
-    # The client that runs in this process shall never take time from a server.
-    os.sched_setaffinity(0, {CLIENT_CPU})
+    peers.be_client(CLIENT_CPU)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as streams,
         peers.members(CLIENT_CPU),
         peers.servers(names, SERVER_CPU) as running,
     ):
-        bench = Bench(Path(streams), wanted.seconds, CLIENT_CPU, wanted.seed)
+        bench = Bench(
+            Path(streams), wanted.seconds, CLIENT_CPU, SERVER_CPU, wanted.seed, wanted.calm
+        )
         for sample in run(bench, running, loads, wanted.rounds):
             print(_line(sample), file=sys.stderr, flush=True)
             samples.append(sample)
@@ -92,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default=",".join(SERVERS), metavar="SERVER,...")
     parser.add_argument("--what", default=STANDARD, metavar="LOAD,...", help=", ".join(LOADS))
     parser.add_argument("--seed", type=int, default=1, help="of the random queries")
+    parser.add_argument(
+        "--calm", type=float, help="wait before each load until others use less than this of a core"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="a directory")
     return parser
 

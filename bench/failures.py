@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.failures", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of load for each failure")
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     strikes: dict[str, tuple[Strike, int]] = {
         "kill -9 of the control process": (strike_control, 1),
         "kill -9 of the only worker": (strike_worker, 1),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import select
 import socket
 import subprocess
@@ -34,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=1)
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     names = peers.installed(wanted.only.split(","))
     with (
         tempfile.TemporaryDirectory(prefix="flood-") as scratch,

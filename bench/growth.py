@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -41,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--most", type=int, default=10_000, help="pools")
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     with peers.boot_files() as files, tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "tftpd.log"
         with peers.tftpd("0.0.0.0", files, solo.CLIENT_CPU, log):

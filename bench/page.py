@@ -47,6 +47,8 @@ gdnsd-multifo and pdns-lua check theirs by TCP each five seconds; the others che
 - Latency is measured at 20,000 evenly spaced queries a second, from the send call to the moment
   the kernel puts the answer into the client's socket.
 - Random names, cases, cookies and options come from a seed, 300,000 of each before they repeat.
+- "Others on its CPU" is how much of the server's CPU other processes took meanwhile, the other
+  servers and the system included; where it is high, only the ratios say something.
 - Memory is PSS (shared pages divided among their users), right after the load.
 """
 

@@ -22,6 +22,13 @@ from bench.configs import BOOT_FILE, CHECK_PORT, MEMBERS, SERVERS
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
+def be_client(cpu: int | None) -> None:
+    """Keep this process off the servers' CPU, and let SIGTERM end what it has started too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server that answers."""

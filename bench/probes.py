@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import os
 import socket
 import tempfile
 import time
@@ -35,7 +34,7 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     with peers.boot_files() as files, dnsmasq(files):
         print(json.dumps(measure(wanted.members, wanted.interval, wanted.seconds)), flush=True)
 

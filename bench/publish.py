@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import os
 import signal
 import tempfile
 import threading
@@ -79,7 +78,7 @@ def main() -> None:
     parser.add_argument("--pools", type=int, nargs="*", default=[1, 10_000])
     parser.add_argument("--seconds", type=float, default=10.0, help="of the loads beside changes")
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     with peers.boot_files() as files, tempfile.TemporaryDirectory() as scratch:
         for count in wanted.pools:
             everyone = Members(files, Path(scratch) / "tftpd.log")

@@ -71,7 +71,7 @@ def _table(load: str, servers: dict[str, list[Sample]]) -> str:
     measure = p99_us if timed else cpu_us
     columns = ["server", "CPU us/answer", "user + system", "busiest process", "answers/s"]
     columns += ["lost", "p50 us", "p99 us"] if timed else ["lost"]
-    columns += ["memory MB", f"{OURS} / server, {'p99' if timed else 'CPU'}"]
+    columns += ["memory MB", "others on its CPU", f"{OURS} / server, {'p99' if timed else 'CPU'}"]
     lines = [f"### {TITLES[load]}", "", _row(columns), _row(["---"] * len(columns))]
     ours = servers.get(OURS, [])
     for server, rows in sorted(servers.items(), key=lambda item: _middle(item[1], measure)):
@@ -92,7 +92,8 @@ def _cells(rows: Sequence[Sample], timed: bool) -> list[str]:
     if timed:
         cells.append(Spread.of(sample.p50_us or 0.0 for sample in rows).text(0))
         cells.append(Spread.of(map(p99_us, rows)).text(0))
-    return [*cells, f"{_middle(rows, lambda s: s.pss / 1e6):.1f}"]
+    cells.append(f"{_middle(rows, lambda s: s.pss / 1e6):.1f}")
+    return [*cells, f"{_middle(rows, lambda s: s.foreign):.0%}"]
 
 
 def _middle(rows: Sequence[Sample], figure: Callable[[Sample], float]) -> float:

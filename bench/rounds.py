@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bench import cpu, load, query
+from bench import cpu, load, noise, query
 from bench.latency import Latency, measure
 from bench.peers import Running
 
@@ -38,6 +38,7 @@ class Sample:
     busiest_us: float  # of the one process that used the most
     pss: int  # bytes, the whole tree, right after the load
     largest: int  # bytes, the largest process
+    foreign: float  # share of the server's CPU that other processes took meanwhile
     p50_us: float | None = None
     p99_us: float | None = None
     p999_us: float | None = None
@@ -69,7 +70,9 @@ class Bench:
     streams: Path  # a directory for the files that dnsperf reads
     seconds: float
     client_cpu: int
+    server_cpu: int
     seed: int
+    calm: float | None = None  # wait before each load until others use less of the machine
 
     def stream(self, kind: str) -> Path:
         """Return the file with the datagrams of a kind, written when it is first asked for."""
@@ -145,14 +148,19 @@ def run(
         for name in loads:
             for server in [*running[first:], *running[:first]]:
                 time.sleep(SETTLE)
+                if bench.calm is not None:
+                    noise.wait_for_calm(bench.calm)
                 yield sample(bench, server, name, number)
 
 
 def sample(bench: Bench, server: Running, name: str, number: int) -> Sample:
     """Run one load against one server."""
+    begun, busy = time.monotonic(), noise.busy(bench.server_cpu)
     before = cpu.look(server.pid)
     result = LOADS[name](bench, server.port)
     used = cpu.spent(before, cpu.look(server.pid))
+    foreign = noise.busy(bench.server_cpu) - busy - used.total
+    took = time.monotonic() - begun
     held = cpu.memory(server.pid)
     timed = result if isinstance(result, Latency) else None
     answered = max(result.sent - result.lost, 1)
@@ -169,6 +177,7 @@ def sample(bench: Bench, server: Running, name: str, number: int) -> Sample:
         busiest_us=used.busiest / answered * 1e6,
         pss=held.pss,
         largest=held.largest,
+        foreign=max(foreign / took, 0.0),
         p50_us=timed.quantile(0.5) if timed else None,
         p99_us=timed.quantile(0.99) if timed else None,
         p999_us=timed.quantile(0.999) if timed else None,

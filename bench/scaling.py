@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0)
     wanted = parser.parse_args()
+    peers.be_client(None)
     cores = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as scratch, peers.members(max(cores)):
         stream = query.write_stream(Path(scratch) / "hits", "hits", 1)

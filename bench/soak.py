@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import tempfile
 import threading
@@ -38,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     wanted = parser.parse_args()
-    os.sched_setaffinity(0, {solo.CLIENT_CPU})
+    peers.be_client(solo.CLIENT_CPU)
     with tempfile.TemporaryDirectory() as scratch, peers.members(solo.CLIENT_CPU):
         stream = query.write_stream(Path(scratch) / "hits", "hits", 1)
         with solo.service(pool_table("boot", query.HOST, MEMBERS)) as running:

@@ -8,12 +8,13 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import dns.message
 import pytest
 
-from bench import chart, cpu, load, page, query, report
+from bench import chart, cpu, load, noise, page, query, report
 from bench.latency import measure
 from bench.rounds import Sample
 
@@ -46,6 +47,7 @@ def sample(server: str, number: int, user: float, system: float = 0.0) -> Sample
         busiest_us=user,
         pss=1,
         largest=1,
+        foreign=0.0,
     )
 
 
@@ -117,6 +119,14 @@ def test_the_chart_names_every_server() -> None:
     drawn = chart.draw([sample("rrdns", 0, 5.0), sample("gdnsd", 0, 6.0)])
     assert ">rrdns</text>" in drawn
     assert ">gdnsd</text>" in drawn
+
+
+def test_work_on_a_cpu_is_noticed() -> None:
+    """What others take from a server must not go unseen."""
+    before, end = noise.busy(), time.monotonic() + 0.3
+    while time.monotonic() < end:
+        pass
+    assert noise.busy() - before >= 0.1
 
 
 def test_a_child_that_works_is_in_its_trees_account() -> None:
