@@ -181,12 +181,18 @@ class Rrdns:
         """Return what the API says of a member."""
         return self.json("GET", f"/v1/pools/boot/members/{name}")
 
-    def addresses(self, port: int | None = None, timeout: float = 2.0) -> list[str]:
+    def addresses(self, *, timeout: float = 2.0) -> list[str]:
         """Ask for the boot hostname; return the addresses in the order of the answer."""
         query = dns.message.make_query("boot.pvs.example.test", "A", use_edns=False)
-        where = port or self.dns_port
-        reply = dns.query.udp(query, "127.0.0.1", port=where, timeout=timeout)
+        reply = dns.query.udp(query, "127.0.0.1", port=self.dns_port, timeout=timeout)
         return [rdata.address for rrset in reply.answer for rdata in rrset]
+
+    def addresses_at_last(self) -> list[str]:
+        """Ask as clients do, who ask again when no answer comes."""
+        try:
+            return self.addresses()
+        except dns.exception.Timeout:
+            return self.addresses()
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return the log so far."""
