@@ -65,16 +65,16 @@ def patience(spec: ProbeSpec) -> float:
 
 
 def _result(found: Sequence[Finding], depth: Depth, seconds: float) -> ProbeResult:
-    decisive = found[-1]
-    passed = decisive.verdict is Verdict.OK
-    return ProbeResult(
-        verdict=decisive.verdict,
-        sentence="; ".join(one.sentence for one in found) if passed else decisive.sentence,
-        depth=depth,
-        seconds=seconds,
-        seen=tuple(one.seen for one in found if one.seen and depth is Depth.FULL),
-        warnings=tuple(warning for one in found for warning in one.warnings),
-    )
+    last = found[-1]
+    if last.verdict is Verdict.OK and len(found) > 1:
+        sentence = "; ".join([one.sentence for one in found])
+    else:
+        sentence = last.sentence
+    warnings = tuple([warning for one in found for warning in one.warnings])
+    if depth is Depth.LIGHT:
+        return ProbeResult(last.verdict, sentence, depth, seconds, (), warnings)
+    seen = tuple([one.seen for one in found if one.seen is not None])
+    return ProbeResult(last.verdict, sentence, depth, seconds, seen, warnings)
 
 
 async def _load(address: str, spec: ProbeSpec, file: BootFile, depth: Depth) -> Finding:
@@ -93,13 +93,26 @@ async def _load(address: str, spec: ProbeSpec, file: BootFile, depth: Depth) -> 
 class _Download:
     """One file of one member: a session, its socket, and its timer."""
 
+    __slots__ = (
+        "_done",
+        "_heard",
+        "_loop",
+        "_most_bytes",
+        "_progress",
+        "_reminded",
+        "_session",
+        "_socket",
+        "_spec",
+        "_started",
+        "_timer",
+    )
+
     def __init__(self, opened: socket.socket, session: ReadSession, spec: ProbeSpec) -> None:
         self._loop = asyncio.get_running_loop()
-        self._readers = readers_of(self._loop)
         self._socket = opened
         self._session = session
-        self._timeout = spec.timeout
-        self._patience = patience(spec)
+        self._spec = spec
+        # One byte more than a block may have shows that a server exceeds it.
         self._most_bytes = max(spec.blksize, DEFAULT_BLKSIZE) + HEADER_BYTES + 1
         self._progress = 0
         self._reminded = False
@@ -108,15 +121,16 @@ class _Download:
 
     async def run(self) -> Finding:
         """Return what there was to find."""
-        self._readers.add(self._socket.fileno(), self._readable)
-        self._timer = self._loop.call_later(self._timeout / 2, self._tick)
+        readers = readers_of(self._loop)
+        readers.add(self._socket.fileno(), self._readable)
+        self._timer = self._loop.call_at(self._started + self._spec.timeout / 2, self._tick)
         try:
             self._send(self._session.request())
             return await self._done
         finally:
             self._send(self._session.abandon())
             self._timer.cancel()
-            self._readers.remove(self._socket.fileno())
+            readers.remove(self._socket.fileno())
 
     def _readable(self) -> None:
         """Take in one datagram; where more wait, the loop calls again."""
@@ -136,17 +150,17 @@ class _Download:
     def _tick(self) -> None:
         """Act on what is due now, and come back when the next thing is."""
         now = self._loop.time() + _TIMER_SLACK
-        if now >= self._started + self._patience:
-            self._send(self._session.time_up(self._patience))
-        elif now >= self._heard + self._timeout:
-            self._send(self._session.silence(self._timeout))
-        elif now >= self._heard + self._timeout / 2 and not self._reminded:
+        timeout, most = self._spec.timeout, patience(self._spec)
+        if now >= self._started + most:
+            self._send(self._session.time_up(most))
+        elif now >= self._heard + timeout:
+            self._send(self._session.silence(timeout))
+        elif now >= self._heard + timeout / 2 and not self._reminded:
             self._reminded = True
             self._send(self._session.remind())
-        wait = self._timeout if self._reminded else self._timeout / 2
-        due = min(self._heard + wait, self._started + self._patience)
+        due = self._heard + (timeout if self._reminded else timeout / 2)
         if not self._done.done():
-            self._timer = self._loop.call_at(due, self._tick)
+            self._timer = self._loop.call_at(min(due, self._started + most), self._tick)
 
     def _send(self, send: Send | None) -> None:
         if send is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
+from types import MappingProxyType
 
 DEFAULT_BLKSIZE = 512  # RFC 1350: without the blksize option
 SMALLEST_BLKSIZE, LARGEST_BLKSIZE = 8, 65464  # RFC 2348
@@ -112,7 +114,7 @@ def decode(datagram: bytes) -> Packet:
             # Some servers forget the final NUL; the code is what counts.
             return Error(number, _text(datagram[HEADER_BYTES:].split(b"\0", 1)[0]))
         case 6:
-            return OptionAck(_pairs(_fields(datagram)))
+            return _option_ack(datagram)
         case 1:
             return _read_request(_fields(datagram))
         case _:
@@ -163,6 +165,11 @@ def _pairs(fields: list[str]) -> dict[str, str]:
             raise Malformed(f"the option {clean_text(name)!r} stands twice")
         options[name.lower()] = value
     return options
+
+
+@lru_cache(maxsize=1024)  # a server says the same each second
+def _option_ack(datagram: bytes) -> OptionAck:
+    return OptionAck(MappingProxyType(_pairs(_fields(datagram))))
 
 
 def _read_request(fields: list[str]) -> ReadRequest:

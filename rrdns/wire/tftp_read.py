@@ -209,13 +209,19 @@ class ReadSession:
         self.progress += 1
         self._due = (block + 1) % BLOCK_NUMBERS
         last = len(payload) < self._blksize
-        finding = self._inspection.add(payload, last)
-        if finding is None and (self._depth is Depth.LIGHT or self._inspection.is_large):
-            finding = self._inspection.so_far()
+        finding = self._inspect(payload, last)
         if finding is not None and not last:
             return self._stop(finding)
         self.finding = finding
         return self._to_server(encode(Ack(block)))
+
+    def _inspect(self, payload: bytes, last: bool) -> Finding | None:
+        if self._depth is Depth.LIGHT and not last:
+            return self._inspection.so_far()
+        finding = self._inspection.add(payload, last)
+        if finding is None and self._inspection.is_large:
+            return self._inspection.so_far()
+        return finding
 
     def _out_of_turn(self, block: int) -> Send | None:
         ahead = (block - self._due) % BLOCK_NUMBERS
