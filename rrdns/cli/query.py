@@ -159,6 +159,8 @@ def _over_udp(asked: Asked, datagram: bytes) -> bytes:
 
 
 def _over_tcp(asked: Asked, datagram: bytes) -> bytes:
+    from rrdns.wire.client import answers
+
     with _socket(asked.server, socket.SOCK_STREAM, asked.timeout) as sock:
         sock.sendall(len(datagram).to_bytes(2, "big") + datagram)
         with sock.makefile("rb") as stream:
@@ -166,6 +168,8 @@ def _over_tcp(asked: Asked, datagram: bytes) -> bytes:
             body = stream.read(int.from_bytes(head, "big"))
     if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
         raise EOFError("it closed the connection")
+    if not answers(datagram, body):
+        raise ValueError("what came over TCP is no answer to the question")
     return body
 
 

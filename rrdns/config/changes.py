@@ -8,7 +8,7 @@ from typing import Any
 
 from rrdns.config.settings import Settings
 from rrdns.core.health import detection_time
-from rrdns.core.model import Endpoint, Member, Nameserver, Pool
+from rrdns.core.model import BootFile, Nameserver, Pool
 
 PUBLISH_SECONDS = 0.01  # from a new standing to the workers' answers
 
@@ -57,7 +57,7 @@ def _token_changes(old: Settings, new: Settings) -> Iterator[str]:
     before = {token.name: token for token in old.api.tokens}
     after = {token.name: token for token in new.api.tokens}
     yield from _came_and_went("token", before, after)
-    for name in before.keys() & after.keys():
+    for name in (name for name in after if name in before):
         yield from _changed(f"token {name}: role", before[name].role, after[name].role)
         if before[name].sha256 != after[name].sha256:
             yield f"token {name}: replaced by another"
@@ -88,7 +88,7 @@ def _member_changes(before: Pool, after: Pool) -> Iterator[str]:
     old = {member.name: member for member in before.members}
     new = {member.name: member for member in after.members}
     yield from _came_and_went(f"pool {after.name}: member", old, new)
-    for name in old.keys() & new.keys():
+    for name in (name for name in new if name in old):
         yield from _field_changes(
             f"pool {after.name}: member {name}", old[name], new[name], leave=()
         )
@@ -127,9 +127,9 @@ def _shown(value: object) -> str:
             return ", ".join(_shown(item) for item in value) or "none"
         case Nameserver():
             return " ".join([value.name, *value.addresses])
+        case BootFile():
+            return value.name if value == BootFile(value.name) else str(value)
         case None:
             return "none"
-        case Endpoint() | Member():
-            return str(value)
         case _:
-            return str(getattr(value, "name", value))
+            return str(value)

@@ -31,7 +31,7 @@ def load(path: Path) -> Settings:
         ConfigInvalid: it has mistakes, or cannot be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # Notepad writes a mark
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
         raise ConfigInvalid(str(path), (Mistake("", problem),)) from error
@@ -78,12 +78,15 @@ def read_around(document: dict[str, Any]) -> tuple[File, list[Mistake]]:
 def _cut(document: Any, loc: Loc) -> None:
     """Take a wrong value out; in a list something stays in its place, to keep the others'."""
     *way, last = loc
-    for step in way:
+    for step in way[:-1]:
         document = document[step]
-    if isinstance(last, int):
-        document[last] = {} if _table_at(loc) else None
+    holder = document[way[-1]] if way else document
+    if isinstance(holder, str):  # a table written as its name alone
+        document[way[-1]] = {}
+    elif isinstance(last, int):
+        holder[last] = {} if _table_at(loc) else None
     else:
-        document.pop(last, None)
+        holder.pop(last, None)
 
 
 def _sentence(details: ErrorDetails) -> str:
@@ -125,7 +128,7 @@ def _unknown(loc: Loc) -> str:
     near = kinds.hint(name, table.model_fields)
     if near:
         return f"is no setting of {_called(table)}{near}"
-    homes = [_called(home) for home in _all_tables(File) if name in home.model_fields]
+    homes = [_called(home) for home in all_tables(File) if name in home.model_fields]
     if homes:
         return f"is no setting of {_called(table)}; it belongs in {' or '.join(homes)}"
     return f"is no setting of {_called(table)}, which knows {', '.join(table.model_fields)}"
@@ -135,13 +138,13 @@ def _called(table: type[Table]) -> str:
     return table.heading or "the file"
 
 
-def _all_tables(table: type[Table]) -> Iterator[type[Table]]:
+def all_tables(table: type[Table]) -> Iterator[type[Table]]:
     """Return a table and all those beneath it."""
     yield table
     for info in table.model_fields.values():
         inner = _table_in(info.annotation)
         if inner is not None:
-            yield from _all_tables(inner)
+            yield from all_tables(inner)
 
 
 def _table_at(loc: Loc) -> type[Table] | None:

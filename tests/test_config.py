@@ -1,0 +1,739 @@
+"""The config: what a file comes to, and every mistake at once with its place."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+
+from rrdns.config import (
+    ApiSettings,
+    DnsSettings,
+    LogSettings,
+    ProcessSettings,
+    Settings,
+    StoreSettings,
+    TcpSettings,
+    describe_changes,
+    load,
+    parse,
+    restart_needed,
+    worst_case,
+)
+from rrdns.config.read import all_tables
+from rrdns.config.tables import File
+from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy
+from rrdns.errors import ConfigInvalid
+from rrdns.web.auth import Role, Token
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "conf" / "rrdns.toml"
+HASH = "ab" * 32
+SOUND = """
+[dns]
+listen = ["127.0.0.1:5353"]
+
+[[zones]]
+name = "pvs.example.test"
+nameservers = [{ name = "ns1.pvs.example.test", address = "192.0.2.53" }]
+hostmaster = "hostmaster.example.test"
+
+[[pools]]
+name = "boot"
+hostname = "boot.pvs.example.test"
+
+[pools.probe]
+files = ["ARDBP32.BIN"]
+
+[[pools.members]]
+name = "pvs-1"
+address = "10.0.0.11"
+
+[[pools.members]]
+name = "pvs-2"
+address = "10.0.0.12"
+"""
+
+
+def settings(**replaced: str) -> Settings:
+    """Return the settings of the sound config after replacements of lines, by their beginning."""
+    return parse(changed(**replaced), "test.toml")
+
+
+def changed(text: str = SOUND, **replaced: str) -> str:
+    """Return a config whose first line that begins with a key is replaced by the value."""
+    lines = text.splitlines()
+    for key, line in replaced.items():
+        at = next(i for i, old in enumerate(lines) if old.startswith(f"{key} ="))
+        lines[at] = line
+    return "\n".join(lines) + "\n"
+
+
+def mistakes(text: str) -> dict[str, str]:
+    """Return the problems of a config that must be wrong, by their places."""
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(text, "test.toml")
+    found = {mistake.place: mistake.problem for mistake in caught.value.mistakes}
+    assert len(found) == len(caught.value.mistakes), "a place is blamed once"
+    return found
+
+
+def only_mistake(text: str) -> tuple[str, str]:
+    """Return place and problem of a config's only mistake."""
+    [found] = mistakes(text).items()
+    return found
+
+
+# What a sound file comes to
+
+
+def test_a_short_config_gets_the_defaults() -> None:
+    """What is not written is as the documentation says."""
+    got = settings()
+    assert got.dns == DnsSettings(listen=(Endpoint("127.0.0.1", 5353),))
+    assert got.dns.tcp == TcpSettings(connections=512, per_address=64, idle=10.0)
+    assert got.api == ApiSettings(listen=Endpoint("127.0.0.1", 8053))
+    assert got.store == StoreSettings("sqlite", Path("/var/lib/rrdns/rrdns.db"), 365.0)
+    assert got.log == LogSettings("json", "info")
+    assert got.process == ProcessSettings(None, None)
+    assert got.source == "test.toml"
+    [pool] = got.pools
+    assert (pool.ttl, pool.answers, pool.keep) == (5, 4, 1)
+    assert (pool.policy, pool.on_empty) == (Policy.ROUND_ROBIN, OnEmpty.SERVE_ALL)
+    assert (pool.probe.interval, pool.probe.timeout) == (1.0, 1.0)
+    assert (pool.probe.fall, pool.probe.rise, pool.probe.port) == (3, 2, 69)
+    assert pool.members == (Member("pvs-1", "10.0.0.11"), Member("pvs-2", "10.0.0.12"))
+
+
+def test_every_setting_of_a_full_config_arrives() -> None:
+    """Each value differs from its default, and none is lost on the way."""
+    got = parse(
+        f"""
+        [dns]
+        listen = ["0.0.0.0:53", "[::]:53"]
+        workers = 3
+        tcp = {{ connections = 10, per_address = 2, idle = 4 }}
+        [[zones]]
+        name = "pvs.example.test"
+        nameservers = [
+            {{ name = "ns1.pvs.example.test", addresses = ["192.0.2.53", "2001:DB8::53"] }},
+            {{ name = "ns.elsewhere.test" }},
+        ]
+        hostmaster = "admins@example.test"
+        ttl = 60
+        negative_ttl = 2
+        serial = 7
+        refresh = 8
+        retry = 9
+        expire = 10
+        [[pools]]
+        name = "boot"
+        hostname = "pvs.example.test"
+        ttl = 3
+        answers = 1
+        policy = "round-robin"
+        on_empty = "silent"
+        keep = 2
+        [pools.probe]
+        files = [
+            "a.efi",
+            {{ name = "b", size = 5, sha256 = "{HASH.upper()}", require_marker = true }},
+        ]
+        port = 6969
+        interval = 2
+        timeout = 0.5
+        fast_interval = 0.1
+        full_every = 60
+        fall = 5
+        rise = 4
+        blksize = 512
+        [[pools.members]]
+        name = "pvs-1"
+        address = "10.0.0.11"
+        tags = ["rack-1"]
+        [[pools.members]]
+        name = "pvs-2"
+        address = "10.0.0.12"
+        backup = true
+        [api]
+        listen = "0.0.0.0:8053"
+        [[api.tokens]]
+        name = "ops"
+        role = "operator"
+        sha256 = "{HASH}"
+        [store]
+        backend = "memory"
+        path = "x.db"
+        audit_days = 7
+        [log]
+        format = "console"
+        level = "debug"
+        [process]
+        user = "rrdns"
+        group = "daemon"
+        """,
+        "full.toml",
+    )
+    assert got.dns == DnsSettings(
+        (Endpoint("0.0.0.0", 53), Endpoint("::", 53)), 3, TcpSettings(10, 2, 4.0)
+    )
+    [zone] = got.zones
+    assert zone.nameservers == (
+        Nameserver("ns1.pvs.example.test", ("192.0.2.53", "2001:db8::53")),
+        Nameserver("ns.elsewhere.test"),
+    )
+    assert zone.hostmaster == "admins.example.test"
+    assert (zone.ttl, zone.negative_ttl, zone.serial) == (60, 2, 7)
+    assert (zone.refresh, zone.retry, zone.expire) == (8, 9, 10)
+    [pool] = got.pools
+    assert (pool.hostname, pool.ttl, pool.answers, pool.keep) == ("pvs.example.test", 3, 1, 2)
+    assert pool.on_empty is OnEmpty.SILENT
+    assert pool.probe.files == (BootFile("a.efi"), BootFile("b", 5, HASH, True))
+    assert (pool.probe.port, pool.probe.interval, pool.probe.timeout) == (6969, 2.0, 0.5)
+    assert (pool.probe.fast_interval, pool.probe.full_every) == (0.1, 60.0)
+    assert (pool.probe.fall, pool.probe.rise, pool.probe.blksize) == (5, 4, 512)
+    assert pool.members[0].tags == ("rack-1",)
+    assert pool.members[1].backup
+    assert got.api == ApiSettings(Endpoint("0.0.0.0", 8053), (Token("ops", Role.OPERATOR, HASH),))
+    assert got.store == StoreSettings("memory", Path("x.db"), 7.0)
+    assert got.log == LogSettings("console", "debug")
+    assert got.process == ProcessSettings("rrdns", "daemon")
+
+
+def test_numbers_written_without_a_point_become_float_seconds() -> None:
+    """2 and 2.0 mean the same."""
+    got = settings(files='files = ["ARDBP32.BIN"]\ninterval = 2')
+    assert isinstance(got.pools[0].probe.interval, float)
+
+
+def test_names_lose_their_capitals_and_final_dots() -> None:
+    """One form for each name, however it is written."""
+    got = settings(hostname='hostname = "BOOT.pvs.Example.TEST."', hostmaster='hostmaster = "H.x."')
+    assert got.pools[0].hostname == "boot.pvs.example.test"
+    assert got.zones[0].hostmaster == "h.x"
+
+
+@pytest.mark.parametrize(("ttl", "negative"), [(5, 5), (30, 30), (1, 1)])
+def test_empty_answers_live_as_long_as_the_shortest_answer(ttl: int, negative: int) -> None:
+    """SOA MINIMUM follows the TTL of the zone's pools."""
+    got = settings(hostname=f'hostname = "boot.pvs.example.test"\nttl = {ttl}')
+    assert got.zones[0].negative_ttl == negative
+
+
+def test_empty_answers_live_a_second_where_answers_are_not_cached() -> None:
+    """A negative TTL of 0 would make resolvers ask for AAAA with every boot."""
+    line = 'hostname = "boot.pvs.example.test"\nttl = 0\nallow_zero_ttl = true'
+    assert settings(hostname=line).zones[0].negative_ttl == 1
+
+
+def test_a_zone_without_pools_has_a_negative_ttl_of_its_own() -> None:
+    """There is no answer whose TTL it could follow."""
+    other = (
+        '[[zones]]\nname = "x.test"\nhostmaster = "h.x.test"\nnameservers = [{name = "ns.y.test"}]'
+    )
+    assert parse(SOUND + other, "x").zones[1].negative_ttl == 5
+
+
+# Every mistake at once
+
+
+def test_seven_different_mistakes_are_all_named() -> None:
+    """Wrong types, unknown names and contradictions come out of one reading."""
+    text = """
+    [dns]
+    listen = ["127.0.0.1:53"]
+    wrokers = 2
+    [[zones]]
+    name = "pvs.example.test"
+    nameservers = [{ name = "ns1.pvs.example.test" }]
+    hostmaster = "hostmaster.example.test"
+    [[pools]]
+    name = "boot"
+    hostname = "boot.elsewhere.test"
+    ttl = 0
+    answers = "4"
+    [pools.probe]
+    files = ["ARDBP32.BIN"]
+    [[pools.members]]
+    name = "pvs-1"
+    address = "10.0.0.11"
+    [[pools.members]]
+    name = "pvs-2"
+    address = "10.0.0.11"
+    [[pools.members]]
+    name = "pvs-3"
+    address = "2001:db8::1"
+    """
+    found = mistakes(text)
+    assert found == {
+        "dns.wrokers": "is no setting of [dns] (did you mean workers?)",
+        "zones[0].nameservers[0].address": found["zones[0].nameservers[0].address"],
+        "pools[0].answers": "is a text; must be a whole number: write 4 without quotes",
+        "pools[0].hostname": 'is "boot.elsewhere.test", which is outside every zone '
+        "(pvs.example.test); add its zone",
+        "pools[0].members[1].address": found["pools[0].members[1].address"],
+        "pools[0].members[2].address": 'is "2001:db8::1"; must be an IPv4 address, since targets '
+        "ask for A records",
+        "pools[0].ttl": found["pools[0].ttl"],
+    }
+    assert "allow_zero_ttl" in found["pools[0].ttl"]
+    assert "like pools[0].members[0].address" in found["pools[0].members[1].address"]
+    assert "is missing" in found["zones[0].nameservers[0].address"]
+
+
+def test_mistakes_stand_in_the_order_of_the_file() -> None:
+    """Someone who mends them goes through the file once."""
+    text = SOUND + '[log]\nformat = "xml"\n[api]\nlisten = 5\n'
+    text = changed(text, listen="listen = 5", name='name = "..."')
+    assert list(mistakes(text)) == ["dns.listen", "zones[0].name", "api.listen", "log.format"]
+
+
+def test_the_error_counts_and_lists_them() -> None:
+    """The whole of it is one text for a person."""
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(SOUND + '[log]\nformat = "xml"\nlevel = "loud"\n', "a.toml")
+    title, *lines = str(caught.value).splitlines()
+    assert title == "a.toml: 2 mistakes"
+    assert lines == [
+        '  log.format: is "xml"; must be "json" or "console"',
+        '  log.level: is "loud"; must be "debug", "info", "warning" or "error"',
+    ]
+
+
+def test_an_empty_file_is_told_what_it_lacks() -> None:
+    """A config must name a zone and a pool; all else has defaults."""
+    found = mistakes("")
+    assert set(found) == {"zones", "pools"}
+    assert all(problem.startswith("is missing; add [[") for problem in found.values())
+
+
+def test_what_follows_from_a_wrong_value_is_not_blamed() -> None:
+    """A zone whose name is broken does not put all hostnames outside."""
+    place, _ = only_mistake(changed(name='name = "pvs..test"'))
+    assert place == "zones[0].name"
+
+
+REPLACED = [
+    # TOML types
+    ({"listen": "listen = 53"}, "dns.listen", "is a whole number; must be a list"),
+    ({"listen": 'listen = "[::]:53"'}, "dns.listen", 'write ["[::]:53"]'),
+    ({"address": 'address = "1.1.1.1"\nbackup = "no"'}, "pools[0].members[0].backup", "true or f"),
+    ({"files": "files = [5]"}, "pools[0].probe.files[0]", "a file name in quotes, or a table"),
+    ({"files": 'files = ["f"]\nfall = 1.5'}, "pools[0].probe.fall", "must be a whole number"),
+    ({"files": 'files = ["f"]\nfall = true'}, "pools[0].probe.fall", "is true or false"),
+    ({"files": 'files = ["f"]\ninterval = "2"'}, "pools[0].probe.interval", "write 2 without"),
+    ({"files": 'files = ["f"]\nport = 1979-05-27'}, "pools[0].probe.port", "is a date or time"),
+    # unknown names
+    (
+        {"files": 'files = ["f"]\nintervall = 2'},
+        "pools[0].probe.intervall",
+        "did you mean interval",
+    ),
+    ({"listen": "interval = 2"}, "dns.interval", "it belongs in [pools.probe]"),
+    ({"listen": "colour = 2"}, "dns.colour", "which knows listen, workers, tcp"),
+    # missing, empty
+    ({"hostname": ""}, "pools[0].hostname", 'is missing; add hostname = "boot.'),
+    ({"hostmaster": ""}, "zones[0].hostmaster", "is missing; add hostmaster ="),
+    ({"address": ""}, "pools[0].members[0].address", "is missing; add address ="),
+    ({"files": ""}, "pools[0].probe.files", "is missing; add files ="),
+    ({"files": "files = []"}, "pools[0].probe.files", "is empty; add files ="),
+    ({"files": 'files = [""]'}, "pools[0].probe.files[0].name", "must be a file name"),
+    ({"nameservers": "nameservers = []"}, "zones[0].nameservers", "is empty"),
+    # addresses
+    ({"address": 'address = "10.0.0.256"'}, "pools[0].members[0].address", "must be an IPv4"),
+    ({"address": 'address = "pvs1.test"'}, "pools[0].members[0].address", "must be an IPv4"),
+    ({"address": 'address = "0.0.0.0"'}, "pools[0].members[0].address", "no single server's"),
+    ({"address": 'address = "224.0.0.1"'}, "pools[0].members[0].address", "no single server's"),
+    ({"address": 'address = "255.255.255.255"'}, "pools[0].members[0].address", "no single"),
+    ({"listen": 'listen = ["localhost:53"]'}, "dns.listen[0]", '"localhost" is no IP address'),
+    ({"listen": 'listen = ["127.0.0.1"]'}, "dns.listen[0]", "which has no port"),
+    ({"listen": 'listen = ["[::1]"]'}, "dns.listen[0]", "which has no port"),
+    ({"listen": 'listen = ["::1:53"]'}, "dns.listen[0]", "must be an address and a port"),
+    ({"listen": 'listen = ["127.0.0.1:0"]'}, "dns.listen[0]", "port must be 1 to 65535"),
+    ({"listen": 'listen = ["127.0.0.1:65536"]'}, "dns.listen[0]", "port must be 1 to 65535"),
+    ({"listen": 'listen = ["127.0.0.1:x"]'}, "dns.listen[0]", "port must be 1 to 65535"),
+    ({"listen": "listen = [53]"}, "dns.listen[0]", "is a whole number; must be an address"),
+    # names
+    ({"hostname": 'hostname = "a..pvs.example.test"'}, "pools[0].hostname", "two dots in a row"),
+    ({"hostname": f'hostname = "{"a" * 64}.pvs.example.test"'}, "pools[0].hostname", "63 at most"),
+    (
+        {"hostname": f'hostname = "{".".join(["a" * 60] * 4)}.pvs.example.test"'},
+        "pools[0].hostname",
+        "253 at most",
+    ),
+    ({"hostname": 'hostname = "bo ot.pvs.example.test"'}, "pools[0].hostname", "letters, digits"),
+    ({"hostname": 'hostname = "-b.pvs.example.test"'}, "pools[0].hostname", "no hyphen at either"),
+    ({"hostname": 'hostname = "böt.pvs.example.test"'}, "pools[0].hostname", "begins with xn--"),
+    ({"hostname": 'hostname = "."'}, "pools[0].hostname", "must be a domain name"),
+    ({"hostmaster": 'hostmaster = "a.b@c.test"'}, "zones[0].hostmaster", "must have no dot"),
+    # numbers
+    ({"hostname": 'hostname = "b.pvs.example.test"\nanswers = 0'}, "pools[0].answers", "1 to 28"),
+    ({"hostname": 'hostname = "b.pvs.example.test"\nanswers = 29'}, "pools[0].answers", "1 to 28"),
+    ({"hostname": 'hostname = "b.pvs.example.test"\nttl = -1'}, "pools[0].ttl", "must be 0 to"),
+    ({"hostname": 'hostname = "b.pvs.example.test"\nttl = 0'}, "pools[0].ttl", "allow_zero_ttl"),
+    ({"hostname": 'hostname = "b.pvs.example.test"\nkeep = 3'}, "pools[0].keep", "has 2 members"),
+    ({"files": 'files = ["f"]\ninterval = 0'}, "pools[0].probe.interval", "must be 0.1 to"),
+    ({"files": 'files = ["f"]\ninterval = nan'}, "pools[0].probe.interval", "must be 0.1 to"),
+    ({"files": 'files = ["f"]\ntimeout = inf'}, "pools[0].probe.timeout", "must be 0.05 to"),
+    ({"files": 'files = ["f"]\nfall = 0'}, "pools[0].probe.fall", "must be 1 to"),
+    ({"files": 'files = ["f"]\nrise = 0'}, "pools[0].probe.rise", "must be 1 to"),
+    ({"files": 'files = ["f"]\nport = 65536'}, "pools[0].probe.port", "must be 1 to 65,535"),
+    ({"files": 'files = ["f"]\nblksize = 7'}, "pools[0].probe.blksize", "must be 8 to"),
+    ({"hostmaster": 'hostmaster = "h.x"\nnegative_ttl = 6'}, "zones[0].negative_ttl", "5 at most"),
+    # words
+    (
+        {"hostname": 'hostname = "b.pvs.example.test"\non_empty = "serv-all"'},
+        "pools[0].on_empty",
+        "did you mean serve-all?",
+    ),
+    ({"hostname": 'hostname = "b.pvs.example.test"\npolicy = 1'}, "pools[0].policy", "is a whole"),
+    # what contradicts something else
+    ({"hostname": 'hostname = "b.test"'}, "pools[0].hostname", "outside every zone"),
+    ({"hostname": 'hostname = "xpvs.example.test"'}, "pools[0].hostname", "outside every zone"),
+    ({"hostname": 'hostname = "ns1.pvs.example.test"'}, "pools[0].hostname", "of a nameserver"),
+    ({"files": 'files = ["a", "b", "a"]'}, "pools[0].probe.files[2].name", "files[0].name"),
+    ({"listen": 'listen = ["[::1]:53", "[0::1]:53"]'}, "dns.listen[1]", "like dns.listen[0]"),
+    (
+        {"nameservers": 'nameservers = [{name = "ns1.pvs.example.test"}]'},
+        "zones[0].nameservers[0].address",
+        "is missing",
+    ),
+    (
+        {"nameservers": 'nameservers = [{name = "n.x"}, {name = "N.x."}]'},
+        "zones[0].nameservers[1].name",
+        "is written once",
+    ),
+    (
+        {"nameservers": 'nameservers = [{name = "n.x", address = "1.1.1.1", addresses = ["::1"]}]'},
+        "zones[0].nameservers[0].addresses",
+        "beside address",
+    ),
+    (
+        {"nameservers": 'nameservers = [{name = "n.x", address = "1.1.1"}]'},
+        "zones[0].nameservers[0].address",
+        "must be an IP address",
+    ),
+]
+
+
+@pytest.mark.parametrize(("replaced", "place", "part"), REPLACED)
+def test_a_wrong_line_is_named_with_what_would_be_right(
+    replaced: dict[str, str], place: str, part: str
+) -> None:
+    """One mistake, one place, one sentence, and nothing else is blamed for it."""
+    found, problem = only_mistake(changed(**replaced))
+    assert found == place
+    assert part in problem
+
+
+ADDED = [
+    ('[[pools.members]]\nname = "pvs-1"\naddress = "10.9.9.9"', "pools[0].members[2].name"),
+    ('[[pools.members]]\nname = "pvs-9"\naddress = "10.0.0.12"', "pools[0].members[2].address"),
+    ('[api]\nlisten = "0.0.0.0:8053"', "api.listen"),
+    ('[api]\nlisten = "192.0.2.1:8053"\ntokens = []', "api.listen"),
+    ('[api]\nlisten = "127.0.0.1:5353"', "api.listen"),
+    ('[[api.tokens]]\nname = "a"\nrole = "king"\nsha256 = "' + HASH + '"', "api.tokens[0].role"),
+    ('[[api.tokens]]\nname = "a"\nrole = "admin"\nsha256 = "abc"', "api.tokens[0].sha256"),
+    ('[[api.tokens]]\nname = "a"\nrole = "admin"', "api.tokens[0].sha256"),
+    ('[[api.tokens]]\nname = "a b"\nrole = "admin"\nsha256 = "' + HASH + '"', "api.tokens[0].name"),
+    ('[store]\nbackend = "etcd"', "store.backend"),
+    ('[store]\npath = ""', "store.path"),
+    ("[store]\naudit_days = 0", "store.audit_days"),
+    ("[process]\nuser = 0", "process.user"),
+    ("[proces]", "proces"),
+]
+
+
+@pytest.mark.parametrize(("added", "place"), ADDED)
+def test_a_wrong_addition_is_named(added: str, place: str) -> None:
+    """As above, for what stands behind a sound config."""
+    assert only_mistake(SOUND + added)[0] == place
+
+
+def test_zones_may_not_lie_in_one_another() -> None:
+    """It would be unclear which of the two answers."""
+    inner = (
+        '[[zones]]\nname = "a.pvs.example.test"\nhostmaster = "h.x"\nnameservers = [{name = "n.x"}]'
+    )
+    place, problem = only_mistake(SOUND + inner)
+    assert place == "zones[1].name"
+    assert "lies inside zones[0].name" in problem
+
+
+def test_zones_pools_hostnames_and_tokens_may_not_come_twice() -> None:
+    """Every name stands for one thing."""
+    token = f'[[api.tokens]]\nname = "ops"\nrole = "viewer"\nsha256 = "{HASH}"\n'
+    twice = SOUND + SOUND.partition("\n\n")[2] + token + token
+    assert set(mistakes(twice)) == {
+        "zones[1].name",
+        "pools[1].name",
+        "pools[1].hostname",
+        "api.tokens[1].name",
+        "api.tokens[1].sha256",
+    }
+
+
+def test_members_of_different_pools_may_share_name_and_address() -> None:
+    """One server may serve two farms."""
+    other = SOUND.partition("[[pools]]")[2].replace('"boot"', '"two"').replace("boot.p", "two.p")
+    assert len(parse(SOUND + "[[pools]]" + other, "x").pools) == 2
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"])
+def test_the_api_may_do_without_tokens_on_loopback(listen: str) -> None:
+    """Nobody else can reach it there."""
+    assert parse(SOUND + f'[api]\nlisten = "{listen}"', "x").api.tokens == ()
+
+
+def test_a_broken_token_is_not_taken_for_none() -> None:
+    """Whoever wrote one knows that the API needs it; only the slip is named."""
+    text = (
+        SOUND
+        + '[api]\nlisten = "0.0.0.0:1"\n[[api.tokens]]\nname = "a"\nrole = "admin"\nsha256 = "x"'
+    )
+    assert only_mistake(text)[0] == "api.tokens[0].sha256"
+
+
+def test_a_broken_ttl_does_not_make_the_negative_one_wrong() -> None:
+    """What the TTL was to be is unknown."""
+    text = changed(
+        hostmaster='hostmaster = "h.x"\nnegative_ttl = 60',
+        hostname='hostname = "boot.pvs.example.test"\nttl = "90"',
+    )
+    assert only_mistake(text)[0] == "pools[0].ttl"
+
+
+def test_the_places_behind_a_wrong_item_stay_where_they_are() -> None:
+    """Item 2 is called 2, though item 1 cannot be read."""
+    text = changed(listen='listen = ["127.0.0.1:1", "x", "127.0.0.1:1"]')
+    assert list(mistakes(text)) == ["dns.listen[1]", "dns.listen[2]"]
+
+
+# Whatever stands in a file
+
+
+def written(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
+    match value:
+        case dict():
+            pairs = (f"{json.dumps(key)} = {written(each)}" for key, each in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(written(each) for each in value)}]"
+        case float():
+            return repr(value)
+        case _:
+            return json.dumps(value)
+
+
+def places(value: Any, way: tuple[int | str, ...] = ()) -> list[tuple[int | str, ...]]:
+    """Return the way to every value inside a document."""
+    inner: list[tuple[int | str, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    found = [(*way, step) for step, _ in inner]
+    for step, each in inner:
+        found += places(each, (*way, step))
+    return found
+
+
+DOCUMENT = tomli.loads(EXAMPLE.read_text())
+WAYS = places(DOCUMENT)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=12)
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | TEXTS
+VALUES = st.recursive(
+    SCALARS.filter(lambda value: value is not None),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings_of_hypothesis(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(WAYS), VALUES), min_size=1, max_size=4))
+def test_any_values_in_any_places_are_settings_or_mistakes(
+    changes: list[tuple[tuple[int | str, ...], Any]],
+) -> None:
+    """No value, wherever it stands, brings anything but an answer."""
+    document = copy.deepcopy(DOCUMENT)
+    for way, value in changes:
+        holder: Any = document
+        for step in way[:-1]:
+            try:
+                holder = holder[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        else:
+            if isinstance(holder, dict | list):
+                with suppress(IndexError, TypeError):
+                    holder[way[-1]] = value  # type: ignore[index]  # a way that is gone is no matter
+    text = "\n".join(f"{key} = {written(value)}" for key, value in document.items())
+    with suppress(ConfigInvalid):
+        assert parse(text, "x").pools
+
+
+# Files that are no config at all
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("[dns\n", "line 1, column 5"), ("a = 1\na = 2\n", "line 2, column 6"), ("x", "line 1")],
+)
+def test_a_slip_of_syntax_is_named_by_line_and_column(text: str, place: str) -> None:
+    """The file is no TOML; where an editor finds it is what helps."""
+    found, problem = only_mistake(text)
+    assert found.startswith(place)
+    assert problem.startswith("is no TOML: ")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The path is in the message."""
+    path = tmp_path / "none.toml"
+    with pytest.raises(ConfigInvalid, match="cannot be read: No such file") as caught:
+        load(path)
+    assert caught.value.path == str(path)
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    """Any reason that the system gives is passed on."""
+    with pytest.raises(ConfigInvalid, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    """TOML is UTF-8."""
+    path = tmp_path / "latin.toml"
+    path.write_bytes(SOUND.encode() + "# Köln".encode("latin-1"))
+    with pytest.raises(ConfigInvalid, match="is no UTF-8 text"):
+        load(path)
+
+
+def test_windows_line_ends_and_a_mark_are_no_mistake(tmp_path: Path) -> None:
+    """Notepad writes both."""
+    path = tmp_path / "windows.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SOUND.replace("\n", "\r\n").encode())
+    assert load(path).pools == settings().pools
+
+
+# The example
+
+
+def test_the_example_loads() -> None:
+    """It is the default of the container image."""
+    got = load(EXAMPLE)
+    assert [pool.name for pool in got.pools] == ["boot"]
+    assert len(got.pools[0].members) == 3
+    assert got.dns == DnsSettings()
+    assert got.store == StoreSettings()
+
+
+def test_the_example_names_every_setting() -> None:
+    """Who reads it has seen all there is."""
+    written = EXAMPLE.read_text().replace("# ", "")
+    settings = {name for table in all_tables(File) for name in table.model_fields}
+    assert {name for name in settings if not re.search(rf"\b{name}\b", written)} == set()
+
+
+def test_the_defaults_that_the_example_states_are_the_defaults() -> None:
+    """Without every line that calls itself a default the config is the same."""
+    text = EXAMPLE.read_text()
+    short = "\n".join(line for line in text.splitlines() if "# default" not in line)
+    assert tomli.loads(short) != tomli.loads(text)
+    assert parse(short, "x") == parse(text, "x")
+
+
+# What follows from settings
+
+
+def test_the_worst_case_is_detection_publication_and_ttl() -> None:
+    """With the defaults: 1 + 1 + 2 x (0.2 + 1) seconds, 10 ms, and 5 seconds."""
+    assert worst_case(settings().pools[0]) == pytest.approx(4.4 + 0.01 + 5)
+
+
+def test_a_reload_cannot_move_sockets_store_or_user() -> None:
+    """What needs a restart is named by its place."""
+    old = settings()
+    new = parse(
+        changed(listen='listen = ["127.0.0.1:5454"]\nworkers = 2')
+        + '[store]\nbackend = "memory"\n[process]\nuser = "u"\n[api]\nlisten = "127.0.0.1:9"\n',
+        "x",
+    )
+    assert restart_needed(old, new) == (
+        "dns.listen",
+        "dns.workers",
+        "api.listen",
+        "store.backend",
+        "process.user",
+    )
+
+
+def test_a_reload_can_apply_everything_else() -> None:
+    """Pools, zones, tokens, and how long the trail is kept."""
+    token = f'[[api.tokens]]\nname = "ops"\nrole = "viewer"\nsha256 = "{HASH}"\n'
+    new = changed(address='address = "10.0.0.99"', hostmaster='hostmaster = "other.test"')
+    text = new + token + '[store]\naudit_days = 3\n[log]\nlevel = "debug"\n'
+    assert restart_needed(settings(), parse(text, "other.toml")) == ()
+
+
+def test_changes_are_told_line_by_line() -> None:
+    """Each line says of what, from what, to what."""
+    old = parse(SOUND + f'[[api.tokens]]\nname = "a"\nrole = "viewer"\nsha256 = "{HASH}"\n', "x")
+    text = changed(
+        address='address = "10.0.0.99"',
+        hostname='hostname = "boot.pvs.example.test"\nttl = 9',
+        files='files = ["ARDBP32.BIN", "x.efi"]\nfall = 2',
+        nameservers='nameservers = [{ name = "ns.x.test" }]',
+    ).replace("pvs-2", "pvs-3")
+    extra = (
+        f'[[api.tokens]]\nname = "a"\nrole = "admin"\nsha256 = "{"cd" * 32}"\n'
+        '[log]\nlevel = "debug"\n'
+    )
+    assert describe_changes(old, parse(text + extra, "x")) == (
+        "log.level: info -> debug",
+        "token a: role: viewer -> admin",
+        "token a: replaced by another",
+        "zone pvs.example.test: nameservers: ns1.pvs.example.test 192.0.2.53 -> ns.x.test",
+        "zone pvs.example.test: negative_ttl: 5 -> 9",
+        "pool boot: ttl: 5 -> 9",
+        "pool boot: probe files: ARDBP32.BIN -> ARDBP32.BIN, x.efi",
+        "pool boot: probe fall: 3 -> 2",
+        "pool boot: member pvs-2: removed",
+        "pool boot: member pvs-3: added",
+        "pool boot: member pvs-1 address: 10.0.0.11 -> 10.0.0.99",
+    )
+
+
+def test_pools_and_zones_that_come_and_go_are_told() -> None:
+    """By their names, and nothing of their insides."""
+    new = parse(SOUND.replace('"boot"', '"two"').replace("pvs.example", "pvs.other"), "x")
+    assert describe_changes(settings(), new) == (
+        "zone pvs.example.test: removed",
+        "zone pvs.other.test: added",
+        "pool boot: removed",
+        "pool two: added",
+    )
+
+
+def test_another_order_of_members_is_told() -> None:
+    """It changes who comes first."""
+    head, first, second = (
+        SOUND.partition("[[pools.members]]")[0],
+        *SOUND.split("[[pools.members]]")[1:],
+    )
+    new = parse(f"{head}[[pools.members]]{second}\n[[pools.members]]{first}", "x")
+    assert describe_changes(settings(), new) == ("pool boot: members in another order",)
+
+
+def test_equal_settings_have_no_changes() -> None:
+    """Whatever the file is called."""
+    assert describe_changes(settings(), parse(SOUND, "elsewhere.toml")) == ()
