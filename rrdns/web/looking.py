@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -69,9 +68,8 @@ class Looking:
     async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Stream the audit trail as JSON lines."""
         asked = read_query(request, models.AuditFilter)
-        pages = self._pages(asked)
-        # A store that fails is told as a problem; once the stream runs it can only break off.
-        first = await anext(pages, ())
+        # A store that fails now is told as a problem; once the stream runs it can only break off.
+        page = await self._page(asked, None)
         response = web.StreamResponse(
             headers={
                 "Content-Type": "application/jsonl",
@@ -80,17 +78,14 @@ class Looking:
         )
         response.enable_compression()
         await response.prepare(request)
-        await response.write(_lines(first))
-        async for page in pages:
+        while page:
             await response.write(_lines(page))
+            page = await self._page(asked, page[-1].id)
         await response.write_eof()
         return response
 
-    async def _pages(self, asked: models.AuditFilter) -> AsyncIterator[tuple[AuditEntry, ...]]:
-        before: int | None = None
-        while page := await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member):
-            yield page
-            before = page[-1].id
+    async def _page(self, asked: models.AuditFilter, before: int | None) -> tuple[AuditEntry, ...]:
+        return await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member)
 
 
 def find_member(farm: Farm, request: web.Request) -> tuple[PoolReport, MemberReport]:

@@ -86,7 +86,13 @@ STORE_FAILED = Kind(
 KINDS: Mapping[str, Kind] = {
     kind.name: kind for kind in list(globals().values()) if isinstance(kind, Kind)
 }
-_OF_STATUS = {400: BAD_REQUEST, 404: NOT_FOUND, 405: WRONG_METHOD, 413: TOO_LARGE}
+_OF_STATUS = {
+    400: BAD_REQUEST,
+    403: NOT_FOUND,  # aiohttp's word for a directory of static files
+    404: NOT_FOUND,
+    405: WRONG_METHOD,
+    413: TOO_LARGE,
+}
 _OF_ERROR: tuple[tuple[type[RrdnsError], Kind], ...] = (
     (UnknownPool, UNKNOWN_POOL),
     (UnknownMember, UNKNOWN_MEMBER),

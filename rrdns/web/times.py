@@ -46,10 +46,11 @@ def duration(given: str | float) -> float:
     Raises:
         ValueError: it means nothing, or is not above zero, or is absurdly long.
     """
-    seconds = _written(given) if isinstance(given, str) else float(given)
+    seconds = _written(given) if isinstance(given, str) else given
     if not 0.0 < seconds <= MOST_SECONDS:
-        raise ValueError(f"{given!r} is too {'long' if seconds > 0 else 'short'} for an order")
-    return seconds
+        word = "long" if seconds > 0 else "short"
+        raise ValueError(f"that is too {word}: an order holds for up to ten years")
+    return float(seconds)
 
 
 def _written(text: str) -> float:
