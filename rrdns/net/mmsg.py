@@ -13,9 +13,11 @@ import errno
 import mmap
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 BATCH = 64  # datagrams in one call; more brings nothing
+QUICK_BYTES = 512  # datagrams up to here take the quickest way
 DATA_BYTES = 1536  # of one datagram; what is longer is cut off, and then malformed
 # A slot is an odd number of cache lines, or all slots would compete for the same few.
 _ADDRESS_BYTES = 64  # the address ends where the data begin
@@ -54,11 +56,11 @@ class Mmsghdr(ctypes.Structure):
 class Row(NamedTuple):
     """Where the parts of one slot are."""
 
-    who: int  # in `ring`: the source address, which ends in ...
-    data: int  # ... the datagram
-    key: int  # the datagram behind its ID
+    tails: list[slice]  # of `ring`, by the length of a datagram: that without its ID
     length: int  # in `lengths`
     size: int  # in `sizes`
+    data: int  # in `ring`: where the datagram begins
+    who: slice  # of `ring`: the source address and the ID
 
 
 class PacketInfo(NamedTuple):
@@ -77,65 +79,75 @@ PACKET_INFO = {
 SOCKADDR_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
 
 
-def _system_calls() -> tuple[Callable[..., int], Callable[..., int]] | None:
-    libc = ctypes.CDLL(None, use_errno=True)
+Calls = tuple[Callable[..., int], Callable[..., int]]  # recvmmsg and sendmmsg
+
+
+def _load(*, use_errno: bool) -> Calls | None:
+    libc = ctypes.CDLL(None, use_errno=use_errno)
     try:
         return libc.recvmmsg, libc.sendmmsg
     except AttributeError:
         return None
 
 
-_calls = _system_calls()
+# Keeping errno costs a tenth of a call that fetches little, so the usual calls do without
+# it; one that fails is made once more with it, to learn why.
+_quick = _load(use_errno=False)
+_telling = _load(use_errno=True)
 
 
 def is_available() -> bool:
     """Tell whether this system has recvmmsg and sendmmsg."""
-    return _calls is not None
+    return _quick is not None
 
 
 class Batch:
     """Room for a batch of datagrams, and the calls that fill and empty it."""
 
     def __init__(self, sock: socket.socket, *, packet_info: bool) -> None:
-        if _calls is None:
+        if _quick is None or _telling is None:
             raise NotImplementedError("recvmmsg")
-        self._receive, self._send = _calls
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None
         self.ring = mmap.mmap(-1, BATCH * _STRIDE)
-        self._keep: list[Any] = []  # ctypes arrays that the kernel is given addresses of
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.ring))
         self._control = (ctypes.c_char * (BATCH * CONTROL_BYTES))()
-        incoming, _ = self._headers(base)
-        outgoing, out_iovecs = self._headers(base)
-        self.lengths = memoryview(incoming).cast("B").cast("I")
-        self._sizes_of_control = memoryview(incoming).cast("B").cast("L")
-        self.sizes = memoryview(out_iovecs).cast("B").cast("L")
-        self.rows = tuple(self._row(slot) for slot in range(BATCH))
-        self.rows_of = tuple(self.rows[:count] for count in range(BATCH + 1))
+        self._incoming, _ = incoming = self._headers(base)
+        self._outgoing, iovecs = self._headers(base)
+        self.lengths = memoryview(incoming[0]).cast("B").cast("I")
+        self.sizes = memoryview(iovecs).cast("B").cast("L")
+        rows = tuple(self._row(slot) for slot in range(BATCH))
+        self.rows_of = tuple(rows[:count] for count in range(BATCH + 1))
         self._prepare_control()
-        self._fd = ctypes.c_int(sock.fileno())
-        self._incoming = ctypes.c_void_p(ctypes.addressof(incoming))
-        self._out = [
-            ctypes.c_void_p(ctypes.addressof(outgoing) + slot * ctypes.sizeof(Mmsghdr))
-            for slot in range(BATCH)
+        self._keep = (incoming, iovecs)  # the kernel is given their addresses
+        self._fd = fd = sock.fileno()
+        into = ctypes.byref(self._incoming)
+        # Waits for one datagram and takes what else is there; not above 0: ask `why_not`.
+        self.receive = partial(_quick[0], fd, into, BATCH, _MSG_WAITFORONE, None)
+        self._look_again = partial(_telling[0], fd, into, BATCH, socket.MSG_DONTWAIT, None)
+        self._send = _telling[1]
+        self._from = [
+            ctypes.byref(self._outgoing, slot * ctypes.sizeof(Mmsghdr)) for slot in range(BATCH)
         ]
-        self._counts = [ctypes.c_uint(count) for count in range(BATCH + 1)]
-        self._wait = ctypes.c_int(_MSG_WAITFORONE)
-        self._no_wait = ctypes.c_int(socket.MSG_DONTWAIT)
+        # One per number of datagrams: sends them all and returns how many went.
+        self.send_all = tuple(
+            partial(_quick[1], fd, self._from[0], count, socket.MSG_DONTWAIT)
+            for count in range(BATCH + 1)
+        )
 
-    def receive(self) -> int:
-        """Wait for datagrams; return how many came, or -1 with the reason in errno."""
-        if self._info is not None:
-            self._reset_control()
-        return self._receive(self._fd, self._incoming, self._counts[BATCH], self._wait, None)
+    def why_not(self) -> tuple[int, int]:
+        """Return what came after all since `receive` had nothing, and else the errno."""
+        count = self._look_again()
+        return (count, 0) if count > 0 else (0, ctypes.get_errno())
 
-    def settle(self, count: int) -> None:
-        """Make a received batch ready to be sent back."""
-        if self._info is not None:
-            # The answer comes from the address that was asked, by whatever way is open.
-            self._interfaces[: count * self._words : self._words] = self._zeros[:count]
+    def reset_control(self) -> None:
+        """Give the kernel the room again that it wrote its use of into; before `receive`."""
+        self._sizes_of_control[self._control_at :: self._control_step] = self._full
+
+    def settle_control(self, count: int) -> None:
+        """Let answers leave from the address that was asked, by whatever way is open."""
+        self._interfaces[: count * self._words : self._words] = self._zeros[:count]
 
     def send(self, first: int, end: int) -> int:
         """Send the slots from `first` to before `end`; return how many could not be sent.
@@ -144,9 +156,7 @@ class Batch:
         """
         lost = 0
         while first < end:
-            sent = self._send(self._fd, self._out[first], self._counts[end - first], self._no_wait)
-            if sent == end - first:
-                break
+            sent = self._send(self._fd, self._from[first], end - first, socket.MSG_DONTWAIT)
             if sent > 0:
                 first += sent
             elif ctypes.get_errno() != errno.EINTR:
@@ -157,7 +167,6 @@ class Batch:
     def _headers(self, base: int) -> tuple[Any, Any]:
         """Return an array of message headers over the slots, and their iovecs."""
         headers, iovecs = (Mmsghdr * BATCH)(), (Iovec * BATCH)()
-        self._keep += [headers, iovecs]
         control = ctypes.addressof(self._control)
         for slot in range(BATCH):
             data = base + slot * _STRIDE + _ADDRESS_BYTES
@@ -173,15 +182,20 @@ class Batch:
 
     def _row(self, slot: int) -> Row:
         data = slot * _STRIDE + _ADDRESS_BYTES
-        word = ctypes.sizeof(ctypes.c_uint32)
-        length = (slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word
-        size = (slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // ctypes.sizeof(ctypes.c_size_t)
-        return Row(data - self._address, data, data + 2, length, size)
+        word, size = ctypes.sizeof(ctypes.c_uint32), ctypes.sizeof(ctypes.c_size_t)
+        return Row(
+            tails=[slice(data + 2, data + max(2, end)) for end in range(QUICK_BYTES + 1)],
+            length=(slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
+            size=(slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
+            data=data,
+            who=slice(data - self._address, data + 2),
+        )
 
     def _prepare_control(self) -> None:
         if self._info is None:
             return
         word = ctypes.sizeof(ctypes.c_size_t)
+        self._sizes_of_control = memoryview(self._incoming).cast("B").cast("L")
         self._control_at = Msghdr.controllen.offset // word
         self._control_step = ctypes.sizeof(Mmsghdr) // word
         self._full = memoryview((ctypes.c_size_t * BATCH)(*[self._info.control_bytes] * BATCH))
@@ -191,7 +205,3 @@ class Batch:
             memoryview(self._control).cast("B").cast("I")[self._info.interface // 4 :]
         )
         self._zeros = memoryview(bytes(4 * BATCH)).cast("I")
-
-    def _reset_control(self) -> None:
-        """Give the kernel the room again that it has written its use of into."""
-        self._sizes_of_control[self._control_at :: self._control_step] = self._full

@@ -21,29 +21,27 @@ class Repeats:
     not matter, and the time to look would.
     """
 
-    __slots__ = ("_before", "_began", "_now", "busy")
+    __slots__ = ("_before", "_ends", "_now", "busy_until")
 
     def __init__(self) -> None:
-        self.busy = False  # the window is full: nothing is looked up until it ends
+        self.busy_until = 0.0  # the window is full: until then nothing is looked up
         self._now: _Window = {}
         self._before: _Window = {}
-        self._began = 0.0
+        self._ends = 0.0
 
-    def tick(self, now: float) -> bool:
-        """Note the time (monotonic seconds); tell whether repeats are watched for."""
-        if now - self._began >= WINDOW:
-            self._before = {} if now - self._began >= 2 * WINDOW else self._now
+    def tick(self, now: float) -> None:
+        """Note the time (monotonic seconds); windows end here."""
+        if now >= self._ends:
+            self._before = self._now if now < self._ends + WINDOW else {}
             self._now = {}
-            self._began = now
-            self.busy = False
-        return not self.busy
+            self._ends = now + WINDOW
 
     def turn(self, who: bytes, rotation: Rotation, turns: Turns | None, now: float) -> int:
         """Return the turn of a query: a new one, or for a repeat the one it had.
 
         `who` is source address, port and ID, in whatever form.
         """
-        if not rotation.addresses or self.busy:
+        if not rotation.addresses or now < self.busy_until:
             return rotation.take(turns)
         found = self._now.get(who) or self._before.get(who)
         if found is not None and found[0] is rotation and now - found[2] < WINDOW:
@@ -51,5 +49,6 @@ class Repeats:
             return found[1]
         turn = rotation.take(turns)
         self._now[who] = (rotation, turn, now)
-        self.busy = len(self._now) >= MOST
+        if len(self._now) >= MOST:
+            self.busy_until = self._ends
         return turn

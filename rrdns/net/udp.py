@@ -6,7 +6,6 @@ responder. Whatever a datagram does, it costs at most its own answer.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import socket
 import struct
@@ -122,55 +121,57 @@ class UdpLoop(_Base):
     ) -> None:
         super().__init__(sock, answers, on_defect)
         self._batch = Batch(sock, packet_info=self._wildcard)
-        self._gaps = 0  # slots of this batch that get no answer
+        self._gaps = False  # slots of this batch get no answer
 
     def _round(self) -> None:
-        batch = self._batch
-        count = batch.receive()
+        if self._wildcard:
+            self._batch.reset_control()
+        count = self._batch.receive()
         if count <= 0:
-            self._failed(ctypes.get_errno())
-            return
+            count, reason = self._batch.why_not()
+            if count == 0:
+                self._failed(reason)
+                return
         self.beat = now = time.monotonic()
         table = self._answers.table
-        if self._repeats.tick(now):
+        if now >= self._repeats.busy_until:
             self._serve_watched(count, table, now)
         elif table.turns is None:
             self._serve(count, table)
         else:
             self._serve_shared(count, table, table.turns)
-        batch.settle(count)
-        lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
-        if lost:
-            table.ledger.dropped += lost
+        self._send(count, table)
 
     def _serve(self, count: int, table: AnswerTable) -> None:
         """Answer a batch; this is the hot path, and written out for it."""
         batch = self._batch
         ring, lengths, sizes, get = batch.ring, batch.lengths, batch.sizes, table.memo.get
-        for _, data, key, length_at, size_at in batch.rows_of[count]:
-            entry = get(ring[key : data + lengths[length_at]])
-            if entry is None:
-                entry = self._find(ring[data : data + lengths[length_at]], table)
-                if entry is None:
-                    sizes[size_at] = 0
-                    self._gaps += 1
+        for row in batch.rows_of[count]:
+            tails, length_at, size_at, _, _ = row
+            try:
+                entry = get(ring[tails[lengths[length_at]]])
+                if entry is not None:
+                    answers, rotation, length = entry
+                    tail = tails[length]
+                    turn = rotation.turn
+                    rotation.turn = turn + 1  # nothing gets in between: see Rotation.take
+                    ring[tail] = answers[turn % rotation.size]
+                    sizes[size_at] = length
                     continue
-            head, bodies, rotation, length = entry
-            turn = rotation.turn
-            rotation.turn = turn + 1  # nothing gets in between: see Rotation.take
-            ring[key : data + length] = head + bodies[turn % rotation.size]
-            sizes[size_at] = length
+            except IndexError:  # longer than QUICK_BYTES
+                pass
+            if (entry := self._look(row, table)) is not None:
+                self._write(row, entry, entry.rotation.take(None))
 
     def _serve_watched(self, count: int, table: AnswerTable, now: float) -> None:
         """Answer a batch while there is time to know repeats; also where turns are shared."""
-        batch, turns, repeats = self._batch, table.turns, self._repeats
-        ring = batch.ring
-        for row in batch.rows_of[count]:
+        ring, repeats = self._batch.ring, self._repeats
+        repeats.tick(now)
+        for row in self._batch.rows_of[count]:
             entry = self._look(row, table)
-            if entry is None:
-                continue
-            turn = repeats.turn(ring[row.who : row.key], entry.rotation, turns, now)
-            self._write(row, entry, turn)
+            if entry is not None:
+                turn = repeats.turn(ring[row.who], entry.rotation, table.turns, now)
+                self._write(row, entry, turn)
 
     def _serve_shared(self, count: int, table: AnswerTable, shared: Turns) -> None:
         """Answer a batch whose turns are taken all at once from the counters of all workers."""
@@ -190,25 +191,35 @@ class UdpLoop(_Base):
     def _look(self, row: Row, table: AnswerTable) -> Entry | None:
         """Return the answers to the datagram in a slot; with None the slot becomes a gap."""
         batch = self._batch
-        end = row.data + batch.lengths[row.length]
-        entry = table.memo.get(batch.ring[row.key : end])
+        datagram = batch.ring[row.data : row.data + batch.lengths[row.length]]
+        entry = table.memo.get(datagram[2:]) or self._find(datagram, table)
         if entry is None:
-            entry = self._find(batch.ring[row.data : end], table)
-            if entry is None:
-                batch.sizes[row.size] = 0
-                self._gaps += 1
+            batch.sizes[row.size] = 0
+            self._gaps = True
         return entry
 
     def _write(self, row: Row, entry: Entry, turn: int) -> None:
         batch = self._batch
-        body = entry.bodies[turn % len(entry.bodies)]
-        batch.ring[row.key : row.data + entry.length] = entry.head + body
+        batch.ring[row.data + 2 : row.data + entry.length] = entry.tail(turn)
         batch.sizes[row.size] = entry.length
+
+    def _send(self, count: int, table: AnswerTable) -> None:
+        batch = self._batch
+        if self._wildcard:
+            batch.settle_control(count)
+        if self._gaps:
+            lost = self._send_around_gaps(count)
+        else:
+            sent = batch.send_all[count]()
+            if sent == count:
+                return
+            lost = batch.send(max(sent, 0), count)
+        table.ledger.dropped += lost
 
     def _send_around_gaps(self, count: int) -> int:
         """Send the runs between the slots that get no answer; return how many were lost."""
         batch, lost, first = self._batch, 0, 0
-        self._gaps = 0
+        self._gaps = False
         for slot, row in enumerate(batch.rows_of[count]):
             if not batch.sizes[row.size]:
                 lost += batch.send(first, slot)
@@ -234,7 +245,7 @@ class PlainLoop(_Base):
         source = repr(who).encode() + datagram[:2]
         turn = self._repeats.turn(source, entry.rotation, table.turns, now)
         try:
-            self._send(entry.at(datagram[:2], turn), local, who)
+            self._send(datagram[:2] + entry.tail(turn), local, who)
         except OSError:
             table.ledger.dropped += 1
 

@@ -15,6 +15,7 @@ from rrdns.wire.tally import Rotation
 
 LEAST_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
 TCP_PAYLOAD = 65535
+MOST_KEPT_BYTES = 2048  # of answers to one exact query
 
 _PLAIN, _WITH_OPT, _WITH_DO = range(3)
 _OPTS = (b"", records.opt_record(wants_dnssec=False), records.opt_record(wants_dnssec=True))
@@ -24,17 +25,42 @@ Section = tuple[int, bytes]  # how many records, and they
 EMPTY: Section = (0, b"")
 
 
+class Joined:
+    """Answers that are put together when they are sent."""
+
+    __slots__ = ("_bodies", "_head")
+
+    def __init__(self, head: bytes, bodies: tuple[bytes, ...]) -> None:
+        self._head = head
+        self._bodies = bodies
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def __getitem__(self, turn: int) -> bytes:
+        return self._head + self._bodies[turn]
+
+
 class Entry(NamedTuple):
-    """The answers to one exact datagram: its ID, `head`, and the body of the turn."""
+    """The answers to one exact message, each without the two bytes of its ID."""
 
-    head: bytes  # flags, counts, and the question as it was sent
-    bodies: tuple[bytes, ...]  # one per turn, all of one length
+    answers: tuple[bytes, ...] | Joined  # one per turn, all of one length
     rotation: Rotation
-    length: int  # of the whole answer, ID included
+    length: int  # of a whole answer, ID included
 
-    def at(self, ident: bytes, turn: int) -> bytes:
-        """Return the answer of a turn to the query with this ID."""
-        return ident + self.head + self.bodies[turn % len(self.bodies)]
+    def tail(self, turn: int) -> bytes:
+        """Return the answer of a turn, behind its ID."""
+        return self.answers[turn % len(self.answers)]
+
+    def kept(self) -> Entry:
+        """Return the same in the form in which it is quickest to send again.
+
+        Large pools stay as they are, or a memo full of them would need much memory.
+        """
+        many = len(self.answers)
+        if many * self.length > MOST_KEPT_BYTES:
+            return self
+        return self._replace(answers=tuple(self.answers[turn] for turn in range(many)))
 
 
 class Turning(NamedTuple):
@@ -77,7 +103,7 @@ class Reply:
         length = 2 + len(head) + form.body_bytes
         if length > most:
             return self._shorter(query, kind, most)
-        return Entry(head, form.bodies, self.rotation, length)
+        return Entry(Joined(head, form.bodies), self.rotation, length)
 
     def _encode(self, kind: int) -> _Form:
         additionals = self._additional[0] + (kind != _PLAIN)
@@ -110,7 +136,7 @@ class Reply:
             flags, body = flags | TC, _OPTS[kind]
             counts = _counts(0, 0, kind != _PLAIN)
         head = flags.to_bytes(2, "big") + counts + query.question
-        return Entry(head, (body,), self.rotation, 2 + len(head) + len(body))
+        return Entry((head + body,), self.rotation, 2 + len(head) + len(body))
 
 
 class _Form(NamedTuple):

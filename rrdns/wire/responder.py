@@ -50,7 +50,7 @@ def respond(datagram: bytes, table: AnswerTable, *, tcp: bool = False) -> bytes 
     if entry is None:
         table.ledger.dropped += 1
         return None
-    return entry.at(datagram[:2], entry.rotation.take(table.turns))
+    return datagram[:2] + entry.tail(entry.rotation.take(table.turns))
 
 
 def find(datagram: bytes, table: AnswerTable, *, tcp: bool = False) -> Entry | None:
@@ -68,7 +68,7 @@ def find(datagram: bytes, table: AnswerTable, *, tcp: bool = False) -> Entry | N
         return reply.entry(query, TCP_PAYLOAD)
     entry = reply.entry(query, room(query.edns))
     if _may_come_again(query, table):
-        table.remember(datagram[2:], entry)
+        table.remember(datagram[2:], entry.kept())
     return entry
 
 
@@ -118,4 +118,4 @@ def _fault(fault: Fault, ledger: Ledger) -> Entry:
     numbers = (flags, 1 if fault.question else 0, 0, 0, extra)
     head = b"".join(number.to_bytes(2, "big") for number in numbers) + fault.question
     kind = rcode.name.lower()
-    return Entry(head, (body,), ledger.kind(f"{kind}/{kind}"), 2 + len(head) + len(body))
+    return Entry((head + body,), ledger.kind(f"{kind}/{kind}"), 2 + len(head) + len(body))
