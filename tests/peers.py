@@ -7,6 +7,7 @@ sets it) a missing peer is a failure, so that CI skips nothing.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -44,11 +45,22 @@ def peer(name: str) -> str:
 
 
 def free_port(kind: int = socket.SOCK_DGRAM, host: str = "127.0.0.1") -> int:
-    """Return a port that was free a moment ago, for UDP or TCP."""
+    """Return a port that nobody uses on any address, for `kind` and for the other kind too.
+
+    It lies below the ports that the system hands out to clients, so that no connection
+    of another test gets it in between.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
+    other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
+    everywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
+    while True:
+        port = random.randrange(10_000, 32_000)
+        try:
+            for each in (kind, other):
+                with socket.socket(family, each) as probe:
+                    probe.bind((everywhere, port))
+        except OSError:
+            continue
         return port
 
 
