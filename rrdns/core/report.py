@@ -67,6 +67,26 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What one exporter has told the system it serves, and whether it got through."""
+
+    name: str
+    kind: str  # "file", "kea", "webhook" or "command"
+    pools: tuple[str, ...]
+    pending: bool  # something is not told yet
+    failing: bool  # the last attempt failed
+    attempts: int = 0  # in a row that failed
+    last_success: float | None = None
+    last_error: str = ""  # the last failure's sentence, also after a success
+    last_error_at: float | None = None
+    next_try: float | None = None
+    serial: int = 0  # of the snapshot that was told last
+    told: int = 0  # successes since the service started
+    failed: int = 0  # failed attempts since the service started
+    note: str = ""  # why something is held back, if it is
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceReport:
     """The service as a whole."""
 
@@ -78,3 +98,4 @@ class ServiceReport:
     published_at: float
     workers: tuple[WorkerReport, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
+    exports: tuple[ExportReport, ...] = ()

@@ -1,0 +1,26 @@
+"""Tell by a command that reads JSON on its standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rrdns.export.payload import to_json
+from rrdns.export.process import run
+from rrdns.export.settings import CommandSettings
+from rrdns.export.telling import Telling
+
+
+class CommandExporter:
+    """Runs one command."""
+
+    def __init__(self, settings: CommandSettings) -> None:
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """Return what the config calls it."""
+        return self._settings.name
+
+    async def tell(self, tellings: Sequence[Telling]) -> str:
+        """Run the command; return what it said."""
+        return await run(self._settings.command, to_json(self.name, tellings).encode())

@@ -1,0 +1,85 @@
+"""Post JSON over HTTP, for the exporters that do; aiohttp stays in here."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from rrdns.export.errors import Unreachable
+
+MOST_BYTES = 64 * 1024 * 1024  # of an answer: far above the largest Kea config
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One request: a body that goes to a URL."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    password: str = ""
+    ca_file: Path | None = None
+
+
+async def post(request: Post) -> bytes:
+    """Send a request; return the answer's body.
+
+    Raises:
+        Unreachable: there was no answer, or its status is none of the 200s.
+    """
+    auth = aiohttp.BasicAuth(request.user, request.password) if request.user else None
+    # The courier holds the time limit. Redirects are not followed: what is told is signed or
+    # secret, and goes where the admin said and nowhere else.
+    timeout = aiohttp.ClientTimeout(total=None)
+    headers = {"Content-Type": "application/json", **request.headers}
+    try:
+        async with (
+            aiohttp.ClientSession(auth=auth, timeout=timeout) as session,
+            session.post(
+                request.url,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                ssl=_tls(request.ca_file),
+            ) as response,
+        ):
+            said = await _read(response)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise Unreachable(request.url, str(error) or type(error).__name__) from error
+    if not 200 <= response.status < 300:
+        text = said[:200].decode(errors="replace").strip()
+        raise Unreachable(request.url, f"HTTP status {response.status}{': ' if text else ''}{text}")
+    return said
+
+
+def read_secret(path: Path) -> str:
+    """Return what stands in a file that holds a secret, without the line end.
+
+    Raises:
+        Unreachable: it cannot be read, or is empty.
+    """
+    try:
+        secret = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreachable(str(path), f"the secret cannot be read: {error}") from error
+    if not secret:
+        raise Unreachable(str(path), "the secret is empty")
+    return secret
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    said = bytearray()
+    async for chunk in response.content.iter_any():
+        said += chunk
+        if len(said) > MOST_BYTES:
+            raise ValueError("the answer does not end")
+    return bytes(said)
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True

@@ -1,0 +1,85 @@
+"""Tell a Kea DHCPv4 server which address its clients boot from.
+
+Kea sends `next-server` as an IPv4 literal only (docs: domain), so it must be told of each
+change: its running config is read, changed in the named places, tested, and set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from string import Template
+from weakref import WeakValueDictionary
+
+from rrdns.export.errors import KeaUnsuited
+from rrdns.export.fields import option66_of
+from rrdns.export.kea_channel import Channel, command, make_channel
+from rrdns.export.kea_config import BootInfo, Config, Targets, changed
+from rrdns.export.settings import KeaSettings, Option66
+from rrdns.export.telling import Telling
+
+# Two exporters of one Kea must not set its config at the same time: one change would be lost.
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+
+class KeaExporter:
+    """Changes the config of one Kea server."""
+
+    def __init__(self, settings: KeaSettings, channel: Channel | None = None) -> None:
+        self._settings = settings
+        self._channel = channel or make_channel(settings)
+        self._turn = _turns.setdefault(self._channel.where, asyncio.Lock())
+        self._targets = Targets(settings.subnets, settings.shared_networks, settings.classes)
+
+    @property
+    def name(self) -> str:
+        """Return what the config calls it."""
+        return self._settings.name
+
+    async def tell(self, tellings: Sequence[Telling]) -> str | None:
+        """Change Kea's config, unless it says all that already."""
+        (telling,) = tellings
+        async with self._turn:
+            return await self._tell(boot_info(telling, self._settings))
+
+    async def _tell(self, info: BootInfo) -> str | None:
+        config = await self._get()
+        new = changed(config, self._targets, info)
+        if new == config:
+            return None
+        await command(self._channel, "config-test", new)
+        # Kea knows no compare-and-set; a second look leaves others a few milliseconds to
+        # be overwritten in, instead of the time that a test of a large config takes.
+        if await self._get() != config:
+            raise KeaUnsuited("somebody else changed it at the same time; it is tried again")
+        await command(self._channel, "config-set", new)
+        await self._check(info)
+        if self._settings.write:
+            await command(self._channel, "config-write")
+        return f"Kea at {self._channel.where} has a new config"
+
+    async def _get(self) -> Config:
+        arguments = await command(self._channel, "config-get")
+        if not isinstance(arguments, dict):
+            raise KeaUnsuited("config-get returns none")
+        # Newer versions add a hash of the config, which is no part of it.
+        return {name: value for name, value in arguments.items() if name != "hash"}
+
+    async def _check(self, info: BootInfo) -> None:
+        """Read the config back: an answer of success alone proves nothing."""
+        config = await self._get()
+        if changed(config, self._targets, info) != config:
+            raise KeaUnsuited("Kea said that it took the new one, and does not show it")
+
+
+def boot_info(telling: Telling, settings: KeaSettings) -> BootInfo:
+    """Return what Kea's clients are to be told of a pool."""
+    names = {"first": telling.first, "hostname": telling.hostname, "pool": telling.pool}
+    boot_file = Template(settings.boot_file).safe_substitute(names)
+    return BootInfo(
+        next_server=telling.first if settings.next_server else None,
+        boot_file=boot_file or None,
+        option66=None
+        if settings.option66 is Option66.NONE
+        else option66_of(telling, settings.option66),
+    )

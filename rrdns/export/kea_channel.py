@@ -1,0 +1,121 @@
+"""Talk to a Kea server: one command, one answer, over its control socket or over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Protocol
+
+from rrdns.export.errors import KeaRefused, Unreachable
+from rrdns.export.http import MOST_BYTES, Post, post, read_secret
+from rrdns.export.settings import KeaSettings
+
+SUCCESS = 0  # `result`; Kea's other numbers are failures of one kind or another
+
+
+class Channel(Protocol):
+    """A way to a Kea server."""
+
+    @property
+    def where(self) -> str:
+        """Return the address, for people."""
+        ...
+
+    async def ask(self, request: dict[str, Any]) -> Any:
+        """Send a request; return the JSON of the answer."""
+        ...
+
+
+class SocketChannel:
+    """The control socket of the server itself."""
+
+    def __init__(self, settings: KeaSettings) -> None:
+        self.where = str(settings.socket)
+
+    async def ask(self, request: dict[str, Any]) -> Any:
+        """Send a request over a connection of its own, as Kea expects."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.where)
+        except OSError as error:
+            raise Unreachable(self.where, f"Kea cannot be reached: {error}") from error
+        try:
+            writer.write(_encoded(request))
+            await writer.drain()
+            return _decoded(self.where, await self._read(reader))
+        except OSError as error:
+            raise Unreachable(self.where, f"Kea broke off: {error}") from error
+        finally:
+            # Not closed in peace: a slow Kea must not hold up a stop.
+            writer.transport.abort()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        said = bytearray()
+        while chunk := await reader.read(256 * 1024):
+            said += chunk
+            if len(said) > MOST_BYTES:
+                raise Unreachable(self.where, "Kea's answer does not end")
+        return bytes(said)
+
+
+class HttpChannel:
+    """The control agent, or the HTTP control channel that newer servers have themselves."""
+
+    def __init__(self, settings: KeaSettings) -> None:
+        self.where = settings.url
+        self._settings = settings
+
+    async def ask(self, request: dict[str, Any]) -> Any:
+        """Post a request; the agent answers with a list, one item a server."""
+        settings = self._settings
+        whole = {**request, "service": [settings.service]} if settings.service else request
+        password = read_secret(settings.password_file) if settings.password_file else ""
+        said = await post(
+            Post(
+                self.where,
+                _encoded(whole),
+                user=settings.user,
+                password=password,
+                ca_file=settings.ca_file,
+            )
+        )
+        return _decoded(self.where, said)
+
+
+def make_channel(settings: KeaSettings) -> Channel:
+    """Return the way to the server that the settings name."""
+    return SocketChannel(settings) if settings.socket else HttpChannel(settings)
+
+
+async def command(channel: Channel, name: str, arguments: dict[str, Any] | None = None) -> Any:
+    """Give Kea a command; return the arguments of its answer.
+
+    Raises:
+        KeaRefused: Kea answered with an error.
+        Unreachable: there was no answer that can be understood.
+    """
+    request: dict[str, Any] = {"command": name}
+    if arguments is not None:
+        request["arguments"] = arguments
+    answer = await channel.ask(request)
+    if isinstance(answer, list) and len(answer) == 1:
+        answer = answer[0]
+    if not isinstance(answer, dict) or not isinstance(answer.get("result"), int):
+        raise Unreachable(channel.where, f"this is no answer of Kea's: {str(answer)[:200]}")
+    if answer["result"] != SUCCESS:
+        raise KeaRefused(channel.where, name, str(answer.get("text", "without a word")))
+    return answer.get("arguments", {})
+
+
+def _encoded(request: dict[str, Any]) -> bytes:
+    # Kea writes each byte above 0x7e of a text as \u00xx, and reads it so: what looks garbled
+    # in between comes back as the bytes that were there, as long as it stays ASCII.
+    return json.dumps(request, ensure_ascii=True).encode("ascii")
+
+
+def _decoded(where: str, said: bytes) -> Any:
+    if not said:
+        raise Unreachable(where, "Kea ended the connection without an answer")
+    try:
+        return json.loads(said)
+    except ValueError as error:
+        raise Unreachable(where, f"Kea's answer is not JSON: {error}") from error

@@ -1,0 +1,75 @@
+"""Say what an exporter is told, and which member stands first in it.
+
+The first member matters where a system takes one address only (`next-server`): it stays
+for as long as it is handed out, so that nothing is told without need, and moves on by one
+when it is time to spread the leases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from rrdns.core.model import Zone
+
+
+class Tell(StrEnum):
+    """How much of a pool an exporter is told."""
+
+    FIRST = "first"  # one address: the first of the present rotation
+    ALL = "all"  # every member that is handed out
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One pool at one moment: who is handed out, and who first."""
+
+    pool: str
+    hostname: str
+    ttl: int
+    present: tuple[tuple[str, str], ...]  # (name, address) of who is handed out, as configured
+    first: str = ""  # the address that stands first; the courier of each exporter decides
+    zone: Zone | None = None  # that the hostname is in
+    serial: int = 0  # of the snapshot
+    at: float = 0.0  # Unix seconds
+    everything_down: bool = False  # nobody is healthy: who is present may not boot a target
+
+    @property
+    def members(self) -> tuple[tuple[str, str], ...]:
+        """Return who is present, beginning with the first."""
+        start = next((i for i, (_, at) in enumerate(self.present) if at == self.first), 0)
+        return self.present[start:] + self.present[:start]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses of who is present, beginning with the first."""
+        return tuple(address for _, address in self.members)
+
+    def says_the_same_as(self, other: Telling | None) -> bool:
+        """Tell whether both say the same of the pool, at whatever moment."""
+        return other is not None and replace(self, serial=other.serial, at=other.at) == other
+
+
+def lead(telling: Telling, before: Telling | None, *, turn: bool) -> Telling:
+    """Return the telling with its first member, given what was told `before`.
+
+    With `turn` the next one in order takes the first place. A first member that has left is
+    followed by the one that stood behind it.
+    """
+    return replace(telling, first=_first(telling, before, turn=turn))
+
+
+def narrow(telling: Telling, tell: Tell) -> Telling:
+    """Return the telling with no more members than the exporter is to be told."""
+    return replace(telling, present=telling.members[:1]) if tell is Tell.FIRST else telling
+
+
+def _first(telling: Telling, before: Telling | None, *, turn: bool) -> str:
+    addresses = [address for _, address in telling.present]
+    if before is None:
+        return addresses[0]
+    if before.first in addresses:
+        at = addresses.index(before.first) + int(turn)
+        return addresses[at % len(addresses)]
+    followers = (address for address in before.addresses[1:] if address in addresses)
+    return next(followers, addresses[0])

@@ -1,0 +1,44 @@
+"""Tell by a webhook: JSON in a POST, signed with a shared key where there is one."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+from rrdns.export.http import Post, post, read_secret
+from rrdns.export.payload import to_json
+from rrdns.export.settings import WebhookSettings
+from rrdns.export.telling import Telling
+
+SIGNATURE = "X-Rrdns-Signature-256"
+
+
+class WebhookExporter:
+    """Posts to one URL."""
+
+    def __init__(self, settings: WebhookSettings) -> None:
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """Return what the config calls it."""
+        return self._settings.name
+
+    async def tell(self, tellings: Sequence[Telling]) -> str:
+        """Post what is told; any status of the 200s is a success."""
+        settings = self._settings
+        body = to_json(self.name, tellings).encode()
+        headers = dict(settings.headers)
+        if settings.secret_file:
+            # Read each time: a new key needs no reload.
+            headers[SIGNATURE] = signature(read_secret(settings.secret_file), body)
+        await post(Post(settings.url, body, headers, ca_file=settings.ca_file))
+        return ""
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 (RFC 2104) of a body, as the header carries it.
+
+    The body names its time (`at`) and serial, so a receiver can tell one that is repeated.
+    """
+    return "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
