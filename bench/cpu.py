@@ -67,6 +67,12 @@ def tree(root: int) -> list[int]:
     return [pid for pid in found if _stat(pid)]
 
 
+def lives(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and waits for its parent does not."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in "ZX"
+
+
 def look(root: int) -> dict[int, Cpu]:
     """Return what each process of a tree has used so far."""
     seen = {pid: _cpu(pid) for pid in tree(root)}

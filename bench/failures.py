@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from bench import peers, query, solo
+from bench import cpu, peers, query, solo
 from bench.configs import MEMBERS, pool_table
 from bench.latency import Latency, measure
 
@@ -124,7 +123,7 @@ def supervisor() -> dict[str, object]:
     with solo.service(pools) as running:
         left = [*running.workers, running.control]
         solo.kill(running.pid)
-        took = solo.wait_for(lambda: not any(_runs(pid) for pid in left), 10)
+        took = solo.wait_for(lambda: not any(cpu.lives(pid) for pid in left), 10)
         port = running.port
     with solo.service(pools, port=port) as again:
         restarted = again.port == port
@@ -133,14 +132,6 @@ def supervisor() -> dict[str, object]:
         "children_gone_after": round(took, 3),
         "starts_again_on_its_port": restarted,
     }
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

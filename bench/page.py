@@ -11,11 +11,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench import chart, report
 from bench.rounds import Sample
 
+CALM = 0.1  # share of the servers' CPU that others may take before the page warns
 ALONE = {
     "publish": "Publication: from a change to the first answer that follows it",
     "failures": "Killed and frozen processes",
@@ -97,6 +99,7 @@ def sections(raw: dict[str, Any], samples: Sequence[Sample], results: Path) -> I
     yield "What was measured, and nothing else; written by `python -m bench.page`.\n"
     yield "![CPU microseconds per answer, by load and server](performance.svg)\n"
     yield machine(raw)
+    yield noise(samples)
     yield goals(samples)
     yield METHOD
     yield "## rrdns beside its peers\n"
@@ -113,6 +116,18 @@ def machine(raw: dict[str, Any]) -> str:
     lines = [f"- {name}: {value}" for name, value in raw["machine"].items()]
     lines.append(f"- {raw['rounds']} rounds of {raw['seconds']:g} s for each load and server")
     return "\n".join(["## Machine\n", *lines, ""])
+
+
+def noise(samples: Sequence[Sample]) -> str:
+    """Return a warning if the servers did not have their CPU to themselves."""
+    share = median(sample.foreign for sample in samples)
+    if share < CALM:
+        return ""
+    return (
+        f"**The machine was not calm:** in half of the runs other processes took {share:.0%} or "
+        "more of the servers' CPU. Rates, losses and latencies say little then; CPU per answer "
+        "and the ratios within a round say more.\n"
+    )
 
 
 def goals(samples: Sequence[Sample]) -> str:

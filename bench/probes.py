@@ -117,10 +117,26 @@ def pools_of(members: int, interval: float) -> str:
 
 
 def lateness_of(recent: Sequence[dict[str, Any]], interval: float) -> list[float]:
-    """Return how many milliseconds each start lies behind the rhythm of the earliest."""
-    ends = [dt.datetime.fromisoformat(probe["at"]).timestamp() for probe in recent]
-    starts = [end - probe["seconds"] for end, probe in zip(ends, recent, strict=True)]
-    offsets = [start - number * interval for number, start in enumerate(starts)]
+    """Return how many milliseconds each start lies behind the rhythm of the earliest.
+
+    A failed probe ends the rhythm: the next ones follow sooner, and it begins anew when the
+    member is out of doubt, after two that passed.
+    """
+    late: list[float] = []
+    offsets: list[float] = []
+    passes = 2  # the first probe settles a member alone
+    for probe in recent:
+        if passes >= 2:
+            end = dt.datetime.fromisoformat(probe["at"]).timestamp()
+            offsets.append(end - probe["seconds"] - len(offsets) * interval)
+        passes = passes + 1 if probe["passed"] else 0
+        if not passes:
+            late += _behind(offsets)
+            offsets = []
+    return late + _behind(offsets)
+
+
+def _behind(offsets: Sequence[float]) -> list[float]:
     return [(offset - min(offsets)) * 1e3 for offset in offsets]
 
 

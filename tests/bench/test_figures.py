@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import dns.message
@@ -16,6 +17,7 @@ import pytest
 
 from bench import chart, cpu, load, noise, page, query, report
 from bench.latency import measure
+from bench.probes import lateness_of
 from bench.rounds import Sample
 
 DNSPERF = """
@@ -112,6 +114,25 @@ def test_a_goal_is_measured_against_the_best_of_its_peers() -> None:
 def test_nothing_is_said_of_a_goal_that_was_not_measured() -> None:
     """No figure of ours, no row."""
     assert page.goals([sample("gdnsd", 0, 5.0)]) == ""
+
+
+def test_the_page_says_when_the_machine_was_not_calm() -> None:
+    """A reader must not take a busy machine's figures for ours."""
+    calm = sample("rrdns", 0, 5.0)
+    assert page.noise([calm]) == ""
+    assert "not calm" in page.noise([replace(calm, foreign=0.5)])
+
+
+def test_a_late_start_is_seen_and_a_failed_probe_ends_the_rhythm() -> None:
+    """Probes in doubt follow sooner, which is not lateness."""
+    ends = [(0.0, True), (1.0, True), (2.2, True), (3.0, False), (3.5, True), (4.0, True)]
+    ends += [(5.0, True), (6.0, True)]
+    recent = [
+        {"at": f"2026-01-01T00:00:{end + 1:09.6f}+00:00", "seconds": 0.0, "passed": passed}
+        for end, passed in ends
+    ]
+    late = lateness_of(recent, 1.0)
+    assert [round(one) for one in late] == [0, 0, 200, 0, 0, 0]
 
 
 def test_the_chart_names_every_server() -> None:
