@@ -30,7 +30,7 @@ class Connections:
 
     def __init__(self, idle: float = IDLE, most: int = MOST_CONNECTIONS) -> None:
         self.most = most
-        self._idle = idle
+        self.idle = idle
         self._busy: set[asyncio.BaseTransport] = set()
         self._idle_since: dict[asyncio.BaseTransport, float] = {}
 
@@ -51,7 +51,7 @@ class Connections:
         idle = [transport for transport in transports if transport not in self._busy]
         self._idle_since = {transport: self._idle_since.get(transport, now) for transport in idle}
         for transport, since in self._idle_since.items():
-            if now - since >= self._idle and isinstance(transport, asyncio.Transport):
+            if now - since >= self.idle and isinstance(transport, asyncio.Transport):
                 transport.abort()
 
 

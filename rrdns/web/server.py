@@ -13,7 +13,7 @@ from rrdns.web.connections import CONNECTIONS, Refusing
 
 BACKLOG = 128
 KEEPALIVE = 20.0  # seconds between two requests on a connection
-STOP_WITHIN = 0.5  # seconds for requests in work
+STOP_WITHIN = 0.4  # seconds for requests in work; as much again once they are cancelled
 REAP_EVERY = 1.0
 MOST_LINE = 8190  # bytes of a request line, and of one header
 

@@ -42,7 +42,10 @@ class FakeFarm:
         self.store_is_broken = False
         self.events = EventLog(size=8, first_id=100, clock=lambda: self.now)
         self.alarms: tuple[Alarm, ...] = ()
-        self.workers = (WorkerReport(0, True, 7, 0), WorkerReport(1, True, 7, 2))
+        self.workers: tuple[WorkerReport, ...] = (
+            WorkerReport(0, True, 7, 0),
+            WorkerReport(1, True, 7, 2),
+        )
         self.standings: dict[tuple[str, str], Standing] = {}
         self.orders: dict[tuple[str, str], Override] = {}
         self.answers = 0
