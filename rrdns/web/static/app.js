@@ -1,0 +1,181 @@
+/* The page: sign in, watch, show. */
+
+import { Api } from "./api.js";
+import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
+import { Live } from "./live.js";
+import { Orders } from "./orders.js";
+import { PoolCard, matches } from "./pool.js";
+import { Shares } from "./shares.js";
+import { Trail } from "./trail.js";
+import { eventSentence, lengthOf, listOf, momentOf } from "./words.js";
+
+const MANY_POOLS = 4; // from here on a filter is of use
+const TOAST = 10_000; // milliseconds
+
+const api = new Api();
+const shares = new Shares();
+const trail = new Trail(api);
+const orders = new Orders(api, { onDone: toast });
+const cards = new Map();
+
+let live = null;
+let me = null;
+let view = null;
+let phase = { name: "connecting" };
+let toastTimer = null;
+
+function watch() {
+  live?.stop();
+  live = new Live(api, { onView, onEvent, onPhase, onRefused });
+  live.run();
+}
+
+function onView(seen) {
+  view = seen;
+  shares.note(view);
+  trail.offer(view.pools);
+  orders.update(view.pools);
+  render();
+}
+
+function onEvent(event) {
+  setText(byId("latest"), `${momentOf(event.at, api.now())}  ${eventSentence(event)}`);
+  trail.refresh();
+}
+
+function onPhase(next) {
+  phase = next;
+  if (next.name === "live") {
+    me = next.me;
+    byId("sign-in").hidden = true;
+    byId("board").hidden = false;
+    trail.reset();
+  }
+  render();
+}
+
+/** Ask for a token, or say why none would help. */
+function onRefused(problem) {
+  const wasIn = Boolean(api.token);
+  api.token = "";
+  me = view = null;
+  phase = { name: "refused" };
+  orders.dialog.close();
+  byId("board").hidden = true;
+  byId("sign-in").hidden = false;
+  byId("sign-in-form").hidden = problem.status !== 401;
+  setText(byId("sign-in-title"), problem.status === 401 ? "Sign in" : problem.message);
+  setText(byId("sign-in-said"), wasIn ? "This token is not known here." : "");
+  render();
+  byId("token").focus();
+}
+
+function signIn(event) {
+  event.preventDefault();
+  api.token = byId("token").value.trim();
+  byId("token").value = "";
+  setText(byId("sign-in-said"), "");
+  phase = { name: "connecting" };
+  render();
+  watch();
+}
+
+function signOut() {
+  api.token = "";
+  location.reload(); // nothing of what was seen stays in the page
+}
+
+function toast(sentence) {
+  setText(byId("toast"), sentence);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => setText(byId("toast"), ""), TOAST);
+  live.look().catch(() => {});
+  trail.refresh();
+}
+
+function render() {
+  setAttribute(document.body, "data-phase", phase.name);
+  renderLine();
+  byId("who").hidden = me === null;
+  if (me) setText(byId("caller"), api.token ? `${me.name} (${me.role})` : "no sign-in needed");
+  byId("sign-out").hidden = !api.token;
+  renderTitle();
+  if (!view) return;
+  renderAlarms(view.readiness.alarms);
+  renderPools();
+  renderAbout(view.readiness);
+}
+
+function renderLine() {
+  const now = api.now();
+  const words = { live: "Live", lost: "Connection lost", refused: "Not signed in", connecting: "Connecting" };
+  setText(byId("line"), words[phase.name]);
+  byId("lost").hidden = phase.name !== "lost";
+  setText(byId("lost-said"), phase.name === "lost" ? lostSentence(now) : "");
+  if (phase.name !== "lost") return;
+  const age = view ? `${lengthOf((now - view.at) / 1000)} ago; ` : "";
+  const wait = Math.max(0, Math.ceil((phase.retryAt - Date.now()) / 1000));
+  setText(byId("lost-age"), `${age}trying again ${wait > 0 ? `in ${wait} s` : "now"}`);
+}
+
+function lostSentence(now) {
+  const since = view ? ` What you see is from ${momentOf(new Date(view.at).toISOString(), now)}.` : "";
+  return `Connection lost: ${phase.why}.${since}`;
+}
+
+function renderTitle() {
+  const down = view ? view.pools.filter((pool) => pool.everything_down).map(({ name }) => name) : [];
+  const members = view ? view.pools.flatMap((pool) => pool.members) : [];
+  const out = members.filter((member) => !member.in && member.why === "down").length;
+  const said = down.length ? `EVERYTHING DOWN: ${listOf(down)}` : out ? `${out} down` : "";
+  const title = phase.name === "lost" ? "connection lost" : said;
+  document.title = title ? `${title} - rrdns` : "rrdns";
+  setAttribute(byId("icon"), "href", down.length ? "static/favicon-alarm.svg" : "static/favicon.svg");
+  const inside = members.filter((member) => member.in).length;
+  setText(byId("summary"), view && view.pools.length > 1 ? `${inside} of ${members.length} members in, ${view.pools.length} pools` : "");
+  setAttribute(document.body, "data-tone", down.length ? "bad" : null);
+}
+
+/** Show the alarms; that a pool is all down is said at the pool. */
+function renderAlarms(alarms) {
+  const shown = alarms.filter(({ name }) => name !== "everything-down");
+  byId("alarms").hidden = shown.length === 0;
+  const said = shown.map(({ sentence, since }) => `${sentence} (since ${momentOf(since, api.now())})`);
+  if (said.join("\n") === byId("alarms").dataset.said) return;
+  byId("alarms").dataset.said = said.join("\n");
+  byId("alarms").replaceChildren(...said.map((text) => el("p", { role: "alert" }, text)));
+}
+
+function renderPools() {
+  const text = byId("filter").value.trim().toLowerCase();
+  byId("filter-row").hidden = view.pools.length < MANY_POOLS;
+  const shown = view.pools.filter((pool) => matches(pool, text));
+  const common = {
+    now: api.now(),
+    alarms: view.readiness.alarms,
+    mayOrder: me !== null && me.role !== "viewer",
+    mayForce: me !== null && me.role === "admin",
+    isLost: phase.name === "lost",
+  };
+  for (const name of cards.keys()) if (!view.pools.some((pool) => pool.name === name)) cards.delete(name);
+  for (const pool of shown) {
+    if (!cards.has(pool.name)) cards.set(pool.name, new PoolCard(orders, `pool-${pool.name}`));
+    cards.get(pool.name).show(pool, { ...common, shares: shares.of(pool) });
+  }
+  setChildren(byId("pools"), shown.map((pool) => cards.get(pool.name).element));
+  byId("no-pools").hidden = shown.length > 0;
+}
+
+function renderAbout({ version, started_at: startedAt, serial, workers }) {
+  const up = lengthOf((api.now() - Date.parse(startedAt)) / 1000);
+  const answering = workers.filter((worker) => worker.connected).length;
+  const said = `rrdns ${version}, up ${up}, ${answering} of ${workers.length} workers answering, snapshot ${serial}`;
+  setText(byId("about"), said);
+}
+
+byId("sign-in-form").addEventListener("submit", signIn);
+byId("sign-out").addEventListener("click", signOut);
+byId("try-now").addEventListener("click", () => live.wakeUp());
+byId("filter").addEventListener("input", render);
+setInterval(render, 1000);
+watch();

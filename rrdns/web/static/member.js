@@ -1,0 +1,150 @@
+/* Show one member: standing, order, verdict, probe time, share, and what may be ordered. */
+
+import { Bar, Sparkline } from "./chart.js";
+import { el, setAttribute, setText, setTexts } from "./dom.js";
+import { countOf, lengthOf, momentOf, probeTime, stateOf } from "./words.js";
+
+const OLD = 10_000; // milliseconds after which a verdict's age is told
+const FLASH = 2500;
+
+export class MemberRow {
+  #why = null;
+
+  /** `orders.open(kind, pool, member, row)` is called for a button. */
+  constructor(orders) {
+    this.name = el("strong");
+    this.address = el("span", { class: "address" });
+    this.tags = el("span", { class: "tags" });
+    this.badge = el("span", { class: "badge" });
+    this.since = el("span", { class: "note" });
+    this.sentence = el("p", { class: "sentence" });
+    this.reason = el("p", { class: "reason" });
+    this.safe = el("p", { class: "safe" });
+    this.verdict = el("p", { class: "verdict" });
+    this.warnings = el("ul", { class: "warnings", "aria-label": "Warnings" });
+    this.spark = new Sparkline();
+    this.took = el("span", { class: "number" });
+    this.bar = new Bar();
+    this.buttons = this.#makeButtons(orders);
+    this.element = this.#makeRow();
+  }
+
+  /** Show the member as it is in `pool`; `view` says what else is to be known. */
+  show(member, pool, view) {
+    this.member = member;
+    this.pool = pool;
+    const state = stateOf(member);
+    setAttribute(this.element, "data-tone", state.tone);
+    setText(this.name, member.name);
+    setText(this.address, member.address);
+    setTexts(this.tags, "span", [...(member.backup ? ["backup"] : []), ...member.tags]);
+    setText(this.badge, state.word);
+    setText(this.since, `for ${lengthOf(secondsSince(this.#sinceWhen(), view.now))}`);
+    // Of a healthy member the verdict says it all.
+    setText(this.sentence, state.tone === "ok" && member.last_probe ? "" : state.sentence);
+    this.#showOrder(view.now);
+    this.#showProbe(view);
+    this.bar.show(view.shares.share(member.name), member.share);
+    this.#showButtons(view);
+    this.#flash();
+  }
+
+  /** Put the focus on the first order that may be given. */
+  focus() {
+    [...this.orders.querySelectorAll("button")].find((button) => !button.hidden)?.focus();
+  }
+
+  #sinceWhen() {
+    return this.member.override?.since ?? this.member.standing.since;
+  }
+
+  #showOrder(now) {
+    const { override, safe_after: safeAfter } = this.member;
+    setText(this.reason, override ? orderSentence(override, now) : "");
+    const safe = Boolean(override && safeAfter);
+    const left = safe ? (Date.parse(safeAfter) - now) / 1000 : 0;
+    setAttribute(this.safe, "data-safe", safe ? String(left <= 0) : null);
+    const sentence = left > 0
+      ? `Safe to take down in ${Math.ceil(left)} s`
+      : `Safe to take down since ${safeAfter ? momentOf(safeAfter, now) : ""}`;
+    setText(this.safe, safe ? sentence : "");
+  }
+
+  #showProbe({ now, top }) {
+    const { last_probe: probe, recent, drift } = this.member;
+    const age = probe ? now - Date.parse(probe.at) : 0;
+    const when = age > OLD ? ` (${lengthOf(age / 1000)} ago)` : "";
+    setText(this.verdict, probe ? probe.sentence + when : "");
+    setAttribute(this.verdict, "data-passed", probe ? String(probe.verdict === "ok") : null);
+    setTexts(this.warnings, "li", [...new Set([...drift, ...(probe?.warnings ?? [])])]);
+    this.warnings.hidden = this.warnings.children.length === 0;
+    this.spark.show(recent, top);
+    setText(this.took, !probe ? "" : probe.verdict === "ok" ? probeTime(probe.seconds) : "lost");
+    setAttribute(this.took, "data-passed", probe ? String(probe.verdict === "ok") : null);
+    setAttribute(this.bar.element, "title", `named first in ${countOf(this.member.answers)} answers since the start`);
+  }
+
+  #showButtons({ mayOrder, mayForce, isLost }) {
+    const { override } = this.member;
+    const { drain, change, force, resume } = this.buttons;
+    drain.hidden = !mayOrder || Boolean(override);
+    resume.hidden = !mayOrder || !override;
+    change.hidden = !mayOrder || override?.order !== "drain";
+    force.hidden = !mayForce;
+    for (const button of Object.values(this.buttons)) {
+      setAttribute(button, "aria-disabled", isLost ? "true" : null);
+      setAttribute(button, "aria-label", `${button.textContent} ${this.member.name}`);
+    }
+  }
+
+  /** Point at a change for a moment. */
+  #flash() {
+    const changed = this.#why !== null && this.#why !== this.member.why;
+    this.#why = this.member.why;
+    if (!changed) return;
+    this.element.classList.add("changed");
+    setTimeout(() => this.element.classList.remove("changed"), FLASH);
+  }
+
+  #makeButtons(orders) {
+    const button = (kind, text, look = "") => {
+      const made = el("button", { type: "button", class: look, hidden: "" }, text);
+      made.addEventListener("click", () => {
+        if (made.getAttribute("aria-disabled") !== "true") orders.open(kind, this.pool, this.member, this);
+      });
+      return made;
+    };
+    return {
+      drain: button("drain", "Drain"),
+      resume: button("resume", "Resume", "strong"),
+      change: button("drain", "Change", "quiet"),
+      force: button("force", "Force", "quiet"),
+    };
+  }
+
+  #makeRow() {
+    const cell = (look, ...children) => el("td", { role: "cell", class: look }, ...children);
+    this.orders = cell("orders", ...Object.values(this.buttons));
+    return el(
+      "tr",
+      { role: "row" },
+      el("th", { role: "rowheader", scope: "row", class: "member" }, this.name, this.address, this.tags),
+      cell("state", this.badge, this.since),
+      cell("why", this.sentence, this.reason, this.safe, this.verdict, this.warnings),
+      cell("probe", this.spark.element, this.took),
+      cell("answers", this.bar.element),
+      this.orders,
+    );
+  }
+}
+
+function orderSentence(override, now) {
+  const reason = override.reason ? `“${override.reason}”, ` : "";
+  if (!override.until) return `${reason}until resumed`;
+  const left = (Date.parse(override.until) - now) / 1000;
+  return `${reason}until ${momentOf(override.until, now)} (${lengthOf(left)} left)`;
+}
+
+function secondsSince(text, now) {
+  return (now - Date.parse(text)) / 1000;
+}

@@ -1,0 +1,129 @@
+/* Show one pool: how many members are in, what it promises, and its members. */
+
+import { topOf } from "./chart.js";
+import { el, setAttribute, setChildren, setText, setTexts } from "./dom.js";
+import { MemberRow } from "./member.js";
+import { countOf, lengthOf, secondsOf, stateOf } from "./words.js";
+
+const EMPTY = {
+  "serve-all": "all undrained members if nothing is healthy",
+  servfail: "SERVFAIL if nothing is healthy",
+  silent: "silence if nothing is healthy",
+};
+const TONES = ["bad", "warn", "order", "ok"]; // the worst first
+
+export class PoolCard {
+  #rows = new Map();
+
+  constructor(orders, id) {
+    this.orders = orders;
+    this.title = el("h2", { id });
+    this.score = el("p", { class: "score" });
+    this.in = el("strong");
+    this.of = el("span");
+    this.score.append(this.in, this.of);
+    this.told = el("p", { class: "told" });
+    this.facts = el("ul", { class: "facts", "aria-label": "Settings" });
+    this.shout = el("div", { class: "shout", role: "alert" });
+    this.window = el("span");
+    this.body = el("tbody", { role: "rowgroup" });
+    this.element = el(
+      "section",
+      { class: "pool", "aria-labelledby": id },
+      el("header", {}, this.score, el("div", {}, this.title, this.told, this.facts)),
+      this.shout,
+      el("table", { role: "table", "aria-labelledby": id }, this.#head(), this.body),
+    );
+  }
+
+  /** Show the pool; `view` says what else is to be known. */
+  show(pool, view) {
+    setAttribute(this.element, "data-tone", toneOf(pool));
+    setText(this.title, pool.hostname);
+    const inside = pool.members.filter((member) => member.in).length;
+    // What is handed out as a last resort must not look like a farm that is in.
+    setText(this.in, pool.everything_down ? "0" : String(inside));
+    setText(this.of, ` of ${pool.members.length} ${pool.everything_down ? "healthy" : "in"}`);
+    setText(this.told, toldOf(pool, view.shares));
+    setTexts(this.facts, "li", factsOf(pool));
+    this.#showShout(pool, view);
+    setText(this.window, view.shares.seconds >= 1 ? `, last ${lengthOf(view.shares.seconds)}` : "");
+    this.#showRows(pool, view);
+  }
+
+  #showShout(pool, { alarms }) {
+    this.shout.hidden = !pool.everything_down;
+    if (!pool.everything_down) {
+      this.shout.replaceChildren();
+      return;
+    }
+    if (this.shout.children.length === 0) this.shout.append(el("strong", {}, "Everything is down"), el("span"));
+    const alarm = alarms.find(({ name, pool: of }) => name === "everything-down" && of === pool.name);
+    setText(this.shout.lastElementChild, alarm?.sentence ?? "no member is healthy");
+  }
+
+  #showRows(pool, view) {
+    const top = topOf(pool.members);
+    const rows = new Map(pool.members.map(({ name }) => [name, this.#rows.get(name) ?? new MemberRow(this.orders)]));
+    this.#rows = rows;
+    for (const member of pool.members) rows.get(member.name).show(member, pool, { ...view, top });
+    setChildren(this.body, pool.members.map(({ name }) => rows.get(name).element));
+  }
+
+  #head() {
+    const column = (look, ...children) => el("th", { role: "columnheader", scope: "col", class: look }, ...children);
+    return el(
+      "thead",
+      { role: "rowgroup" },
+      el(
+        "tr",
+        { role: "row" },
+        column("member", "Member"),
+        column("state", "State"),
+        column("why", "Why"),
+        column("probe", "Probe time"),
+        el("th", { role: "columnheader", scope: "col", class: "answers", title: "Which member stood first; the mark is the share that is due" }, "Answers", this.window),
+        column("orders", el("span", { class: "unseen" }, "Orders")),
+      ),
+    );
+  }
+}
+
+/** Return the worst tone of a pool and its members. */
+export function toneOf(pool) {
+  if (pool.everything_down) return "bad";
+  const tones = pool.members.map((member) => stateOf(member).tone);
+  const worst = TONES.find((tone) => tones.includes(tone)) ?? "ok";
+  // One member down is a warning for the pool; that all are is the alarm.
+  return worst === "bad" ? "warn" : worst;
+}
+
+/** Tell whether a pool, or one of its members, has a text in its names. */
+export function matches(pool, text) {
+  const own = [pool.name, pool.hostname];
+  const members = pool.members.flatMap(({ name, address, tags }) => [name, address, ...tags]);
+  return [...own, ...members].some((name) => name.toLowerCase().includes(text));
+}
+
+function toldOf(pool, shares) {
+  const counts = new Map();
+  for (const member of pool.members.filter((one) => !one.in)) {
+    const { word } = stateOf(member);
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  const out = [...counts].map(([word, count]) => `${count} ${word.toLowerCase()}`);
+  const rate = shares.seconds >= 4 ? [`${(shares.total / shares.seconds).toFixed(1)} answers/s`] : [];
+  const warned = pool.members.filter(({ drift, last_probe: probe }) => drift.length + (probe?.warnings.length ?? 0));
+  const warnings = warned.length ? [`${warned.length} with a warning`] : [];
+  return [`Pool ${pool.name}`, ...out, ...warnings, ...rate].join(" · ");
+}
+
+function factsOf(pool) {
+  return [
+    `TTL ${pool.ttl} s`,
+    `a silent server is out within ${secondsOf(pool.detection)}, and out of every cache within ${secondsOf(pool.worst_case)}`,
+    `at most ${countOf(pool.answers)} addresses an answer, ${pool.policy}`,
+    `keeps ${pool.keep} in`,
+    EMPTY[pool.on_empty] ?? pool.on_empty,
+  ];
+}

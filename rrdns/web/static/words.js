@@ -1,0 +1,111 @@
+/* Say states, times and amounts in words. */
+
+const COUNT = new Intl.NumberFormat("en");
+const DAY = 86_400_000;
+
+/** What each `why` of the API means: a tone for the eye, a word, and a sentence. */
+const WHYS = {
+  healthy: { tone: "ok", word: "In", sentence: "Serves the boot file" },
+  assumed: { tone: "warn", word: "In", sentence: "Not probed yet; taken to be as it was" },
+  "forced-up": { tone: "order", word: "Forced in", sentence: "Forced in" },
+  "last-resort": {
+    tone: "bad", word: "Last resort",
+    sentence: "Down, and handed out because nothing else is left",
+  },
+  down: { tone: "bad", word: "Down", sentence: "Does not serve the boot file" },
+  drained: { tone: "order", word: "Drained", sentence: "Drained" },
+  "forced-down": { tone: "order", word: "Forced out", sentence: "Forced out" },
+  standby: { tone: "idle", word: "Standby", sentence: "A backup; not needed now" },
+};
+
+const DEEDS = {
+  drain: "drained", "force-up": "forced in", "force-down": "forced out", resume: "resumed",
+  expire: "order ended", standing: "standing", drift: "drift", warning: "warning",
+  start: "rrdns started", stop: "rrdns stopped", reload: "config reloaded",
+  "reload-failed": "config refused",
+};
+
+/** Return how a member is to be shown: tone, word and sentence. */
+export function stateOf(member) {
+  const known = WHYS[member.why] ?? { tone: "warn", word: member.why, sentence: member.why };
+  const doubted = member.why === "healthy" && member.standing.doubts > 0;
+  const sick = member.why === "forced-up" && !member.standing.up;
+  return { ...known, tone: doubted || sick ? "warn" : known.tone, sentence: sentenceOf(member, known) };
+}
+
+function sentenceOf(member, { sentence }) {
+  const { override, standing } = member;
+  if (override) {
+    const besides = standing.up ? "" : standing.settled ? "; the probes say it is down" : "";
+    return `${sentence} by ${override.by}${besides}`;
+  }
+  if (member.why === "healthy" && standing.doubts > 0) {
+    return `In doubt: ${probes(standing.doubts)} lost in a row`;
+  }
+  if (member.why === "down" && standing.doubts > 0) {
+    return `Coming back: ${probes(standing.doubts)} passed in a row`;
+  }
+  return sentence;
+}
+
+function probes(count) {
+  return count === 1 ? "1 probe" : `${count} probes`;
+}
+
+/** Return what an audit entry or event says was done. */
+export function deedOf(entry) {
+  const deed = DEEDS[entry.action] ?? entry.action;
+  if (entry.action !== "standing") return deed;
+  return entry.after === "up" ? "came up" : entry.after === "down" ? "fell" : entry.after;
+}
+
+/** Return an event as one sentence, or nothing when it is not for people. */
+export function eventSentence(event) {
+  if (event.kind === "alarm") return `Alarm: ${event.sentence}`;
+  if (event.kind === "alarm-over") return `Over: ${event.name}${event.pool ? ` of pool ${event.pool}` : ""}`;
+  if (!event.action) return "";
+  const whom = event.member ? `${event.member} of pool ${event.pool}: ` : "";
+  const by = event.by && event.by !== "rrdns" ? ` by ${event.by}` : "";
+  return `${whom}${deedOf(event)}${by}${event.reason ? ` (${event.reason})` : ""}`;
+}
+
+/** Return a length of time, as short as is still of use. */
+export function lengthOf(seconds) {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 36) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.round(hours / 24)} days`;
+}
+
+/** Return a number of seconds with one decimal where it says something. */
+export function secondsOf(seconds) {
+  return `${Number(seconds.toFixed(1))} s`;
+}
+
+/** Return how long a probe took. */
+export function probeTime(seconds) {
+  const milliseconds = seconds * 1000;
+  if (milliseconds >= 1000) return `${seconds.toFixed(1)} s`;
+  return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+}
+
+/** Return a moment on the clock of whoever looks; another day is named. */
+export function momentOf(text, now, { seconds = true } = {}) {
+  const moment = new Date(text);
+  const clock = moment.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
+  const near = Math.abs(moment.getTime() - now) < DAY && moment.getDate() === new Date(now).getDate();
+  return near ? clock : `${moment.toLocaleDateString("en-CA")} ${clock}`;
+}
+
+/** Return a count with its thousands apart. */
+export function countOf(number) {
+  return COUNT.format(number);
+}
+
+/** Return names as an English list. */
+export function listOf(names) {
+  if (names.length < 2) return names.join("");
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
