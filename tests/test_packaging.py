@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import typer
+import typer.core
+import typer.main
 
 import rrdns.config
+from rrdns.cli.main import app
 from rrdns.errors import ConfigInvalid
 from tests.peers import ROOT, peer
 
@@ -22,6 +27,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def examples(page: Path, language: str) -> list[str]:
     """Return the page's code blocks that are marked as being in the language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Return what follows `rrdns` in each command of the pages' console blocks."""
+    blocks = "\n".join(block for page in PAGES for block in examples(page, "console"))
+    lines = [line.split("#")[0].strip() for line in blocks.splitlines()]
+    found = (re.search(r"(?:.* )?(?<![-\w/])rrdns ([a-z].*)", line) for line in lines)
+    return sorted({match[1] for match in found if match})
 
 
 def run(*args: str | Path) -> str:
@@ -152,3 +165,15 @@ def test_the_makefile_and_ci_offer_the_ways_in() -> None:
     }
     assert {"demo", "test"} <= named
     assert named <= targets
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_commands_in_the_pages_are_understood(command: str) -> None:
+    """Each verb exists and takes the options and arguments that the page gives it."""
+    verb, *options = shlex.split(command)
+    program = typer.main.get_command(app)
+    with program.make_context("rrdns", [verb]) as context:
+        assert isinstance(program, typer.core.TyperGroup)
+        found = program.get_command(context, verb)
+        assert found is not None
+        found.make_context(verb, options, parent=context)
