@@ -91,8 +91,8 @@ def encode(packet: Packet) -> bytes:
             return _numbers(_ERROR, code) + _strings((text,))
         case ReadRequest(file, mode, options):
             return _number(_RRQ) + _strings((file, mode, *_flat(options)))
-        case OptionAck(options):
-            return _number(_OACK) + _strings(_flat(options))
+        case _:
+            return _number(_OACK) + _strings(_flat(packet.options))
 
 
 def decode(datagram: bytes) -> Packet:

@@ -1,0 +1,14 @@
+"""A probe's result: only one verdict lets a target boot."""
+
+from __future__ import annotations
+
+import pytest
+
+from rrdns.core.probe import Depth, ProbeResult, Verdict
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_ok_passes(verdict: Verdict) -> None:
+    """Every other verdict counts against the member."""
+    result = ProbeResult(verdict, "as it is", Depth.LIGHT, 0.1)
+    assert result.passed is (verdict is Verdict.OK)

@@ -1,0 +1,408 @@
+"""The read session: what a probe says to a server, and what it makes of the replies."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrdns.core.model import BootFile
+from rrdns.core.probe import Depth, Verdict
+from rrdns.wire.bootfile import LARGE_BYTES
+from rrdns.wire.findings import Asked
+from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
+from rrdns.wire.tftp_read import MOST_STRAYS, Address, ReadSession, Send
+
+SERVER = "10.0.0.11"
+DOOR = (SERVER, 69)
+TRANSFER = (SERVER, 40000)
+
+
+def session(
+    depth: Depth = Depth.FULL, *, blksize: int = 1428, file: BootFile | None = None
+) -> ReadSession:
+    """Return a session that has sent its request."""
+    asked_for = file or BootFile("boot.bin")
+    return ReadSession(Asked(SERVER, 69, asked_for.name), asked_for, depth, blksize)
+
+
+def say(reader: ReadSession, packet: Packet, source: Address = TRANSFER) -> Packet | None:
+    """Give the session a packet, and return its reply, which must go back to the sender."""
+    return replied(reader.receive(encode(packet), source), source)
+
+
+def replied(send: Send | None, to: Address = TRANSFER) -> Packet | None:
+    """Return the packet that is to be sent."""
+    if send is None:
+        return None
+    datagram, destination = send
+    assert destination == to
+    return decode(datagram)
+
+
+def verdict(reader: ReadSession) -> Verdict | None:
+    """Return the session's verdict so far."""
+    return reader.finding.verdict if reader.finding else None
+
+
+def sentence(reader: ReadSession) -> str:
+    """Return the session's sentence."""
+    assert reader.finding is not None
+    return reader.finding.sentence
+
+
+def test_the_request_asks_as_firmware_does() -> None:
+    """The file in octet mode, its size, and blocks that fit an Ethernet frame."""
+    datagram, destination = session().request()
+    options = {"tsize": "0", "blksize": "1428"}
+    assert decode(datagram) == ReadRequest("boot.bin", "octet", options)
+    assert destination == DOOR
+
+
+def test_a_light_probe_ends_after_the_first_block() -> None:
+    """OACK, ACK 0, DATA 1: the file can be read; ERROR 0 tells the server that this was all."""
+    reader = session(Depth.LIGHT)
+    assert say(reader, OptionAck({"tsize": "5000", "blksize": "1428"})) == Ack(0)
+    assert reader.finding is None
+    assert say(reader, Data(1, b"x" * 1428)) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.OK
+    assert sentence(reader) == "10.0.0.11 serves boot.bin (5,000 bytes)"
+
+
+def test_a_light_probe_of_a_server_without_options_ends_after_the_first_block() -> None:
+    """Old PVS servers ignore the options and send 512 bytes at once."""
+    reader = session(Depth.LIGHT)
+    assert say(reader, Data(1, b"x" * 512)) == Error(0, "probe done")
+    assert sentence(reader) == "10.0.0.11 serves boot.bin"
+
+
+def test_a_light_probe_acknowledges_a_block_that_is_the_last() -> None:
+    """The final ACK is the cleanest end of all."""
+    reader = session(Depth.LIGHT)
+    assert say(reader, Data(1, b"all")) == Ack(1)
+    assert verdict(reader) is Verdict.OK
+
+
+@given(st.binary(min_size=1, max_size=3000), st.sampled_from([None, 8, 512, 1000, 1428]))
+def test_a_full_probe_reads_to_the_end(content: bytes, blksize: int | None) -> None:
+    """Block by block, with the block size that the server chose, and the hash is right."""
+    reader = session()
+    if blksize is not None:
+        assert say(reader, OptionAck({"blksize": str(blksize)})) == Ack(0)
+    size = blksize or 512
+    for number, start in enumerate(range(0, len(content) + 1, size), 1):
+        assert reader.finding is None
+        assert say(reader, Data(number, content[start : start + size])) == Ack(number)
+    assert reader.finding is not None
+    assert reader.finding.verdict is Verdict.OK
+    assert reader.finding.seen is not None
+    assert reader.finding.seen.sha256 == sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("after_the_last", [0, 1])
+def test_block_numbers_wrap(after_the_last: int) -> None:
+    """After 65535 comes 0, at most servers; at some, 1."""
+    reader = session(blksize=8)
+    say(reader, OptionAck({"blksize": "8"}))
+    for number in range(1, 65536):
+        assert reader.receive(encode(Data(number, b"12345678")), TRANSFER) is not None
+    assert say(reader, Data(after_the_last, b"12345678")) == Ack(after_the_last)
+    assert say(reader, Data(after_the_last + 1, b"end")) == Ack(after_the_last + 1)
+    assert "524,291 bytes" in sentence(reader)
+
+
+def test_duplicates_are_never_acknowledged_again() -> None:
+    """RFC 1123, section 4.2.3.1: else each duplicate doubles all that follow it."""
+    reader = session()
+    say(reader, OptionAck({"blksize": "8"}))
+    assert say(reader, OptionAck({"blksize": "8"})) is None
+    assert say(reader, Data(1, b"12345678")) == Ack(1)
+    assert say(reader, Data(1, b"12345678")) is None
+    assert say(reader, OptionAck({"blksize": "16"})) is None
+    assert say(reader, Data(2, b"87654321")) == Ack(2)
+    assert say(reader, Data(1, b"12345678")) is None
+    assert say(reader, Data(3, b"")) == Ack(3)
+    assert say(reader, Data(3, b"")) is None
+    assert "16 bytes" in sentence(reader)
+
+
+def test_our_own_time_out_repeats_the_last_acknowledgement() -> None:
+    """ACK 0 for the OACK, ACK n for block n; the request itself is not repeated."""
+    reader = session()
+    assert reader.remind() is None
+    say(reader, OptionAck({"blksize": "8"}))
+    assert replied(reader.remind()) == Ack(0)
+    say(reader, Data(1, b"12345678"))
+    assert replied(reader.remind()) == Ack(1)
+    say(reader, Data(2, b""))
+    assert reader.remind() is None
+
+
+def test_packets_from_another_port_are_turned_away_and_disturb_nothing() -> None:
+    """RFC 1350, section 4: ERROR 5 to them, and the transfer goes on."""
+    reader = session()
+    say(reader, OptionAck({"blksize": "8"}))
+    stranger = (SERVER, 40001)
+    assert say(reader, Data(1, b"flooding"), stranger) == Error(5, "unknown transfer ID")
+    assert say(reader, OptionAck({}), stranger) == Error(5, "unknown transfer ID")
+    assert say(reader, Error(1, "gone"), stranger) is None
+    assert reader.receive(b"noise", stranger) is None
+    assert reader.finding is None
+    assert say(reader, Data(1, b"")) == Ack(1)
+
+
+def test_a_flood_from_another_port_is_not_reflected() -> None:
+    """Only the first few get an answer."""
+    reader = session()
+    say(reader, OptionAck({"blksize": "8"}))
+    answers = [say(reader, Data(1, b"flooding"), (SERVER, 40001)) for _ in range(100)]
+    assert sum(answer is not None for answer in answers) == MOST_STRAYS
+
+
+def test_a_reply_from_another_address_becomes_the_verdict_of_silence() -> None:
+    """Firmware would reject it; the right reply did not come."""
+    reader = session()
+    stranger = ("10.0.0.99", 40000)
+    assert say(reader, OptionAck({}), stranger) == Error(5, "unknown transfer ID")
+    assert say(reader, Data(1, b""), ("10.0.0.98", 5)) == Error(5, "unknown transfer ID")
+    assert reader.finding is None
+    assert reader.silence(1.0) is None
+    assert verdict(reader) is Verdict.WRONG_SOURCE
+    assert "the reply came from 10.0.0.99" in sentence(reader)
+
+
+def test_a_stray_packet_from_another_address_takes_nobody_out() -> None:
+    """The right reply comes too, and that counts."""
+    reader = session()
+    say(reader, Data(1, b""), ("10.0.0.99", 40000))
+    assert say(reader, Data(1, b"fine")) == Ack(1)
+    assert verdict(reader) is Verdict.OK
+
+
+def test_silence_says_what_may_be_behind_it() -> None:
+    """Down, a firewall, or a NAT that knows nothing of the new port."""
+    reader = session()
+    assert reader.silence(1.0) is None
+    assert verdict(reader) is Verdict.TIMEOUT
+    for word in ("10.0.0.11", "boot.bin", "1 s", "firewall", "NAT", "host networking"):
+        assert word in sentence(reader)
+
+
+def test_silence_in_mid_transfer_ends_it_cleanly() -> None:
+    """The server may still be there; it is told to stop."""
+    reader = session()
+    say(reader, OptionAck({"blksize": "8"}))
+    say(reader, Data(1, b"12345678"))
+    assert replied(reader.silence(1.0)) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.TIMEOUT
+    assert "after 8 bytes" in sentence(reader)
+
+
+def test_a_transfer_that_takes_too_long_is_ended_cleanly() -> None:
+    """It answers, and does not get to the end."""
+    reader = session()
+    say(reader, Data(1, b"x" * 512))
+    assert replied(reader.time_up(10.0)) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.TOO_SLOW
+    assert "512 bytes of boot.bin in 10 s" in sentence(reader)
+
+
+def test_a_cancelled_probe_tells_the_server_if_there_is_one() -> None:
+    """Before the first reply nobody knows whom to tell; after the end nobody needs to."""
+    reader = session()
+    assert reader.abandon() is None
+    say(reader, OptionAck({"tsize": "3"}))
+    assert replied(reader.abandon()) == Error(0, "probe cancelled")
+    say(reader, Data(1, b"end"))
+    assert reader.abandon() is None
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (Error(0, "busy"), "did not serve boot.bin (TFTP error 0: busy)"),
+        (Error(1, "File not found"), "has no file boot.bin (TFTP error 1: File not found)"),
+        (Error(2, ""), "(TFTP error 2): the server may not read it"),
+        (Error(8, "no"), "refuses the options"),
+        (Error(77, "\x1b[0m"), "(TFTP error 77: [0m)"),
+    ],
+)
+def test_an_error_packet_is_told_with_its_meaning(packet: Error, words: str) -> None:
+    """The code, the server's text made fit to show, and what it means."""
+    reader = session()
+    assert say(reader, packet) is None
+    assert verdict(reader) is Verdict.TFTP_ERROR
+    assert words in sentence(reader)
+
+
+def test_an_error_in_mid_transfer_says_how_far_it_came() -> None:
+    """The file is there, and cannot be read to its end."""
+    reader = session()
+    say(reader, Data(1, b"x" * 512))
+    assert say(reader, Error(0, "I/O error")) is None
+    assert "broke off boot.bin after 512 bytes (TFTP error 0: I/O error)" in sentence(reader)
+
+
+@pytest.mark.parametrize(
+    ("packet", "code", "words"),
+    [
+        (Data(2, b""), 4, "sent block 2 where block 1 was due"),
+        (Data(0, b""), 4, "sent block 0 where block 1 was due"),
+        (Data(1, b"x" * 513), 4, "513 bytes in a block of 512"),
+        (Ack(0), 4, "what only a reader sends"),
+        (ReadRequest("x"), 4, "what only a reader sends"),
+        (OptionAck({"blksize": "1429"}), 8, "blocks of 1429 bytes where 1428 were asked for"),
+        (OptionAck({"blksize": "7"}), 8, "blocks of 7 bytes"),
+        (OptionAck({"blksize": "many"}), 8, "its blksize is 'many'"),
+        (OptionAck({"tsize": "-1"}), 8, "its tsize is '-1'"),
+        (OptionAck({"tsize": "9" * 19}), 8, "which is no number"),
+        (OptionAck({"windowsize": "4"}), 8, "'windowsize', which was not asked for"),
+    ],
+)
+def test_a_breach_of_the_protocol_is_told_to_the_server_and_to_us(
+    packet: Packet, code: int, words: str
+) -> None:
+    """RFC 1350 and RFC 2347 to 2349 leave no doubt about these."""
+    reader = session()
+    reply = say(reader, packet)
+    assert isinstance(reply, Error)
+    assert reply.code == code
+    assert verdict(reader) is Verdict.BAD_REPLY
+    assert words in sentence(reader)
+
+
+def test_noise_from_the_server_is_a_bad_reply() -> None:
+    """Something listens there, and it does not speak TFTP."""
+    reader = session()
+    assert isinstance(replied(reader.receive(b"HTTP/1.1 400", TRANSFER)), Error)
+    assert verdict(reader) is Verdict.BAD_REPLY
+
+
+def test_a_server_that_runs_ahead_is_a_bad_reply() -> None:
+    """In lockstep nobody can be ahead."""
+    reader = session()
+    say(reader, Data(1, b"x" * 512))
+    say(reader, Data(3, b"x" * 512))
+    assert "sent block 3 where block 2 was due" in sentence(reader)
+
+
+def test_a_wrong_announcement_ends_the_transfer_at_once() -> None:
+    """The config knows the size: nothing needs to be loaded."""
+    reader = session(Depth.LIGHT, file=BootFile("boot.bin", size=10))
+    assert say(reader, OptionAck({"tsize": "11"})) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.WRONG_SIZE
+
+
+def test_more_than_was_announced_ends_the_transfer() -> None:
+    """Firmware has made room for what was announced, and no more."""
+    reader = session()
+    say(reader, OptionAck({"tsize": "10", "blksize": "8"}))
+    assert say(reader, Data(1, b"12345678")) == Ack(1)
+    assert say(reader, Data(2, b"12345678")) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.WRONG_SIZE
+
+
+def test_less_than_was_announced_is_truncated() -> None:
+    """The last block is acknowledged all the same: the transfer is over."""
+    reader = session()
+    say(reader, OptionAck({"tsize": "10", "blksize": "8"}))
+    assert say(reader, Data(1, b"1234567")) == Ack(1)
+    assert verdict(reader) is Verdict.TRUNCATED
+    assert "announced 10 bytes for boot.bin and ended it after 7 bytes" in sentence(reader)
+
+
+def test_a_large_file_is_not_loaded_whole() -> None:
+    """Its size and first block are enough, and the admin is told so."""
+    reader = session()
+    say(reader, OptionAck({"tsize": str(LARGE_BYTES + 1)}))
+    assert say(reader, Data(1, b"x" * 512)) == Error(0, "probe done")
+    assert reader.finding is not None
+    assert reader.finding.verdict is Verdict.OK
+    assert reader.finding.seen is None
+    assert len(reader.finding.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (Verdict.REFUSED, "nothing listens on UDP port 69"),
+        (Verdict.UNREACHABLE, "cannot be reached to ask for boot.bin (why)"),
+        (Verdict.LOCAL, "could not be sent to 10.0.0.11 (why)"),
+    ],
+)
+def test_what_the_network_rejects_ends_the_session(told: Verdict, words: str) -> None:
+    """ICMP, or this host, gave the request back."""
+    reader = session()
+    reader.rejected(told, "why")
+    assert verdict(reader) is told
+    assert words in sentence(reader)
+
+
+def test_a_port_that_closes_in_mid_transfer_is_told_so() -> None:
+    """The service was there a moment ago."""
+    reader = session()
+    say(reader, Data(1, b"x" * 512))
+    reader.rejected(Verdict.REFUSED, "why")
+    assert "broke off the transfer" in sentence(reader)
+
+
+def test_only_packets_of_the_transfer_itself_can_end_it() -> None:
+    """First the door, then the server's own port; never where a stranger was turned away."""
+    reader = session()
+    assert reader.concerns(DOOR)
+    assert not reader.concerns(TRANSFER)
+    say(reader, Data(1, b"x" * 512))
+    assert reader.concerns(TRANSFER)
+    assert not reader.concerns((SERVER, 40001))
+
+
+def test_the_first_finding_stands() -> None:
+    """Whatever comes behind it changes nothing and gets no answer."""
+    reader = session()
+    say(reader, Error(1, "File not found"))
+    first = reader.finding
+    assert say(reader, Data(1, b"")) is None
+    assert reader.silence(1.0) is None
+    assert reader.time_up(1.0) is None
+    reader.rejected(Verdict.REFUSED, "why")
+    assert reader.finding is first
+
+
+sources = st.sampled_from([TRANSFER, TRANSFER, TRANSFER, (SERVER, 40001), ("10.0.0.99", 40000)])
+blocks = st.one_of(st.integers(0, 6), st.sampled_from([65535, 32769]))
+payloads = st.sampled_from([b"x" * 8, b"x" * 8, b"x" * 512, b"", b"end", b"x" * 600])
+option_sets = st.dictionaries(
+    st.sampled_from(["tsize", "blksize", "other"]), st.sampled_from(["8", "16", "0", "x"])
+)
+datagrams = st.one_of(
+    st.builds(Data, blocks, payloads).map(encode),
+    st.builds(OptionAck, option_sets.filter(bool)).map(encode),
+    st.builds(Error, st.integers(0, 9), st.just("no")).map(encode),
+    st.builds(Ack, blocks).map(encode),
+    st.binary(max_size=20),
+)
+
+
+@given(st.sampled_from(Depth), st.lists(st.tuples(datagrams, sources), max_size=60))
+def test_no_sequence_of_packets_upsets_a_session(
+    depth: Depth, script: list[tuple[bytes, Address]]
+) -> None:
+    """It never raises, answers at most once each, never ACKs twice, and silence ends it."""
+    reader = session(depth)
+    acknowledged: list[int] = []
+    for datagram, source in script:
+        over = reader.finding is not None
+        send = reader.receive(datagram, source)
+        assert not (over and send)
+        if send is not None:
+            reply = decode(send[0])
+            assert send[1] == source
+            assert isinstance(reply, Ack | Error)
+            if isinstance(reply, Ack):
+                acknowledged.append(reply.block)
+    assert acknowledged == sorted(set(acknowledged))  # each once, in order
+    reader.silence(1.0)
+    assert reader.finding is not None
+    assert SERVER in reader.finding.sentence
