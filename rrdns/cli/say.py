@@ -29,13 +29,21 @@ def console() -> Console:
 def show(*things: RenderableType) -> None:
     """Write texts and tables, each on lines of its own."""
     out = console()
-    for thing in things:
-        out.print(thing)
+    # Captured, since rich would end the process by itself when nobody reads on.
+    with out.capture() as shown:
+        for thing in things:
+            out.print(thing)
+    _write(shown.get())
 
 
 def show_json(value: Any) -> None:
     """Write a value for scripts."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    _write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()  # a closed pipe is to be noticed here, not at the interpreter's end
 
 
 def safe(text: object) -> str:

@@ -1,0 +1,299 @@
+"""The command line as a whole, and the verbs that need no server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+
+from rrdns import __version__
+from rrdns.cli.main import app
+from rrdns.cli.trouble import Trouble
+from rrdns.config import Settings, load
+from rrdns.service import serve
+from tests.cli.conftest import Run
+from tests.test_config import EXAMPLE, SOUND
+
+VERBS = (
+    "serve check-config status drain resume probe query token demo audit".split()  # noqa: SIM905 - read as typed
+)
+HEAVY = ("aiohttp", "pydantic", "dnslib", "rich", "asyncio", "structlog", "prometheus_client")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Write a sound config."""
+    path = tmp_path / "rrdns.toml"
+    path.write_text(SOUND)
+    return path
+
+
+def test_help_names_every_verb(rrdns: Run) -> None:
+    """And what the exit status means."""
+    result = rrdns("--help")
+    assert result.exit_code == 0
+    assert all(re.search(rf"^  {verb} ", result.stdout, re.MULTILINE) for verb in VERBS)
+    assert "2 wrong usage or config" in result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_examples(rrdns: Run, verb: str) -> None:
+    """A line that can be copied."""
+    result = rrdns(verb, "--help")
+    assert result.exit_code == 0
+    assert re.search(rf"For example:\n\n +rrdns {verb}", result.stdout)
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    """That is what keeps it quick, on any machine."""
+    code = f"import sys, rrdns.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_told(rrdns: Run) -> None:
+    """As the package has it."""
+    assert rrdns("--version").stdout == f"rrdns {__version__}\n"
+
+
+@pytest.mark.parametrize("args", [["sattus"], ["--colour"], ["drain"], ["status", "--for"]])
+def test_wrong_use_is_told_on_standard_error(rrdns: Run, args: list[str]) -> None:
+    """Exit status 2, and where help is."""
+    result = rrdns(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "-h' for help" in result.stderr
+
+
+# check-config
+
+
+def test_a_sound_config_is_told_to_be_right(rrdns: Run, config: Path) -> None:
+    """With the worst case of each pool, and what it is made of."""
+    result = rrdns("check-config", config)
+    assert result.exit_code == 0, result.output
+    assert f"{config} is right: 1 zone, 1 pool, 2 members, 0 tokens." in result.stdout
+    row = next(line for line in result.stdout.splitlines() if line.startswith("boot "))
+    assert row.split() == (
+        ["boot", "boot.pvs.example.test", "pvs-1,", "pvs-2", "5", "s", "4.4", "s", "9.4", "s"]
+    )
+    assert (
+        "boot: 4.40 s detection (1 s interval + 1 s timeout + 2 x (0.2 s pause + 1 s timeout)) "
+        "+ 0.01 s publication + 5 s TTL = 9.41 s"
+    ) in result.stdout
+
+
+def test_seven_mistakes_end_with_status_2(rrdns: Run, config: Path) -> None:
+    """All on standard error, each with its place."""
+    text = SOUND.replace('"10.0.0.12"', '"10.0.0.11"').replace("[dns]", "[dns]\nport = 1")
+    text = text.replace('hostname = "boot.pvs', 'ttl = "5"\nanswers = 29\nhostname = "boot.pvz')
+    text = text.replace('files = ["ARDBP32.BIN"]', "files = []").replace("hostmaster =", "master =")
+    config.write_text(text)
+    result = rrdns("check-config", config)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    places = [line.split(":")[0] for line in result.stderr.splitlines()[1:-1]]
+    assert {place.strip() for place in places} == {
+        "dns.port",
+        "zones[0].hostmaster",
+        "zones[0].master",
+        "pools[0].ttl",
+        "pools[0].answers",
+        "pools[0].hostname",
+        "pools[0].probe.files",
+        "pools[0].members[1].address",
+    }
+    told = json.loads(rrdns("check-config", config, "--json").stdout)
+    assert told["ok"] is False
+    assert len(told["mistakes"]) == 8
+    assert rrdns("check-config", config, "--json").exit_code == 2
+
+
+def test_a_script_gets_the_worst_case_as_a_number(rrdns: Run) -> None:
+    """Of the example, too."""
+    told = json.loads(rrdns("check-config", EXAMPLE, "--json").stdout)
+    assert told["ok"] is True
+    [pool] = told["pools"]
+    assert pool["worst_case"] == pytest.approx(pool["detection"] + pool["publish"] + pool["ttl"])
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (SOUND.rpartition("[[pools.members]]")[0], "pool boot has one member"),
+        (SOUND.replace('name = "pvs-', 'backup = true\nname = "pvs-'), "only backup members"),
+        (SOUND + '[store]\nbackend = "memory"', "forgotten when rrdns ends"),
+        (
+            SOUND
+            + '[[zones]]\nname = "x.test"\nhostmaster = "h.x"\nnameservers = [{name = "n.y"}]',
+            "zone x.test has no pool in it",
+        ),
+    ],
+)
+def test_what_may_not_be_meant_is_noted(rrdns: Run, config: Path, text: str, note: str) -> None:
+    """A note is no mistake."""
+    assert "Note: " not in rrdns("check-config", config).stdout
+    config.write_text(text)
+    result = rrdns("check-config", config)
+    assert result.exit_code == 0
+    assert note in result.stdout
+
+
+def test_a_missing_config_is_wrong_use(rrdns: Run, tmp_path: Path) -> None:
+    """For the service as for the check."""
+    for args in (["check-config", tmp_path / "no"], ["serve", "--config", tmp_path / "no"]):
+        result = rrdns(*args)
+        assert result.exit_code == 2
+        assert "cannot be read: No such file or directory" in result.stderr
+
+
+# token
+
+
+def test_a_token_is_made_with_its_line_for_the_config(rrdns: Run, tmp_path: Path) -> None:
+    """The snippet is the hash of the token, and a config takes it as it is."""
+    result = rrdns("token", "--name", "night-shift", "--role", "viewer")
+    secret = result.stdout.splitlines()[2].strip()
+    snippet = result.stdout[result.stdout.index("[[api.tokens]]") :].partition("\n\n")[0]
+    [table] = tomli.loads(snippet)["api"]["tokens"]
+    assert table == {
+        "name": "night-shift",
+        "role": "viewer",
+        "sha256": hashlib.sha256(secret.encode()).hexdigest(),
+    }
+    path = tmp_path / "rrdns.toml"
+    path.write_text(f"{SOUND}\n{snippet}")
+    assert load(path).api.tokens[0].name == "night-shift"
+
+
+def test_no_two_tokens_are_alike(rrdns: Run) -> None:
+    """256 random bits each, and JSON has the same four facts."""
+    made = [json.loads(rrdns("token", "--json").stdout) for _ in range(2)]
+    assert made[0]["token"] != made[1]["token"]
+    assert len(made[0]["token"]) == 43
+    assert {name: made[0][name] for name in ("name", "role")} == {"name": "ops", "role": "operator"}
+    assert made[0]["sha256"] == hashlib.sha256(made[0]["token"].encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["--role", "opeator"], 'must be "viewer", "operator" or "admin" (did you mean operator?)'),
+        (["--name", "two words"], "--name is"),
+    ],
+)
+def test_a_token_with_a_wrong_role_or_name_is_not_made(
+    rrdns: Run, args: list[str], part: str
+) -> None:
+    """The config would refuse it."""
+    result = rrdns("token", *args)
+    assert result.exit_code == 2
+    assert part in result.stderr
+
+
+# serve
+
+
+def test_serving_hands_settings_and_path_to_the_service(
+    rrdns: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit status is the command's."""
+    given: list[tuple[Settings, Path]] = []
+
+    def run(settings: Settings, path: Path) -> int:
+        given.append((settings, path))
+        return 3
+
+    monkeypatch.setattr(serve, "run", run)
+    assert rrdns("serve", "--config", config).exit_code == 3
+    assert given == [(load(config), config)]
+
+
+# trouble
+
+
+def test_a_defect_is_a_sentence_and_shows_where_only_on_request(
+    rrdns: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback for those who cannot mend it."""
+
+    def broken(path: Path) -> Settings:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("rrdns.config.load", broken)
+    result = rrdns("check-config", config)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "rrdns: rrdns has a defect (ZeroDivisionError: by zero)",
+        "  -> RRDNS_DEBUG=1 shows where",
+    ]
+    assert "Traceback" in rrdns("check-config", config, env={"RRDNS_DEBUG": "1"}).stderr
+
+
+def test_trouble_is_told_with_what_to_do(rrdns: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence, an advice, a status; without advice no empty line."""
+
+    def trouble(path: Path) -> Settings:
+        raise Trouble("it is so", status=2)
+
+    monkeypatch.setattr("rrdns.config.load", trouble)
+    result = rrdns("check-config", "x")
+    assert (result.exit_code, result.stderr) == (2, "rrdns: it is so\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    """As in `rrdns check-config FILE | head -1`, with the pipe closed before anything is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "rrdns", "check-config", EXAMPLE],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def on_a_terminal(env: dict[str, str]) -> bytes:
+    """Return what check-config writes to a terminal."""
+    here, there = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rrdns", "check-config", EXAMPLE],
+        stdout=there,
+        env={**clean, "TERM": "xterm-256color", **env},
+    )
+    os.close(there)
+    said = b""
+    try:
+        while chunk := os.read(here, 4096):
+            said += chunk
+    except OSError:
+        pass  # Linux's way to say that the other end is closed
+    os.close(here)
+    assert process.wait(30) == 0
+    return said
+
+
+def test_colours_appear_on_a_terminal_unless_refused() -> None:
+    """NO_COLOR is respected (no-color.org), and a pipe gets none."""
+    assert re.search(rb"\x1b\[[\d;]*3\d", on_a_terminal({}))
+    assert not re.search(rb"\x1b\[[\d;]*3\d", on_a_terminal({"NO_COLOR": "1"}))
+    piped = subprocess.run(
+        [sys.executable, "-m", "rrdns", "check-config", EXAMPLE], capture_output=True, check=True
+    )
+    assert b"\x1b" not in piped.stdout
+
+
+def test_the_verbs_of_the_contract_are_all_there() -> None:
+    """Others script against them."""
+    assert {command.name for command in app.registered_commands} == set(VERBS)

@@ -1,0 +1,220 @@
+"""`rrdns status`: what a person sees at a glance, and what a script gets."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from rrdns.cli import status
+from rrdns.cli.client import Client
+from rrdns.core.health import Standing
+from rrdns.core.model import Order, Override
+from rrdns.core.report import Alarm, WorkerReport
+from tests.cli.conftest import Api, Run, api_of
+from tests.web.farm import FakeFarm
+
+
+def line_of(output: str, member: str) -> str:
+    """Return the line of the table that a member has."""
+    [line] = [line for line in output.splitlines() if re.match(rf"(IN|OUT) +{member} ", line)]
+    return line
+
+
+def order(api: Api, member: str, **given: Any) -> None:
+    """Put an order in force behind the API's back."""
+    now = time.time()
+    facts: dict[str, Any] = {"order": Order.DRAIN, "by": "ops", "since": now, **given}
+    api.farm.orders["boot", member] = Override("boot", member, **facts)
+
+
+def test_healthy_members_are_in(rrdns: Run, api: Api) -> None:
+    """Each has a line: address, why, last probe, how long it took, and its share."""
+    result = rrdns("status", "--url", api.url)
+    assert result.exit_code == 0, result.output
+    line = line_of(result.stdout, "pvs-1")
+    assert line.startswith("IN")
+    for part in ("10.0.0.11", "healthy", "ok,", "12 ms", "33%"):
+        assert part in line
+    assert "boot.pvs.example.test" in result.stdout
+    assert "3 of 3 in, TTL 5 s, worst case 9.5 s, 12 queries" in result.stdout
+
+
+def test_a_fallen_member_is_out_with_the_verdict_in_words(rrdns: Run, api: Api) -> None:
+    """One of three down is no reason for an exit status."""
+    api.farm.fall("boot", "pvs-2")
+    result = rrdns("status", "--url", api.url)
+    line = line_of(result.stdout, "pvs-2")
+    assert line.startswith("OUT")
+    assert "down since" in line
+    assert "no answer within 1 s" in line
+    assert result.exit_code == 0
+
+
+def test_a_drained_member_tells_who_why_and_until_when(rrdns: Run, api: Api) -> None:
+    """What the probes say stands beside what was ordered."""
+    order(api, "pvs-2", reason="patch night", until=time.time() + 7200)
+    line = line_of(rrdns("status", "--url", api.url).stdout, "pvs-2")
+    assert line.startswith("OUT")
+    assert "drained by ops: patch night, until " in line
+    assert re.search(r"\(in (2 h|1 h 59 min|1 h 60 min)\)", line)
+    assert "probes say up" in line
+    assert "safe after" in line
+
+
+def test_a_forced_member_without_an_end_says_so(rrdns: Run, api: Api) -> None:
+    """It stays so until somebody resumes it."""
+    api.farm.fall("boot", "pvs-2")
+    order(api, "pvs-2", order=Order.FORCE_UP)
+    line = line_of(rrdns("status", "--url", api.url).stdout, "pvs-2")
+    assert line.startswith("IN")
+    assert "forced in by ops, until it is resumed; probes say down" in line
+
+
+def test_a_member_in_doubt_is_shown_as_such(rrdns: Run, api: Api) -> None:
+    """Two probes were lost, and the third decides."""
+    api.farm.standings["boot", "pvs-1"] = Standing(up=True, doubts=2)
+    line = line_of(rrdns("status", "--url", api.url).stdout, "pvs-1")
+    assert "healthy; 2 probes in a row say otherwise" in line
+
+
+def test_a_member_that_was_not_probed_yet_is_in_on_trust(rrdns: Run, api: Api) -> None:
+    """The first round of probes decides."""
+    api.farm.standings["boot", "pvs-1"] = Standing(up=True, settled=False)
+    assert "not probed yet" in line_of(rrdns("status", "--url", api.url).stdout, "pvs-1")
+
+
+def test_drift_is_told_below_the_table(rrdns: Run, api: Api) -> None:
+    """A warning, once, and no reason for an exit status."""
+    result = rrdns("status", "--url", api.url)
+    assert result.stdout.count("! pvs-3 serves another ARDBP32.BIN") == 1
+
+
+def test_everything_down_is_shouted(rrdns: Run, api: Api) -> None:
+    """First line, and exit status 1."""
+    api.farm.fall("boot", "pvs-1", "pvs-2", "pvs-3")
+    result = rrdns("status", "--url", api.url)
+    assert result.exit_code == 1
+    first = result.stdout.splitlines()[0]
+    assert "EVERYTHING IS DOWN in pool boot (boot.pvs.example.test)" in first
+    assert "targets get the 3 undrained members all the same" in first
+    assert "LAST RESORT" in line_of(result.stdout, "pvs-1")
+
+
+def test_a_service_that_is_not_ready_fails_the_command(rrdns: Run, api: Api) -> None:
+    """A worker is gone: the API answers /readyz with 503, which is no failure of the call."""
+    api.farm.workers = (WorkerReport(0, True, 7, 0), WorkerReport(1, False, 0, 3))
+    result = rrdns("status", "--url", api.url)
+    assert result.exit_code == 1
+    assert "NOT READY" in result.stdout
+
+
+def test_alarms_come_first(rrdns: Run, api: Api) -> None:
+    """With their sentence and since when."""
+    api.farm.alarms = (Alarm("store-failed", "the disk is full", time.time() - 120),)
+    result = rrdns("status", "--url", api.url)
+    first = result.stdout.splitlines()[0]
+    assert first.startswith("ALARM store-failed: the disk is full Since ")
+    assert "(2 min ago)" in first
+
+
+def test_a_script_gets_everything_as_json(rrdns: Run, api: Api) -> None:
+    """With the same exit status as for people."""
+    api.farm.fall("boot", "pvs-1", "pvs-2", "pvs-3")
+    result = rrdns("status", "--json", "--url", api.url)
+    told = json.loads(result.stdout)
+    assert told["pools"][0]["everything_down"] is True
+    assert [member["why"] for member in told["pools"][0]["members"]] == ["last-resort"] * 3
+    assert result.exit_code == 1
+
+
+def test_one_pool_can_be_looked_at(rrdns: Run, two_pools: FakeFarm) -> None:
+    """The others are neither shown nor judged."""
+    two_pools.fall("login", "pvs-1", "pvs-2")
+    with api_of(two_pools) as api:
+        assert rrdns("status", "--url", api.url).exit_code == 1
+        result = rrdns("status", "--pool", "boot", "--url", api.url)
+        assert result.exit_code == 0
+        assert "login" not in result.stdout
+        missed = rrdns("status", "--pool", "boat", "--url", api.url)
+    assert missed.exit_code == 2
+    assert "no pool is called 'boat'" in missed.stderr
+    assert "boot, login" in missed.stderr
+
+
+def test_what_servers_and_admins_write_cannot_steer_the_terminal(rrdns: Run, api: Api) -> None:
+    """Escape sequences and markup in a reason are shown as text."""
+    order(api, "pvs-2", reason="\x1b[2J[red]now\x07")
+    result = rrdns("status", "--url", api.url)
+    assert "\x1b" not in result.stdout
+    assert "\x07" not in result.stdout
+    assert "[red]now" in result.stdout
+
+
+def test_words_that_a_later_version_adds_are_shown_as_they_are() -> None:
+    """The contract grows by adding."""
+    from rrdns.cli.board import board
+    from rrdns.cli.say import console
+
+    member: dict[str, Any] = {
+        "name": "pvs-1",
+        "address": "10.0.0.1",
+        "in": False,
+        "why": "resting",
+        "share": 0.0,
+        "standing": {"up": True, "doubts": 0, "since": "2026-01-31T12:00:00.123Z"},
+    }
+    pool = {
+        "name": "boot",
+        "hostname": "h",
+        "ttl": 5,
+        "queries": 0,
+        "worst_case": 9.0,
+        "on_empty": "servfail",
+        "everything_down": True,
+        "members": [member],
+    }
+    out = console()
+    with out.capture() as shown:
+        for thing in board([pool], {"ready": True}, 1_770_000_000.0):
+            out.print(thing)
+    assert "resting" in shown.get()
+    assert "none yet" in shown.get()
+    assert "targets get SERVFAIL" in shown.get()
+
+
+def test_watching_looks_again_and_survives_an_api_that_is_away(
+    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A restart of rrdns does not end the watch; Ctrl-C does."""
+    with api_of(farm) as api:
+        client = Client(api.url)
+        looks = 0
+
+        def sleep(seconds: float) -> None:
+            nonlocal looks
+            looks += 1
+            assert seconds == status.WATCH_EVERY
+            if looks == 1:
+                farm.fall("boot", "pvs-1")
+            elif looks == 2:
+                client.url = "http://127.0.0.1:1"
+            else:
+                raise KeyboardInterrupt
+
+        status.watch_board(client, None, sleep=sleep)
+    shown = capsys.readouterr().out
+    assert looks == 3
+    assert shown.count("3 of 3 in") == 1
+    assert shown.count("2 of 3 in") == 1
+    assert "cannot reach the rrdns API at http://127.0.0.1:1: connection refused" in shown
+
+
+def test_watching_as_json_is_refused(rrdns: Run) -> None:
+    """There is no such thing."""
+    result = rrdns("status", "--watch", "--json")
+    assert result.exit_code == 2
+    assert "cannot go together" in result.stderr
