@@ -32,16 +32,13 @@ class Readers(Protocol):
 class LoopReaders:
     """The readers of the loop itself: on every system, and dearer."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
     def add(self, fd: int, callback: Callback) -> None:
         """Call back whenever the socket is readable."""
-        self._loop.add_reader(fd, callback)
+        asyncio.get_running_loop().add_reader(fd, callback)
 
     def remove(self, fd: int) -> None:
         """Stop calling back."""
-        self._loop.remove_reader(fd)
+        asyncio.get_running_loop().remove_reader(fd)
 
 
 if sys.platform == "linux":
@@ -82,4 +79,4 @@ def readers_of(loop: asyncio.AbstractEventLoop) -> Readers:
 
 
 def _make(loop: asyncio.AbstractEventLoop) -> Readers:
-    return EpollReaders(loop) if sys.platform == "linux" else LoopReaders(loop)
+    return EpollReaders(loop) if sys.platform == "linux" else LoopReaders()

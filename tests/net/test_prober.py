@@ -1,0 +1,462 @@
+"""The prober against lab servers: every way to fail has its verdict, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from rrdns.core.model import BootFile, ProbeSpec
+from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.lab.faults import NONE, Faults, Step
+from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
+from rrdns.lab.tftpd import LabServer
+from rrdns.net import prober
+from rrdns.net.prober import patience, probe
+from rrdns.wire import bootfile
+from rrdns.wire.tftp_read import Address
+from tests.peers import free_port
+
+ADDRESS = "127.0.0.31"
+ELSEWHERE = "127.0.0.32"
+PATIENT = 5.0  # seconds: what shall pass must not fail because the machine is busy
+HASTY = 0.3
+
+
+def lab(faults: Faults = NONE) -> LabServer:
+    """Return a server that hardly ever retransmits, so that counts tell of the reader alone."""
+    return LabServer(ADDRESS, 0, boot_files(), faults, retry_after=20.0)
+
+
+def spec(server: LabServer, *names: str, timeout: float = PATIENT) -> ProbeSpec:
+    """Return what to ask of a lab server."""
+    files = tuple(BootFile(name) for name in names or (BIOS_FILE,))
+    return ProbeSpec(files=files, port=server.port, timeout=timeout)
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  # what is awaited is another party's doing
+            await asyncio.sleep(0.005)
+
+
+async def test_a_light_probe_passes_and_ends_by_an_error() -> None:
+    """The server hears that the reader stopped, and retransmits nothing."""
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server), Depth.LIGHT)
+        assert result.sentence == f"{ADDRESS} serves {BIOS_FILE} (62,976 bytes)"
+        assert (result.verdict, result.depth, result.seen) == (Verdict.OK, Depth.LIGHT, ())
+        await eventually(lambda: server.open_transfers == 0)
+        assert (server.counts.stopped, server.counts.errors_heard) == (1, [0])
+        assert server.counts.retransmissions == 0
+
+
+async def test_a_full_probe_knows_size_hash_and_version() -> None:
+    """And ends by the final ACK."""
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server), Depth.FULL)
+        assert result.verdict is Verdict.OK
+        assert result.warnings == ()
+        (seen,) = result.seen
+        content = boot_files()[BIOS_FILE]
+        assert (seen.size, seen.version) == (len(content), VERSION)
+        assert seen.sha256 == sha256(content).hexdigest()
+        assert 0 < result.seconds < PATIENT
+        await eventually(lambda: server.open_transfers == 0)
+        assert (server.counts.finished, server.counts.errors_heard) == (1, [])
+
+
+@pytest.mark.parametrize("depth", Depth)
+async def test_all_files_are_asked_for_in_turn(depth: Depth) -> None:
+    """All must load, and all are told."""
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server, BIOS_FILE, UEFI_FILE), depth)
+        assert result.verdict is Verdict.OK
+        assert f"{ADDRESS} serves {BIOS_FILE}" in result.sentence
+        assert f"; {ADDRESS} serves {UEFI_FILE}" in result.sentence
+        assert len(result.seen) == (2 if depth is Depth.FULL else 0)
+
+
+async def test_the_first_failure_is_the_verdict() -> None:
+    """What comes behind it is not even asked for."""
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server, BIOS_FILE, "gone", UEFI_FILE), Depth.FULL)
+        assert result.verdict is Verdict.TFTP_ERROR
+        assert result.sentence == f"{ADDRESS} has no file gone (TFTP error 1: File not found)"
+        assert [seen.name for seen in result.seen] == [BIOS_FILE]
+        assert server.counts.requests == 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, and what a probe makes of it."""
+
+    faults: Faults
+    verdict: Verdict
+    words: str
+    depth: Depth = Depth.FULL
+    timeout: float = PATIENT
+
+
+CASES = {
+    "silent": Case(
+        Faults(silent=True), Verdict.TIMEOUT, "did not answer", Depth.LIGHT, timeout=HASTY
+    ),
+    "wrong source": Case(
+        Faults(reply_from=ELSEWHERE),
+        Verdict.WRONG_SOURCE,
+        f"the reply came from {ELSEWHERE}",
+        Depth.LIGHT,
+        timeout=HASTY,
+    ),
+    "wrong block": Case(
+        Faults(first_block=7), Verdict.BAD_REPLY, "sent block 7 where block 1 was due", Depth.LIGHT
+    ),
+    "short file": Case(
+        Faults(ends_after=5000), Verdict.TRUNCATED, "announced 62,976 bytes", Depth.FULL
+    ),
+    "short file without options": Case(
+        Faults(ends_after=5000, ignore_options=True), Verdict.OK, "5,000 bytes"
+    ),
+    "empty file": Case(Faults(ends_after=0, tsize=0), Verdict.WRONG_SIZE, "empty", Depth.LIGHT),
+    "endless file": Case(Faults(endless=True), Verdict.WRONG_SIZE, "sends more"),
+    "endless, light": Case(Faults(endless=True), Verdict.OK, "serves", Depth.LIGHT),
+    "error on request": Case(
+        Faults(error_at=Step.REQUEST, error_code=2, error_text="Permission denied"),
+        Verdict.TFTP_ERROR,
+        "(TFTP error 2: Permission denied): the server may not read it",
+        Depth.LIGHT,
+    ),
+    "error after options": Case(
+        Faults(error_at=Step.OPTIONS), Verdict.TFTP_ERROR, "did not serve", Depth.LIGHT
+    ),
+    "error in mid-transfer": Case(
+        Faults(error_at=Step.DATA), Verdict.TFTP_ERROR, "after 1,428 bytes (TFTP error 0"
+    ),
+    "size announced too small": Case(Faults(tsize=100), Verdict.WRONG_SIZE, "announced 100 bytes"),
+    "size announced too large": Case(Faults(tsize=10**6), Verdict.TRUNCATED, "1,000,000 bytes"),
+    "blocks larger than asked": Case(
+        Faults(blksize=4096), Verdict.BAD_REPLY, "blocks of 4096 bytes", Depth.LIGHT
+    ),
+    "smaller blocks": Case(Faults(blksize=600), Verdict.OK, "62,976 bytes"),
+    "odd option": Case(
+        Faults(odd_option="windowsize"), Verdict.BAD_REPLY, "not asked for", Depth.LIGHT
+    ),
+    "garbage": Case(Faults(garbage=True), Verdict.BAD_REPLY, "opcode 65535", Depth.LIGHT),
+    "options ignored": Case(Faults(ignore_options=True), Verdict.OK, VERSION),
+    "duplicates": Case(Faults(duplicates=2), Verdict.OK, VERSION),
+    "late packets": Case(Faults(late=0.002), Verdict.OK, VERSION),
+    "slow": Case(Faults(slow=0.005), Verdict.OK, VERSION),
+    "flood": Case(Faults(flood=3), Verdict.OK, VERSION),
+    "stalls": Case(
+        Faults(stalls_after=2), Verdict.TIMEOUT, "fell silent for 0.3 s after 2,856", timeout=HASTY
+    ),
+    "stalls after options": Case(
+        Faults(stalls_after=0), Verdict.TIMEOUT, "after 0 bytes", Depth.LIGHT, timeout=HASTY
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+async def test_each_misbehaviour_has_its_verdict_and_a_clean_end(case: Case) -> None:
+    """The sentence names the address and the file; the server is never left waiting."""
+    async with lab(case.faults) as server:
+        result = await probe(ADDRESS, spec(server, timeout=case.timeout), case.depth)
+        assert result.verdict is case.verdict, result.sentence
+        for words in (case.words, ADDRESS, BIOS_FILE):
+            assert words in result.sentence
+        if not case.faults.silent and case.faults.reply_from is None:
+            await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.left_open == server.counts.retransmissions == 0
+
+
+async def test_a_multihomed_server_is_told_that_its_reply_is_not_wanted() -> None:
+    """ERROR 5 ends its transfer, which nobody would ever acknowledge."""
+    async with lab(Faults(reply_from=ELSEWHERE)) as server:
+        await probe(ADDRESS, spec(server, timeout=HASTY), Depth.LIGHT)
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.errors_heard == [5]
+
+
+async def test_duplicates_are_not_acknowledged_again() -> None:
+    """RFC 1123, section 4.2.3.1, on real sockets."""
+    async with lab(Faults(duplicates=3, late=0.001)) as server:
+        await probe(ADDRESS, spec(server), Depth.FULL)
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.repeated_acks == 0
+
+
+async def test_a_flood_gets_few_answers() -> None:
+    """Error 5 for the first ones, and no reflection of the rest."""
+    async with lab(Faults(flood=20)) as server:
+        assert (await probe(ADDRESS, spec(server), Depth.FULL)).passed
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.errors_heard.count(5) <= 8
+
+
+async def test_a_lost_packet_is_asked_for_once_more_at_half_the_time_out() -> None:
+    """One repeated ACK, at the transfer's place, and no more."""
+    async with lab(Faults(stalls_after=1)) as server:
+        await probe(ADDRESS, spec(server, timeout=HASTY), Depth.FULL)
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.repeated_acks == 1
+
+
+async def test_silence_lasts_as_long_as_the_time_out() -> None:
+    """Not less, and not much more."""
+    async with lab(Faults(silent=True)) as server:
+        result = await probe(ADDRESS, spec(server, timeout=HASTY), Depth.LIGHT)
+        assert HASTY - 0.002 <= result.seconds < HASTY + 1
+
+
+@pytest.mark.parametrize("depth", Depth)
+async def test_a_stopped_service_is_known_at_once(depth: Depth) -> None:
+    """ICMP port unreachable counts: no time-out passes."""
+    async with lab() as server:
+        asked = spec(server)
+    result = await probe(ADDRESS, asked, depth)
+    assert result.verdict is Verdict.REFUSED
+    assert result.seconds < PATIENT / 2
+    assert f"nothing listens on UDP port {asked.port}" in result.sentence
+
+
+async def test_a_service_that_stops_in_mid_transfer_is_known_at_the_reminder() -> None:
+    """The repeated ACK meets a closed port."""
+    async with lab(Faults(stalls_after=1)) as server:
+        task = asyncio.create_task(probe(ADDRESS, spec(server, timeout=2.0), Depth.FULL))
+        await eventually(lambda: server.open_transfers == 1)
+        await asyncio.sleep(0.05)
+    result = await task
+    assert result.verdict is Verdict.REFUSED
+    assert "broke off the transfer" in result.sentence
+    assert result.seconds < 2.0
+
+
+async def test_an_icmp_error_about_a_stranger_disturbs_nothing() -> None:
+    """An ERROR 5 that meets a closed port is no news of the member."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setblocking(False)
+        server.bind((ADDRESS, 0))
+        asked = ProbeSpec((BootFile("a"),), port=server.getsockname()[1], timeout=PATIENT)
+        task = asyncio.create_task(probe(ADDRESS, asked, Depth.FULL))
+        loop = asyncio.get_running_loop()
+        _, reader = await loop.sock_recvfrom(server, 2000)
+        await loop.sock_sendto(server, b"\0\3\0\1" + b"x" * 512, reader)
+        await loop.sock_recvfrom(server, 2000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind((ADDRESS, 0))
+            stranger.sendto(b"\0\3\0\1stranger", reader)
+        await asyncio.sleep(0.05)
+        await loop.sock_sendto(server, b"\0\3\0\2end", reader)
+        assert (await task).verdict is Verdict.OK
+
+
+async def test_an_endless_file_of_unknown_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tsize, no config: there is still an end."""
+    monkeypatch.setattr(bootfile, "LARGE_BYTES", 100_000)
+    async with lab(Faults(endless=True, ignore_options=True)) as server:
+        result = await probe(ADDRESS, spec(server), Depth.FULL)
+        assert result.verdict is Verdict.WRONG_SIZE
+        assert "does not end" in result.sentence
+
+
+async def test_a_transfer_that_never_ends_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never silent, and gets nowhere."""
+    monkeypatch.setattr(prober, "_SHORTEST_PATIENCE", 0.5)
+    monkeypatch.setattr(prober, "_TIMEOUTS_PER_FILE", 0)
+    async with lab(Faults(endless=True, ignore_options=True, slow=0.05)) as server:
+        result = await probe(ADDRESS, spec(server, timeout=1.0), Depth.FULL)
+        assert result.verdict is Verdict.TOO_SLOW
+        assert "in 0.5 s" in result.sentence
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.errors_heard == [0]
+
+
+def test_patience_grows_with_the_time_out() -> None:
+    """Ten seconds at least, ten time-outs at most."""
+    assert patience(ProbeSpec((), timeout=0.5)) == 10
+    assert patience(ProbeSpec((), timeout=3.0)) == 30
+
+
+async def test_each_attempt_leaves_from_a_fresh_port() -> None:
+    """A late reply to one attempt must not meet the next."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setblocking(False)
+        server.bind((ADDRESS, 0))
+        asked = ProbeSpec((BootFile("a"),), port=server.getsockname()[1], timeout=0.02)
+        ports = set()
+        for _ in range(8):
+            await probe(ADDRESS, asked, Depth.LIGHT)
+            ports.add(server.recvfrom(2000)[1][1])
+    assert len(ports) > 4  # two may be alike by chance, among 28,000
+
+
+def open_files() -> int:
+    """Return how many descriptors this process holds."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_cancelled_probe_ends_its_transfer_and_leaves_no_socket() -> None:
+    """The server is told, and the descriptor is closed."""
+    async with lab(Faults(stalls_after=1)) as server:
+        await probe(ADDRESS, spec(server), Depth.LIGHT)
+        await eventually(lambda: server.open_transfers == 0)
+        before = open_files()
+        task = asyncio.create_task(probe(ADDRESS, spec(server), Depth.FULL))
+        await eventually(lambda: server.counts.requests == 2)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.errors_heard[-1] == 0
+        assert open_files() == before
+
+
+async def test_probes_leave_no_sockets_and_no_timers() -> None:
+    """Whatever the verdict was."""
+    async with lab() as server:
+        asked, missing = spec(server), spec(server, "gone")
+        closed = ProbeSpec(asked.files, port=free_port(host=ADDRESS), timeout=PATIENT)
+        await probe(ADDRESS, asked, Depth.LIGHT)
+        await eventually(lambda: server.open_transfers == 0)
+        before = open_files()
+        for one in (asked, missing, closed) * 5:
+            await probe(ADDRESS, one, Depth.FULL)
+        await eventually(lambda: server.open_transfers == 0)
+        assert open_files() == before
+
+
+@pytest.mark.parametrize("address", ["pvs-1.example.test", "::1", "", "10.0.0", "10.0.0.256"])
+async def test_only_ipv4_addresses_are_asked(address: str) -> None:
+    """A name would have to be resolved, which may block; this is not the place."""
+    result = await probe(address, ProbeSpec((BootFile("a"),)), Depth.LIGHT)
+    assert result.verdict is Verdict.LOCAL
+    assert f"{address!r} is not an IPv4 address" in result.sentence
+
+
+async def test_a_request_that_this_host_forbids_is_our_own_trouble() -> None:
+    """Broadcasting needs a permission that the socket does not have."""
+    result = await probe("255.255.255.255", ProbeSpec((BootFile("a"),)), Depth.LIGHT)
+    assert result.verdict in (Verdict.LOCAL, Verdict.UNREACHABLE)  # the latter: no route at all
+    assert result.seconds < 0.5
+
+
+async def test_a_host_without_descriptors_blames_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EMFILE says nothing about the server."""
+
+    def no_more() -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(prober, "_open_socket", no_more)
+    result = await probe(ADDRESS, ProbeSpec((BootFile("a"),)), Depth.LIGHT)
+    assert result.verdict is Verdict.LOCAL
+    assert "Too many open files" in result.sentence
+    assert "says nothing about the server" in result.sentence
+
+
+class Flawed(socket.socket):
+    """A socket whose first packets cannot be sent, for a reason that the test chooses."""
+
+    reasons: ClassVar[list[int]] = []
+    queue: ClassVar[list[Address]] = []  # destinations that ICMP tells of, each refused
+
+    def sendto(self, *args: Any) -> int:
+        """Fail as often as there are reasons."""
+        if self.reasons:
+            number = self.reasons.pop(0)
+            raise OSError(number, os.strerror(number))
+        sent: int = super().sendto(*args)
+        return sent
+
+    def recvmsg(self, *args: Any) -> Any:
+        """Return what stands in the error queue."""
+        if not self.queue:
+            raise BlockingIOError
+        told = [(socket.IPPROTO_IP, 11, errno.ECONNREFUSED.to_bytes(4, sys.byteorder) + bytes(12))]
+        return b"", told, 0, self.queue.pop(0)
+
+
+@pytest.fixture
+def flawed(monkeypatch: pytest.MonkeyPatch) -> type[Flawed]:
+    """Let the prober use flawed sockets."""
+
+    def opened() -> socket.socket:
+        made = Flawed(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        return made
+
+    monkeypatch.setattr(prober, "_open_socket", opened)
+    monkeypatch.setattr(Flawed, "reasons", [])
+    monkeypatch.setattr(Flawed, "queue", [])
+    return Flawed
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "words"),
+    [
+        (errno.EPERM, Verdict.LOCAL, "Operation not permitted"),
+        (errno.ENOBUFS, Verdict.LOCAL, "No buffer space"),
+        (errno.ENETUNREACH, Verdict.UNREACHABLE, "Network is unreachable"),
+        (errno.EHOSTUNREACH, Verdict.UNREACHABLE, "No route to host"),
+        (errno.EAGAIN, Verdict.TIMEOUT, "did not answer"),  # lost, as on any network
+    ],
+)
+async def test_what_keeps_a_request_from_leaving_is_told(
+    flawed: type[Flawed], number: int, verdict: Verdict, words: str
+) -> None:
+    """No route is the network's trouble; a forbidden or a full socket is our own."""
+    flawed.reasons.append(number)
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server, timeout=HASTY), Depth.LIGHT)
+        assert result.verdict is verdict
+        assert words in result.sentence
+
+
+async def test_an_older_packets_error_does_not_cost_the_packet_that_meets_it(
+    flawed: type[Flawed],
+) -> None:
+    """The kernel tells of it at the next call, whatever that is: the packet is sent again."""
+    flawed.reasons.append(errno.ECONNREFUSED)
+    flawed.queue.append((ADDRESS, 9))
+    async with lab() as server:
+        assert (await probe(ADDRESS, spec(server), Depth.LIGHT)).passed
+
+
+async def test_a_packet_that_fails_again_has_failed(flawed: type[Flawed]) -> None:
+    """One more try, and no loop."""
+    flawed.reasons.extend([errno.ECONNREFUSED, errno.ENETUNREACH])
+    flawed.queue.append((ADDRESS, 9))
+    async with lab() as server:
+        result = await probe(ADDRESS, spec(server), Depth.LIGHT)
+        assert result.verdict is Verdict.UNREACHABLE
+
+
+async def test_an_older_packets_error_may_be_the_verdict(flawed: type[Flawed]) -> None:
+    """If it was a packet of the transfer, nothing needs to be sent any more."""
+    flawed.reasons.append(errno.ECONNREFUSED)
+    async with lab() as server:
+        flawed.queue.append((ADDRESS, server.port))
+        result = await probe(ADDRESS, spec(server), Depth.LIGHT)
+        assert result.verdict is Verdict.REFUSED
+        assert server.counts.requests == 0
+
+
+async def test_many_members_are_probed_at_once() -> None:
+    """One loop, one hundred probes in flight, and each gets its own replies."""
+    async with lab() as server:
+        jobs = [probe(ADDRESS, spec(server), Depth.LIGHT) for _ in range(100)]
+        results: list[ProbeResult] = await asyncio.gather(*jobs)
+        assert {result.verdict for result in results} == {Verdict.OK}
+        await eventually(lambda: server.open_transfers == 0)
+        assert server.counts.stopped == 100
