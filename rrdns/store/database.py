@@ -150,10 +150,6 @@ class OneThread:
         doing = asyncio.get_running_loop().run_in_executor(self._executor, job)
         return await asyncio.shield(doing)
 
-    def end(self) -> None:
-        """Let the thread end once its work is done."""
-        self._executor.shutdown(wait=False)
-
 
 def _create_private(path: Path) -> None:
     """Create the file for nobody else to read; SQLite gives its companions the same mode."""

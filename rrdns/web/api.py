@@ -16,7 +16,7 @@ from rrdns.web.auth import Gate
 from rrdns.web.connections import CONNECTIONS, Connections, make_counter
 from rrdns.web.contract import CALLS
 from rrdns.web.farm import Farm
-from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, set_headers
+from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, meet_expectation, set_headers
 from rrdns.web.looking import Looking
 from rrdns.web.metrics import ProbeStats
 from rrdns.web.ordering import Ordering
@@ -100,7 +100,7 @@ def _add_calls(
     for call in CALLS:
         needs = call.needs
         handler = unguarded[call.id] if needs is None else guard.for_role(needs, guarded[call.id])
-        app.router.add_route(call.method, call.path, handler)
+        app.router.add_route(call.method, call.path, handler, expect_handler=meet_expectation)
         if call.method == "GET" and call.id != "events":
             app.router.add_route("HEAD", call.path, handler)
 

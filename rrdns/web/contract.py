@@ -72,7 +72,7 @@ CALLS = (
         "All pools and their members",
         Role.VIEWER,
         answer=models.Pools,
-        query=models.ShowQuery,
+        query=models.ListQuery,
     ),
     Call(
         "pool",

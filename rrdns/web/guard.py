@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
 from rrdns.web import problems
@@ -111,6 +111,20 @@ def make_shield(guard: Guard) -> Middleware:
             return problems.of_exception(error).response()
 
     return shield
+
+
+async def meet_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Let a caller that waits for it send its body (RFC 9110, section 10.1.1).
+
+    aiohttp asks this before any middleware.
+    """
+    if request.version < HttpVersion11:
+        return None
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return Trouble(problems.UNEXPECTED).response()
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # or aiohttp takes the answer for begun already
+    return None
 
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:

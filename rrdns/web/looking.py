@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -30,15 +31,11 @@ class Looking:
 
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
-        recent = read_query(request, models.ShowQuery).recent
+        asked = read_query(request, models.ListQuery).recent
         reports = self._farm.pools()
-
-        def render() -> str:
-            pools = [views.pool_view(report, recent) for report in reports]
-            return models.Pools(pools=pools).model_dump_json()
-
         # Thousands of pools take a while, and probes must not wait for that.
-        response = _json(await asyncio.to_thread(render))
+        body = await asyncio.to_thread(_render, reports, _recent_of(reports, asked))
+        response = web.Response(body=body, content_type="application/json", charset="utf-8")
         response.enable_compression()
         return response
 
@@ -86,6 +83,20 @@ class Looking:
 
     async def _page(self, asked: models.AuditFilter, before: int | None) -> tuple[AuditEntry, ...]:
         return await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member)
+
+
+def _recent_of(reports: Sequence[PoolReport], asked: int | None) -> int:
+    """Return how many recent probes a list shows: with many members they would be most of it."""
+    if asked is not None:
+        return asked
+    many = sum(len(report.members) for report in reports) > models.MANY_MEMBERS
+    return 0 if many else models.RECENT
+
+
+def _render(reports: Sequence[PoolReport], recent: int) -> bytes:
+    """Write a list of pools, one at a time: each holds up other threads while it is written."""
+    pools = [views.pool_view(report, recent).model_dump_json() for report in reports]
+    return f'{{"pools":[{",".join(pools)}]}}'.encode()
 
 
 def find_member(farm: Farm, request: web.Request) -> tuple[PoolReport, MemberReport]:

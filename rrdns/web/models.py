@@ -25,6 +25,8 @@ from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339
 
 MOST_REASON = 500  # characters
 MOST_AUDIT = 1000  # entries in one page
+RECENT = 120  # probes shown of a member
+MANY_MEMBERS = 500  # above which a list shows none of them
 MOST_ID = 2**63 - 1  # SQLite's largest integer
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -327,4 +329,18 @@ class ShowQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    recent: int = Field(default=120, ge=0, le=1000, description="most of the last probes, each")
+    recent: int = Field(default=RECENT, ge=0, le=1000, description="most of the last probes, each")
+
+
+class ListQuery(BaseModel):
+    """How much of each member is wanted in a list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    recent: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="most of the last probes, each; when it is left out, "
+        f"{RECENT} with up to {MANY_MEMBERS} members in all, and none with more",
+    )

@@ -76,6 +76,7 @@ TOO_LARGE = Kind("too-large", 413, "Too large", "The body is larger than any ord
 NOT_JSON = Kind(
     "wrong-media-type", 415, "Wrong media type", "Send `Content-Type: application/json`."
 )
+UNEXPECTED = Kind("expectation", 417, "Too much expected", "Of Expect only 100-continue is known.")
 INVALID = Kind("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
 TOO_MANY = Kind("too-many", 429, "Too many", "Too many calls of this kind at once; wait and retry.")
 INTERNAL = Kind("internal", 500, "Defect", "rrdns has a defect; its log says more.")

@@ -79,6 +79,13 @@ async def test_nothing_is_remembered_at_first(last_good: LastGood) -> None:
     assert not last_good.path.exists()
 
 
+async def test_a_file_that_is_only_being_made_holds_nothing_yet(last_good: LastGood) -> None:
+    """A worker may look between its creation and its first content."""
+    last_good.path.parent.mkdir()
+    last_good.path.touch()
+    assert last_good.load() is None
+
+
 async def test_a_snapshot_comes_back_as_it_was_saved(last_good: LastGood) -> None:
     """With zones, rotas, standings and the time; open or closed, by this process or another."""
     await last_good.save(snapshot(3), standings(3))

@@ -49,6 +49,7 @@ class FakeFarm:
         self.standings: dict[tuple[str, str], Standing] = {}
         self.orders: dict[tuple[str, str], Override] = {}
         self.answers = 0
+        self.unprobed: set[str] = set()
         self._pools = {one.name: one for one in (pools or (pool(),))}
 
     def pools(self) -> tuple[PoolReport, ...]:
@@ -164,6 +165,7 @@ class FakeFarm:
         up = standings[member.name].up
         verdict = Verdict.OK if up else Verdict.TIMEOUT
         sentence = "it serves ARDBP32.BIN" if up else "no answer within 1 s"
+        probed = ProbeResult(verdict, sentence, Depth.FULL, 0.012, SEEN if up else ())
         drifts = (Drift(member.name, "ARDBP32.BIN", "pvs-3 serves another ARDBP32.BIN"),)
         return MemberReport(
             member=member,
@@ -173,8 +175,8 @@ class FakeFarm:
             why=why,
             share=1 / 3 if why.handed_out else 0.0,
             answers=self.answers,
-            probed_at=NOW - 1,
-            last_probe=ProbeResult(verdict, sentence, Depth.FULL, 0.012, SEEN if up else ()),
+            probed_at=None if member.name in self.unprobed else NOW - 1,
+            last_probe=None if member.name in self.unprobed else probed,
             recent=tuple((NOW - 3 + step, 0.01 * step, up) for step in range(3)),
             seen=SEEN,
             drift=drifts if member.name == "pvs-3" else (),

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import structlog
 
+from rrdns.errors import ConfigInvalid
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate, Role
 from rrdns.web.contract import CALLS
@@ -212,6 +213,30 @@ async def test_every_answer_is_safe_to_show(client: Client, path: str) -> None:
         assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert response.headers["Server"] == "rrdns"
         assert response.headers["Cache-Control"] == ("no-cache" if path == "/" else "no-store")
+
+
+async def test_only_known_expectations_are_met(client: Client) -> None:
+    """A client such as curl waits for 100-continue before it sends a large body."""
+    headers = {"Expect": "miracles", "Content-Type": "application/json"}
+    answer = await client.call("POST", f"{MEMBER}/drain", data=b"{}", headers=headers)
+    assert (answer.status, answer.problem) == (417, "expectation")
+    assert client.farm.orders == {}
+    answer = await client.post(f"{MEMBER}/drain", expect100=True)
+    assert answer.status == 200
+
+
+async def test_an_error_without_a_kind_is_a_defect(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new error needs a kind; until then it tells nothing."""
+
+    def broken() -> None:
+        raise ConfigInvalid("rrdns.toml", ())
+
+    monkeypatch.setattr(client.farm, "pools", broken)
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.get("/v1/pools")
+    assert (answer.status, answer.problem, len(logs)) == (500, "internal", 1)
 
 
 async def test_what_a_problem_means_can_be_looked_up(client: Client) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.model import AuditEntry
+from rrdns.web.models import MANY_MEMBERS
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving
 
@@ -92,6 +93,15 @@ async def test_a_member_that_is_down_and_drained_shows_both(client: Client) -> N
     assert member["safe_after"] == "2026-02-02T02:40:05.000Z"
 
 
+async def test_a_member_that_was_not_probed_yet_shows_no_probe(client: Client) -> None:
+    """None is shown as null, not as a failed one; metrics leave it out."""
+    client.farm.unprobed.add("pvs-1")
+    assert (await client.get(MEMBER)).json["last_probe"] is None
+    metrics = (await client.get("/metrics")).text
+    assert 'rrdns_member_last_probe_seconds{member="pvs-1"' not in metrics
+    assert 'rrdns_member_last_probe_seconds{member="pvs-2"' in metrics
+
+
 @pytest.mark.parametrize(("recent", "expected"), [(0, 0), (2, 2), (1000, 3)])
 async def test_recent_probes_can_be_left_out(client: Client, recent: int, expected: int) -> None:
     """The last ones are shown; with many pools they are most of the answer."""
@@ -100,6 +110,17 @@ async def test_recent_probes_can_be_left_out(client: Client, recent: int, expect
         member = found.get("pools", [found])[0]
         member = member.get("members", [member])[0]
         assert [probe["seconds"] for probe in member["recent"]] == [0.0, 0.01, 0.02][3 - expected :]
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", 0), ("?recent=2", 2)])
+async def test_a_long_list_leaves_recent_probes_out_unless_asked(query: str, expected: int) -> None:
+    """They would be most of it; a short list has them (above)."""
+    farm = FakeFarm(*(pool(f"p{number}") for number in range(MANY_MEMBERS // 3 + 1)))
+    async with serving(farm) as client:
+        pools = (await client.get(f"/v1/pools{query}")).json["pools"]
+    assert [one["name"] for one in pools] == [report.pool.name for report in farm.pools()]
+    found = {len(member["recent"]) for one in pools for member in one["members"]}
+    assert found == {expected}
 
 
 async def test_names_with_odd_characters_are_found() -> None:
