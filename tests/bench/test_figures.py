@@ -123,6 +123,16 @@ def test_the_page_says_when_the_machine_was_not_calm() -> None:
     assert "not calm" in page.noise([replace(calm, foreign=0.5)])
 
 
+def test_a_latency_on_a_busy_machine_proves_nothing() -> None:
+    """Neither that a goal is kept nor that it is missed."""
+    goal = page.Goal("hits", ("gdnsd",), 1.25, "p99")
+    for foreign, verdict in ((0.0, "yes"), (0.5, "not judged: not calm")):
+        both = [replace(sample(name, 0, 5.0), p99_us=50.0) for name in ("rrdns", "gdnsd")]
+        row = page.measured(goal, [replace(one, foreign=foreign) for one in both])
+        assert row is not None
+        assert row["kept"] == verdict
+
+
 def test_a_late_start_is_seen_and_a_failed_probe_ends_the_rhythm() -> None:
     """Probes in doubt follow sooner, which is not lateness."""
     ends = [(0.0, True), (1.0, True), (2.2, True), (3.0, False), (3.5, True), (4.0, True)]
