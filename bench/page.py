@@ -110,7 +110,8 @@ def sections(raw: dict[str, Any], samples: Sequence[Sample], results: Path) -> I
         if path.exists():
             rows = [json.loads(line) for line in path.read_text().splitlines() if line]
             at = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-            yield f"## {title}\n\n`python -m bench.{name}`, {at:%Y-%m-%d %H:%M} UTC\n\n{table(rows)}"
+            yield f"## {title}\n"
+            yield f"`python -m bench.{name}`, {at:%Y-%m-%d %H:%M} UTC\n\n{table(rows)}"
 
 
 def machine(raw: dict[str, Any]) -> str:
