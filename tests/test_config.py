@@ -354,6 +354,11 @@ REPLACED = [
     ({"address": 'address = "0.0.0.0"'}, "pools[0].members[0].address", "no single server's"),
     ({"address": 'address = "224.0.0.1"'}, "pools[0].members[0].address", "no single server's"),
     ({"address": 'address = "255.255.255.255"'}, "pools[0].members[0].address", "no single"),
+    (
+        {"nameservers": 'nameservers = [{name = "n.x", address = "fe80::1%eth0"}]'},
+        "zones[0].nameservers[0].address",
+        "no single server's",
+    ),
     ({"listen": 'listen = ["localhost:53"]'}, "dns.listen[0]", '"localhost" is no IP address'),
     ({"listen": 'listen = ["127.0.0.1"]'}, "dns.listen[0]", "which has no port"),
     ({"listen": 'listen = ["[::1]"]'}, "dns.listen[0]", "which has no port"),
@@ -696,9 +701,10 @@ def test_changes_are_told_line_by_line() -> None:
     ).replace("pvs-2", "pvs-3")
     extra = (
         f'[[api.tokens]]\nname = "a"\nrole = "admin"\nsha256 = "{"cd" * 32}"\n'
-        '[log]\nlevel = "debug"\n'
+        '[log]\nlevel = "debug"\n[process]\nuser = "u"\n'
     )
     assert describe_changes(old, parse(text + extra, "x")) == (
+        "process.user: none -> u",
         "log.level: info -> debug",
         "token a: role: viewer -> admin",
         "token a: replaced by another",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -36,7 +35,8 @@ def audit(
     """
     from rrdns.cli.client import Client
 
-    told = Client(url, token).audit(limit=limit, before=before, pool=pool, member=member)
+    client = Client(url, token)
+    told = client.audit(limit=limit, before=before, pool=pool, member=member)
     if as_json:
         show_json(told)
         return
@@ -44,13 +44,13 @@ def audit(
     if not entries:
         typer.echo("The audit trail has no such entries.")
         return
-    show(_table(entries))
+    show(_table(entries, client.now()))
     oldest = min(entry["id"] for entry in entries)
     if len(entries) == limit and oldest > 1:
         typer.echo(f"Older ones: rrdns audit --before {oldest}")
 
 
-def _table(entries: list[dict[str, Any]]) -> Any:
+def _table(entries: list[dict[str, Any]], now: float) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -59,11 +59,11 @@ def _table(entries: list[dict[str, Any]]) -> Any:
     table.add_column("change", overflow="fold")
     table.add_column("why", overflow="fold", ratio=1)
     for entry in sorted(entries, key=lambda each: int(each["id"])):
-        table.add_row(*_row(entry))
+        table.add_row(*_row(entry, now))
     return table
 
 
-def _row(entry: Mapping[str, Any]) -> list[Any]:
+def _row(entry: Mapping[str, Any], now: float) -> list[Any]:
     from rich.text import Text
 
     from rrdns.web.times import from_rfc3339
@@ -71,7 +71,7 @@ def _row(entry: Mapping[str, Any]) -> list[Any]:
     change = " -> ".join(part for part in (entry["before"], entry["after"]) if part)
     cells = (
         str(entry["id"]),
-        clock_time(from_rfc3339(entry["at"]), time.time()),
+        clock_time(from_rfc3339(entry["at"]), now),
         entry["by"],
         entry["action"],
         "/".join(part for part in (entry["pool"], entry["member"]) if part),

@@ -77,8 +77,8 @@ def _title(pool: Json) -> Text:
     title.append(f"  {safe(pool['hostname'])}", "not bold")
     inside = sum(bool(member["in"]) for member in pool["members"])
     facts = (
-        f"  {inside} of {len(pool['members'])} in, TTL {pool['ttl']} s, worst case "
-        f"{pool['worst_case']:.1f} s, {pool['queries']:,} queries"
+        f"  {inside} of {len(pool['members'])} in, TTL {pool['ttl']} s, a dead server "
+        f"is named for {pool['worst_case']:.1f} s at most, {pool['queries']:,} queries"
     )
     return title.append(facts, "not bold dim")
 
@@ -126,7 +126,7 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
     if standing["doubts"]:
         yield f"{standing['doubts']} probes in a row say otherwise"
     safe_after = member.get("safe_after")
-    if not member["in"] and safe_after is not None:
+    if override and not member["in"] and safe_after is not None:
         passed = from_rfc3339(safe_after) <= now
         yield "safe to work on" if passed else f"safe after {when(safe_after, now)}"
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -28,7 +32,17 @@ class Client:
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = _checked(url)
         self._token = _usable(token)
+        self.ahead = 0.0  # of our clock, the API's, seconds: at least so much
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+
+    def now(self) -> float:
+        """Return the time by the API's clock, where ours is plainly another."""
+        alike = -1.5 < self.ahead < 0.5  # a Date has whole seconds, cut off
+        return time.time() + (0.0 if alike else self.ahead)
+
+    def at_least(self) -> float:
+        """Return a time that the API's clock has surely reached: safe to wait by."""
+        return time.time() + self.ahead
 
     def pools(self) -> list[dict[str, Any]]:
         """Return all pools with their members."""
@@ -66,6 +80,7 @@ class Client:
         )
         try:
             with self._opener.open(request, timeout=PATIENCE) as reply:
+                self._compare_clocks(reply.headers)
                 return self._read(reply.read(MOST_BYTES))
         except urllib.error.HTTPError as error:
             with error:
@@ -75,6 +90,11 @@ class Client:
             raise self._refusal(error.code, said) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
+
+    def _compare_clocks(self, headers: Message) -> None:
+        """Learn how the API's clock differs, so that "safe after" holds on this host, too."""
+        with suppress(ValueError, TypeError):
+            self.ahead = parsedate_to_datetime(headers["Date"]).timestamp() - time.time()
 
     def _headers(self, has_body: bool) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "rrdns"}

@@ -59,9 +59,9 @@ def drain(
     client = Client(url, token)
     done = client.drain(find_pool(client, member, pool), member, order)
     if not as_json:
-        _tell_drain(done, time.time())
+        _tell_drain(done, client.now())
     if wait:
-        wait_until_safe(done["safe_after"], quiet=as_json)
+        wait_until_safe(done["safe_after"], clock=client.at_least, quiet=as_json)
     if as_json:
         show_json(done)
 
@@ -124,8 +124,8 @@ def find_pool(client: Client, member: str, pool: str | None) -> str:
 def wait_until_safe(
     safe_after: str,
     *,
+    clock: Callable[[], float],
     quiet: bool = False,
-    clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Return when the last answer that names the member has expired; count down on a terminal."""

@@ -33,7 +33,7 @@ def show(*things: RenderableType) -> None:
     with out.capture() as shown:
         for thing in things:
             out.print(thing)
-    _write(shown.get())
+    _write("".join(f"{line.rstrip()}\n" for line in shown.get().splitlines()))
 
 
 def show_json(value: Any) -> None:

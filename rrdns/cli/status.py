@@ -51,7 +51,7 @@ def status(
     if as_json:
         show_json({"ready": readiness["ready"], "alarms": readiness["alarms"], "pools": pools})
     else:
-        show(*_board(pools, readiness))
+        show(*_board(pools, readiness, client.now()))
     raise typer.Exit(DONE if is_well(pools, readiness) else REFUSED)
 
 
@@ -98,14 +98,16 @@ def _current(client: Client, pool: str | None) -> RenderableType:
     now = time.strftime("%H:%M:%S")
     title = Text(f"{client.url}  {now}  (Ctrl-C ends this)", "dim")
     try:
-        return Group(title, *_board(*look(client, pool)))
+        return Group(title, *_board(*look(client, pool), client.now()))
     except Trouble as trouble:
         if trouble.status == WRONG_USE:
             raise
         return Group(title, Text(trouble.sentence, "bold red"), Text(trouble.advice))
 
 
-def _board(pools: list[dict[str, Any]], readiness: dict[str, Any]) -> list[RenderableType]:
+def _board(
+    pools: list[dict[str, Any]], readiness: dict[str, Any], now: float
+) -> list[RenderableType]:
     from rrdns.cli.board import board
 
-    return board(pools, readiness, time.time())
+    return board(pools, readiness, now)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 
 import pytest
 from aiohttp import web
@@ -138,3 +140,31 @@ def test_a_slash_at_the_end_of_the_url_does_no_harm() -> None:
         "/v1/audit?limit=5&pool=a+b",
         "/v1/pools/a%2Fb/members/c%3Fd/drain",
     ]
+
+
+def test_the_clock_of_the_api_counts() -> None:
+    """An admin's clock that is an hour slow or fast makes nothing safe too early."""
+    for skew in (-3600.0, 3600.0):
+        date = formatdate(time.time() + skew, usegmt=True)
+        with answering(saying('{"pools": []}', Date=date)) as url:
+            asked = Client(url)
+            asked.pools()
+        assert asked.now() == pytest.approx(time.time() + skew, abs=2)
+        assert time.time() + skew - 2 <= asked.at_least() <= time.time() + skew
+
+
+def test_clocks_that_agree_to_the_second_are_taken_for_equal() -> None:
+    """A Date has no fractions; what is waited for is on the safe side all the same."""
+    with answering(saying('{"pools": []}', Date=formatdate(usegmt=True))) as url:
+        asked = Client(url)
+        asked.pools()
+    assert asked.now() == pytest.approx(time.time(), abs=0.1)
+    assert asked.at_least() <= time.time()
+
+
+def test_an_api_without_a_clock_is_believed_to_have_ours() -> None:
+    """A proxy may have taken the date away, or written nonsense."""
+    with answering(saying('{"pools": []}', Date="soon")) as url:
+        asked = Client(url)
+        asked.pools()
+    assert asked.ahead == 0.0

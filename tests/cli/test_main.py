@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,13 @@ import tomli
 
 from rrdns import __version__
 from rrdns.cli.main import app
+from rrdns.cli.times import clock_time, span
 from rrdns.cli.trouble import Trouble
 from rrdns.config import Settings, load
-from rrdns.service import serve
+from rrdns.errors import ListenFailed
+from rrdns.service import demo, serve
 from tests.cli.conftest import Run
+from tests.cli.terminal import on_a_terminal
 from tests.test_config import EXAMPLE, SOUND
 
 VERBS = (
@@ -217,6 +220,71 @@ def test_serving_hands_settings_and_path_to_the_service(
     assert given == [(load(config), config)]
 
 
+def test_a_service_that_cannot_start_says_why(
+    rrdns: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, exit status 1."""
+
+    def run(settings: Settings, path: Path) -> int:
+        raise ListenFailed("DNS over UDP", "127.0.0.1:53", "permission denied")
+
+    monkeypatch.setattr(serve, "run", run)
+    result = rrdns("serve", "--config", config)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("rrdns: cannot listen for DNS over UDP on 127.0.0.1:53: perm")
+
+
+def test_what_the_system_refuses_is_told(
+    rrdns: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the path that it is about, where there is one."""
+    errors = [PermissionError(13, "Permission denied", "/var/lib/rrdns"), OSError(24, "Too many")]
+
+    def run(settings: Settings, path: Path) -> int:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(serve, "run", run)
+    first, second = rrdns("serve", "--config", config), rrdns("serve", "--config", config)
+    assert first.stderr == "rrdns: /var/lib/rrdns: permission denied\n"
+    assert second.stderr == "rrdns: too many\n"
+    assert first.exit_code == second.exit_code == 1
+
+
+def test_a_defect_of_the_service_goes_to_its_log(
+    rrdns: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the traceback: nobody sits at the terminal of a service."""
+    logged = []
+
+    class Log:
+        def critical(self, event: str, *, exc_info: bool) -> None:
+            logged.append((event, exc_info))
+
+    def run(settings: Settings, path: Path) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr("rrdns.service.logs.get_log", Log)
+    assert rrdns("serve", "--config", config).exit_code == 1
+    assert logged == [("the supervisor broke", True)]
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_demo_is_told_whether_to_play_by_itself(
+    rrdns: Run, monkeypatch: pytest.MonkeyPatch, script: bool
+) -> None:
+    """Its exit status is the command's."""
+    given = []
+
+    def run(script: bool) -> int:
+        given.append(script)
+        return 1
+
+    monkeypatch.setattr(demo, "run", run)
+    assert rrdns("demo", *(["--script"] if script else [])).exit_code == 1
+    assert given == [script]
+
+
 # trouble
 
 
@@ -263,31 +331,11 @@ def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def on_a_terminal(env: dict[str, str]) -> bytes:
-    """Return what check-config writes to a terminal."""
-    here, there = pty.openpty()
-    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rrdns", "check-config", EXAMPLE],
-        stdout=there,
-        env={**clean, "TERM": "xterm-256color", **env},
-    )
-    os.close(there)
-    said = b""
-    try:
-        while chunk := os.read(here, 4096):
-            said += chunk
-    except OSError:
-        pass  # Linux's way to say that the other end is closed
-    os.close(here)
-    assert process.wait(30) == 0
-    return said
-
-
 def test_colours_appear_on_a_terminal_unless_refused() -> None:
     """NO_COLOR is respected (no-color.org), and a pipe gets none."""
-    assert re.search(rb"\x1b\[[\d;]*3\d", on_a_terminal({}))
-    assert not re.search(rb"\x1b\[[\d;]*3\d", on_a_terminal({"NO_COLOR": "1"}))
+    uncoloured, _ = on_a_terminal("check-config", EXAMPLE, env={"NO_COLOR": "1"})
+    assert re.search(rb"\x1b\[[\d;]*3\d", on_a_terminal("check-config", EXAMPLE)[0])
+    assert not re.search(rb"\x1b\[[\d;]*3\d", uncoloured)
     piped = subprocess.run(
         [sys.executable, "-m", "rrdns", "check-config", EXAMPLE], capture_output=True, check=True
     )
@@ -297,3 +345,28 @@ def test_colours_appear_on_a_terminal_unless_refused() -> None:
 def test_the_verbs_of_the_contract_are_all_there() -> None:
     """Others script against them."""
     assert {command.name for command in app.registered_commands} == set(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0.0 s"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (7200, "2 h"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_durations_are_told_in_their_largest_units(seconds: float, words: str) -> None:
+    """Two at most."""
+    assert span(seconds) == words
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    """Today's is the clock alone."""
+    now = datetime(2026, 1, 31, 12, 0, 0).astimezone().timestamp()
+    assert clock_time(now + 60, now) == "12:01:00"
+    assert clock_time(now + 86400, now) == "2026-02-01 12:00:00"

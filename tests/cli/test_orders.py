@@ -11,8 +11,10 @@ import pytest
 from rrdns.cli.orders import wait_until_safe
 from rrdns.core.model import Order
 from rrdns.web.auth import Role
+from rrdns.web.farm import OrderDone
 from rrdns.web.times import rfc3339
 from tests.cli.conftest import Api, Run, api_of
+from tests.cli.terminal import on_a_terminal
 from tests.web.farm import FakeFarm
 from tests.web.serving import SECRETS, TOKENS
 
@@ -105,7 +107,7 @@ def test_a_script_gets_the_whole_reply(rrdns: Run, api: Api) -> None:
 
 
 def test_resuming_puts_a_member_back(rrdns: Run, api: Api) -> None:
-    """And tells when there was nothing to lift."""
+    """It tells when there was nothing to lift, too."""
     rrdns("drain", "pvs-1", "--url", api.url)
     assert "pvs-1 of pool boot is back" in rrdns("resume", "pvs-1", "--url", api.url).stdout
     assert api.farm.orders == {}
@@ -142,9 +144,11 @@ def test_a_drain_can_wait(rrdns: Run, farm: FakeFarm) -> None:
     farm.now = time.time() - 4.7  # the farm says: safe 5 s after its now
     with api_of(farm) as api:
         result = rrdns("drain", "pvs-1", "--wait", "--url", api.url)
+        assert time.time() >= farm.now + 5
+        silent = rrdns("drain", "pvs-2", "--wait", "--json", "--url", api.url)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == "It is safe now."
-    assert time.time() >= farm.now + 5
+    assert json.loads(silent.stdout)["member"]["name"] == "pvs-2"
 
 
 def test_the_audit_trail_is_told_oldest_first(rrdns: Run, api: Api) -> None:
@@ -193,3 +197,19 @@ def test_a_store_that_fails_changes_nothing_and_says_so(rrdns: Run, api: Api) ->
     assert result.exit_code == 1
     assert "the disk is full" in result.stderr
     assert api.farm.orders == {}
+
+
+def test_a_drain_counts_down_on_a_terminal(farm: FakeFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits sees for how long."""
+    farm_done = farm._done
+
+    def done(pool: str, member: str, *, changed: bool) -> OrderDone:
+        farm.now = time.time() - 4.3  # safe 0.7 s after the order, however late that comes
+        return farm_done(pool, member, changed=changed)
+
+    monkeypatch.setattr(farm, "_done", done)
+    with api_of(farm) as api:
+        said, ended = on_a_terminal("drain", "pvs-1", "--wait", "--url", api.url)
+    assert ended == 0
+    assert re.search(rb"\rSafe in [01]\.\d s", said)
+    assert said.rstrip().endswith(b"It is safe now.")

@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from rrdns.core.model import ProbeSpec
+from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.lab.tftpd import LabServer
+from rrdns.net import prober
 from tests.cli.conftest import Run, in_a_thread
 
 BOOT_FILE = b"\x7f" + b"Provisioning Services bootstrap v7.41.0.0" + bytes(3000)
@@ -98,3 +101,17 @@ def test_what_cannot_be_probed_is_wrong_use(rrdns: Run, args: list[object]) -> N
     result = rrdns("probe", *args)
     assert result.exit_code == 2
     assert result.stderr
+
+
+def test_what_this_host_cannot_send_is_no_verdict_on_the_server(
+    rrdns: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither yes nor no, and no success."""
+
+    async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+        return ProbeResult(Verdict.LOCAL, "no buffer space", depth, 0.0)
+
+    monkeypatch.setattr(prober, "probe", probe)
+    result = rrdns("probe", "127.0.0.1")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("CANNOT TELL whether a target would boot from 127.0.0.1.\n")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from typing import Any
 
 import pytest
 
 from rrdns.cli import status
+from rrdns.cli.board import board
 from rrdns.cli.client import Client
+from rrdns.cli.say import console
 from rrdns.core.health import Standing
 from rrdns.core.model import Order, Override
 from rrdns.core.report import Alarm, WorkerReport
 from tests.cli.conftest import Api, Run, api_of
+from tests.cli.terminal import on_a_terminal
 from tests.web.farm import FakeFarm
 
 
@@ -40,7 +44,9 @@ def test_healthy_members_are_in(rrdns: Run, api: Api) -> None:
     for part in ("10.0.0.11", "healthy", "ok,", "12 ms", "33%"):
         assert part in line
     assert "boot.pvs.example.test" in result.stdout
-    assert "3 of 3 in, TTL 5 s, worst case 9.5 s, 12 queries" in result.stdout
+    assert (
+        "3 of 3 in, TTL 5 s, a dead server is named for 9.5 s at most, 12 queries" in result.stdout
+    )
 
 
 def test_a_fallen_member_is_out_with_the_verdict_in_words(rrdns: Run, api: Api) -> None:
@@ -156,9 +162,6 @@ def test_what_servers_and_admins_write_cannot_steer_the_terminal(rrdns: Run, api
 
 def test_words_that_a_later_version_adds_are_shown_as_they_are() -> None:
     """The contract grows by adding."""
-    from rrdns.cli.board import board
-    from rrdns.cli.say import console
-
     member: dict[str, Any] = {
         "name": "pvs-1",
         "address": "10.0.0.1",
@@ -218,3 +221,53 @@ def test_watching_as_json_is_refused(rrdns: Run) -> None:
     result = rrdns("status", "--watch", "--json")
     assert result.exit_code == 2
     assert "cannot go together" in result.stderr
+
+
+def outlook(on_empty: str, whys: dict[str, bool]) -> str:
+    """Return the first line for a pool with nothing healthy."""
+    since = "2026-01-31T12:00:00.123Z"
+    members = [
+        {
+            "name": name,
+            "address": "10.0.0.1",
+            "in": is_in,
+            "why": "last-resort" if is_in else "drained",
+            "share": 1.0,
+            "standing": {"up": False, "doubts": 0, "since": since},
+        }
+        for name, is_in in whys.items()
+    ]
+    pool = {
+        "name": "boot",
+        "hostname": "h",
+        "ttl": 5,
+        "queries": 0,
+        "worst_case": 9.0,
+        "on_empty": on_empty,
+        "everything_down": True,
+        "members": members,
+    }
+    return str(board([pool], {"ready": True}, 1_770_000_000.0)[0])
+
+
+def test_the_shout_says_what_targets_get() -> None:
+    """It depends on the pool's `on_empty`, and on who is drained."""
+    assert "get the 1 undrained members" in outlook("serve-all", {"a": True, "b": False})
+    assert "taken out by orders" in outlook("serve-all", {"a": False})
+    assert "targets get SERVFAIL." in outlook("servfail", {"a": False})
+    assert "targets get no answer." in outlook("silent", {"a": False})
+
+
+def test_a_farm_without_pools_says_so() -> None:
+    """It cannot be configured so, and is not passed over in silence."""
+    assert str(board([], {"ready": False}, 0.0)[-1]) == "There are no pools."
+
+
+def test_watching_on_a_terminal_ends_with_ctrl_c(api: Api) -> None:
+    """The table is drawn in place, on the terminal's other screen, and leaves no trace."""
+    said, ended = on_a_terminal(
+        "status", "--watch", "--url", api.url, until=b"10.0.0.13", signal=signal.SIGINT
+    )
+    assert ended == 0
+    assert b"\x1b[?1049h" in said
+    assert said.rstrip().endswith((b"\x1b[?1049l", b"\x1b[?25h"))
