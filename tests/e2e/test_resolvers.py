@@ -132,7 +132,7 @@ def a_site(folder: Path, resolver: str) -> Iterator[Site]:
     (folder / "tftp").mkdir()
     (folder / "tftp" / "ARDBP32.BIN").write_bytes(BOOT_FILE)
     for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
+        path.chmod(path.stat().st_mode | 0o755)  # wider only: one of them may be /tmp itself
     with ExitStack() as stack:
         network = stack.enter_context(a_network([PARENT, RRDNS, RESOLVER, *MEMBERS]))
 
