@@ -670,7 +670,8 @@ def test_a_reload_cannot_move_sockets_store_or_user() -> None:
     old = settings()
     new = parse(
         changed(listen='listen = ["127.0.0.1:5454"]\nworkers = 2')
-        + '[store]\nbackend = "memory"\n[process]\nuser = "u"\n[api]\nlisten = "127.0.0.1:9"\n',
+        + '[store]\nbackend = "memory"\n[process]\nuser = "u"\n[api]\nlisten = "127.0.0.1:9"\n'
+        + '[log]\nlevel = "debug"\n',
         "x",
     )
     assert restart_needed(old, new) == (
@@ -679,6 +680,7 @@ def test_a_reload_cannot_move_sockets_store_or_user() -> None:
         "api.listen",
         "store.backend",
         "process.user",
+        "log.level",
     )
 
 
@@ -686,7 +688,7 @@ def test_a_reload_can_apply_everything_else() -> None:
     """Pools, zones, tokens, and how long the trail is kept."""
     token = f'[[api.tokens]]\nname = "ops"\nrole = "viewer"\nsha256 = "{HASH}"\n'
     new = changed(address='address = "10.0.0.99"', hostmaster='hostmaster = "other.test"')
-    text = new + token + '[store]\naudit_days = 3\n[log]\nlevel = "debug"\n'
+    text = new + token + "[store]\naudit_days = 3\n"
     assert restart_needed(settings(), parse(text, "other.toml")) == ()
 
 

@@ -24,8 +24,10 @@ _SETTLED_AT_START = (
     "store.path",
     "process.user",
     "process.group",
+    "log.format",
+    "log.level",
 )
-_ALSO_TOLD = ("store.audit_days", "log.format", "log.level")
+_ALSO_TOLD = ("store.audit_days",)
 
 
 def worst_case(pool: Pool) -> float:
