@@ -11,7 +11,7 @@ from rrdns.wire.tally import Rotation, Turns
 WINDOW = 2.0  # seconds
 MOST = 1024  # queries that are remembered in one window
 
-_Window = dict[bytes, tuple[Rotation, int, float]]
+_Window = dict[tuple[bytes, Rotation], tuple[int, float]]
 
 
 class Repeats:
@@ -43,12 +43,13 @@ class Repeats:
         """
         if not rotation.addresses or now < self.busy_until:
             return rotation.take(turns)
-        found = self._now.get(who) or self._before.get(who)
-        if found is not None and found[0] is rotation and now - found[2] < WINDOW:
+        query = who, rotation
+        found = self._now.get(query) or self._before.get(query)
+        if found is not None and now - found[1] < WINDOW:
             rotation.repeats += 1
-            return found[1]
+            return found[0]
         turn = rotation.take(turns)
-        self._now[who] = (rotation, turn, now)
+        self._now[query] = turn, now
         if len(self._now) >= MOST:
             self.busy_until = self._ends
         return turn

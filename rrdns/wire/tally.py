@@ -124,6 +124,5 @@ def _add(rotation: Rotation, queries: Counter[str], places: dict[str, Counter[st
     if not total:
         return
     queries[rotation.kind] += total + rotation.repeats
-    if rotation.addresses:
-        firsts = places.setdefault(rotation.pool, Counter())
-        firsts.update(dict(zip(rotation.addresses, rotation.places(), strict=True)))
+    firsts = places.setdefault(rotation.pool, Counter())
+    firsts.update(dict(zip(rotation.addresses, rotation.places(), strict=True)))

@@ -14,6 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from tests.peers import ROOT
+from tests.wire.world import option
 
 PAGE = ROOT / "docs" / "answers.md"
 
@@ -106,7 +107,7 @@ class _Asked:
             case "ednsopt":
                 code, _, data = value.partition(":")
                 self.edns = 0
-                self.options.append(dns.edns.GenericOption(int(code), bytes.fromhex(data)))
+                self.options.append(option(int(code), bytes.fromhex(data)))
             case "cdflag":
                 self.flags |= dns.flags.CD
             case "adflag":

@@ -45,11 +45,20 @@ def udp_service(
 
 @contextmanager
 def tcp_service(
-    answers: Answers, limits: TcpLimits | None = None, host: str = "127.0.0.1", port: int = 0
+    answers: Answers,
+    limits: TcpLimits | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    sent: int = 0,
 ) -> Iterator[tuple[TcpService, int]]:
-    """Answer on a TCP socket, from an event loop in a thread of its own."""
+    """Answer on a TCP socket, from an event loop in a thread of its own.
+
+    `sent` is the size of the kernel's buffers for what is not fetched; 0 for the usual.
+    """
     service = TcpService(answers, limits)
     sock = bind_tcp(Endpoint(host, port))
+    if sent:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sent)
     started, loop = threading.Event(), asyncio.new_event_loop()
     stopping = asyncio.Event()
 
@@ -79,16 +88,6 @@ def udp_client(host: str = "127.0.0.1", timeout: float = 5.0) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.settimeout(timeout)
     return sock
-
-
-def tcp_ask(port: int, message: bytes, timeout: float = 5.0) -> bytes | None:
-    """Return the answer to a message over TCP; None where none came in time."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as sock:
-        sock.sendall(len(message).to_bytes(2, "big") + message)
-        try:
-            return tcp_read(sock)
-        except TimeoutError:
-            return None
 
 
 def tcp_read(sock: socket.socket) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -14,14 +15,15 @@ import pytest
 from rrdns.net.udp import PlainLoop, UdpLoop
 from rrdns.wire.answers import Answers
 from tests.net.documented import Row, dig_args, message, rows
-from tests.net.serving import tcp_ask, tcp_service, udp_client, udp_service
+from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
 from tests.peers import peer
 from tests.wire import world
 
 Ask = Callable[[bytes], bytes | None]
 QUESTIONS = rows("query")
 MESSAGES = rows("message")
-SILENT = 0.3  # seconds without an answer, on this host
+# Answers come in order: silence is an answer to this one, with none before it.
+LAST = b"\xff\xff" + world.query("lone.pvs.example.test")[2:]
 
 
 @pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
@@ -30,21 +32,36 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     answers = Answers(world.table())
     if request.param == "tcp":
         with tcp_service(answers) as (_, port):
-            yield lambda message: tcp_ask(port, message, SILENT)
+            yield lambda message: ask_tcp(port, message)
         return
     kind = UdpLoop if request.param == "recvmmsg" else PlainLoop
-    with udp_service(answers, kind=kind) as (_, port, defects), udp_client() as client:
-
-        def ask_udp(message: bytes) -> bytes | None:
-            client.settimeout(SILENT)
-            client.sendto(message, ("127.0.0.1", port))
-            try:
-                return client.recv(4096)
-            except TimeoutError:
-                return None
-
-        yield ask_udp
+    with udp_service(answers, kind=kind) as (_, port, defects):
+        yield lambda message: ask_udp(port, message)
         assert not defects
+
+
+def ask_udp(port: int, message: bytes) -> bytes | None:
+    """Return what a message gets before the query behind it is answered."""
+    with udp_client() as client:
+        client.sendto(message, ("127.0.0.1", port))
+        client.sendto(LAST, ("127.0.0.1", port))
+        answer = client.recv(4096)
+        if answer[:2] == LAST[:2]:
+            return None
+        assert client.recv(4096)[:2] == LAST[:2]
+        return answer
+
+
+def ask_tcp(port: int, message: bytes) -> bytes | None:
+    """Return what a message gets before the query behind it is answered."""
+    with socket.create_connection(("127.0.0.1", port), 5) as sock:
+        for one in (message, LAST):
+            sock.sendall(len(one).to_bytes(2, "big") + one)
+        answer = tcp_read(sock)
+        if answer[:2] == LAST[:2]:
+            return None
+        assert tcp_read(sock)[:2] == LAST[:2]
+        return answer
 
 
 def test_the_page_has_rows() -> None:

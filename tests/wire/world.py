@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dns.edns
 import dns.message
 
 from rrdns.core.model import Nameserver, Zone
@@ -54,6 +55,11 @@ def query(name: str = f"boot.{ZONE}", rtype: str = "A", **options: object) -> by
     """Return a query as bytes; `options` are those of dnspython's make_query."""
     made = dns.message.make_query(name, rtype, **options)  # type: ignore[arg-type]
     return made.to_wire()
+
+
+def option(code: int, data: bytes) -> dns.edns.Option:
+    """Return an EDNS option of any kind."""
+    return dns.edns.GenericOption(dns.edns.OptionType.make(code), data)
 
 
 def ask(answers: AnswerTable, message: bytes, *, tcp: bool = False) -> dns.message.Message:

@@ -1,0 +1,58 @@
+"""Retransmitted queries are known for two seconds, in bounded memory."""
+
+from __future__ import annotations
+
+from rrdns.net.repeats import MOST, WINDOW, Repeats
+from rrdns.wire.tally import Rotation
+
+
+def pool(members: int = 3) -> Rotation:
+    """Return the turns of a pool."""
+    return Rotation("a/noerror", "boot", tuple(f"10.0.0.{n}" for n in range(members)))
+
+
+def turn(repeats: Repeats, who: bytes, rotation: Rotation, now: float) -> int:
+    """Return the turn of a query at a time."""
+    if now >= repeats.busy_until:
+        repeats.tick(now)
+    return repeats.turn(who, rotation, None, now)
+
+
+def test_a_repeat_within_two_seconds_takes_no_turn() -> None:
+    """Wherever in a window the first one came; two seconds later it is a new query."""
+    for start in (100.0, 100.5, 101.9):
+        repeats, rotation = Repeats(), pool()
+        repeats.tick(100.0)
+        assert turn(repeats, b"a", rotation, start) == 0
+        assert turn(repeats, b"b", rotation, start) == 1
+        assert turn(repeats, b"a", rotation, start + 1.99) == 0
+        assert turn(repeats, b"a", rotation, start + WINDOW) == 2
+        assert (rotation.total(), rotation.repeats) == (3, 1)
+
+
+def test_another_pool_is_another_query() -> None:
+    """One ID may ask for two names."""
+    repeats, one, two = Repeats(), pool(), pool()
+    assert turn(repeats, b"a", one, 1.0) == 0
+    assert turn(repeats, b"a", two, 1.0) == 0
+    assert turn(repeats, b"b", two, 1.0) == 1
+
+
+def test_answers_that_never_turn_are_not_remembered() -> None:
+    """They would only fill the window."""
+    repeats, soa = Repeats(), Rotation("soa/noerror")
+    assert [turn(repeats, b"a", soa, 1.0) for _ in range(3)] == [0, 1, 2]
+    assert not repeats._now
+
+
+def test_a_full_window_watches_no_more_until_it_ends() -> None:
+    """What is remembered is bounded, whatever comes."""
+    repeats, rotation = Repeats(), pool()
+    for number in range(5 * MOST):
+        assert turn(repeats, number.to_bytes(4, "big"), rotation, 10.0) == number
+    assert len(repeats._now) == MOST
+    assert turn(repeats, bytes(4), rotation, 11.9) == 5 * MOST
+    assert turn(repeats, b"new", rotation, 12.1) == 5 * MOST + 1
+    assert turn(repeats, b"new", rotation, 12.2) == 5 * MOST + 1
+    assert turn(repeats, b"late", rotation, 99.0) == 5 * MOST + 2
+    assert not repeats._before

@@ -1,0 +1,247 @@
+"""DNS over TCP: what clients may do on a connection, and what they cannot do to the service."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+
+import dns.message
+import pytest
+
+from rrdns.net import tcp
+from rrdns.net.tcp import TcpLimits
+from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.responder import respond
+from tests.net.serving import tcp_read, tcp_service
+from tests.peers import wait_until
+from tests.wire import world
+from tests.wire.world import first, query
+
+
+def framed(message: bytes) -> bytes:
+    """Return a message behind its length."""
+    return len(message).to_bytes(2, "big") + message
+
+
+def numbered(ident: int) -> bytes:
+    """Return a boot query with this ID, as it goes over TCP."""
+    return framed(ident.to_bytes(2, "big") + query()[2:])
+
+
+def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Return a connection that waits five seconds at most."""
+    return socket.create_connection((host, port), 5)
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Tell whether the other side has ended the connection."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_queries_on_one_connection_are_answered_in_order() -> None:
+    """All at once, and in pieces of any size; each takes its turn."""
+    answers = Answers(world.table())
+    with tcp_service(answers) as (service, port), connect(port) as sock:
+        sock.sendall(b"".join(numbered(ident) for ident in range(300)))
+        firsts: Counter[str] = Counter()
+        for ident in range(300):
+            answer = tcp_read(sock)
+            assert answer[:2] == ident.to_bytes(2, "big")
+            firsts[first(dns.message.from_wire(answer))] += 1
+        assert set(firsts.values()) == {100}
+        for byte in numbered(7) + numbered(8):
+            sock.sendall(bytes([byte]))
+        assert [tcp_read(sock)[:2] for _ in range(2)] == [b"\0\7", b"\0\x08"]
+        assert service.open == 1
+    assert answers.table.counts().queries["a/noerror"] == 302
+
+
+def test_a_client_that_has_asked_its_last_still_gets_its_answers() -> None:
+    """Half a close is no close (RFC 7766, section 6.2.4)."""
+    with tcp_service(Answers(world.table())) as (_, port), connect(port) as sock:
+        sock.sendall(numbered(1) + numbered(2))
+        sock.shutdown(socket.SHUT_WR)
+        assert [tcp_read(sock)[:2] for _ in range(2)] == [b"\0\1", b"\0\2"]
+        assert is_closed(sock)
+
+
+@pytest.mark.parametrize("size", [512, 2045, 2046, 2047, 4096, 65535])
+def test_a_query_of_any_size_is_answered(size: int) -> None:
+    """Padding up to the most that a length can say; the buffer is small again afterwards."""
+    data = bytes(size - len(query()) - 15)
+    padding = struct.pack("!HH", 12, len(data)) + data
+    opt = b"\0\0\x29\x04\xd0\0\0\0\0" + len(padding).to_bytes(2, "big") + padding
+    long = query()[:11] + b"\1" + query()[12:] + opt
+    assert len(long) == size
+    with tcp_service(Answers(world.table())) as (service, port), connect(port) as sock:
+        sock.sendall(framed(long) + numbered(5))
+        assert tcp_read(sock)[3] & 15 == 0
+        assert tcp_read(sock)[:2] == b"\0\5"
+        connection = next(iter(service._connections))
+        assert len(connection._room) == tcp._ROOM_BYTES
+
+
+def test_silence_is_no_end() -> None:
+    """Empty messages, runts and responses get nothing; the connection goes on."""
+    with tcp_service(Answers(world.table())) as (_, port), connect(port) as sock:
+        sock.sendall(framed(b"") + framed(b"x") + framed(b"\0\1\x80\0" + bytes(8)) + numbered(3))
+        assert tcp_read(sock)[:2] == b"\0\3"
+
+
+def test_a_byte_now_and_then_keeps_no_connection_open() -> None:
+    """Only a whole query counts as life."""
+    limits = TcpLimits(idle=0.5)
+    with tcp_service(Answers(world.table()), limits) as (service, port), connect(port) as sock:
+        sock.settimeout(0.1)
+        for byte in numbered(1):
+            try:
+                sock.sendall(bytes([byte]))
+                if sock.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("it is still open")
+        assert service.open == 0
+
+
+def test_a_connection_does_not_live_for_ever() -> None:
+    """However busy it is."""
+    limits = TcpLimits(lifetime=0.5)
+
+    def keep_asking(sock: socket.socket) -> None:
+        while True:
+            sock.sendall(numbered(1))
+            tcp_read(sock)
+
+    with (
+        tcp_service(Answers(world.table()), limits) as (_, port),
+        connect(port) as sock,
+        pytest.raises(ConnectionError),
+    ):
+        keep_asking(sock)
+
+
+def test_who_fetches_no_answers_is_read_no_more_and_goes() -> None:
+    """Answers wait in bounded memory, and not for long."""
+    limits = TcpLimits(idle=0.7, unsent_bytes=4096)
+    batch = b"".join(numbered(ident) for ident in range(500))
+
+    def ask_without_end(sock: socket.socket) -> None:
+        while True:
+            sock.sendall(batch)
+
+    with tcp_service(Answers(world.table()), limits) as (service, port), connect(port) as sock:
+        sock.settimeout(0.2)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            ask_without_end(sock)
+        for one in list(service._connections):
+            assert one._transport is None or one._transport.get_write_buffer_size() < 100_000
+            assert len(one._room) <= 2 * tcp._ROOM_BYTES
+        wait_until(lambda: service.open == 0, 5.0, "dropped")
+
+
+def test_who_fetches_slowly_gets_everything() -> None:
+    """A pause in writing is followed by the rest, in order."""
+    count, size = 5_000, 2 + 39 + 48
+    message = b"".join(numbered(ident) for ident in range(count))
+    with (
+        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024), sent=16_384) as (_, port),
+        socket.socket() as sock,
+    ):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", port))
+        sending = threading.Thread(target=sock.sendall, args=(message,))
+        sending.start()
+        time.sleep(0.3)
+        with sock.makefile("rb") as answers:
+            for ident in range(count):
+                assert answers.read(size)[2:4] == ident.to_bytes(2, "big")
+        sending.join()
+
+
+def test_one_connection_too_many_drops_the_longest_idle() -> None:
+    """A flood of connections ends the idle ones, not those that ask."""
+    limits = TcpLimits(connections=8)
+    with tcp_service(Answers(world.table()), limits) as (service, port):
+        socks = [connect(port) for _ in range(8)]
+        wait_until(lambda: service.open == 8)
+        socks[0].sendall(numbered(1))
+        tcp_read(socks[0])
+        more = connect(port)
+        assert is_closed(socks[1])
+        for sock in (socks[0], socks[2], more):
+            sock.sendall(numbered(2))
+            assert tcp_read(sock)[:2] == b"\0\2"
+        assert service.open == 8
+        for sock in (*socks, more):
+            sock.close()
+        wait_until(lambda: service.open == 0 and not service._per_address)
+
+
+def test_one_address_cannot_take_all_connections() -> None:
+    """Its own longest idle one goes; others keep theirs."""
+    limits = TcpLimits(connections=100, per_address=3)
+    with tcp_service(Answers(world.table()), limits, "0.0.0.0") as (service, port):
+        other = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0))
+        wait_until(lambda: service.open == 1)
+        socks = [connect(port) for _ in range(10)]
+        wait_until(lambda: service.open == 4)
+        for sock in (other, *socks[-3:]):
+            sock.sendall(numbered(4))
+            assert tcp_read(sock)[:2] == b"\0\4"
+        assert all(is_closed(sock) for sock in socks[:-3])
+        for sock in (other, *socks):
+            sock.close()
+
+
+def test_ipv6_addresses_count_by_their_network() -> None:
+    """A host has a /64 to choose from."""
+    assert tcp._source("2001:db8::1") == tcp._source("2001:db8::2:1")
+    assert tcp._source("2001:db8::1") != tcp._source("2001:db8:0:1::1")
+    assert tcp._source("fe80::1%lo") == tcp._source("fe80::2")
+    assert tcp._source("10.0.0.1") != tcp._source("10.0.0.2")
+    with tcp_service(Answers(world.table()), host="::1") as (_, port), connect(port, "::1") as sock:
+        sock.sendall(numbered(1))
+        assert tcp_read(sock)[:2] == b"\0\1"
+
+
+def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the responder to raise, the connection would go on."""
+    real, told = respond, []
+
+    def broken(message: bytes, table: AnswerTable, *, tcp: bool) -> bytes | None:
+        if message[:2] == b"\0\1":
+            raise ZeroDivisionError
+        return real(message, table, tcp=tcp)
+
+    monkeypatch.setattr("rrdns.net.tcp.respond", broken)
+    answers = Answers(world.table())
+    with tcp_service(answers) as (service, port), connect(port) as sock:
+        for on_defect in (None, lambda error, message: told.append((error, message))):
+            service._on_defect = on_defect
+            sock.sendall(numbered(1) + numbered(2))
+            assert tcp_read(sock)[:2] == b"\0\2"
+    assert [(type(error), message[:2]) for error, message in told] == [(ZeroDivisionError, b"\0\1")]
+    assert answers.table.ledger.dropped == 2
+
+
+def test_the_service_ends_with_connections_open() -> None:
+    """Nothing is left that would hold a stop up."""
+    with tcp_service(Answers(world.table())) as (_, port):
+        socks = [connect(port) for _ in range(5)]
+        socks[0].sendall(numbered(1))
+        assert tcp_read(socks[0])[:2] == b"\0\1"
+    assert all(is_closed(sock) for sock in socks)
+    for sock in socks:
+        sock.close()

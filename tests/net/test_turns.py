@@ -1,0 +1,66 @@
+"""Counters that workers share: exact while all live, and nobody waits for the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from rrdns.net.turns import SLOTS, SharedTurns
+from tests.peers import wait_until
+
+
+def test_turns_rise_by_what_is_taken() -> None:
+    """Slot by slot, first and last included."""
+    turns = SharedTurns()
+    assert [turns.take(0), turns.take(0, 10), turns.take(0), turns.take(1)] == [0, 1, 11, 0]
+    assert turns.take(SLOTS - 1) == 0
+
+
+def test_processes_that_race_lose_no_turn() -> None:
+    """Four processes take 10,000 turns each of one slot."""
+    turns = SharedTurns()
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            for _ in range(10_000):
+                turns.take(5)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert turns.take(5) == 40_000
+
+
+def test_a_dead_holder_is_survived() -> None:
+    """The mutex of a process that died with it is taken over."""
+    turns = SharedTurns()
+    child = os.fork()
+    if child == 0:
+        turns._mutex.acquire()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert [turns.take(1) for _ in range(3)] == [0, 1, 2]
+    assert turns._mutex.acquire()
+    turns._mutex.release()
+
+
+def test_a_stopped_holder_is_waited_for_once_and_no_more() -> None:
+    """Turns go on without the mutex, and with it again when its holder is gone."""
+    turns = SharedTurns()
+    child = os.fork()
+    if child == 0:
+        turns._mutex.acquire()
+        turns.take(9)  # sees itself as the holder, waits in vain, and counts
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+    wait_until(lambda: turns._counters[9] == 1, what="held")
+    os.waitpid(child, os.WUNTRACED)
+    began = time.monotonic()
+    assert [turns.take(1) for _ in range(100)] == list(range(100))
+    assert time.monotonic() - began < 1.0  # once 50 ms, and not a hundred times
+    assert not turns._mutex.acquire()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert turns._mutex.acquire()
+    turns._mutex.release()
