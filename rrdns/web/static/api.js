@@ -1,7 +1,7 @@
 /* Call the API: the token, the problems it answers with, and its clock. */
 
 const KEY = "rrdns-token";
-const PATIENCE = 5000; // milliseconds
+const PATIENCE = 4000; // milliseconds
 const SAME_CLOCK = 2000; // the Date header has whole seconds
 
 /** The API refused, or could not be reached (status 0). */

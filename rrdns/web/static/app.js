@@ -151,7 +151,8 @@ function renderPools() {
   byId("filter-row").hidden = view.pools.length < MANY_POOLS;
   const shown = view.pools.filter((pool) => matches(pool, text));
   const common = {
-    now: api.now(),
+    // Without a line time stands still: nothing becomes safe that nobody has seen.
+    now: phase.name === "lost" ? view.at : api.now(),
     alarms: view.readiness.alarms,
     mayOrder: me !== null && me.role !== "viewer",
     mayForce: me !== null && me.role === "admin",

@@ -87,6 +87,7 @@ export class MemberRow {
   #showButtons({ mayOrder, mayForce, isLost }) {
     const { override } = this.member;
     const { drain, change, force, resume } = this.buttons;
+    const focused = Object.values(this.buttons).find((button) => button === document.activeElement);
     drain.hidden = !mayOrder || Boolean(override);
     resume.hidden = !mayOrder || !override;
     change.hidden = !mayOrder || override?.order !== "drain";
@@ -95,6 +96,8 @@ export class MemberRow {
       setAttribute(button, "aria-disabled", isLost ? "true" : null);
       setAttribute(button, "aria-label", `${button.textContent} ${this.member.name}`);
     }
+    // A button that goes away leaves the focus to the one that takes its place.
+    if (focused?.hidden) this.focus();
   }
 
   /** Point at a change for a moment. */
@@ -142,7 +145,8 @@ function orderSentence(override, now) {
   const reason = override.reason ? `“${override.reason}”, ` : "";
   if (!override.until) return `${reason}until resumed`;
   const left = (Date.parse(override.until) - now) / 1000;
-  return `${reason}until ${momentOf(override.until, now)} (${lengthOf(left)} left)`;
+  const end = momentOf(override.until, now, { seconds: left < 600 });
+  return `${reason}until ${end} (${lengthOf(left)} left)`;
 }
 
 function secondsSince(text, now) {

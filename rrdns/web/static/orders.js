@@ -16,7 +16,7 @@ const OUTDATED = 412;
 export class Orders {
   #api;
   #told;
-  #asked = null; // { kind, pool, member, row, tag }
+  #asked = null; // { kind, pool, member, row, tag, looking }
 
   /** `told` has onDone(sentence): an order was carried out. */
   constructor(api, told) {
@@ -31,7 +31,7 @@ export class Orders {
     });
     this.form.querySelector("[value=cancel]").addEventListener("click", () => this.dialog.close());
     this.form.elements.other.addEventListener("input", () => {
-      this.form.elements.length.value = "other";
+      this.form.elements.lasting.value = "other";
     });
     this.form.addEventListener("change", () => this.#showLeft());
     this.dialog.addEventListener("close", () => this.#asked?.row.focus());
@@ -53,7 +53,7 @@ export class Orders {
     this.#showLeft();
     this.dialog.showModal();
     this.form.elements.reason.focus();
-    this.#look();
+    this.#asked.looking = this.#look(this.#asked);
   }
 
   /** Take in a newer view of the pool that the dialog is about. */
@@ -65,8 +65,7 @@ export class Orders {
   }
 
   /** Remember the state of the pool that the admin sees: an order on another one is refused. */
-  async #look() {
-    const asked = this.#asked;
+  async #look(asked) {
     try {
       const { value, tag } = await this.#api.getTagged(`${poolPath(asked.pool.name)}?recent=0`);
       asked.tag = tag;
@@ -93,16 +92,16 @@ export class Orders {
   }
 
   #body() {
-    const { reason, length, other, force } = this.form.elements;
-    const lasting = length.value === "other" ? other.value.trim() : length.value;
+    const { reason, lasting: chosen, other, force } = this.form.elements;
+    const lasting = chosen.value === "other" ? other.value.trim() : chosen.value;
     const order = { reason: reason.value.trim(), ...(lasting ? { for: lasting } : {}) };
     if (this.#action() === "resume") return { reason: order.reason };
     return force.checked ? { ...order, force: true } : order;
   }
 
   async #send() {
-    const { pool, member, tag } = this.#asked;
-    if (this.form.elements.length.value === "other" && !this.form.elements.other.value.trim()) {
+    const asked = this.#asked;
+    if (this.form.elements.lasting.value === "other" && !this.form.elements.other.value.trim()) {
       this.#say("Say for how long, such as 1h30m.");
       this.form.elements.other.focus();
       return;
@@ -110,7 +109,9 @@ export class Orders {
     const action = this.#action();
     this.submit.disabled = true;
     try {
-      const done = await this.#api.post(`${memberPath(pool.name, member.name)}/${action}`, this.#body(), tag);
+      await asked.looking;
+      const path = `${memberPath(asked.pool.name, asked.member.name)}/${action}`;
+      const done = await this.#api.post(path, this.#body(), asked.tag);
       this.#told.onDone(doneSentence(action, done, this.#api.now()));
       this.dialog.close();
     } catch (problem) {
@@ -130,7 +131,7 @@ export class Orders {
     }
     if (problem.status === OUTDATED) {
       this.#say("Something changed since you opened this. Look again who stays in, then confirm.");
-      this.#look();
+      this.#asked.looking = this.#look(this.#asked);
     }
   }
 
