@@ -22,8 +22,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]  # of BaseEventLoop
-        if not ready and scheduled:
-            self._now = max(self._now, scheduled[0].when())
+        # A timer that was cancelled still stands in the heap; jumping to it would miss the next.
+        due = [timer.when() for timer in scheduled if not timer.cancelled()]
+        if not ready and due:
+            self._now = max(self._now, min(due))
         super()._run_once()  # type: ignore[misc]  # of BaseEventLoop
 
 

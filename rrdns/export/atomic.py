@@ -50,8 +50,20 @@ def _take_after(path: Path, fd: int, mode: int) -> None:
         return
     new = os.fstat(fd)
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
-        os.fchown(fd, old.st_uid, old.st_gid)
+        _give_away(fd, old)
     os.fchmod(fd, stat.S_IMODE(old.st_mode))  # after the owner: chown clears some bits
+
+
+def _give_away(fd: int, old: os.stat_result) -> None:
+    """Keep the owner, or, where only root could: whoever could read the old one still can."""
+    try:
+        os.fchown(fd, old.st_uid, old.st_gid)
+    except PermissionError:
+        if old.st_mode & stat.S_IROTH:
+            return
+        if not old.st_mode & stat.S_IRGRP:
+            raise
+        os.fchown(fd, -1, old.st_gid)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -88,8 +88,9 @@ class Courier:
             self._held.discard(telling.pool)
             known = self._latest.get(telling.pool)
             self._latest[telling.pool] = telling
-            if not telling.says_the_same_as(known) and self._fresh_at is None:
-                self._fresh_at = asyncio.get_running_loop().time()
+            if not telling.says_the_same_as(known):
+                if self._fresh_at is None:
+                    self._fresh_at = asyncio.get_running_loop().time()
                 self._changed.set()
 
     def start(self) -> None:

@@ -58,6 +58,8 @@ class FileExporter:
             await asyncio.wait([self._writing])
         work = asyncio.to_thread(write_atomically, self._settings.path, data, self._settings.mode)
         self._writing = asyncio.create_task(work)
+        # Given up, it may fail with nobody there to hear; the next attempt will say why.
+        self._writing.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._writing)
 
     async def _make_it_read(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +33,13 @@ async def post(request: Post) -> bytes:
     Raises:
         Unreachable: there was no answer, or its status is none of the 200s.
     """
-    auth = aiohttp.BasicAuth(request.user, request.password) if request.user else None
     # The courier holds the time limit. Redirects are not followed: what is told is signed or
     # secret, and goes where the admin said and nowhere else.
     timeout = aiohttp.ClientTimeout(total=None)
-    headers = {"Content-Type": "application/json", **request.headers}
+    headers = {"Content-Type": "application/json", **request.headers, **_basic_auth(request)}
     try:
         async with (
-            aiohttp.ClientSession(auth=auth, timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout) as session,
             session.post(
                 request.url,
                 data=request.body,
@@ -70,6 +70,14 @@ def read_secret(path: Path) -> str:
     if not secret:
         raise Unreachable(str(path), "the secret is empty")
     return secret
+
+
+def _basic_auth(request: Post) -> dict[str, str]:
+    """Return the header of basic authentication (RFC 7617), if there is a user."""
+    if not request.user:
+        return {}
+    pair = f"{request.user}:{request.password}".encode()
+    return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

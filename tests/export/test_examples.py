@@ -1,0 +1,78 @@
+"""The examples that people copy: each setting of theirs exists, and none is a mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrdns.export.payload import to_json
+from rrdns.export.settings import (
+    CommandSettings,
+    ExporterSettings,
+    FileSettings,
+    KeaSettings,
+    Option66,
+    WebhookSettings,
+    find_mistakes,
+)
+from rrdns.export.telling import Tell
+from tests.export.tellings import telling
+from tests.peers import ROOT
+
+KINDS = {kind.kind: kind for kind in (FileSettings, KeaSettings, WebhookSettings, CommandSettings)}
+DOCS = (ROOT / "docs/exporters.md").read_text()
+TEXTS = [
+    (ROOT / "conf/examples/exporters.toml").read_text(),
+    *re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL),
+]
+
+
+def build(table: dict[str, Any]) -> ExporterSettings:
+    """Return the settings of a table, in the shape that the config promises."""
+    kind = KINDS[table.pop("type")]
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert table.keys() <= fields, table.keys() - fields
+    for name, value in table.items():
+        if isinstance(value, list):
+            table[name] = tuple(value)
+        elif isinstance(value, dict):
+            table[name] = tuple(value.items())
+        elif name in ("path", "pid_file", "socket", "password_file", "secret_file", "ca_file"):
+            table[name] = Path(value)
+        elif name == "option66":
+            table[name] = Option66(value)
+        elif name == "tell":
+            table[name] = Tell(value)
+    return kind(**table)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_each_example_can_be_copied(text: str) -> None:
+    """Known settings only, and nothing wrong between them."""
+    tables = tomllib.loads(text)["exporters"]
+    assert tables
+    for table in tables:
+        assert find_mistakes(build(table)) == ()
+
+
+def test_the_settings_of_a_type_are_all_in_the_docs() -> None:
+    """Nothing that can be set is a secret."""
+    for kind in KINDS.values():
+        for field in dataclasses.fields(kind):
+            assert re.search(rf"\b{field.name}\b", DOCS), field.name
+
+
+def test_the_json_of_the_docs_is_what_is_told() -> None:
+    """The same keys, in the same places."""
+    import json
+
+    (text,) = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
+    shown, told = json.loads(text), json.loads(to_json("ipam", [telling(1, 2)]))
+    assert shown.keys() == told.keys()
+    assert shown["pools"][0].keys() == told["pools"][0].keys()
+    assert shown["pools"][0]["members"][0].keys() == told["pools"][0]["members"][0].keys()

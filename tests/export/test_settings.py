@@ -1,0 +1,66 @@
+"""What is wrong between the settings of one exporter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrdns.export.settings import (
+    CommandSettings,
+    ExporterSettings,
+    FileSettings,
+    KeaSettings,
+    Option66,
+    WebhookSettings,
+    find_mistakes,
+)
+from rrdns.export.telling import Tell
+
+POOLS = ("boot",)
+FILE: dict[str, Any] = {"name": "f", "pools": POOLS, "path": Path("/x"), "template": "hosts"}
+KEA: dict[str, Any] = {"name": "k", "pools": POOLS, "socket": Path("/k"), "subnets": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "places"),
+    [
+        (FileSettings(**FILE), []),
+        (KeaSettings(**KEA), []),
+        (WebhookSettings(name="w", pools=POOLS, url="https://x.test/"), []),
+        (CommandSettings(name="c", pools=POOLS, command=("true",)), []),
+        (CommandSettings(name="c", pools=(), command=()), ["pools", "command"]),
+        (WebhookSettings(name="w", pools=POOLS, url="ftp://x", timeout=0), ["timeout", "url"]),
+        (
+            FileSettings(**{**FILE, "path": Path("x"), "rotate_every": 0.5}),
+            ["rotate_every", "path"],
+        ),
+        (FileSettings(**FILE, command=("x",), pid_file=Path("/y")), ["pid_file"]),
+        (
+            FileSettings(
+                **{**FILE, "template": "isc-dhcpd", "pools": ("a", "b"), "option66": Option66.NONE}
+            ),
+            ["pools", "option66"],
+        ),
+        (KeaSettings(name="k", pools=("a", "b")), ["socket", "pools", "subnets"]),
+        (KeaSettings(**KEA, url="x"), ["socket", "url"]),
+        (KeaSettings(**KEA, next_server=False), ["next_server"]),
+        (KeaSettings(**KEA, user="u"), ["user"]),
+    ],
+)
+def test_each_mistake_is_named_with_its_setting(
+    settings: ExporterSettings, places: list[str]
+) -> None:
+    """All of them at once, each with a sentence."""
+    mistakes = find_mistakes(settings)
+    assert [place for place, _ in mistakes] == places
+    assert all(len(sentence) > 10 for _, sentence in mistakes)
+
+
+def test_one_that_tells_the_first_rotates_by_itself() -> None:
+    """Else all targets would boot from the same server for as long as it lives."""
+    assert KeaSettings(**KEA).rotation == 60.0
+    assert KeaSettings(**KEA, rotate_every=0.0).rotation == 0.0
+    assert FileSettings(**FILE).rotation == 0.0
+    assert FileSettings(**FILE, tell=Tell.FIRST).rotation == 60.0
