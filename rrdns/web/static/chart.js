@@ -5,6 +5,7 @@ import { probeTime } from "./words.js";
 
 const WIDTH = 120;
 const HEIGHT = 28;
+const MOST_POINTS = 60;
 
 /** The time of the last probes as a line; a lost probe is a red stroke from top to bottom. */
 export class Sparkline {
@@ -16,6 +17,7 @@ export class Sparkline {
 
   /** Show the probes on a scale that the members of a pool share. */
   show(recent, top) {
+    recent = recent.slice(-MOST_POINTS);
     setAttribute(this.element, "aria-label", described(recent));
     const step = WIDTH / Math.max(recent.length - 1, 1);
     const points = recent.map((probe, index) => [index * step, heightOf(probe, top), probe.passed]);
@@ -58,7 +60,7 @@ function strokes(points) {
 }
 
 function described(recent) {
-  if (recent.length === 0) return "Not probed yet";
+  if (recent.length === 0) return "No probes to show";
   const passed = recent.filter((probe) => probe.passed).map((probe) => probe.seconds).sort((a, b) => a - b);
   const lost = recent.length - passed.length;
   const times = passed.length

@@ -13,6 +13,7 @@ const SILENCE = 25_000; // the server gives a sign of life every 10 s
 const FIRST_RETRY = 500;
 const MOST_RETRY = 8000;
 const RECENT = 60; // probes of each member
+const MANY_MEMBERS = 500; // too many to look at the probes of each
 
 export class Live {
   #api;
@@ -23,6 +24,7 @@ export class Live {
   #lookAgain = false;
   #retry = FIRST_RETRY;
   #lastId = "";
+  #asked = ""; // at first the server says how many probes are not too many
   #sleepers = new Set();
 
   /** `told` has onView(view), onEvent(event), onPhase(phase) and onRefused(problem). */
@@ -93,9 +95,11 @@ export class Live {
   async #lookOnce() {
     const began = Date.now();
     const [{ pools }, readiness] = await Promise.all([
-      this.#api.get(`v1/pools?recent=${RECENT}`),
+      this.#api.get(`v1/pools${this.#asked}`),
       this.#api.get("readyz", { also: [503] }),
     ]);
+    const members = pools.reduce((sum, pool) => sum + pool.members.length, 0);
+    this.#asked = `?recent=${members > MANY_MEMBERS ? 0 : RECENT}`;
     this.#told.onView({ pools, readiness, at: this.#api.now(), took: Date.now() - began });
     return Date.now() - began;
   }
