@@ -44,7 +44,8 @@ class KeaExporter:
 
     async def _tell(self, info: BootInfo) -> str | None:
         config = await self._get()
-        new = changed(config, self._targets, info)
+        # In a thread: a config of thousands of subnets must not hold up the probes.
+        new = await asyncio.to_thread(changed, config, self._targets, info)
         if new == config:
             return None
         await command(self._channel, "config-test", new)
@@ -68,7 +69,7 @@ class KeaExporter:
     async def _check(self, info: BootInfo) -> None:
         """Read the config back: an answer of success alone proves nothing."""
         config = await self._get()
-        if changed(config, self._targets, info) != config:
+        if await asyncio.to_thread(changed, config, self._targets, info) != config:
             raise KeaUnsuited("Kea said that it took the new one, and does not show it")
 
 

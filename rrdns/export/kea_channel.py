@@ -39,9 +39,9 @@ class SocketChannel:
         except OSError as error:
             raise Unreachable(self.where, f"Kea cannot be reached: {error}") from error
         try:
-            writer.write(_encoded(request))
+            writer.write(await asyncio.to_thread(_encoded, request))
             await writer.drain()
-            return _decoded(self.where, await self._read(reader))
+            return await asyncio.to_thread(_decoded, self.where, await self._read(reader))
         except OSError as error:
             raise Unreachable(self.where, f"Kea broke off: {error}") from error
         finally:
@@ -72,13 +72,13 @@ class HttpChannel:
         said = await post(
             Post(
                 self.where,
-                _encoded(whole),
+                await asyncio.to_thread(_encoded, whole),
                 user=settings.user,
                 password=password,
                 ca_file=settings.ca_file,
             )
         )
-        return _decoded(self.where, said)
+        return await asyncio.to_thread(_decoded, self.where, said)
 
 
 def make_channel(settings: KeaSettings) -> Channel:
