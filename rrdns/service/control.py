@@ -96,6 +96,7 @@ class Control:
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, self._witness.stats), plan.api)
         self._beat: Beat | None = None
+        self._reloading = asyncio.Lock()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
@@ -116,6 +117,10 @@ class Control:
 
     async def reload(self) -> None:
         """Read the config again; one with mistakes changes nothing."""
+        async with self._reloading:  # a second SIGHUP waits, and then reads what is there then
+            await self._reload()
+
+    async def _reload(self) -> None:
         try:
             text = await asyncio.to_thread(self._plan.path.read_text, "utf-8")
             settings = parse(text, str(self._plan.path))
@@ -226,10 +231,19 @@ class Control:
 
 def main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
     """Be the control process until SIGTERM, or until the supervisor is gone."""
+    asyncio.run(_main(_as_applied(plan), beat, lifeline))
+
+
+def _as_applied(plan: ControlPlan) -> ControlPlan:
+    """Return the plan with the config that the process before this one had taken over."""
     text = plan.applied.text()
-    if text:  # a reload came between the start and the fall of the one before
-        plan = replace(plan, settings=parse(text, str(plan.path)))
-    asyncio.run(_main(plan, beat, lifeline))
+    if not text:
+        return plan
+    try:
+        return replace(plan, settings=parse(text, str(plan.path)))
+    except ConfigInvalid as error:  # what it names (a user, a file) may be gone since
+        get_log().error("back to the config of the start", because=str(error))
+        return plan
 
 
 async def _main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
