@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rrdns.config.checks import inside
+from rrdns.config.exporters import settings_of
 from rrdns.config.settings import (
     ApiSettings,
     DnsSettings,
@@ -15,7 +15,7 @@ from rrdns.config.settings import (
     TcpSettings,
 )
 from rrdns.config.tables import ApiTable, DnsTable, File, NameserverTable, PoolTable, ZoneTable
-from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone
+from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
 from rrdns.web.auth import Token
 
 
@@ -33,6 +33,7 @@ def build(file: File, source: str) -> Settings:
         ),
         log=LogSettings(format=file.log.format.value, level=file.log.level.value),
         process=ProcessSettings(user=file.process.user, group=file.process.group),
+        exporters=tuple(settings_of(table) for table in file.exporters),
         source=source,
     )
 
@@ -76,7 +77,7 @@ def _negative_ttl(table: ZoneTable, pools: list[PoolTable]) -> int:
     """Return how long an empty answer is remembered: no longer than an address is."""
     if table.negative_ttl is not None:
         return table.negative_ttl
-    ttls = [pool.ttl for pool in pools if inside(pool.hostname, table.name)]
+    ttls = [pool.ttl for pool in pools if is_inside(pool.hostname, table.name)]
     return max(1, min(ttls, default=5))
 
 

@@ -47,6 +47,7 @@ def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
         *_token_changes(old, new),
         *_zone_changes(old, new),
         *_pool_changes(old, new),
+        *_exporter_changes(old, new),
     )
 
 
@@ -84,6 +85,17 @@ def _pool_changes(old: Settings, new: Settings) -> Iterator[str]:
         yield from _field_changes(f"pool {name}", before[name], pool, leave=("probe", "members"))
         yield from _field_changes(f"pool {name}: probe", before[name].probe, pool.probe, leave=())
         yield from _member_changes(before[name], pool)
+
+
+def _exporter_changes(old: Settings, new: Settings) -> Iterator[str]:
+    before = {exporter.name: exporter for exporter in old.exporters}
+    after = {exporter.name: exporter for exporter in new.exporters}
+    yield from _came_and_went("exporter", before, after)
+    for name in (name for name in after if name in before):
+        if type(before[name]) is not type(after[name]):
+            yield f"exporter {name}: type {before[name].kind} -> {after[name].kind}"
+        else:
+            yield from _field_changes(f"exporter {name}", before[name], after[name], leave=())
 
 
 def _member_changes(before: Pool, after: Pool) -> Iterator[str]:

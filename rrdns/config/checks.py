@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Hashable, Iterable, Iterator
 
+from rrdns.config import exporters
 from rrdns.config.places import Broken, Place
 from rrdns.config.tables import File, NameserverTable, PoolTable, ZoneTable
+from rrdns.core.model import is_inside
 from rrdns.errors import Mistake
 
 
@@ -24,17 +26,13 @@ def find(file: File, broken: Broken) -> list[Mistake]:
         *_negative_ttls(file, broken),
         *_hostnames(file, broken),
         *_pools(file, broken),
+        *exporters.find(file, broken),
     ]
 
 
 def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:
     """Return the zone that a hostname is in, or at the apex of."""
-    return next((zone for zone in zones if zone.name and inside(hostname, zone.name)), None)
-
-
-def inside(name: str, zone: str) -> bool:
-    """Tell whether a name is in a zone; the apex is."""
-    return name == zone or name.endswith(f".{zone}")
+    return next((zone for zone in zones if zone.name and is_inside(hostname, zone.name)), None)
 
 
 def _doubles(
@@ -81,7 +79,7 @@ def _zones(file: File) -> Iterator[Mistake]:
     yield from _doubles(zones, "a zone is written once")
     for place, name in zones:
         for other, parent in zones:
-            if name and parent and name != parent and inside(name, parent):
+            if name and parent and name != parent and is_inside(name, parent):
                 yield Mistake(
                     place,
                     f'is "{name}", which lies inside {other}, "{parent}"; leave one of them out',
@@ -113,7 +111,7 @@ def _nameserver(
     )
     told = server.address or server.addresses
     blamed = {f"{place}.address", f"{place}.addresses"} & broken
-    if server.name and zone.name and inside(server.name, zone.name) and not told and not blamed:
+    if server.name and zone.name and is_inside(server.name, zone.name) and not told and not blamed:
         yield Mistake(
             f"{place}.address",
             f'is missing; "{server.name}" is inside the zone "{zone.name}", so nobody else can '
@@ -127,7 +125,7 @@ def _negative_ttls(file: File, broken: Broken) -> Iterator[Mistake]:
         pools = [
             (f"pools[{i}].ttl", pool)
             for i, pool in enumerate(file.pools)
-            if pool.hostname and zone.name and inside(pool.hostname, zone.name)
+            if pool.hostname and zone.name and is_inside(pool.hostname, zone.name)
         ]
         known = [(pool.ttl, at) for at, pool in pools if at not in broken]
         if zone.negative_ttl is None or not known:
@@ -155,7 +153,7 @@ def _hostnames(file: File, broken: Broken) -> Iterator[Mistake]:
             yield Mistake(
                 place, f'is "{hostname}", which is outside every zone ({names}); add its zone'
             )
-        if zone and hostname in servers and inside(hostname, servers[hostname]):
+        if zone and hostname in servers and is_inside(hostname, servers[hostname]):
             yield Mistake(
                 place,
                 f'is "{hostname}", the name of a nameserver of the zone: its A records are '

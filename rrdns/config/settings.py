@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
+from rrdns.export.settings import ExporterSettings
 from rrdns.web.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose
@@ -78,4 +79,5 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     log: LogSettings = field(default_factory=LogSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)
+    exporters: tuple[ExporterSettings, ...] = ()
     source: str = ""  # the file, as it was named

@@ -23,6 +23,8 @@ from pydantic import (
 from rrdns.config import kinds
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.model import Endpoint, OnEmpty, Policy
+from rrdns.export.settings import Option66
+from rrdns.export.telling import Tell
 from rrdns.web.auth import Role
 
 Domain = Annotated[str, AfterValidator(kinds.domain)]
@@ -202,6 +204,55 @@ class ApiTable(Table):
     tokens: list[TokenTable] = []
 
 
+class ExporterKind(StrEnum):
+    """How an exporter tells."""
+
+    FILE = "file"
+    KEA = "kea"
+    WEBHOOK = "webhook"
+    COMMAND = "command"
+
+
+Seconds = Annotated[float, AfterValidator(kinds.between(0, 86400, "seconds"))]
+
+
+class ExporterTable(Table):
+    """`[[exporters]]`: the settings of all types; `exporters` knows which type has which."""
+
+    heading: ClassVar[str] = "[[exporters]]"
+    name: Handle = required('name = "kea"')
+    type: Annotated[ExporterKind | None, BeforeValidator(kinds.one_of(ExporterKind))] = required(
+        'type = "file"', None
+    )
+    pools: list[Handle | None] = required('pools = ["boot"]', [])
+    tell: Annotated[Tell | None, BeforeValidator(kinds.one_of(Tell))] = None
+    rotate_every: Seconds | None = None
+    refresh_every: Seconds | None = None
+    timeout: Seconds | None = None
+    option66: Annotated[Option66 | None, BeforeValidator(kinds.one_of(Option66))] = None
+    command: list[Text | None] | None = None
+    path: Text | None = None
+    template: Text | None = None
+    mode: Annotated[int, AfterValidator(kinds.between(0, 0o7777))] | None = None
+    pid_file: Text | None = None
+    signal: Text | None = None
+    process: Text | None = None
+    socket: Text | None = None
+    url: Text | None = None
+    service: Text | None = None
+    user: Text | None = None
+    password_file: Text | None = None
+    ca_file: Text | None = None
+    subnets: list[int | str | None] | None = None
+    shared_networks: list[Text | None] | None = None
+    classes: list[Text | None] | None = None
+    next_server: bool | None = None
+    boot_file: Text | None = None
+    write: bool | None = None
+    secret_file: Text | None = None
+    headers: dict[str, str] | None = None
+
+
 class StoreTable(Table):
     """`[store]`."""
 
@@ -237,3 +288,4 @@ class File(Table):
     store: StoreTable = StoreTable()
     log: LogTable = LogTable()
     process: ProcessTable = ProcessTable()
+    exporters: list[ExporterTable] = []

@@ -59,6 +59,11 @@ class Zone:
     expire: int = 86400
 
 
+def is_inside(name: str, zone: str) -> bool:
+    """Tell whether a name is in a zone; the apex is."""
+    return name == zone or name.endswith(f".{zone}")
+
+
 @dataclass(frozen=True, slots=True)
 class BootFile:
     """A file that a member must serve, and what is known of its content beforehand."""

@@ -18,6 +18,8 @@ from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.errors import ConfigInvalid, StoreFailed
+from rrdns.export.courier import News, Outcome
+from rrdns.export.dispatch import Dispatch
 from rrdns.net.prober import probe
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.desk import Desk
@@ -34,6 +36,7 @@ from rrdns.web.auth import Gate
 from rrdns.web.server import ApiServer
 
 BEAT_EVERY = 0.5
+EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
 
@@ -85,16 +88,24 @@ class Control:
         self._herald = Herald(store, clock)
         self._memory = Memory(store, last_good, self._roster, self._herald, clock)
         self._publisher = Publisher(plan.workers, self._workers_changed)
+        self._dispatch = Dispatch(self._heard, clock)
         self._publication = Publication(
-            self._roster, self._publisher, self._herald, last_good, clock
+            self._roster, self._publisher, self._herald, last_good, self._dispatch, clock
         )
         self._witness = Witness(self._roster, self._publication, self._herald, clock)
         self._checker = Checker(prober, self._witness.told)
         self._desk = Desk(
-            self._roster, store, self._publication, self._publisher, self._herald, clock
+            self._roster,
+            store,
+            self._publication,
+            self._publisher,
+            self._herald,
+            self._dispatch.reports,
+            clock,
         )
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, self._witness.stats), plan.api)
+        self._exporters: set[str] = set()
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
 
@@ -149,6 +160,7 @@ class Control:
         self._checker.configure(settings.pools)
         self._gate.replace_tokens(settings.api.tokens)
         self._publish(settings, before, gone)
+        self._configure_exporters(settings)
         changes = describe_changes(before, settings)
         entry = self._herald.entry("reload", after="; ".join(changes) or "no change")
         self._herald.tell(entry)
@@ -172,13 +184,14 @@ class Control:
         await self._publisher.start(self._plan.feed)
         await self._api.start()
         self._checker.configure(self._settings.pools)
+        self._configure_exporters(self._settings)
         details = {"api": str(self._settings.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         await self._checker.stop()
-        await self._api.stop()
+        await asyncio.gather(self._api.stop(), self._dispatch.stop())
         self._herald.tell(self._herald.entry("stop"))
         await self._herald.flush()
         try:
@@ -190,6 +203,22 @@ class Control:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._publisher.stop()
         await self._memory.close()
+
+    def _configure_exporters(self, settings: Settings) -> None:
+        self._dispatch.configure(settings.exporters)
+        for name in self._exporters - {exporter.name for exporter in settings.exporters}:
+            self._herald.calm(EXPORT_FAILED.format(name))
+        self._exporters = {exporter.name for exporter in settings.exporters}
+
+    def _heard(self, news: News) -> None:
+        """Tell how an exporter fares: each failure is an alarm for as long as it lasts."""
+        alarm = EXPORT_FAILED.format(news.exporter)
+        if news.outcome is Outcome.FAILED:
+            self._herald.alarm(alarm, f"exporter {news.exporter!r}: {news.sentence}")
+            return
+        if news.outcome is Outcome.RECOVERED:
+            self._herald.calm(alarm)
+        self._log.info("told", exporter=news.exporter, serial=news.serial, said=news.sentence)
 
     def _audit_seconds(self) -> float:
         return self._settings.store.audit_days * 86400

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from rrdns import __version__
 from rrdns.core.model import AuditEntry, Order, Override
-from rrdns.core.report import MemberReport, PoolReport, ServiceReport
+from rrdns.core.report import ExportReport, MemberReport, PoolReport, ServiceReport
 from rrdns.errors import RrdnsError
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
@@ -37,6 +37,7 @@ class Desk:
         publication: Publication,
         publisher: Publisher,
         herald: Herald,
+        exports: Callable[[], tuple[ExportReport, ...]],
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
@@ -44,6 +45,7 @@ class Desk:
         self._publication = publication
         self._publisher = publisher
         self._herald = herald
+        self._exports = exports
         self._clock = clock
         self._started_at = clock()
         self._one_at_a_time = asyncio.Lock()
@@ -79,6 +81,7 @@ class Desk:
             published_at=self._publication.published_at,
             workers=self._publisher.workers(),
             counts=self._publisher.queries(),
+            exports=self._exports(),
         )
 
     async def order(

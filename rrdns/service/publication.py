@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from rrdns.core.model import Zone
+from rrdns.core.eligibility import Selection, Why
+from rrdns.core.model import Pool, Zone, is_inside
 from rrdns.core.snapshot import Change, Snapshot, difference
 from rrdns.errors import StoreFailed
+from rrdns.export.dispatch import Dispatch
+from rrdns.export.telling import Telling
 from rrdns.service.herald import Herald
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import PUBLISH_TIME, Roster
@@ -32,9 +35,11 @@ class Publication:
         publisher: Publisher,
         herald: Herald,
         last_good: LastGood | None,
+        dispatch: Dispatch,
         clock: Callable[[], float],
     ) -> None:
         self.published_at = 0.0
+        self._dispatch = dispatch
         self._roster = roster
         self._publisher = publisher
         self._herald = herald
@@ -65,6 +70,7 @@ class Publication:
         if change is not None:
             self._publisher.publish(change)
         self._after(names)
+        self._tell_others(names, left)
         if names or left:
             self._to_disk.put_nowait((change or Change(before.serial), tuple(names)))
         return self._publisher.snapshot.serial
@@ -72,11 +78,13 @@ class Publication:
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
         """Publish everything anew: at the start, and when zones changed."""
         names = self._roster.names()
+        gone = self._publisher.snapshot.rotas.keys() - set(names)
         rotas = {name: self._roster.rota(name) for name in names}
         snapshot = Snapshot(serial=serial, zones=zones, rotas=rotas)
         self._dirty.clear()
         self._publisher.replace(snapshot)
         self._after(names)
+        self._tell_others(names, gone)
         self._to_disk.put_nowait((None, names))
 
     async def keep_on_disk(self) -> None:
@@ -114,6 +122,17 @@ class Publication:
             self._roster.published(name, self.published_at + PUBLISH_TIME)
             self._sound_alarms(name)
 
+    def _tell_others(self, names: Iterable[str], gone: Iterable[str]) -> None:
+        """Hand over to the exporters what is known; who is only assumed to be up is not told."""
+        snapshot = self._publisher.snapshot
+        tellings = []
+        for name in names:
+            record = self._roster.record(name)
+            selection = record.selection()
+            if Why.ASSUMED not in selection.whys.values():
+                tellings.append(_telling(record.pool, selection, snapshot, self.published_at))
+        self._dispatch.publish(tellings, gone)
+
     def _sound_alarms(self, name: str) -> None:
         selection = self._roster.record(name).selection()
         pool = self._roster.record(name).pool
@@ -133,3 +152,17 @@ class Publication:
                 f"{'silence' if pool.on_empty == 'silent' else 'SERVFAIL'}: nothing can boot",
                 name,
             )
+
+
+def _telling(pool: Pool, selection: Selection, snapshot: Snapshot, at: float) -> Telling:
+    zones = (zone for zone in snapshot.zones if is_inside(pool.hostname, zone.name))
+    return Telling(
+        pool=pool.name,
+        hostname=pool.hostname,
+        ttl=pool.ttl,
+        present=tuple((member.name, member.address) for member in selection.members),
+        zone=next(zones, None),
+        serial=snapshot.serial,
+        at=at,
+        everything_down=selection.everything_down,
+    )

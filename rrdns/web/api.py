@@ -64,6 +64,7 @@ def _guarded_handlers(
     looking, ordering = Looking(farm), Ordering(farm, clock)
     return {
         "me": looking.me,
+        "exporters": looking.exporters,
         "pools": looking.pools,
         "pool": looking.pool,
         "member": looking.member,

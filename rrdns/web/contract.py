@@ -64,6 +64,14 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
 
 
 CALLS = (
+    Call(
+        "exporters",
+        "GET",
+        "/v1/exporters",
+        "What other systems were told",
+        Role.VIEWER,
+        answer=models.Exporters,
+    ),
     Call("me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=models.Me),
     Call(
         "pools",

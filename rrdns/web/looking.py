@@ -25,6 +25,11 @@ class Looking:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
 
+    async def exporters(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
+        """Tell how the exporters fare."""
+        reports = self._farm.service().exports
+        return answer(models.Exporters(exporters=[views.exporter_view(one) for one in reports]))
+
     async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
         """Tell callers who they are."""
         return answer(models.Me(name=caller.name, role=caller.role))

@@ -81,6 +81,7 @@ class Scrape(Collector):
         """Return the metrics."""
         yield from _service_metrics(self.service, self.now)
         yield from _worker_metrics(self.service)
+        yield from _export_metrics(self.service)
         yield from _pool_metrics(self.pools)
         yield from _member_metrics(self.pools)
         yield from self._probe_metrics()
@@ -177,6 +178,26 @@ def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:
         serials.add_metric([str(worker.number)], worker.serial)
     yield restarts
     yield serials
+
+
+def _export_metrics(service: ServiceReport) -> Iterator[Metric]:
+    failing = GaugeMetricFamily(
+        "rrdns_exporter_failing", "1: the last attempt failed.", labels=["exporter"]
+    )
+    success = GaugeMetricFamily(
+        "rrdns_exporter_last_success_timestamp_seconds",
+        "When it last got through.",
+        labels=["exporter"],
+    )
+    told = CounterMetricFamily("rrdns_exporter_told", "Successes.", labels=["exporter"])
+    failed = CounterMetricFamily("rrdns_exporter_failed", "Failed attempts.", labels=["exporter"])
+    for report in service.exports:
+        failing.add_metric([report.name], report.failing)
+        told.add_metric([report.name], report.told)
+        failed.add_metric([report.name], report.failed)
+        if report.last_success is not None:
+            success.add_metric([report.name], report.last_success)
+    yield from (failing, success, told, failed)
 
 
 def _pool_metrics(pools: Iterable[PoolReport]) -> Iterator[Metric]:

@@ -162,6 +162,30 @@ class Audit(Told):
     next: int | None = Field(description="what to give as `before` for the next page; null: none")
 
 
+class Exporter(Told):
+    """How one exporter fares."""
+
+    name: str
+    kind: str = Field(description="file, kea, webhook or command")
+    pools: list[str]
+    pending: bool = Field(description="something is not told yet")
+    failing: bool = Field(description="the last attempt failed")
+    last_success: Time | None
+    last_error: str = Field(description="of the last failure, also after a success")
+    last_error_at: Time | None
+    next_try: Time | None
+    serial: int = Field(description="of the snapshot that was told last")
+    told: int = Field(description="successes since the service started")
+    failed: int = Field(description="failed attempts since the service started")
+    note: str = Field(description="why something is held back, if it is")
+
+
+class Exporters(Told):
+    """All exporters."""
+
+    exporters: list[Exporter]
+
+
 class Me(Told):
     """Who is calling."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rrdns.core.model import AuditEntry, Override
 from rrdns.core.probe import FileSeen
-from rrdns.core.report import Alarm, MemberReport, PoolReport, ServiceReport
+from rrdns.core.report import Alarm, ExportReport, MemberReport, PoolReport, ServiceReport
 from rrdns.web import models
 from rrdns.web.times import rfc3339
 
@@ -31,6 +31,29 @@ def pool_view(report: PoolReport, recent: int) -> models.Pool:
     )
 
 
+def exporter_view(report: ExportReport) -> models.Exporter:
+    """Return an exporter as the API shows it."""
+    return models.Exporter(
+        name=report.name,
+        kind=report.kind,
+        pools=list(report.pools),
+        pending=report.pending,
+        failing=report.failing,
+        last_success=_time(report.last_success),
+        last_error=report.last_error,
+        last_error_at=_time(report.last_error_at),
+        next_try=_time(report.next_try),
+        serial=report.serial,
+        told=report.told,
+        failed=report.failed,
+        note=report.note,
+    )
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
 def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
     """Return a member as the API shows it, with up to `recent` of its last probes."""
     return models.Member(
@@ -50,7 +73,7 @@ def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
         why=report.why,
         share=report.share,
         answers=report.answers,
-        safe_after=None if report.safe_after is None else rfc3339(report.safe_after),
+        safe_after=_time(report.safe_after),
         last_probe=_probe(report),
         drift=[drift.sentence for drift in report.drift],
         files=_files(report.seen),

@@ -13,6 +13,7 @@ from rrdns.core.eligibility import Why
 from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec, Zone
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.errors import LastMember, StoreFailed
+from rrdns.export.dispatch import Dispatch
 from rrdns.service.desk import Desk
 from rrdns.service.herald import Herald
 from rrdns.service.logs import set_up
@@ -58,11 +59,22 @@ class Office:
         self.herald = Herald(self.store, self.clock)
         self.publisher = Publisher(0)
         self.publication = Publication(
-            self.roster, self.publisher, self.herald, self.last_good, self.clock
+            self.roster,
+            self.publisher,
+            self.herald,
+            self.last_good,
+            Dispatch(lambda _news: None, self.clock),
+            self.clock,
         )
         self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
         self.desk = Desk(
-            self.roster, self.store, self.publication, self.publisher, self.herald, self.clock
+            self.roster,
+            self.store,
+            self.publication,
+            self.publisher,
+            self.herald,
+            tuple,
+            self.clock,
         )
 
     def clock(self) -> float:

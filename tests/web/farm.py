@@ -10,7 +10,14 @@ from rrdns.core.guard import shortfall
 from rrdns.core.health import Standing
 from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
-from rrdns.core.report import Alarm, MemberReport, PoolReport, ServiceReport, WorkerReport
+from rrdns.core.report import (
+    Alarm,
+    ExportReport,
+    MemberReport,
+    PoolReport,
+    ServiceReport,
+    WorkerReport,
+)
 from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
 from rrdns.store.base import MemoryStore
 from rrdns.web.events import EventLog
@@ -80,6 +87,10 @@ class FakeFarm:
             published_at=NOW - 5,
             workers=self.workers,
             counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
+            exports=(
+                ExportReport("kea", "kea", ("boot",), False, False, last_success=NOW, told=3),
+                ExportReport("ipam", "webhook", ("boot",), True, True, last_error="refused"),
+            ),
         )
 
     async def order(

@@ -24,6 +24,7 @@ MATRIX = [
     ("GET", "/v1/pools/boot", Role.VIEWER),
     ("GET", MEMBER, Role.VIEWER),
     ("GET", "/v1/me", Role.VIEWER),
+    ("GET", "/v1/exporters", Role.VIEWER),
     ("GET", "/v1/audit", Role.VIEWER),
     ("GET", "/v1/audit/export", Role.VIEWER),
     ("GET", "/v1/events", Role.VIEWER),

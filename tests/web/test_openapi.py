@@ -131,6 +131,7 @@ async def test_the_document_is_served_as_json(client: Client) -> None:
         ("POST", f"{MEMBER}/drain", "drain"),
         ("POST", f"{MEMBER}/resume", "resume"),
         ("GET", "/v1/me", "me"),
+        ("GET", "/v1/exporters", "exporters"),
         ("GET", "/v1/audit", "audit"),
         ("GET", "/healthz", "liveness"),
         ("GET", "/readyz", "readiness"),

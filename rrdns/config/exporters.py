@@ -1,0 +1,125 @@
+"""What an `[[exporters]]` table comes to: the settings of its type, or what is wrong with it.
+
+One table holds the settings of all types, so that a mistake can be explained; which setting
+belongs to which type is told by the dataclasses of `rrdns.export.settings` alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rrdns.config.places import Broken, Place
+from rrdns.config.tables import ExporterKind, ExporterTable, File
+from rrdns.errors import Mistake
+from rrdns.export.errors import ExportFailed
+from rrdns.export.render import read_template
+from rrdns.export.settings import (
+    CommandSettings,
+    ExporterSettings,
+    FileSettings,
+    KeaSettings,
+    WebhookSettings,
+    find_mistakes,
+)
+
+_KINDS: dict[ExporterKind, type[ExporterSettings]] = {
+    ExporterKind.FILE: FileSettings,
+    ExporterKind.KEA: KeaSettings,
+    ExporterKind.WEBHOOK: WebhookSettings,
+    ExporterKind.COMMAND: CommandSettings,
+}
+_PATHS = frozenset({"path", "pid_file", "socket", "password_file", "ca_file", "secret_file"})
+_EXAMPLES = {
+    "path": 'path = "/var/lib/rrdns-export/dnsmasq.hosts"',
+    "template": 'template = "dnsmasq-hosts"',
+    "url": 'url = "https://ipam.example.test/hooks/pvs"',
+    "command": 'command = ["/usr/local/bin/tell-ipam"]',
+}
+
+
+def find(file: File, broken: Broken) -> Iterator[Mistake]:
+    """Return every mistake in the exporters that lies between values."""
+    pools = {pool.name for pool in file.pools}
+    first: dict[str, Place] = {}
+    for index, table in enumerate(file.exporters):
+        place = f"exporters[{index}]"
+        if table.name and table.name in first:
+            yield Mistake(
+                f"{place}.name",
+                f'is "{table.name}", like {first[table.name]}; each exporter needs its own name',
+            )
+        first.setdefault(table.name, f"{place}.name")
+        if "pools" not in broken:
+            yield from _strangers(place, table, pools)
+        if not any(blamed.startswith(place) for blamed in broken):
+            yield from _of_type(place, table)
+
+
+def settings_of(table: ExporterTable) -> ExporterSettings:
+    """Return the settings that a table without mistakes comes to."""
+    if table.type is None:
+        raise ValueError("an exporter without a type")
+    written = {name: _value(name, getattr(table, name)) for name in _written(table)}
+    return _KINDS[table.type](**written)
+
+
+def _strangers(place: Place, table: ExporterTable, pools: set[str]) -> Iterator[Mistake]:
+    for index, pool in enumerate(table.pools):
+        if pool and pool not in pools:
+            known = ", ".join(sorted(name for name in pools if name)) or "none"
+            yield Mistake(
+                f"{place}.pools[{index}]", f'is "{pool}", and no pool is called so ({known} are)'
+            )
+
+
+def _of_type(place: Place, table: ExporterTable) -> Iterator[Mistake]:
+    if table.type is None or not table.pools:
+        return
+    kind = _KINDS[table.type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    foreign = [name for name in _written(table) if name not in fields]
+    for name in foreign:
+        yield Mistake(f"{place}.{name}", f"is no setting of an exporter of type {table.type}")
+    missing = [
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and name not in table.model_fields_set
+    ]
+    for name in missing:
+        example = _EXAMPLES.get(name)
+        yield Mistake(f"{place}.{name}", f"is missing; add {example}" if example else "is missing")
+    if not foreign and not missing:
+        yield from _between(place, settings_of(table))
+
+
+def _between(place: Place, settings: ExporterSettings) -> Iterator[Mistake]:
+    for name, problem in find_mistakes(settings):
+        yield Mistake(f"{place}.{name}", problem)
+    if isinstance(settings, FileSettings):
+        try:
+            read_template(settings.template)
+        except ExportFailed as error:
+            yield Mistake(f"{place}.template", str(error))
+
+
+def _written(table: ExporterTable) -> list[str]:
+    return [
+        name for name in ExporterTable.model_fields if name in table.model_fields_set - {"type"}
+    ]
+
+
+def _value(name: str, value: Any) -> Any:
+    match value:
+        case list():
+            return tuple(item for item in value if item is not None)
+        case dict():
+            return tuple(value.items())
+        case str() if name in _PATHS:
+            return Path(value)
+        case int() if name in ("rotate_every", "refresh_every", "timeout"):
+            return float(value)
+        case _:
+            return value
