@@ -10,6 +10,7 @@ import typer
 
 from rrdns.cli.audit import audit
 from rrdns.cli.check import check_config
+from rrdns.cli.dhcp import dhcp
 from rrdns.cli.orders import drain, resume
 from rrdns.cli.probe import probe
 from rrdns.cli.query import query
@@ -39,6 +40,7 @@ app.command("resume", rich_help_panel=_ADMIN)(resume)
 app.command("audit", rich_help_panel=_ADMIN)(audit)
 app.command("probe", rich_help_panel=_TRY)(probe)
 app.command("query", rich_help_panel=_TRY)(query)
+app.command("dhcp", rich_help_panel=_TRY)(dhcp)
 
 
 def _show_version(wanted: bool) -> None:

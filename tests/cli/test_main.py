@@ -26,7 +26,7 @@ from tests.cli.terminal import on_a_terminal
 from tests.test_config import EXAMPLE, SOUND
 
 VERBS = (
-    "serve check-config status drain resume probe query token demo audit".split()  # noqa: SIM905 - read as typed
+    "serve check-config status drain resume probe query token demo audit dhcp".split()  # noqa: SIM905 - read as typed
 )
 HEAVY = ("aiohttp", "pydantic", "dnslib", "rich", "asyncio", "structlog", "prometheus_client")
 

@@ -1,0 +1,89 @@
+"""`rrdns dhcp`: what to enter at a DHCP server, for the members that are handed out now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rrdns.cli.options import DEFAULT_URL, Token, Url
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
+
+
+def dhcp(
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=", ".join(FORMATS))],
+    pool: Annotated[str | None, typer.Option("--pool", help="May be left out with one.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Ask this config, not the running service."),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Print what to enter at a DHCP server, with the warnings that belong to it.
+
+    It names the members that are handed out now; an exporter keeps that up to date
+    (docs/exporters.md). With --config it names all members, without asking anybody.
+
+    For example:
+
+        rrdns dhcp --format kea
+
+        rrdns dhcp --format windows --pool boot --config /etc/rrdns/rrdns.toml
+    """
+    from rrdns.export.boot import BootFiles
+    from rrdns.export.snippets import snippet
+
+    if form not in FORMATS:
+        raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
+    pools = _configured(config) if config is not None else _running(url, token)
+    chosen = _choose(pools, pool)
+    files = BootFiles.among(chosen["files"])
+    try:
+        text = snippet(form, chosen["hostname"], chosen["addresses"], boot_files=files)
+    except ValueError as error:
+        raise Trouble(str(error)) from error
+    typer.echo(text.rstrip("\n"))
+
+
+def _configured(config: Path) -> list[dict[str, Any]]:
+    from rrdns.config import load
+
+    return [
+        {
+            "name": pool.name,
+            "hostname": pool.hostname,
+            "addresses": [member.address for member in pool.members if not member.backup],
+            "files": [file.name for file in pool.probe.files],
+        }
+        for pool in load(config).pools
+    ]
+
+
+def _running(url: str, token: str | None) -> list[dict[str, Any]]:
+    from rrdns.cli.client import Client
+
+    return [
+        {
+            "name": pool["name"],
+            "hostname": pool["hostname"],
+            "addresses": [member["address"] for member in pool["members"] if member["in"]],
+            "files": [file["name"] for member in pool["members"] for file in member["files"]],
+        }
+        for pool in Client(url, token).pools()
+    ]
+
+
+def _choose(pools: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
+    names = ", ".join(pool["name"] for pool in pools)
+    if name is None and len(pools) == 1:
+        return pools[0]
+    if name is None:
+        raise Trouble("there are several pools", f"choose one with --pool: {names}", WRONG_USE)
+    for pool in pools:
+        if pool["name"] == name:
+            return pool
+    raise Trouble(f"no pool is called {name!r}", f"there are: {names}", WRONG_USE)
