@@ -39,16 +39,38 @@ _VERDICTS = {
     errno.ENETDOWN: Verdict.UNREACHABLE,
     errno.ENOPROTOOPT: Verdict.UNREACHABLE,  # ICMP protocol unreachable
 }
+MOST_FULL = 64  # full probes at a time, in this process
 _SHORTEST_PATIENCE = 10.0  # seconds that a whole file may take, however short the time-out
 _TIMEOUTS_PER_FILE = 10.0
 _TIMER_SLACK = 0.001  # seconds: asyncio may call a timer this much early
 
 
+class _Full:
+    """The full probes that run now."""
+
+    running = 0
+
+
+_full = _Full()
+
+
 async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
     """Ask the member at an IPv4 address for all files in turn; the first failure decides.
 
-    It ends within `patience(spec)` seconds a file. Cancelling it ends the transfer cleanly.
+    It ends within `patience(spec)` seconds a file. While `MOST_FULL` full probes run, others
+    are light, as the result's depth tells: a burst of downloads must neither delay a verdict
+    nor make a server look slow. Cancelling it ends the transfer cleanly.
     """
+    if depth is Depth.LIGHT or _full.running >= MOST_FULL:
+        return await _probe(address, spec, Depth.LIGHT)
+    _full.running += 1
+    try:
+        return await _probe(address, spec, depth)
+    finally:
+        _full.running -= 1
+
+
+async def _probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
     clock = asyncio.get_running_loop().time
     started = clock()
     found: list[Finding] = []

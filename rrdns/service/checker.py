@@ -82,7 +82,7 @@ class Checker:
             depth = Depth.FULL if started >= full_due else Depth.LIGHT
             result = await self._probe(duty.member.address, duty.spec, depth)
             standing = self._told(duty.pool, duty.member.name, result)
-            if depth is Depth.FULL and result.passed:
+            if result.depth is Depth.FULL and result.passed:  # it may be lighter than asked
                 full_due = started + duty.spec.full_every
             # Measured from when it was due: a late start must not push the rhythm back.
             due = next_start(standing, duty.spec, max(due, started - duty.spec.interval), clock())

@@ -133,8 +133,7 @@ class Control:
 
     async def _reload(self) -> None:
         try:
-            text = await asyncio.to_thread(self._plan.path.read_text, "utf-8")
-            settings = parse(text, str(self._plan.path))
+            text, settings = await asyncio.to_thread(_read, self._plan.path)
         except (OSError, UnicodeDecodeError) as error:
             self._refuse([str(error)])
         except ConfigInvalid as error:
@@ -256,6 +255,12 @@ class Control:
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the control process broke", exc_info=True)
             os._exit(1)
+
+
+def _read(path: Path) -> tuple[str, Settings]:
+    """Return a config's text and what it says; ten thousand pools take seconds to read."""
+    text = path.read_text("utf-8-sig")  # as `load` does: Notepad writes a mark
+    return text, parse(text, str(path))
 
 
 def main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:

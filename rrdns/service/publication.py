@@ -21,7 +21,7 @@ from rrdns.service.publisher import Publisher
 from rrdns.service.roster import PUBLISH_TIME, Roster
 from rrdns.store.lastgood import LastGood
 
-COALESCE = 0.002  # seconds that a change waits for others
+COALESCE = 0.002  # seconds between two publications
 EVERYTHING_DOWN = "everything-down"
 NOT_REMEMBERED = "snapshot-not-kept"
 
@@ -47,6 +47,7 @@ class Publication:
         self._clock = clock
         self._dirty: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0  # on the loop's clock
         self._to_disk: asyncio.Queue[tuple[Change | None, tuple[str, ...]]] = asyncio.Queue()
         self._disk_is_behind = False
 
@@ -55,16 +56,18 @@ class Publication:
         self._dirty.add(pool)
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(COALESCE, self.flush)
+            # The first change goes out at once; those that follow close on it share the next.
+            self._timer = loop.call_at(max(loop.time(), self._flushed_at + COALESCE), self.flush)
 
     def flush(self, gone: Iterable[str] = ()) -> int:
         """Publish at once what is marked; return the serial that holds it."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._flushed_at = asyncio.get_running_loop().time()
         dirty, self._dirty = self._dirty, set()
         left = tuple(gone)
-        names = [name for name in self._roster.names() if name in dirty] if dirty else []
+        names = sorted(name for name in dirty if name in self._roster)
         before = self._publisher.snapshot
         change = difference(before, [self._roster.rota(name) for name in names], left)
         if change is not None:

@@ -460,3 +460,14 @@ async def test_many_members_are_probed_at_once() -> None:
         assert {result.verdict for result in results} == {Verdict.OK}
         await eventually(lambda: server.open_transfers == 0)
         assert server.counts.stopped == 100
+
+
+async def test_in_a_burst_of_full_probes_most_are_light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand downloads at once would delay each verdict; their turn comes later."""
+    monkeypatch.setattr(prober, "MOST_FULL", 3)
+    async with lab() as server:
+        jobs = [probe(ADDRESS, spec(server), Depth.FULL) for _ in range(10)]
+        results = await asyncio.gather(*jobs)
+        assert all(result.passed for result in results)
+        assert [result.depth for result in results].count(Depth.FULL) == 3
+        assert (await probe(ADDRESS, spec(server), Depth.FULL)).depth is Depth.FULL
