@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from rrdns import __version__
 from rrdns.core.model import AuditEntry, Order, Override
-from rrdns.core.report import ExportReport, MemberReport, PoolReport, ServiceReport
+from rrdns.core.report import ExportReport, PoolReport, ServiceReport
 from rrdns.errors import RrdnsError
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
@@ -194,12 +194,9 @@ class Desk:
         )
 
     def _done(self, pool: str, member: str, *, changed: bool) -> OrderDone:
-        report = self._report(pool, member)
+        firsts = self._publisher.firsts(pool)
+        report = self._roster.report_member(pool, member, self._clock(), firsts)
         return OrderDone(report, report.safe_after or self._clock(), changed)
-
-    def _report(self, pool: str, member: str) -> MemberReport:
-        self._roster.track(pool, member)
-        return next(one for one in self.pool(pool).members if one.member.name == member)
 
 
 def _is_same(before: Override, wanted: Override) -> bool:

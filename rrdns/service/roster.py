@@ -86,6 +86,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._records: dict[str, PoolRecord] = {}
+        self._orders: dict[tuple[str, str], Override] = {}  # in force, so that few are looked at
 
     def __iter__(self) -> Iterator[PoolRecord]:
         return iter(self._records.values())
@@ -139,6 +140,11 @@ class Roster:
             slot = old.slot if old is not None else next(fresh_slots)
             tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
             self._records[pool.name] = PoolRecord(pool, slot, tracks, old.drift if old else ())
+        self._orders = {
+            (pool, member): override
+            for pool, record in self._records.items()
+            for member, override in record.overrides().items()
+        }
         return tuple(name for name in before if name not in self._records)
 
     def remember(self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool) -> None:
@@ -161,11 +167,13 @@ class Roster:
             UnknownPool, UnknownMember: there is no such member.
         """
         self.track(override.pool, override.member).override = override
+        self._orders[override.pool, override.member] = override
 
     def lift(self, pool: str, member: str) -> Override | None:
         """Take away the order in force for a member, and return it."""
         track = self.track(pool, member)
         lifted, track.override = track.override, None
+        self._orders.pop((pool, member), None)
         return lifted
 
     def check_order(self, order: Override) -> None:
@@ -182,21 +190,11 @@ class Roster:
 
     def expired(self, now: float) -> tuple[Override, ...]:
         """Return the orders that have come to their end."""
-        return tuple(
-            override
-            for record in self._records.values()
-            for override in record.overrides().values()
-            if not override.in_force(now)
-        )
+        return tuple(one for one in self._orders.values() if not one.in_force(now))
 
     def next_expiry(self) -> float | None:
         """Return when the next order ends."""
-        ends = [
-            override.until
-            for record in self._records.values()
-            for override in record.overrides().values()
-            if override.until is not None
-        ]
+        ends = (one.until for one in self._orders.values() if one.until is not None)
         return min(ends, default=None)
 
     def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
@@ -251,6 +249,14 @@ class Roster:
             pool: {name: track.standing.up for name, track in self.record(pool).tracks.items()}
             for pool in pools
         }
+
+    def report_member(
+        self, pool: str, member: str, now: float, firsts: Mapping[str, int]
+    ) -> MemberReport:
+        """Return all there is to tell of one member."""
+        record, track = self.record(pool), self.track(pool, member)
+        answers = firsts.get(track.member.address, 0)
+        return _member_report(record, track, record.selection(), now, answers)
 
     def report(self, pool: str, now: float, firsts: Mapping[str, int] | None = None) -> PoolReport:
         """Return all there is to tell of a pool; `firsts` counts first places by address."""

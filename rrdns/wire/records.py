@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from dnslib import AAAA, CLASS, NS, QTYPE, RR, SOA, A
 from dnslib.label import DNSBuffer, DNSLabel
@@ -15,6 +16,7 @@ A_RECORD_BYTES = 16  # with a pointer for its owner
 OWNER_IS_QNAME = b"\xc0\x0c"  # EDK2 refuses any other owner in an answer
 _TYPE_AND_CLASS = b"\0\0\0\0"
 _HINFO = 13
+MOST_KEPT = 4096  # address records that need not be encoded again
 
 
 def wire_name(name: str) -> bytes:
@@ -25,10 +27,14 @@ def wire_name(name: str) -> bytes:
 
 def address_records(addresses: Iterable[str], ttl: int) -> tuple[bytes, ...]:
     """Return an A or AAAA record for each address, owned by the name that is asked for."""
-    return tuple(
-        _owned_by_qname(RR(rtype=rtype, ttl=ttl, rdata=data))
-        for rtype, data in map(_address_data, addresses)
-    )
+    return tuple(_address_record(address, ttl) for address in addresses)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _address_record(address: str, ttl: int) -> bytes:
+    # A change of a pool encodes all its records again, and nearly all are as they were.
+    rtype, data = _address_data(address)
+    return _owned_by_qname(RR(rtype=rtype, ttl=ttl, rdata=data))
 
 
 def no_any_record(ttl: int) -> bytes:
