@@ -140,6 +140,9 @@ async def test_a_file_follows_the_answers(tmp_path: Path) -> None:
     await told(path, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
     await office.drain("pvs-2")
     await told(path, ["10.0.0.1", "10.0.0.3"])
+    async with asyncio.timeout(5):
+        while dispatch.reports()[0].pending:  # it tells us a moment after the file is there
+            await asyncio.sleep(0.01)
     assert {one.outcome for one in news} == {Outcome.TOLD}
     assert dispatch.reports()[0].told >= 2
     await dispatch.stop()
