@@ -38,7 +38,8 @@ format: $(READY) ## Format the source, and mend what can be mended
 	$(BIN)/ruff check --fix $(SOURCE)
 
 cover: $(READY) ## Show that every branch of rrdns/core and rrdns/wire is tested
-	$(BIN)/python -m pytest -q tests/core tests/wire --cov=rrdns/core --cov=rrdns/wire \
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
+		tests/core tests/wire tests/net tests/service --cov=rrdns/core --cov=rrdns/wire \
 		--cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 bench: $(READY) ## Measure rrdns beside its peers (needs some of Debian's packages)
