@@ -16,7 +16,7 @@ from rrdns.net.udp import PlainLoop, UdpLoop
 from rrdns.wire.answers import Answers
 from tests.net.documented import Row, dig_args, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
-from tests.peers import peer
+from tests.peers import free_port, peer
 from tests.wire import world
 
 Ask = Callable[[bytes], bytes | None]
@@ -135,7 +135,8 @@ def test_dig_and_kdig_have_nothing_to_complain_of(name: str, transport: str) -> 
     answers = Answers(world.table())
     asked = [row for row in QUESTIONS if row["RCODE"] != "silence" and can_ask(name, row)]
     assert len(asked) > 38
-    with udp_service(answers) as (_, port, _), tcp_service(answers, port=port):
+    port = free_port()
+    with udp_service(answers, port=port), tcp_service(answers, port=port):
         for row in asked:
             args = [program, "@127.0.0.1", "-p", str(port), transport]
             done = subprocess.run(
