@@ -44,6 +44,16 @@ def peer(name: str) -> str:
     return found
 
 
+def need_root(what: str) -> None:
+    """Skip the test where it does not run as root (fail it where peers are required)."""
+    if os.geteuid() == 0:
+        return
+    message = f"{what} needs root"
+    if os.environ.get("RRDNS_PEERS") == "required":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 def free_port(kind: int = socket.SOCK_DGRAM, host: str = "127.0.0.1") -> int:
     """Return a port that nobody uses on any address, for `kind` and for the other kind too.
 

@@ -19,7 +19,7 @@ import dns.message
 import dns.query
 import dns.rdatatype
 
-from tests.peers import free_port, peer, running, wait_until
+from tests.peers import free_port, need_root, peer, running, wait_until
 
 BOOT_FILE = b"\x7fboot" + b"Provisioning Services bootstrap v7.15.0.11" + bytes(20_000)
 CONFIG = """
@@ -63,6 +63,7 @@ class Tftpd:
 
     def start(self) -> None:
         """Serve the boot file."""
+        need_root("tftpd-hpa")  # it sets its rights anew for each transfer
         listening = f"{self.address}:{self.port}"
         options = ["--user", "root", "--secure", str(self.root)]
         self.process = subprocess.Popen(

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.peers import peer
+from tests.peers import need_root, peer
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,7 @@ class Network:
 @contextmanager
 def a_network(addresses: Sequence[str]) -> Iterator[Network]:
     """Make a namespace that owns these addresses, for the length of the block."""
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace needs root")
+    need_root("a network namespace")
     name = f"rrdns-test-{os.getpid()}"
     ip = peer("ip")
     subprocess.run([ip, "netns", "add", name], check=True)

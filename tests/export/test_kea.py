@@ -20,7 +20,7 @@ from rrdns.export.settings import KeaSettings, Option66
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import CONFIG, Kea, control_agent, kea
 from tests.export.tellings import telling
-from tests.peers import peer
+from tests.peers import need_root, peer
 
 pytestmark = pytest.mark.peers
 
@@ -106,6 +106,7 @@ async def test_only_what_is_named_is_changed(server: Kea) -> None:
 
 async def test_a_client_is_offered_the_server_that_was_told(server: Kea) -> None:
     """What counts is the lease: siaddr, file and option 66 of a real offer."""
+    need_root("a DHCP server")
     exporter = KeaExporter(settings(server, subnets=(1,), option66=Option66.ADDRESS))
     for first in (1, 2):
         await exporter.tell([telling(1, 2, first=first)])
