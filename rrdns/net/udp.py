@@ -33,8 +33,8 @@ from rrdns.wire.tally import Rotation, Turns
 BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
 _RECOVERY = 0.01  # seconds of rest when receiving itself fails
 # Above so many queries a second a loop that finds few of them rests for a moment: each call
-# then fetches more, which saves a sixth of the CPU and answers sooner on average, since no
-# time goes into falling asleep and waking up for every single query.
+# then fetches more, and less time goes into falling asleep and waking up for single queries.
+# Measured against no rest: medians 2 % (5 noisy rounds) to 17 % (3 rounds) less CPU an answer.
 CROWDED = 50_000
 RATE_OVER = 512  # queries
 SMALL_BATCH = 8
