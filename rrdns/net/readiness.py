@@ -1,8 +1,8 @@
 """Tell short-lived sockets when they can be read, for less than the loop's own readers cost.
 
-The loop makes a handle, a selector key and a context for each reader, which is more work than
-a light probe itself. Here the loop watches one epoll object, and that watches the sockets:
-all that are ready together are served in one turn of the loop.
+The loop makes a handle, a selector key and a context for each reader: a good part of what a
+light probe costs. Here the loop watches one epoll object, and that watches the sockets: all
+that are ready together are served in one turn of the loop.
 """
 
 from __future__ import annotations
