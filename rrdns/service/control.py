@@ -223,6 +223,7 @@ class Control:
         return self._settings.store.audit_days * 86400
 
     def _workers_changed(self) -> None:
+        self._publication.settle()
         if self._publisher.connected() and self._beat is not None:
             self._beat.ready()
 

@@ -174,10 +174,8 @@ class Desk:
         self.orders_changed.set()
         self._herald.tell(entry, kept=True)
         self._publication.mark(entry.pool)
-        flushed_at = self._clock()
         serial = self._publication.flush()
         await self._publisher.applied(serial, APPLY_PATIENCE)
-        self._roster.confirm(entry.pool, flushed_at, self._clock())
 
     def _entry(
         self, action: str, by: str, override: Override, before: Override | None

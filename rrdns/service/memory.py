@@ -12,10 +12,11 @@ from pathlib import Path
 
 from rrdns.config import Settings
 from rrdns.core.model import Order, Override
+from rrdns.core.snapshot import Rota
 from rrdns.errors import StoreFailed
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import Publication
-from rrdns.service.roster import Roster
+from rrdns.service.roster import Roster, Track
 from rrdns.store.base import MemoryStore, Store
 from rrdns.store.lastgood import LastGood, Remembered
 from rrdns.store.sqlite import SqliteStore
@@ -62,6 +63,7 @@ class Memory:
         except StoreFailed as error:
             self._herald.alarm(STORE_FAILED, str(error))
             await self._rescue_drains(remembered, "the store cannot be read")
+        self._recall_answers(remembered)
         return remembered.snapshot.serial if remembered is not None else 0
 
     async def take_up_orders(self) -> None:
@@ -103,6 +105,22 @@ class Memory:
             self._herald.alarm(LAST_GOOD_LOST, f"{error}; the first probes will tell")
             return None
 
+    def _recall_answers(self, remembered: Remembered | None) -> None:
+        """Take it that all answers which may have been given were given until now."""
+        for record in self._roster:
+            pool = record.pool
+            rota = remembered.snapshot.rotas.get(pool.name) if remembered else None
+            fading = remembered.fading.get(pool.name, {}) if remembered else {}
+            ttl = max(pool.ttl, rota.ttl if rota else 0)
+            known = {
+                track.member.address: (
+                    None if _was_out(track, rota, remembered) else ttl,
+                    fading.get(track.member.address, remembered.saved_at if remembered else 0.0),
+                )
+                for track in record.tracks.values()
+            }
+            self._roster.exposed(pool.name, known)
+
     async def _reopen(self, publication: Publication) -> None:
         await self._store.open()
         self._is_open = True
@@ -129,6 +147,18 @@ class Memory:
         if self._is_open:
             await self._store.give(drain, entry)
         self._herald.tell(entry, bad=True, kept=self._is_open)
+
+
+def _was_out(track: Track, rota: Rota | None, remembered: Remembered | None) -> bool:
+    """Tell whether a member was surely out of all answers when we ended.
+
+    What was saved may lag behind what was answered; an order that was in force when it was
+    saved, and still is, cannot have been lifted in between.
+    """
+    if rota is None or remembered is None or track.override is None:
+        return False
+    was_ordered = track.override.since < remembered.saved_at
+    return was_ordered and track.member.address not in rota.addresses
 
 
 def make_store(settings: Settings) -> Store:

@@ -50,6 +50,7 @@ class Publication:
         self._flushed_at = 0.0  # on the loop's clock
         self._to_disk: asyncio.Queue[tuple[Change | None, tuple[str, ...]]] = asyncio.Queue()
         self._disk_is_behind = False
+        self._unsettled: list[tuple[int, tuple[str, ...]]] = []  # serial, pools
 
     def mark(self, pool: str) -> None:
         """Publish a pool's change soon."""
@@ -112,18 +113,32 @@ class Publication:
     async def _write(self, change: Change | None, names: Iterable[str]) -> None:
         if self._last_good is None:
             return
+        now = self._clock()
         if change is None or self._disk_is_behind:  # only a whole one makes good a lost change
-            everything = self._roster.up_standings(self._roster.names())
-            await self._last_good.save(self._publisher.snapshot, everything)
+            known = list(self._roster.names())
+            ups, fading = self._roster.up_standings(known), self._roster.fading(known, now)
+            await self._last_good.save(self._publisher.snapshot, ups, fading)
         else:
             known = [name for name in names if name in self._roster]
-            await self._last_good.save_change(change, self._roster.up_standings(known))
+            ups, fading = self._roster.up_standings(known), self._roster.fading(known, now)
+            await self._last_good.save_change(change, ups, fading)
+
+    def settle(self) -> None:
+        """Note what every worker answers by now: no older answer is given from here on."""
+        reached, at = self._publisher.reached(), self._clock() + PUBLISH_TIME
+        while self._unsettled and self._unsettled[0][0] <= reached:
+            serial, names = self._unsettled.pop(0)
+            for name in names:
+                self._roster.settled(name, serial, at)
 
     def _after(self, names: Iterable[str]) -> None:
         self.published_at = self._clock()
+        serial = self._publisher.snapshot.serial
         for name in names:
-            self._roster.published(name, self.published_at + PUBLISH_TIME)
+            self._roster.published(name, serial)
             self._sound_alarms(name)
+        self._unsettled.append((serial, tuple(names)))
+        self.settle()
 
     def _tell_others(self, names: Iterable[str], gone: Iterable[str]) -> None:
         """Hand over to the exporters what is known; who is only assumed to be up is not told."""

@@ -11,11 +11,13 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from rrdns.core.exposure import STRAGGLER
 from rrdns.core.report import WorkerReport
 from rrdns.core.snapshot import Change, Snapshot, apply
 from rrdns.service.logs import get_log
@@ -38,6 +40,7 @@ class WorkerRecord:
 
     starts: int = 0
     link: Link | None = None
+    gone_at: float = 0.0  # when the last link ended, monotonic seconds
     counts: feed.Counts = field(default_factory=feed.Counts)  # of the process that runs now
 
     def hear(self, news: feed.Counts) -> None:
@@ -52,9 +55,15 @@ class WorkerRecord:
 class Publisher:
     """The control process's end of the feed."""
 
-    def __init__(self, workers: int, on_workers: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        on_workers: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.snapshot = Snapshot()
-        self._workers = {number: WorkerRecord() for number in range(workers)}
+        self._clock = clock
+        self._workers = {number: WorkerRecord(gone_at=clock()) for number in range(workers)}
         self._on_workers = on_workers
         self._progress = asyncio.Condition()
         self._ended_queries: Counter[str] = Counter()  # of worker processes that are no more
@@ -66,6 +75,7 @@ class Publisher:
     async def start(self, listening: socket.socket) -> None:
         """Accept workers on a listening Unix socket."""
         self._server = await asyncio.start_unix_server(self._serve, sock=listening)
+        self._look_again()
 
     async def stop(self) -> None:
         """Let the workers go; they answer on."""
@@ -97,6 +107,20 @@ class Publisher:
             async with asyncio.timeout(within), self._progress:
                 await self._progress.wait_for(lambda: self._is_applied(serial))
         return self._is_applied(serial)
+
+    def reached(self) -> int:
+        """Return the serial from which, or from a later one, everybody answers who answers.
+
+        A worker that lives connects again at once, and one that hangs is replaced: who is
+        gone for longer than `STRAGGLER` gives no old answers any more.
+        """
+        now = self._clock()
+        serials = [
+            record.link.serial if record.link else 0
+            for record in self._workers.values()
+            if record.link is not None or now - record.gone_at < STRAGGLER
+        ]
+        return min(serials, default=self.snapshot.serial)
 
     def connected(self) -> bool:
         """Tell whether every worker is here and answers from some snapshot."""
@@ -184,7 +208,13 @@ class Publisher:
     def _farewell(self, link: Link | None) -> None:
         if link is not None and self._workers[link.number].link is link:
             self._workers[link.number].link = None
+            self._workers[link.number].gone_at = self._clock()
             self._on_workers()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Have it noticed, too, when a worker is gone for good."""
+        asyncio.get_running_loop().call_later(STRAGGLER + 0.01, self._on_workers)
 
     def _keep_counts(self, record: WorkerRecord) -> None:
         self._ended_queries.update(record.counts.queries)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from rrdns.core.drift import Drift, find_drift
 from rrdns.core.eligibility import Selection, select
+from rrdns.core.exposure import NEVER, Exposure, expiry, publish, safe_after, settle
 from rrdns.core.guard import shortfall
 from rrdns.core.health import (
     ASSUMED_UP,
@@ -31,6 +32,7 @@ RECENT_PROBES = 120
 PUBLISH_TIME = 0.01  # seconds from a decision to the first answer that follows it, at most
 
 Standings = dict[str, dict[str, bool]]  # pool -> member -> up
+Fading = dict[str, dict[str, float]]  # pool -> address -> when the last answer has expired
 
 
 @dataclass(slots=True)
@@ -44,8 +46,6 @@ class Track:
     last_probe: ProbeResult | None = None
     probed_at: float | None = None
     seen: tuple[FileSeen, ...] = ()
-    handed_out: bool = False
-    left_at: float | None = None  # when the last answer that named it was given, at the latest
     recent: deque[tuple[float, float, bool]] = field(
         default_factory=lambda: deque(maxlen=RECENT_PROBES)
     )
@@ -59,6 +59,7 @@ class PoolRecord:
     slot: int
     tracks: dict[str, Track]
     drift: tuple[Drift, ...] = ()
+    exposures: dict[str, Exposure] = field(default_factory=dict)  # by address
 
     def standings(self) -> dict[str, Standing]:
         """Return the members' standings by name."""
@@ -139,7 +140,9 @@ class Roster:
             old = before.get(pool.name)
             slot = old.slot if old is not None else next(fresh_slots)
             tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
-            self._records[pool.name] = PoolRecord(pool, slot, tracks, old.drift if old else ())
+            drift = old.drift if old is not None else ()
+            exposures = _still_exposed(old or _of_hostname(before, pool.hostname), now)
+            self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
         self._orders = {
             (pool, member): override
             for pool, record in self._records.items()
@@ -227,21 +230,40 @@ class Roster:
         record = self.record(pool)
         return rota_of(record.pool, record.selection(), record.slot)
 
-    def published(self, pool: str, now: float) -> None:
-        """Note that what `rota` gives is answered from `now` on."""
-        record = self.record(pool)
-        whys = record.selection().whys
-        for name, track in record.tracks.items():
-            handed_out = whys[name].handed_out
-            if track.handed_out and not handed_out:
-                track.left_at = now
-            track.handed_out = handed_out
+    def exposed(self, pool: str, addresses: Mapping[str, tuple[int | None, float]]) -> None:
+        """Take over what is known of answers from before a restart.
 
-    def confirm(self, pool: str, flushed_at: float, now: float) -> None:
-        """Note that the publication of `flushed_at` had reached every worker by `now` only."""
-        for track in self.record(pool).tracks.values():
-            if track.left_at is not None and flushed_at <= track.left_at < now:
-                track.left_at = now
+        `addresses`: the TTL of the answers that may still be given, and when others expire.
+        """
+        self.record(pool).exposures = {
+            address: Exposure(ttl=ttl, until=until) for address, (ttl, until) in addresses.items()
+        }
+
+    def published(self, pool: str, serial: int) -> None:
+        """Note that what `rota` gives is what responders are told with `serial`."""
+        record = self.record(pool)
+        named = {member.address for member in record.selection().members}
+        record.exposures = {
+            address: publish(
+                record.exposures.get(address, NEVER),
+                serial,
+                record.pool.ttl if address in named else None,
+            )
+            for address in record.exposures.keys() | named
+        }
+
+    def settled(self, pool: str, serial: int, at: float) -> None:
+        """Note that since `at` every worker answers from `serial` or later."""
+        if pool in self._records:
+            record = self._records[pool]
+            record.exposures = {
+                address: settle(exposure, serial, at)
+                for address, exposure in record.exposures.items()
+            }
+
+    def fading(self, pools: Iterable[str], now: float) -> Fading:
+        """Return when answers that are given no more expire, or did."""
+        return {pool: _fading(self.record(pool), now) for pool in pools}
 
     def up_standings(self, pools: Iterable[str]) -> Standings:
         """Return what is to be remembered of the members' standings."""
@@ -288,14 +310,34 @@ def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) 
     return replace(track, member=member)
 
 
+def _of_hostname(records: Mapping[str, PoolRecord], hostname: str) -> PoolRecord | None:
+    """Return the pool that answered for a hostname: a pool may get another name."""
+    return next((one for one in records.values() if one.pool.hostname == hostname), None)
+
+
+def _still_exposed(record: PoolRecord | None, now: float) -> dict[str, Exposure]:
+    """Return the exposures of the members, and of others for as long as they last."""
+    if record is None:
+        return {}
+    members = {track.member.address for track in record.tracks.values()}
+    return {
+        address: exposure
+        for address, exposure in record.exposures.items()
+        if address in members or expiry(exposure, now) > now
+    }
+
+
+def _fading(record: PoolRecord, now: float) -> dict[str, float]:
+    ends = {address: expiry(exposure, now) for address, exposure in record.exposures.items()}
+    return {address: end for address, end in ends.items() if end}
+
+
 def _member_report(
     record: PoolRecord, track: Track, selection: Selection, now: float, answers: int
 ) -> MemberReport:
     name = track.member.name
     why = selection.whys[name]
-    safe_after = None
-    if not why.handed_out and track.left_at is not None:
-        safe_after = track.left_at + record.pool.ttl
+    exposure = record.exposures.get(track.member.address, NEVER)
     return MemberReport(
         member=track.member,
         standing=track.standing,
@@ -309,5 +351,5 @@ def _member_report(
         recent=tuple(track.recent),
         seen=track.seen,
         drift=tuple(drift for drift in record.drift if drift.member == name),
-        safe_after=safe_after,
+        safe_after=None if why.handed_out else safe_after(exposure, now),
     )

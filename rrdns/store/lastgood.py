@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,15 @@ SCHEMA = Schema(
             name TEXT PRIMARY KEY, rota TEXT NOT NULL, standings TEXT NOT NULL
         );
         """,
+        "ALTER TABLE pools ADD COLUMN fading TEXT NOT NULL DEFAULT '{}';",
     ),
 )
 
 Standings = Mapping[str, Mapping[str, bool]]  # pool -> member -> up
+Fading = Mapping[str, Mapping[str, float]]  # pool -> address -> when its last answer has expired
+NOTHING: Fading = {}
+
+Known = tuple[Standings, Fading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Remembered:
     snapshot: Snapshot
     standings: dict[str, dict[str, bool]]  # pool -> member -> up
     saved_at: float  # Unix seconds
+    fading: Fading = field(default_factory=dict)
 
 
 class LastGood:
@@ -87,40 +93,44 @@ class LastGood:
         finally:
             connection.close()
 
-    async def save(self, snapshot: Snapshot, standings: Standings) -> None:
+    async def save(
+        self, snapshot: Snapshot, standings: Standings, fading: Fading = NOTHING
+    ) -> None:
         """Save everything, in place of what was saved before.
 
         Raises:
             StoreFailed: it could not be written; what was saved before is still there.
         """
         now = self._clock()
-        await self._thread.run(lambda: self._save(snapshot, standings, now))
+        await self._thread.run(lambda: self._save(snapshot, (standings, fading), now))
 
-    async def save_change(self, change: Change, standings: Standings) -> None:
-        """Save a change, and the standings of some pools (others keep theirs).
+    async def save_change(
+        self, change: Change, standings: Standings, fading: Fading = NOTHING
+    ) -> None:
+        """Save a change, and what is known of some pools (others keep theirs).
 
         Raises:
             StoreFailed: it could not be written, so what is there is out of date: `save`
                 everything when the next change comes.
         """
         now = self._clock()
-        await self._thread.run(lambda: self._save_change(change, standings, now))
+        await self._thread.run(lambda: self._save_change(change, (standings, fading), now))
 
     async def close(self) -> None:
         """Let go of the file; closing twice is fine."""
         await self._thread.run(self._close)
 
-    def _save(self, snapshot: Snapshot, standings: Standings, now: float) -> None:
+    def _save(self, snapshot: Snapshot, known: Known, now: float) -> None:
         try:
-            self._write_all(snapshot, standings, now)
+            self._write_all(snapshot, known, now)
         except (Damaged, Newer) as trouble:
             self._close()
             with explained(self.path, "move the damaged file aside"):
                 moved = move_aside(self.path)
             self.moved_aside = f"{trouble}; it has been moved to {moved} and started anew"
-            self._write_all(snapshot, standings, now)
+            self._write_all(snapshot, known, now)
 
-    def _write_all(self, snapshot: Snapshot, standings: Standings, now: float) -> None:
+    def _write_all(self, snapshot: Snapshot, known: Known, now: float) -> None:
         connection = self._open()
         zones = json.dumps([asdict(zone) for zone in snapshot.zones])
         with explained(self.path, "keep the snapshot"), transaction(connection):
@@ -129,9 +139,10 @@ class LastGood:
                 "INSERT OR REPLACE INTO moment (one, serial, zones, saved_at) VALUES (1, ?, ?, ?)",
                 (snapshot.serial, zones, now),
             )
-            _put(connection, snapshot.rotas.values(), standings)
+            _put(connection, snapshot.rotas.values())
+            _know(connection, known)
 
-    def _save_change(self, change: Change, standings: Standings, now: float) -> None:
+    def _save_change(self, change: Change, known: Known, now: float) -> None:
         connection = self._open()
         with explained(self.path, "keep the change"), transaction(connection):
             updated = connection.execute(
@@ -139,11 +150,8 @@ class LastGood:
             )
             if updated.rowcount == 0:
                 raise StoreFailed(str(self.path), "keep the change", "it holds no snapshot yet")
-            _put(connection, change.rotas, standings)
-            connection.executemany(
-                "UPDATE pools SET standings = ? WHERE name = ?",
-                [(json.dumps(dict(ups)), pool) for pool, ups in standings.items()],
-            )
+            _put(connection, change.rotas)
+            _know(connection, known)
             connection.executemany(
                 "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.gone]
             )
@@ -160,13 +168,22 @@ class LastGood:
             self._connection = None
 
 
-def _put(connection: sqlite3.Connection, rotas: Iterable[Rota], standings: Standings) -> None:
+def _put(connection: sqlite3.Connection, rotas: Iterable[Rota]) -> None:
     connection.executemany(
-        "INSERT INTO pools (name, rota, standings) VALUES (?, ?, ?) "
+        "INSERT INTO pools (name, rota, standings) VALUES (?, ?, '{}') "
         "ON CONFLICT (name) DO UPDATE SET rota = excluded.rota",
+        [(rota.pool, json.dumps(asdict(rota))) for rota in rotas],
+    )
+
+
+def _know(connection: sqlite3.Connection, known: Known) -> None:
+    """Save what is known of the members of pools beside what is answered for them."""
+    standings, fading = known
+    connection.executemany(
+        "UPDATE pools SET standings = ?, fading = ? WHERE name = ?",
         [
-            (rota.pool, json.dumps(asdict(rota)), json.dumps(dict(standings.get(rota.pool, {}))))
-            for rota in rotas
+            (json.dumps(dict(ups)), json.dumps(dict(fading.get(pool, {}))), pool)
+            for pool, ups in standings.items()
         ],
     )
 
@@ -174,10 +191,12 @@ def _put(connection: sqlite3.Connection, rotas: Iterable[Rota], standings: Stand
 def _read(connection: sqlite3.Connection) -> Remembered | None:
     # One transaction, so that all of it is of the same moment.
     connection.execute("BEGIN")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
         return None  # control is making the file just now
     moment = connection.execute("SELECT serial, zones, saved_at FROM moment").fetchone()
-    rows = connection.execute("SELECT name, rota, standings FROM pools ORDER BY rowid").fetchall()
+    query = _READ if version > 1 else _READ.replace("fading", "'{}'")  # not yet migrated
+    rows = connection.execute(query).fetchall()
     if moment is None:
         return None
     serial, zones, saved_at = moment
@@ -187,8 +206,14 @@ def _read(connection: sqlite3.Connection) -> Remembered | None:
         zones=tuple(zone_from_json(value) for value in json.loads(zones)),
         rotas={rota.pool: rota for rota in rotas},
     )
-    ups = _parse_all(row[2] for row in rows)
-    return Remembered(snapshot, dict(zip((row[0] for row in rows), ups, strict=True)), saved_at)
+    names = [row[0] for row in rows]
+    ups = dict(zip(names, _parse_all(row[2] for row in rows), strict=True))
+    ends = zip(names, _parse_all(row[3] for row in rows), strict=True)
+    fading = {name: of_pool for name, of_pool in ends if of_pool}
+    return Remembered(snapshot, ups, saved_at, fading)
+
+
+_READ = "SELECT name, rota, standings, fading FROM pools ORDER BY rowid"
 
 
 def _parse_all(texts: Iterable[str]) -> list[Any]:

@@ -3,111 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rrdns.core.eligibility import Why
-from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec, Zone
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.exposure import WHOLE_SECONDS
+from rrdns.core.model import Pool
+from rrdns.core.probe import Verdict
 from rrdns.errors import LastMember, StoreFailed
-from rrdns.export.dispatch import Dispatch
-from rrdns.service.desk import Desk
-from rrdns.service.herald import Herald
-from rrdns.service.logs import set_up
-from rrdns.service.memory import Memory
-from rrdns.service.publication import Publication
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import PUBLISH_TIME, Roster
-from rrdns.store.base import MemoryStore, Store
+from rrdns.service.roster import PUBLISH_TIME
+from rrdns.store.base import MemoryStore
 from rrdns.store.lastgood import LastGood
 from rrdns.store.sqlite import SqliteStore
-from rrdns.web.farm import OrderDone
-
-MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
-POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
-ZONES: tuple[Zone, ...] = ()
-
-
-class BrokenStore(MemoryStore):
-    """A store whose disk is full."""
-
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
-
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
-        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
-
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
-        raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
-
-
-@dataclass
-class Office:
-    """The control process's parts, without probes, workers or HTTP."""
-
-    store: Store = field(default_factory=MemoryStore)
-    last_good: LastGood | None = None
-    now: float = 1000.0
-
-    def __post_init__(self) -> None:
-        set_up("json")
-        self.roster = Roster()
-        self.roster.configure((POOL,), self.now)
-        self.herald = Herald(self.store, self.clock)
-        self.publisher = Publisher(0)
-        self.publication = Publication(
-            self.roster,
-            self.publisher,
-            self.herald,
-            self.last_good,
-            Dispatch(lambda _news: None, self.clock),
-            self.clock,
-        )
-        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
-        self.desk = Desk(
-            self.roster,
-            self.store,
-            self.publication,
-            self.publisher,
-            self.herald,
-            tuple,
-            self.clock,
-        )
-
-    def clock(self) -> float:
-        return self.now
-
-    async def open(self) -> None:
-        serial = await self.memory.take_up(settled=False)
-        self.publication.publish_all(ZONES, serial + 1)
-
-    def answers(self) -> tuple[str, ...]:
-        return self.publisher.snapshot.rotas["boot"].addresses
-
-    async def drain(
-        self, member: str, until: float | None = None, *, force: bool = False
-    ) -> OrderDone:
-        return await self.desk.order(
-            "boot", member, Order.DRAIN, by="anna", reason="patch", until=until, force=force
-        )
-
-    def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:
-        for _ in range(times):
-            result = ProbeResult(verdict, "it is so", Depth.LIGHT, 0.001)
-            self.roster.observe("boot", member, result, self.now)
+from tests.service.office import POOL, BrokenStore, Office
 
 
 async def test_a_drain_changes_the_answers_before_it_is_acknowledged() -> None:
-    """The reply says from when it is safe: one TTL from now."""
+    """The reply says from when it is safe: one TTL from now, in a resolver's whole seconds."""
     office = Office()
     await office.open()
     done = await office.drain("pvs-2")
     assert office.answers() == ("10.0.0.1", "10.0.0.3")
     assert done.changed
-    assert done.safe_after == office.now + PUBLISH_TIME + POOL.ttl
+    assert done.safe_after == office.now + PUBLISH_TIME + POOL.ttl + WHOLE_SECONDS
     assert done.report.why is Why.DRAINED
 
 
@@ -249,6 +169,36 @@ async def test_orders_and_standings_are_taken_up_after_a_restart(tmp_path: Path)
     override = again.roster.track("boot", "pvs-2").override
     assert override is not None
     assert (override.reason, override.until) == ("patch", 5000.0)
+    await again.memory.close()
+
+
+async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: Path) -> None:
+    """Who is out since before the fall keeps its end; others may have been named until now."""
+
+    def an_office(now: float, pool: Pool) -> Office:
+        last_good = LastGood(tmp_path / "last.db")
+        return Office(SqliteStore(tmp_path / "rrdns.db"), last_good, now, (pool,))
+
+    office = an_office(1000.0, replace(POOL, ttl=300))
+    await office.open()
+    done = await office.drain("pvs-2")
+    office.now = 1010.0
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    office.publication.mark("boot")
+    office.publication.flush()
+    await office.publication.on_disk()
+    keeping.cancel()
+    await office.drain("pvs-3")  # and the machine falls before this is on disk
+    await office.memory.close()
+
+    again = an_office(1020.0, POOL)
+    await again.open()
+    report = again.desk.pool("boot")
+    assert [member.safe_after for member in report.members] == [
+        None,
+        done.safe_after,
+        1020.0 + PUBLISH_TIME + 300 + WHOLE_SECONDS,
+    ]
     await again.memory.close()
 
 

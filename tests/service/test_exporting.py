@@ -15,7 +15,7 @@ from rrdns.export.courier import News, Outcome
 from rrdns.export.dispatch import Dispatch
 from rrdns.export.settings import CommandSettings, FileSettings, KeaSettings, Option66
 from rrdns.export.telling import Tell
-from tests.service.test_desk import Office
+from tests.service.office import Office
 
 BASE = """
 [[zones]]

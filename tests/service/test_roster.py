@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.eligibility import Why
+from rrdns.core.exposure import STRAGGLER, WHOLE_SECONDS
 from rrdns.core.health import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
@@ -114,16 +115,63 @@ def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
     assert roster.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
 
 
-def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
-    """It counts from the moment the answers changed, and only for who is out."""
+def safe_after(roster: Roster, member: int = 0) -> float | None:
+    return roster.report("boot", 131.0).members[member].safe_after
+
+
+def a_drained_roster() -> Roster:
     roster = a_roster()
-    roster.published("boot", 100.0)
+    roster.published("boot", 1)
+    roster.settled("boot", 1, 100.0)
     roster.put(a_drain("pvs-1"))
-    roster.published("boot", 130.0)
-    report = roster.report("boot", 131.0)
-    assert report.members[0].safe_after == 135.0
-    assert report.members[1].safe_after is None
-    assert [member.share for member in report.members] == [0.0, 0.5, 0.5]
+    roster.published("boot", 2)
+    return roster
+
+
+def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
+    """It counts from the moment all workers had the change, and only for who is out."""
+    roster = a_drained_roster()
+    assert safe_after(roster) == 131.0 + STRAGGLER + 5 + WHOLE_SECONDS  # not yet everywhere
+    roster.settled("boot", 2, 130.0)
+    assert safe_after(roster) == 136.0
+    assert safe_after(roster, 1) is None
+    shares = [member.share for member in roster.report("boot", 131.0).members]
+    assert shares == [0.0, 0.5, 0.5]
+
+
+def test_safe_after_knows_a_ttl_that_a_reload_has_lowered() -> None:
+    """The old TTL was handed out until then, and is in resolvers' caches."""
+    roster = a_roster(replace(POOL, ttl=300))
+    roster.published("boot", 1)
+    roster.configure((POOL,), 110.0)
+    roster.published("boot", 2)
+    roster.settled("boot", 2, 110.5)
+    roster.put(a_drain("pvs-1"))
+    roster.published("boot", 3)
+    roster.settled("boot", 3, 120.0)
+    assert safe_after(roster) == 110.5 + 300 + WHOLE_SECONDS
+
+
+def test_safe_after_survives_a_new_name_of_the_member_or_the_pool() -> None:
+    """Resolvers know addresses and hostnames only."""
+    roster = a_drained_roster()
+    roster.settled("boot", 2, 130.0)
+    renamed = replace(POOL, name="boot-2", members=(Member("old", "10.0.0.1"), *MEMBERS[1:]))
+    roster.configure((renamed,), 131.0)
+    roster.put(replace(a_drain("old"), pool="boot-2"))
+    assert roster.report("boot-2", 131.0).members[0].safe_after == 136.0
+
+
+def test_an_address_that_left_the_config_is_forgotten_when_its_answers_are_over() -> None:
+    """Not before: it may come back, and be drained."""
+    roster = a_drained_roster()
+    roster.settled("boot", 2, 130.0)
+    rest = replace(POOL, members=MEMBERS[1:])
+    roster.configure((rest,), 131.0)
+    assert "10.0.0.1" in roster.record("boot").exposures
+    roster.configure((rest,), 131.5)
+    roster.configure((rest,), 136.1)
+    assert "10.0.0.1" not in roster.record("boot").exposures
 
 
 def test_a_report_counts_first_places_and_the_worst_case() -> None:

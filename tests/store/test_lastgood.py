@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.errors import StoreFailed
+from rrdns.store.database import Schema, connect
 from rrdns.store.lastgood import SCHEMA, LastGood, Remembered
 
 ZONE = Zone("pvs.example.test", (Nameserver("ns1.pvs.example.test", ("192.0.2.53",)),), "h.example")
@@ -223,3 +225,34 @@ async def test_ten_thousand_pools_are_read_and_changed_quickly(last_good: LastGo
         assert len(found.snapshot.rotas) == pools
     assert sorted(costs)[len(costs) // 2] < 0.002
     assert min(loads) < 0.3
+
+
+async def test_the_ends_of_old_answers_come_back(last_good: LastGood) -> None:
+    """Of the pools that have any; a change brings those of its pools."""
+    await last_good.save(snapshot(3), standings(3), {"p1": {"10.0.0.1": 1005.5}})
+    await last_good.save_change(
+        Change(2, (rota(2, ttl=9),)), {"p2": {"pvs-1": True}}, {"p2": {"10.0.0.2": 1006.0}}
+    )
+    found = last_good.load()
+    assert found is not None
+    assert found.fading == {"p1": {"10.0.0.1": 1005.5}, "p2": {"10.0.0.2": 1006.0}}
+
+
+async def test_a_file_of_the_first_version_can_be_read_and_is_taken_further(
+    last_good: LastGood,
+) -> None:
+    """A worker may read it before the control process has brought it up to date."""
+    first = Schema(SCHEMA.application_id, SCHEMA.migrations[:1])
+    with closing(connect(last_good.path, first)) as old:
+        old.execute("INSERT INTO moment VALUES (1, 7, '[]', ?)", (SAVED_AT,))
+        rota_json = json.dumps(asdict(rota(0)))
+        old.execute("INSERT INTO pools VALUES ('p0', ?, ?)", (rota_json, '{"pvs-1": true}'))
+    expected = Remembered(Snapshot(7, (), {"p0": rota(0)}), {"p0": {"pvs-1": True}}, SAVED_AT)
+    assert last_good.load() == expected
+    await last_good.save_change(Change(8), {"p0": {"pvs-1": False}}, {"p0": {"10.0.0.1": 1.0}})
+    found = last_good.load()
+    assert found is not None
+    assert (found.standings, found.fading) == (
+        {"p0": {"pvs-1": False}},
+        {"p0": {"10.0.0.1": 1.0}},
+    )

@@ -1,0 +1,97 @@
+"""The control process's parts without probes, workers or HTTP, for tests of orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec, Zone
+from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.errors import StoreFailed
+from rrdns.export.dispatch import Dispatch
+from rrdns.service.desk import Desk
+from rrdns.service.herald import Herald
+from rrdns.service.logs import set_up
+from rrdns.service.memory import Memory
+from rrdns.service.publication import Publication
+from rrdns.service.publisher import Publisher
+from rrdns.service.roster import Roster
+from rrdns.store.base import MemoryStore, Store
+from rrdns.store.lastgood import LastGood
+from rrdns.web.farm import OrderDone
+
+MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
+POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
+ZONES: tuple[Zone, ...] = ()
+
+
+class BrokenStore(MemoryStore):
+    """A store whose disk is full."""
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+
+    async def note(self, entries: Sequence[AuditEntry]) -> None:
+        raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
+
+
+@dataclass
+class Office:
+    """The control process's parts, without probes, workers or HTTP."""
+
+    store: Store = field(default_factory=MemoryStore)
+    last_good: LastGood | None = None
+    now: float = 1000.0
+    pools: tuple[Pool, ...] = (POOL,)
+
+    def __post_init__(self) -> None:
+        set_up("json")
+        if self.last_good is not None:
+            self.last_good._clock = self.clock
+        self.roster = Roster()
+        self.roster.configure(self.pools, self.now)
+        self.herald = Herald(self.store, self.clock)
+        self.publisher = Publisher(0)
+        self.publication = Publication(
+            self.roster,
+            self.publisher,
+            self.herald,
+            self.last_good,
+            Dispatch(lambda _news: None, self.clock),
+            self.clock,
+        )
+        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
+        self.desk = Desk(
+            self.roster,
+            self.store,
+            self.publication,
+            self.publisher,
+            self.herald,
+            tuple,
+            self.clock,
+        )
+
+    def clock(self) -> float:
+        return self.now
+
+    async def open(self) -> None:
+        serial = await self.memory.take_up(settled=False)
+        self.publication.publish_all(ZONES, serial + 1)
+
+    def answers(self) -> tuple[str, ...]:
+        return self.publisher.snapshot.rotas["boot"].addresses
+
+    async def drain(
+        self, member: str, until: float | None = None, *, force: bool = False
+    ) -> OrderDone:
+        return await self.desk.order(
+            "boot", member, Order.DRAIN, by="anna", reason="patch", until=until, force=force
+        )
+
+    def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:
+        for _ in range(times):
+            result = ProbeResult(verdict, "it is so", Depth.LIGHT, 0.001)
+            self.roster.observe("boot", member, result, self.now)
