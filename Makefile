@@ -13,7 +13,7 @@ TEST_PROCESSES ?= auto
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test lint format cover bench image lock clean
+.PHONY: help demo demo-script test lint format cover differences bench image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ cover: $(READY) ## Show that every branch of rrdns/core and rrdns/wire is tested
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		tests/core tests/wire tests/net tests/service --cov=rrdns/core --cov=rrdns/wire \
 		--cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+differences: $(READY) ## Ask Knot DNS and NSD the same as rrdns, and write docs/differences.md
+	$(BIN)/python -m tests.differential
 
 bench: $(READY) ## Measure rrdns beside its peers (needs some of Debian's packages)
 	$(BIN)/python -m bench $(ARGS)

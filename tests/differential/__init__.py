@@ -1,0 +1,1 @@
+"""Ask rrdns and other authoritative servers the same, and explain every difference."""
