@@ -41,6 +41,13 @@ class UnknownMember(NotFound):
         return f"{where} member {self.name!r}"
 
 
+class NobodyMeant(UnknownMember):
+    """A tag or pattern fits no member."""
+
+    def __str__(self) -> str:
+        return f"no member has {self.name}"
+
+
 class Refused(RrdnsError):
     """An order is understood, and carrying it out would do harm."""
 
@@ -48,21 +55,26 @@ class Refused(RrdnsError):
 class LastMember(Refused):
     """A drain would leave a pool without enough members to hand out."""
 
-    def __init__(self, pool: str, member: str, left: int = 0, keep: int = 1) -> None:
-        super().__init__(pool, member, left, keep)
+    def __init__(
+        self, pool: str, member: str, left: int = 0, keep: int = 1, count: int = 1
+    ) -> None:
+        super().__init__(pool, member, left, keep, count)
         self.pool = pool
         self.member = member
         self.left = left
         self.keep = keep
+        self.count = count  # of the members that `member` names
 
     def __str__(self) -> str:
         if self.keep <= 1:
+            last = "is the last member" if self.count == 1 else "are the last members"
+            hand = "is" if self.count == 1 else "are"
             return (
-                f"{self.member!r} is the last member of pool {self.pool!r} that is handed out; "
+                f"'{self.member}' {last} of pool {self.pool!r} that {hand} handed out; "
                 "bring another one back first, or force the drain"
             )
         return (
-            f"draining {self.member!r} would leave {self.left} members of pool {self.pool!r} "
+            f"draining '{self.member}' would leave {self.left} members of pool {self.pool!r} "
             f"handed out, and {self.keep} must stay; bring another one back first, or force it"
         )
 

@@ -125,6 +125,9 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
         yield _WHY.get(why) or str(why)
     if standing["doubts"]:
         yield f"{standing['doubts']} probes in a row say otherwise"
+    plan = member.get("plan")
+    if plan:
+        yield f"{_COMING.get(plan['order'], plan['order'])} {when(plan['at'], now)} by {plan['by']}"
     safe_after = member.get("safe_after")
     if override and not member["in"] and safe_after is not None:
         passed = from_rfc3339(safe_after) <= now
@@ -137,6 +140,11 @@ _WHY = {
     "last-resort": "LAST RESORT: handed out though down",
     "down": "down",
     "standby": "backup, not needed now",
+}
+_COMING = {
+    "drain": "to be drained at",
+    "force-up": "to be forced in at",
+    "force-down": "to be forced out at",
 }
 _ORDER = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
 

@@ -144,6 +144,21 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """An order that comes into force later, at `override.since`."""
+
+    override: Override
+    given_at: float
+    force: bool = False
+    id: str = ""  # what was ordered together has one
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return whose plan it is: a member of a pool has one at most."""
+        return self.override.pool, self.override.member
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One line of the audit trail: who did what to whom, when and why."""
 

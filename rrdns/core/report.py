@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rrdns.core.drift import Drift
 from rrdns.core.eligibility import Why
 from rrdns.core.health import Standing
-from rrdns.core.model import Member, Override, Pool
+from rrdns.core.model import Member, Override, Plan, Pool
 from rrdns.core.probe import FileSeen, ProbeResult
 
 
@@ -32,6 +32,7 @@ class MemberReport:
     seen: tuple[FileSeen, ...] = ()  # as the last full probe loaded them
     drift: tuple[Drift, ...] = ()
     safe_after: float | None = None  # when the last answer that named it has expired
+    plan: Plan | None = None  # ordered for later
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from rrdns.service.herald import STORE_FAILED, Herald
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log
 from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store
+from rrdns.service.orders import Orders
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
@@ -37,6 +39,7 @@ from rrdns.web.server import ApiServer
 
 BEAT_EVERY = 0.5
 EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
+LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
 
@@ -94,12 +97,16 @@ class Control:
         )
         self._witness = Witness(self._roster, self._publication, self._herald, clock)
         self._checker = Checker(prober, self._witness.told)
+        self._orders = Orders(
+            self._roster, store, self._publication, self._publisher, self._herald, clock
+        )
         self._desk = Desk(
             self._roster,
             store,
             self._publication,
             self._publisher,
             self._herald,
+            self._orders,
             self._dispatch.reports,
             clock,
         )
@@ -117,7 +124,7 @@ class Control:
             self._keep_beating(beat),
             self._herald.keep_audit(),
             self._publication.keep_on_disk(),
-            self._end_orders(),
+            self._keep_time(),
             self._memory.mind(self._publication, self._audit_seconds),
         ]
         tasks = [asyncio.create_task(self._never_ending(duty)) for duty in duties]
@@ -156,6 +163,7 @@ class Control:
             await self._memory.take_up_orders()
         except StoreFailed as error:
             self._herald.alarm(STORE_FAILED, str(error))
+        self._orders.changed.set()
         self._checker.configure(settings.pools)
         self._gate.replace_tokens(settings.api.tokens)
         self._publish(settings, before, gone)
@@ -232,22 +240,19 @@ class Control:
             beat.alive()
             await asyncio.sleep(BEAT_EVERY)
 
-    async def _end_orders(self) -> None:
-        """End each order when its time has come."""
+    async def _keep_time(self) -> None:
+        """Begin and end each order when its time has come."""
         while True:
-            self._desk.orders_changed.clear()
-            end = self._roster.next_expiry()
-            wait = None if end is None else max(0.0, end - self._clock())
+            self._orders.changed.clear()
+            due = self._roster.next_change()
+            wait = None if due is None else min(max(0.0, due - self._clock()), LONGEST_SLEEP)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._orders.changed.wait(), wait)
+                continue
             try:
-                await asyncio.wait_for(self._desk.orders_changed.wait(), wait)
-            except TimeoutError:
-                await self._expire()
-
-    async def _expire(self) -> None:
-        try:
-            await self._desk.expire()
-        except StoreFailed:  # the alarm is raised; the member stays out until it can be kept
-            await asyncio.sleep(RETRY_EVERY)
+                await self._orders.keep_time()
+            except StoreFailed:  # the alarm is raised; all is as before until it can be kept
+                await asyncio.sleep(RETRY_EVERY)
 
     async def _never_ending(self, duty: Coroutine[Any, Any, None]) -> None:
         """Run a duty that must not end; a defect in one ends the process, and a new one comes."""

@@ -77,6 +77,9 @@ class Memory:
         for override in await self._store.overrides():
             if self._roster.has(override.pool, override.member):
                 self._roster.put(override)
+        for plan in await self._store.plans():
+            if self._roster.has(*plan.key):
+                self._roster.put_plan(plan)
 
     async def mind(self, publication: Publication, audit_seconds: Callable[[], float]) -> None:
         """Open a store that could not be opened, and let old audit entries go."""

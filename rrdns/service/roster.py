@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from rrdns.core.drift import Drift, find_drift
 from rrdns.core.eligibility import Selection, select
 from rrdns.core.exposure import NEVER, Exposure, expiry, publish, safe_after, settle
-from rrdns.core.guard import shortfall
 from rrdns.core.health import (
     ASSUMED_UP,
     Patience,
@@ -22,11 +21,11 @@ from rrdns.core.health import (
     observe,
     patience,
 )
-from rrdns.core.model import Member, Override, Pool
+from rrdns.core.model import Member, Override, Plan, Pool
 from rrdns.core.probe import Depth, FileSeen, ProbeResult
 from rrdns.core.report import MemberReport, PoolReport
 from rrdns.core.snapshot import Rota, rota_of
-from rrdns.errors import LastMember, UnknownMember, UnknownPool
+from rrdns.errors import UnknownMember, UnknownPool
 
 RECENT_PROBES = 120
 PUBLISH_TIME = 0.01  # seconds from a decision to the first answer that follows it, at most
@@ -88,6 +87,7 @@ class Roster:
     def __init__(self) -> None:
         self._records: dict[str, PoolRecord] = {}
         self._orders: dict[tuple[str, str], Override] = {}  # in force, so that few are looked at
+        self._plans: dict[tuple[str, str], Plan] = {}
 
     def __iter__(self) -> Iterator[PoolRecord]:
         return iter(self._records.values())
@@ -148,6 +148,7 @@ class Roster:
             for pool, record in self._records.items()
             for member, override in record.overrides().items()
         }
+        self._plans = {key: plan for key, plan in self._plans.items() if self.has(*key)}
         return tuple(name for name in before if name not in self._records)
 
     def remember(self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool) -> None:
@@ -179,26 +180,41 @@ class Roster:
         self._orders.pop((pool, member), None)
         return lifted
 
-    def check_order(self, order: Override) -> None:
-        """Refuse an order that would leave too few members.
+    def plan(self, pool: str, member: str) -> Plan | None:
+        """Return what is ordered for later for a member."""
+        return self._plans.get((pool, member))
+
+    def put_plan(self, plan: Plan) -> None:
+        """Order something for later, in place of anything that was.
 
         Raises:
-            LastMember: it would.
+            UnknownPool, UnknownMember: there is no such member.
         """
-        record = self.record(order.pool)
-        before = record.overrides()
-        left = shortfall(record.pool, record.standings(), before, {**before, order.member: order})
-        if left is not None:
-            raise LastMember(order.pool, order.member, left, record.pool.keep)
+        self.track(*plan.key)
+        self._plans[plan.key] = plan
+
+    def drop_plan(self, pool: str, member: str) -> None:
+        """Forget what was ordered for later for a member."""
+        self._plans.pop((pool, member), None)
+
+    def plans(self, pool: str) -> tuple[Plan, ...]:
+        """Return what is ordered for later in a pool."""
+        return tuple(plan for (of, _), plan in self._plans.items() if of == pool)
+
+    def due(self, now: float) -> tuple[Plan, ...]:
+        """Return the orders for later whose time has come, the earliest first."""
+        due = [plan for plan in self._plans.values() if plan.override.since <= now]
+        return tuple(sorted(due, key=lambda plan: (plan.override.since, plan.id)))
 
     def expired(self, now: float) -> tuple[Override, ...]:
         """Return the orders that have come to their end."""
         return tuple(one for one in self._orders.values() if not one.in_force(now))
 
-    def next_expiry(self) -> float | None:
-        """Return when the next order ends."""
+    def next_change(self) -> float | None:
+        """Return when the next order ends or begins."""
         ends = (one.until for one in self._orders.values() if one.until is not None)
-        return min(ends, default=None)
+        starts = (plan.override.since for plan in self._plans.values())
+        return min((*ends, *starts), default=None)
 
     def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
         """Note a probe; tell whether the member's standing changed (or was settled)."""
@@ -261,6 +277,12 @@ class Roster:
                 for address, exposure in record.exposures.items()
             }
 
+    def leaving(self, pool: str, member: str, at: float) -> float:
+        """Return when a member would be out of all caches, were it taken out at `at`."""
+        record, track = self.record(pool), self.track(pool, member)
+        exposure = publish(record.exposures.get(track.member.address, NEVER), 0, None)
+        return max(expiry(settle(exposure, 0, at + PUBLISH_TIME), at), at)
+
     def fading(self, pools: Iterable[str], now: float) -> Fading:
         """Return when answers that are given no more expire, or did."""
         return {pool: _fading(self.record(pool), now) for pool in pools}
@@ -278,7 +300,8 @@ class Roster:
         """Return all there is to tell of one member."""
         record, track = self.record(pool), self.track(pool, member)
         answers = firsts.get(track.member.address, 0)
-        return _member_report(record, track, record.selection(), now, answers)
+        plan = self.plan(pool, member)
+        return _member_report(record, track, record.selection(), now, answers, plan)
 
     def report(self, pool: str, now: float, firsts: Mapping[str, int] | None = None) -> PoolReport:
         """Return all there is to tell of a pool; `firsts` counts first places by address."""
@@ -286,8 +309,15 @@ class Roster:
         selection = record.selection()
         firsts = firsts or {}
         members = tuple(
-            _member_report(record, track, selection, now, firsts.get(track.member.address, 0))
-            for track in record.tracks.values()
+            _member_report(
+                record,
+                track,
+                selection,
+                now,
+                firsts.get(track.member.address, 0),
+                self.plan(pool, name),
+            )
+            for name, track in record.tracks.items()
         )
         detection = detection_time(record.pool.probe)
         return PoolReport(
@@ -333,7 +363,12 @@ def _fading(record: PoolRecord, now: float) -> dict[str, float]:
 
 
 def _member_report(
-    record: PoolRecord, track: Track, selection: Selection, now: float, answers: int
+    record: PoolRecord,
+    track: Track,
+    selection: Selection,
+    now: float,
+    answers: int,
+    plan: Plan | None,
 ) -> MemberReport:
     name = track.member.name
     why = selection.whys[name]
@@ -352,4 +387,5 @@ def _member_report(
         seen=track.seen,
         drift=tuple(drift for drift in record.drift if drift.member == name),
         safe_after=None if why.handed_out else safe_after(exposure, now),
+        plan=plan,
     )

@@ -6,18 +6,30 @@ start (or read from `store.lastgood`), what an admin ordered must never be lost.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rrdns.core.model import AuditEntry, Override
+from rrdns.core.model import AuditEntry, Override, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes that are kept together or not at all."""
+
+    given: tuple[Override, ...] = ()  # each in place of the member's former order
+    lifted: tuple[tuple[str, str], ...] = ()  # pool, member
+    planned: tuple[Plan, ...] = ()  # each in place of the member's former plan
+    cancelled: tuple[tuple[str, str], ...] = ()  # pool, member
+    entries: tuple[AuditEntry, ...] = ()
 
 
 class Store(Protocol):
     """Keeps the orders in force and the audit trail.
 
-    Every method may raise `StoreFailed`; nothing has changed then. When `give` or `lift`
-    return, the order survives the death of the process and of the machine, as far as the
+    Every method may raise `StoreFailed`; nothing has changed then. When `commit`, `give` or
+    `lift` return, the order survives the death of the process and of the machine, as far as the
     store's backend promises it.
     """
 
@@ -31,6 +43,14 @@ class Store(Protocol):
 
     async def overrides(self) -> tuple[Override, ...]:
         """Return all orders, the expired ones included, in order of pool and member."""
+        ...
+
+    async def plans(self) -> tuple[Plan, ...]:
+        """Return all orders for later, in order of pool and member."""
+        ...
+
+    async def commit(self, batch: Batch) -> None:
+        """Keep changes of orders and what tells of them: all or none."""
         ...
 
     async def give(self, override: Override, entry: AuditEntry) -> None:
@@ -64,11 +84,28 @@ class Store(Protocol):
         ...
 
 
-class MemoryStore:
+class OneByOne(ABC):
+    """The changes of a single order, as batches."""
+
+    @abstractmethod
+    async def commit(self, batch: Batch) -> None:
+        """Keep changes of orders and what tells of them: all or none."""
+
+    async def give(self, override: Override, entry: AuditEntry) -> None:
+        """Put an order in force, in place of the member's former one, and say so."""
+        await self.commit(Batch(given=(override,), entries=(entry,)))
+
+    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+        """End a member's order, if there is one, and say so."""
+        await self.commit(Batch(lifted=((pool, member),), entries=(entry,)))
+
+
+class MemoryStore(OneByOne):
     """Keeps orders for as long as the process lives: for trials and tests."""
 
     def __init__(self) -> None:
         self._overrides: dict[tuple[str, str], Override] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
         self._entries: list[AuditEntry] = []
         self._last_id = 0
 
@@ -80,15 +117,20 @@ class MemoryStore:
         """Return all orders, the expired ones included, in order of pool and member."""
         return tuple(self._overrides[key] for key in sorted(self._overrides))
 
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        """Put an order in force, in place of the member's former one, and say so."""
-        self._overrides[override.pool, override.member] = override
-        self._add(entry)
+    async def plans(self) -> tuple[Plan, ...]:
+        """Return all orders for later, in order of pool and member."""
+        return tuple(self._plans[key] for key in sorted(self._plans))
 
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
-        """End a member's order, if there is one, and say so."""
-        self._overrides.pop((pool, member), None)
-        self._add(entry)
+    async def commit(self, batch: Batch) -> None:
+        """Keep changes of orders and what tells of them."""
+        for key in batch.lifted:
+            self._overrides.pop(key, None)
+        for key in batch.cancelled:
+            self._plans.pop(key, None)
+        self._overrides.update({(one.pool, one.member): one for one in batch.given})
+        self._plans.update({plan.key: plan for plan in batch.planned})
+        for entry in batch.entries:
+            self._add(entry)
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rrdns.core.model import AuditEntry, Order, Override
+from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.errors import StoreFailed
+from rrdns.store.base import Batch, OneByOne
 from rrdns.store.database import (
     Damaged,
     OneThread,
@@ -44,6 +45,14 @@ SCHEMA = Schema(
         CREATE INDEX audit_of_member ON audit (pool, member);
         CREATE INDEX audit_by_time ON audit (at);
         """,
+        """
+        CREATE TABLE plans (
+            pool TEXT NOT NULL, member TEXT NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL,
+            since REAL NOT NULL, reason TEXT NOT NULL, until REAL,
+            given_at REAL NOT NULL, force INTEGER NOT NULL, id TEXT NOT NULL,
+            PRIMARY KEY (pool, member)
+        ) WITHOUT ROWID;
+        """,
     ),
 )
 PRUNE_AT_ONCE = 5_000  # entries; an order waits no longer than for these
@@ -55,17 +64,23 @@ _PUT_ORDER = """
     INSERT OR REPLACE INTO orders (pool, member, kind, by, since, reason, until)
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+_READ_PLANS = """
+    SELECT pool, member, kind, by, since, reason, until, given_at, force, id FROM plans
+    ORDER BY pool, member
+"""
+_PUT_PLAN = "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _READ_AUDIT = """
     SELECT at, by, action, pool, member, reason, before, after, details, id FROM audit
     {where} ORDER BY id DESC LIMIT ?
 """
+_DELETE = "DELETE FROM {table} WHERE pool = ? AND member = ?"
 _ADD_AUDIT = """
     INSERT INTO audit (at, by, action, pool, member, reason, before, after, details)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-class SqliteStore:
+class SqliteStore(OneByOne):
     """A store in one file; it fulfils `store.base.Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -92,29 +107,27 @@ class SqliteStore:
 
         return await self._run("read the orders", read)
 
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        """Put an order in force and say so in the audit trail: both or none."""
+    async def plans(self) -> tuple[Plan, ...]:
+        """Return all orders for later, in order of pool and member."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Plan, ...]:
+            return tuple(_plan(row) for row in connection.execute(_READ_PLANS))
+
+        return await self._run("read the orders for later", read)
+
+    async def commit(self, batch: Batch) -> None:
+        """Keep changes of orders and what tells of them: all or none."""
 
         def write(connection: sqlite3.Connection) -> None:
             _sync(connection, "FULL")
             with transaction(connection):
-                connection.execute(_PUT_ORDER, _order_row(override))
-                _add(connection, [entry])
+                for table, gone in (("orders", batch.lifted), ("plans", batch.cancelled)):
+                    connection.executemany(_DELETE.format(table=table), gone)
+                connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.given])
+                connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.planned])
+                _add(connection, batch.entries)
 
-        await self._run("keep the order", write)
-
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
-        """End a member's order and say so in the audit trail: both or none."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            _sync(connection, "FULL")
-            with transaction(connection):
-                connection.execute(
-                    "DELETE FROM orders WHERE pool = ? AND member = ?", (pool, member)
-                )
-                _add(connection, [entry])
-
-        await self._run("end the order", write)
+        await self._run("keep the order" if batch.given else "change the orders", write)
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail, all or none; the last ones may be lost with the power."""
@@ -208,6 +221,15 @@ def _order_row(override: Override) -> tuple[Any, ...]:
         override.reason,
         override.until,
     )
+
+
+def _plan_row(plan: Plan) -> tuple[Any, ...]:
+    return (*_order_row(plan.override), plan.given_at, plan.force, plan.id)
+
+
+def _plan(row: tuple[Any, ...]) -> Plan:
+    *order, given_at, force, identity = row
+    return Plan(_override(tuple(order)), given_at, bool(force), identity)
 
 
 def _override(row: tuple[Any, ...]) -> Override:

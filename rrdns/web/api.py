@@ -73,7 +73,11 @@ def _guarded_handlers(
         "drain": ordering.order(Order.DRAIN),
         "force-up": ordering.order(Order.FORCE_UP),
         "force-down": ordering.order(Order.FORCE_DOWN),
-        "resume": ordering.resume,
+        "resume": ordering.order(None),
+        "drain-together": ordering.together(Order.DRAIN),
+        "force-up-together": ordering.together(Order.FORCE_UP),
+        "force-down-together": ordering.together(Order.FORCE_DOWN),
+        "resume-together": ordering.together(None),
         "events": tower.serve,
     }
 

@@ -63,6 +63,26 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
     )
 
 
+def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
+    return Call(
+        f"{verb}-together",
+        "POST",
+        f"/v1/orders/{verb}",
+        summary,
+        needs,
+        answer=models.DoneTogether,
+        body=models.ResumesBody if verb == "resume" else models.OrdersBody,
+        problems=(
+            *_NOBODY,
+            *(kind for kind in _BODY if kind is not p.STALE),
+            *((p.LAST_MEMBER,) if guarded else ()),
+            p.STORE_FAILED,
+        ),
+        notes="For all that are meant or for none: the guard looks at them together, and they "
+        "are kept together. Each gets a line of its own in the audit trail, with the order's id.",
+    )
+
+
 CALLS = (
     Call(
         "exporters",
@@ -119,10 +139,15 @@ CALLS = (
         body=models.ResumeBody,
         problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
         tagged=True,
-        notes="Without an order in force nothing changes, and `changed` is false.",
+        notes="An order for later is cancelled, too. Without any, nothing changes, and `changed` "
+        "is false.",
     ),
     _order("force-up", "Hand a member out whatever the probes say", Role.ADMIN, guarded=False),
     _order("force-down", "Keep a member out whatever the probes say", Role.ADMIN, guarded=True),
+    _together("drain", "Take several members out of the answers", Role.OPERATOR, guarded=True),
+    _together("resume", "End what is ordered for several members", Role.OPERATOR, guarded=False),
+    _together("force-up", "Hand several members out", Role.ADMIN, guarded=False),
+    _together("force-down", "Keep several members out", Role.ADMIN, guarded=True),
     Call(
         "audit",
         "GET",

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from rrdns.core.model import AuditEntry, Order
+from rrdns.core.command import Command
+from rrdns.core.model import AuditEntry
 from rrdns.core.report import MemberReport, PoolReport, ServiceReport
+from rrdns.errors import LastMember
 from rrdns.web.events import EventLog
 
 
 @dataclass(frozen=True, slots=True)
 class OrderDone:
-    """An order was carried out, or was in force already."""
+    """What became, or would become, of an order for one member."""
 
+    pool: str
     report: MemberReport  # as it is now
     safe_after: float  # when the last answer that may name the member has expired, Unix seconds
     changed: bool  # False: the same order was in force before
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersDone:
+    """A command was carried out, or would be."""
+
+    id: str  # empty when nothing was changed
+    members: tuple[OrderDone, ...]
+    guard: LastMember | None = None  # why it would be refused, or may be at its time
+    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # pool -> who is handed out
+    dry_run: bool = False
 
 
 class Farm(Protocol):
@@ -43,33 +58,15 @@ class Farm(Protocol):
         """Report on the service as a whole."""
         ...
 
-    async def order(
-        self,
-        pool: str,
-        member: str,
-        order: Order,
-        *,
-        by: str,
-        reason: str,
-        until: float | None,
-        force: bool,
-    ) -> OrderDone:
-        """Put an order in force for a member and return once the answers follow it.
+    async def carry_out(self, command: Command) -> OrdersDone:
+        """Carry out a command, for all its members or for none.
+
+        Return once the answers follow it.
 
         Raises:
             UnknownPool, UnknownMember: there is no such one.
-            LastMember: too few members would be left, and `force` is not set.
-            StoreFailed: the order could not be kept, so it was not carried out.
-        """
-        ...
-
-    async def resume(self, pool: str, member: str, *, by: str, reason: str) -> OrderDone:
-        """End a member's order; without one, nothing changes.
-
-        Raises:
-            UnknownPool, UnknownMember: there is no such one.
-            LastMember: a forced-up member was all that was left.
-            StoreFailed: it could not be kept, so the order stays in force.
+            LastMember: too few members would be left, and it is not forced.
+            StoreFailed: the order could not be kept, so nothing was changed.
         """
         ...
 

@@ -21,11 +21,14 @@ from rrdns.core.eligibility import Why
 from rrdns.core.model import OnEmpty, Order, Policy
 from rrdns.core.probe import Depth, Verdict
 from rrdns.web.auth import Role
-from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339
+from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339, start_of
 
 MOST_REASON = 500  # characters
 MOST_AUDIT = 1000  # entries in one page
 RECENT = 120  # probes shown of a member
+MOST_NAME = 253  # characters of a member's name, a tag or a pattern
+MOST_NAMES = 1000  # members named in one order
+MOST_WAIT = 600.0  # seconds that a call waits until it is safe
 MANY_MEMBERS = 500  # above which a list shows none of them
 MOST_ID = 2**63 - 1  # SQLite's largest integer
 
@@ -55,6 +58,18 @@ class Override(Told):
     reason: str
     since: Time
     until: Time | None = Field(description="null: until it is resumed")
+
+
+class Plan(Told):
+    """An order for later."""
+
+    order: Order
+    by: str = Field(description="the name of the token that gave it")
+    reason: str
+    at: Time = Field(description="when it comes into force, if the guard allows it then")
+    until: Time | None = Field(description="null: until it is resumed")
+    force: bool = Field(description="the guard will be overruled")
+    id: str = Field(description="of the order; what was ordered together has one")
 
 
 class File(Told):
@@ -96,6 +111,7 @@ class Member(Told):
     pool: str
     standing: Standing
     override: Override | None
+    plan: Plan | None = Field(description="ordered for later; `resume` cancels it")
     is_in: bool = Field(serialization_alias="in", description="handed out now")
     why: Why = Field(description="why it is handed out, or is not")
     share: float = Field(description="of the next answers that name it first, 0 to 1")
@@ -132,12 +148,41 @@ class Pools(Told):
     pools: list[Pool]
 
 
-class Done(Told):
-    """What became of an order."""
+class Ordered(Told):
+    """What became of an order for one member, or would become of it."""
 
-    member: Member
+    member: Member = Field(description="as it is now")
     safe_after: Time = Field(description="when the last answer that may name it has expired")
     changed: bool = Field(description="false: it was so before")
+
+
+class Done(Ordered):
+    """What became of an order, or would become of it."""
+
+    safe: bool = Field(description="`safe_after` has passed, and the member is still out")
+    id: str = Field(description="of the order, as in the audit trail; empty: nothing was changed")
+    dry_run: bool = Field(description="nothing was done")
+    guard: str | None = Field(
+        description="the guard's word, when it would refuse this (a dry run), or would refuse it "
+        "as things are now (an order for later)"
+    )
+    left: list[str] = Field(description="the members of the pool that are handed out then")
+
+
+class DoneTogether(Told):
+    """What became of an order for several members, or would become of it."""
+
+    members: list[Ordered]
+    safe_after: Time = Field(description="when that of the last of them has passed")
+    changed: bool = Field(description="false: all was so before")
+    safe: bool = Field(description="`safe_after` has passed, and all of them are still out")
+    id: str = Field(description="of the order, as in the audit trail; empty: nothing was changed")
+    dry_run: bool = Field(description="nothing was done")
+    guard: str | None = Field(
+        description="the guard's word, when it would refuse this (a dry run), or would refuse it "
+        "as things are now (an order for later)"
+    )
+    left: dict[str, list[str]] = Field(description="by pool, the members handed out then")
 
 
 class AuditEntry(Told):
@@ -260,6 +305,13 @@ def _moment(given: object) -> float:
     return from_rfc3339(given)
 
 
+def _start(given: object) -> str:
+    if not isinstance(given, str):
+        raise ValueError("write it as 2026-01-31T22:00:00Z (RFC 3339), or +2h")  # noqa: TRY004 - as above
+    start_of(given, 0.0)
+    return given
+
+
 def _one_line(given: object) -> object:
     """Keep what would garble a log or a terminal out of a reason."""
     if isinstance(given, str) and any(unicodedata.category(one) in _GARBLING for one in given):
@@ -302,6 +354,23 @@ Moment = Annotated[
     ),
 ]
 
+Start = Annotated[
+    str,
+    BeforeValidator(_start),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": _SHAPE.replace("^", "^\\+", 1), "minLength": 3},
+            ],
+            "description": "when the order begins; it is kept until then, and the guard is asked "
+            "again. Left out, or in the past: now",
+            "examples": ["2026-01-31T22:00:00Z", "+2h"],
+        }
+    ),
+]
+Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
+
 
 class Asked(BaseModel):
     """What a caller asks; unknown names are mistakes."""
@@ -309,25 +378,74 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-class OrderBody(Asked):
-    """An order for a member; without `for` and `until` it holds until it is resumed."""
+class ResumeBody(Asked):
+    """The end of an order, and of one for later."""
 
     reason: Reason = ""
+    dry_run: bool = Field(default=False, description="tell what it would do, and do nothing")
+
+
+class OrderBody(ResumeBody):
+    """An order for a member; without `for` and `until` it holds until it is resumed."""
+
     lasting: Seconds | None = Field(default=None, alias="for")
     until: Moment | None = None
+    at: Start | None = None
     force: bool = Field(default=False, description="even if too few members are left")
+    wait: bool = Field(
+        default=False,
+        description="answer only when `safe_after` has passed, or after "
+        f"{MOST_WAIT:.0f} s at most; `safe` tells which",
+    )
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:
         if self.lasting is not None and self.until is not None:
             raise ValueError("give either `for` or `until`, not both")
+        if self.wait and (self.dry_run or self.at is not None):
+            raise ValueError("there is nothing to `wait` for with `dry_run` or `at`")
         return self
 
 
-class ResumeBody(Asked):
-    """The end of an order."""
+class Selecting(ResumeBody):
+    """Which members are meant: exactly one of `members`, `tag` and `glob`."""
 
-    reason: Reason = ""
+    pool: Name | None = Field(default=None, description="only of this pool; left out: of all")
+    members: list[Name] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_NAMES,
+        description="their names; one that several pools have is meant in each",
+    )
+    tag: Name | None = Field(default=None, description="all that have this tag in the config")
+    glob: Name | None = Field(
+        default=None, description="all whose name fits this pattern, as a shell would match it"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.members, self.tag, self.glob)) != 1:
+            raise ValueError("give exactly one of `members`, `tag` and `glob`")
+        return self
+
+
+class OrdersBody(Selecting, OrderBody):
+    """An order for several members: for all of them, or for none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"glob": "pvs-*", "pool": "boot", "reason": "patch night", "dry_run": True},
+                {"tag": "rack-1", "reason": "new switch", "at": "+2h", "for": "1h"},
+            ]
+        }
+    )
+
+
+class ResumesBody(Selecting):
+    """The end of what is ordered for several members."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tag": "rack-1"}]})
 
 
 class AuditFilter(BaseModel):

@@ -102,7 +102,7 @@ def _parameters(call: Call) -> list[Json]:
 
 
 def _headers_read(call: Call) -> dict[str, Json]:
-    if call.body is not None:
+    if call.body is not None and call.tagged:
         return {"If-Match": {"examples": ['"5d41402abc4b2a76b9719d91"', "*"]}}
     if call.id == "events":
         return {"Last-Event-ID": {"pattern": "^[0-9]{1,18}$"}}

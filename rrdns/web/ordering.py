@@ -1,23 +1,24 @@
-"""Answer the calls that order: drain, resume, force up, force down."""
+"""Answer the calls that order: drain, resume, force up, force down, for one member or several."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from aiohttp import web
 
+from rrdns.core.command import Choice, Command, Target, choose
 from rrdns.core.model import Order
 from rrdns.core.report import MemberReport, PoolReport
 from rrdns.web import models, problems, views
 from rrdns.web.auth import Caller
-from rrdns.web.farm import Farm, OrderDone
+from rrdns.web.farm import Farm, OrdersDone
 from rrdns.web.guard import CallersHandler
 from rrdns.web.looking import answer, find_member
+from rrdns.web.patience import Patience
 from rrdns.web.problems import Trouble
-from rrdns.web.requests import end_of, read_body
-from rrdns.web.times import rfc3339
+from rrdns.web.requests import read_body, times_of
 
 
 class Ordering:
@@ -26,55 +27,91 @@ class Ordering:
     def __init__(self, farm: Farm, clock: Callable[[], float]) -> None:
         self._farm = farm
         self._clock = clock
+        self._patience = Patience(clock)
         # Between the look at If-Match and the order no other order may come.
-        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._one_at_a_time = asyncio.Lock()
 
-    def order(self, kind: Order) -> CallersHandler:
-        """Return the handler of one kind of order."""
+    def order(self, kind: Order | None) -> CallersHandler:
+        """Return the handler of one kind of order for one member; None ends what is ordered."""
 
         async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
             pool, report = find_member(self._farm, request)
-            body = await read_body(request, models.OrderBody)
-            until = end_of(body, self._clock())
-            return await self._carry_out(
-                request,
-                lambda: self._farm.order(
-                    pool.pool.name,
-                    report.member.name,
-                    kind,
-                    by=caller.name,
-                    reason=body.reason,
-                    until=until,
-                    force=body.force,
-                ),
-            )
+            body = await read_body(request, models.OrderBody if kind else models.ResumeBody)
+            targets = ((pool.pool.name, report.member.name),)
+            command = self._command(kind, caller, targets, body)
+            with self._patience.place(_waits(body)):
+                done = await self._matched(request, command)
+                done = await self._until_safe(request, done, waits=_waits(body))
+            tag = views.member_tag(done.members[0].report)
+            return answer(views.done_view(done, self._clock()), tag)
 
         return handler
 
-    async def resume(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """End the order in force for a member."""
-        pool, report = find_member(self._farm, request)
-        body = await read_body(request, models.ResumeBody)
-        return await self._carry_out(
-            request,
-            lambda: self._farm.resume(
-                pool.pool.name, report.member.name, by=caller.name, reason=body.reason
-            ),
-        )
+    def together(self, kind: Order | None) -> CallersHandler:
+        """Return the handler of one kind of order for several members."""
 
-    async def _carry_out(
-        self, request: web.Request, act: Callable[[], Awaitable[OrderDone]]
-    ) -> web.StreamResponse:
-        async with self._one_at_a_time[request.match_info["pool"]]:
+        async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
+            body = await read_body(request, models.OrdersBody if kind else models.ResumesBody)
+            command = self._command(kind, caller, self._chosen(body), body)
+            with self._patience.place(_waits(body)):
+                async with self._one_at_a_time:
+                    done = await self._farm.carry_out(command)
+                done = await self._until_safe(request, done, waits=_waits(body))
+            return answer(views.together_view(done, self._clock()))
+
+        return handler
+
+    def _chosen(self, body: models.Selecting) -> tuple[Target, ...]:
+        pools = self._farm.pools() if body.pool is None else [self._farm.pool(body.pool)]
+        choice = Choice(tuple(body.members or ()), body.tag, body.glob)
+        return choose((report.pool for report in pools), choice)
+
+    def _command(
+        self,
+        kind: Order | None,
+        caller: Caller,
+        targets: tuple[Target, ...],
+        body: models.ResumeBody,
+    ) -> Command:
+        command = Command(targets, kind, caller.name, body.reason, dry_run=body.dry_run)
+        if not isinstance(body, models.OrderBody):
+            return command
+        at, until = times_of(body, self._clock())
+        return replace(command, at=at, until=until, force=body.force)
+
+    async def _matched(self, request: web.Request, command: Command) -> OrdersDone:
+        async with self._one_at_a_time:
             _check_match(request, *find_member(self._farm, request))
-            done = await act()
-        pool = request.match_info["pool"]
-        told = models.Done(
-            member=views.member_view(pool, done.report, recent=0),
-            safe_after=rfc3339(done.safe_after),
-            changed=done.changed,
-        )
-        return answer(told, views.member_tag(done.report))
+            return await self._farm.carry_out(command)
+
+    async def _until_safe(
+        self, request: web.Request, done: OrdersDone, *, waits: bool
+    ) -> OrdersDone:
+        """Return what was done as it is once all members are safe to work on, if that is asked."""
+        if not waits:
+            return done
+        return await self._patience.until_safe(request, lambda: self._again(done))
+
+    def _again(self, done: OrdersDone) -> OrdersDone:
+        """Return what was done as of now: somebody may have brought a member back."""
+        now = self._clock()
+        reports = _by_target([self._farm.pool(pool) for pool in done.left])
+        members = []
+        for one in done.members:
+            report = reports.get((one.pool, one.report.member.name))
+            if report is not None:  # else a reload has taken it away
+                members.append(replace(one, report=report, safe_after=report.safe_after or now))
+        return replace(done, members=tuple(members) or done.members)
+
+
+def _waits(body: models.ResumeBody) -> bool:
+    return isinstance(body, models.OrderBody) and body.wait
+
+
+def _by_target(pools: Sequence[PoolReport]) -> dict[Target, MemberReport]:
+    return {
+        (pool.pool.name, report.member.name): report for pool in pools for report in pool.members
+    }
 
 
 def _check_match(request: web.Request, pool: PoolReport, member: MemberReport) -> None:

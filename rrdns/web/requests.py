@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from rrdns.web import problems
 from rrdns.web.models import OrderBody, Slip
 from rrdns.web.problems import Trouble, invalid, slips_of
-from rrdns.web.times import MOST_SECONDS
+from rrdns.web.times import MOST_SECONDS, start_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,18 +52,23 @@ def read_query(request: web.Request, model: type[M]) -> M:
     return _checked(dict(request.query), model)
 
 
-def end_of(order: OrderBody, now: float) -> float | None:
-    """Return when an order ends (Unix seconds), or None when it has no end.
+def times_of(order: OrderBody, now: float) -> tuple[float | None, float | None]:
+    """Return when an order begins (None: now) and ends (None: it does not), in Unix seconds.
 
     Raises:
-        Trouble: that is in the past, or absurdly far away.
+        Trouble: that makes no sense, or is absurdly far away.
     """
+    at = None if order.at is None else start_of(order.at, now)
+    begins = now if at is None else max(at, now)
+    if begins > now + MOST_SECONDS:
+        raise invalid([Slip(place="at", problem="is too far away")])
     if order.lasting is not None:
-        return now + order.lasting
-    if order.until is not None and not now < order.until <= now + MOST_SECONDS:
-        word = "in the past" if order.until <= now else "too far away"
-        raise invalid([Slip(place="until", problem=f"is {word}")])
-    return order.until
+        return at, begins + order.lasting
+    if order.until is not None and not begins < order.until <= begins + MOST_SECONDS:
+        word = "too far away" if order.until > begins else "in the past"
+        late = order.until > now and order.until <= begins
+        raise invalid([Slip(place="until", problem="is before `at`" if late else f"is {word}")])
+    return at, order.until
 
 
 def _parsed(body: bytes) -> object:

@@ -40,6 +40,15 @@ def from_rfc3339(text: str) -> float:
     raise ValueError(f"{text!r} is no time; write it as 2026-01-31T12:00:00Z (RFC 3339)")
 
 
+def start_of(text: str, now: float) -> float:
+    """Return the time that "2026-01-31T22:00:00Z" or, from now on, "+2h" names.
+
+    Raises:
+        ValueError: it names none; the sentence says what would.
+    """
+    return now + duration(text[1:]) if text.startswith("+") else from_rfc3339(text)
+
+
 def duration(given: str | float) -> float:
     """Return how many seconds "2h", "90s", "1h30m", "1d" or a number mean.
 

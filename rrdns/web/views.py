@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from rrdns.core.model import AuditEntry, Override
+from rrdns.core.model import AuditEntry, Override, Plan
 from rrdns.core.probe import FileSeen
 from rrdns.core.report import Alarm, ExportReport, MemberReport, PoolReport, ServiceReport
 from rrdns.web import models
+from rrdns.web.farm import OrderDone, OrdersDone
 from rrdns.web.times import rfc3339
 
 
@@ -69,6 +70,7 @@ def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
             since=rfc3339(report.since),
         ),
         override=_override(report.override),
+        plan=_plan(report.plan),
         is_in=report.why.handed_out,
         why=report.why,
         share=report.share,
@@ -82,6 +84,47 @@ def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
             for at, seconds, passed in report.recent[max(len(report.recent) - recent, 0) :]
         ],
     )
+
+
+def ordered_view(done: OrderDone) -> models.Ordered:
+    """Return what became of an order for one member as the API shows it."""
+    return models.Ordered(
+        member=member_view(done.pool, done.report, recent=0),
+        safe_after=rfc3339(done.safe_after),
+        changed=done.changed,
+    )
+
+
+def done_view(done: OrdersDone, now: float) -> models.Done:
+    """Return what became of an order for a single member as the API shows it."""
+    one = done.members[0]
+    return models.Done(
+        **dict(ordered_view(one)),
+        safe=not done.dry_run and is_safe(one, now),
+        id=done.id,
+        dry_run=done.dry_run,
+        guard=str(done.guard) if done.guard else None,
+        left=list(done.left[one.pool]),
+    )
+
+
+def together_view(done: OrdersDone, now: float) -> models.DoneTogether:
+    """Return what became of an order for several members as the API shows it."""
+    return models.DoneTogether(
+        members=[ordered_view(one) for one in done.members],
+        safe_after=rfc3339(max(one.safe_after for one in done.members)),
+        changed=any(one.changed for one in done.members),
+        safe=not done.dry_run and all(is_safe(one, now) for one in done.members),
+        id=done.id,
+        dry_run=done.dry_run,
+        guard=str(done.guard) if done.guard else None,
+        left={pool: list(names) for pool, names in done.left.items()},
+    )
+
+
+def is_safe(done: OrderDone, now: float) -> bool:
+    """Tell whether a member is out, and nobody can believe any more that it is in."""
+    return not done.report.why.handed_out and done.safe_after <= now
 
 
 def audit_view(entry: AuditEntry) -> models.AuditEntry:
@@ -142,7 +185,8 @@ def _tag(facts: Iterable[str]) -> str:
 
 
 def _decided(report: MemberReport) -> str:
-    return repr((report.member.name, report.member.address, report.why.value, report.override))
+    decided = report.member.name, report.member.address, report.why.value, report.override
+    return repr((*decided, report.plan))
 
 
 def _override(override: Override | None) -> models.Override | None:
@@ -154,6 +198,20 @@ def _override(override: Override | None) -> models.Override | None:
         reason=override.reason,
         since=rfc3339(override.since),
         until=None if override.until is None else rfc3339(override.until),
+    )
+
+
+def _plan(plan: Plan | None) -> models.Plan | None:
+    if plan is None:
+        return None
+    return models.Plan(
+        order=plan.override.order,
+        by=plan.override.by,
+        reason=plan.override.reason,
+        at=rfc3339(plan.override.since),
+        until=_time(plan.override.until),
+        force=plan.force,
+        id=plan.id,
     )
 
 

@@ -201,13 +201,13 @@ def test_a_store_that_fails_changes_nothing_and_says_so(rrdns: Run, api: Api) ->
 
 def test_a_drain_counts_down_on_a_terminal(farm: FakeFarm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits sees for how long."""
-    farm_done = farm._done
+    farm_done = farm._one_done
 
     def done(pool: str, member: str, *, changed: bool) -> OrderDone:
         farm.now = time.time() - 4.3  # safe 0.7 s after the order, however late that comes
         return farm_done(pool, member, changed=changed)
 
-    monkeypatch.setattr(farm, "_done", done)
+    monkeypatch.setattr(farm, "_one_done", done)
     with api_of(farm) as api:
         said, ended = on_a_terminal("drain", "pvs-1", "--wait", "--url", api.url)
     assert ended == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec, Zone
+from rrdns.core.command import Command
+from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpec, Zone
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.errors import StoreFailed
 from rrdns.export.dispatch import Dispatch
@@ -13,12 +14,13 @@ from rrdns.service.desk import Desk
 from rrdns.service.herald import Herald
 from rrdns.service.logs import set_up
 from rrdns.service.memory import Memory
+from rrdns.service.orders import Orders
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
-from rrdns.store.base import MemoryStore, Store
+from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.lastgood import LastGood
-from rrdns.web.farm import OrderDone
+from rrdns.web.farm import OrdersDone
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
@@ -28,10 +30,7 @@ ZONES: tuple[Zone, ...] = ()
 class BrokenStore(MemoryStore):
     """A store whose disk is full."""
 
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
-
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
+    async def commit(self, batch: Batch) -> None:
         raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
@@ -64,12 +63,21 @@ class Office:
             self.clock,
         )
         self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
+        self.orders = Orders(
+            self.roster,
+            self.store,
+            self.publication,
+            self.publisher,
+            self.herald,
+            self.clock,
+        )
         self.desk = Desk(
             self.roster,
             self.store,
             self.publication,
             self.publisher,
             self.herald,
+            self.orders,
             tuple,
             self.clock,
         )
@@ -85,11 +93,28 @@ class Office:
         return self.publisher.snapshot.rotas["boot"].addresses
 
     async def drain(
-        self, member: str, until: float | None = None, *, force: bool = False
-    ) -> OrderDone:
-        return await self.desk.order(
-            "boot", member, Order.DRAIN, by="anna", reason="patch", until=until, force=force
+        self,
+        *members: str,
+        until: float | None = None,
+        at: float | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+        by: str = "anna",
+    ) -> OrdersDone:
+        targets = tuple(("boot", member) for member in members)
+        return await self.desk.carry_out(
+            Command(targets, Order.DRAIN, by, "patch", until, at, force, dry_run)
         )
+
+    async def resume(self, *members: str, dry_run: bool = False) -> OrdersDone:
+        targets = tuple(("boot", member) for member in members)
+        return await self.desk.carry_out(Command(targets, None, "anna", "done", dry_run=dry_run))
+
+    def events_told(self) -> list[str]:
+        return [event.kind for event in self.herald.events.after(0)]
+
+    async def trail(self, pool: str | None = None) -> list[AuditEntry]:
+        return list(await self.desk.audit(99, None, pool, None))
 
     def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:
         for _ in range(times):

@@ -26,9 +26,9 @@ async def test_a_drain_changes_the_answers_before_it_is_acknowledged() -> None:
     await office.open()
     done = await office.drain("pvs-2")
     assert office.answers() == ("10.0.0.1", "10.0.0.3")
-    assert done.changed
-    assert done.safe_after == office.now + PUBLISH_TIME + POOL.ttl + WHOLE_SECONDS
-    assert done.report.why is Why.DRAINED
+    assert done.members[0].changed
+    assert done.members[0].safe_after == office.now + PUBLISH_TIME + POOL.ttl + WHOLE_SECONDS
+    assert done.members[0].report.why is Why.DRAINED
 
 
 async def test_the_same_order_twice_is_one() -> None:
@@ -38,11 +38,11 @@ async def test_the_same_order_twice_is_one() -> None:
     await office.drain("pvs-2", until=5000.0)
     office.now += 1
     again = await office.drain("pvs-2", until=5001.0)
-    assert not again.changed
-    assert again.report.override is not None
-    assert again.report.override.until == 5000.0
-    assert (await office.drain("pvs-2", until=9000.0)).changed
-    assert (await office.drain("pvs-2")).changed
+    assert not again.members[0].changed
+    assert again.members[0].report.override is not None
+    assert again.members[0].report.override.until == 5000.0
+    assert (await office.drain("pvs-2", until=9000.0)).members[0].changed
+    assert (await office.drain("pvs-2")).members[0].changed
 
 
 async def test_two_admins_never_drain_the_last_two_members() -> None:
@@ -54,7 +54,7 @@ async def test_two_admins_never_drain_the_last_two_members() -> None:
         both = await asyncio.gather(
             office.drain("pvs-2"), office.drain("pvs-3"), return_exceptions=True
         )
-        assert sorted(type(result).__name__ for result in both) == ["LastMember", "OrderDone"]
+        assert sorted(type(result).__name__ for result in both) == ["LastMember", "OrdersDone"]
         assert len(office.answers()) == 1
 
 
@@ -69,7 +69,7 @@ async def test_force_takes_the_last_member_and_the_trail_says_so() -> None:
     await office.drain("pvs-3", force=True)
     assert office.answers() == ()
     newest = (await office.desk.audit(1, None, None, None))[0]
-    assert (newest.action, newest.details) == ("drain", {"forced": "yes"})
+    assert (newest.action, newest.details["forced"]) == ("drain", "yes")
 
 
 async def test_an_order_that_cannot_be_kept_is_not_carried_out() -> None:
@@ -101,10 +101,10 @@ async def test_an_order_ends_when_its_time_has_come() -> None:
     office = Office()
     await office.open()
     await office.drain("pvs-2", until=1010.0)
-    await office.desk.expire()
+    await office.orders.keep_time()
     assert "10.0.0.2" not in office.answers()
     office.now = 1010.0
-    await office.desk.expire()
+    await office.orders.keep_time()
     assert "10.0.0.2" in office.answers()
     assert [entry.action for entry in await office.desk.audit(9, None, None, None)] == [
         "expire",
@@ -196,7 +196,7 @@ async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: 
     report = again.desk.pool("boot")
     assert [member.safe_after for member in report.members] == [
         None,
-        done.safe_after,
+        done.members[0].safe_after,
         1020.0 + PUBLISH_TIME + 300 + WHOLE_SECONDS,
     ]
     await again.memory.close()

@@ -11,7 +11,7 @@ from rrdns.core.exposure import STRAGGLER, WHOLE_SECONDS
 from rrdns.core.health import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
-from rrdns.errors import LastMember, UnknownMember, UnknownPool
+from rrdns.errors import UnknownMember, UnknownPool
 from rrdns.service.roster import Roster
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
@@ -45,18 +45,6 @@ def test_the_first_probe_settles_a_member_and_later_ones_need_a_run() -> None:
     assert roster.track("boot", "pvs-1").since == 104.0
 
 
-def test_an_order_is_refused_when_it_would_leave_nobody() -> None:
-    """The guard looks at all orders together."""
-    roster = a_roster()
-    for member in ("pvs-1", "pvs-2"):
-        roster.check_order(a_drain(member))
-        roster.put(a_drain(member))
-    with pytest.raises(LastMember, match=r"'pvs-3' is the last member of pool 'boot'"):
-        roster.check_order(a_drain("pvs-3"))
-    assert roster.lift("boot", "pvs-1") == a_drain("pvs-1")
-    roster.check_order(a_drain("pvs-3"))
-
-
 def test_what_does_not_exist_is_named() -> None:
     """Unknown pools and members are errors that name them."""
     roster = a_roster()
@@ -69,10 +57,10 @@ def test_what_does_not_exist_is_named() -> None:
 def test_orders_end_when_their_time_has_come() -> None:
     """The next end is known beforehand, so that nobody has to look each second."""
     roster = a_roster()
-    assert roster.next_expiry() is None
+    assert roster.next_change() is None
     roster.put(a_drain("pvs-1", until=150.0))
     roster.put(a_drain("pvs-2"))
-    assert roster.next_expiry() == 150.0
+    assert roster.next_change() == 150.0
     assert roster.expired(149.9) == ()
     assert roster.expired(150.0) == (a_drain("pvs-1", until=150.0),)
 

@@ -13,13 +13,16 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, Order, Override
+from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.errors import StoreFailed
 from rrdns.store import database
+from rrdns.store.base import Batch
+from rrdns.store.database import Schema, connect
 from rrdns.store.sqlite import SCHEMA, SqliteStore
 from tests.store.test_stores import DRAIN, entry
 
@@ -272,7 +275,7 @@ async def test_a_file_of_a_newer_rrdns_is_refused_and_left_alone(store: SqliteSt
     with closing(sqlite3.connect(store.path)) as other:
         other.execute(f"PRAGMA user_version = {SCHEMA.version + 1}")
     before = store.path.read_bytes()
-    with pytest.raises(StoreFailed, match=r"a newer rrdns wrote it \(schema 2"):
+    with pytest.raises(StoreFailed, match=rf"a newer rrdns wrote it \(schema {SCHEMA.version + 1}"):
         await store.open()
     assert store.path.read_bytes() == before
     assert list(store.path.parent.glob("*.damaged-*")) == []
@@ -339,3 +342,18 @@ async def test_an_error_without_a_code_is_passed_on_in_its_own_words(store: Sqli
         await store.note([huge])
     assert database.reason_of(sqlite3.ProgrammingError("closed")) == "closed"
     assert await store.audit(10) == ()
+
+
+async def test_a_store_of_the_first_version_is_taken_further(tmp_path: Path) -> None:
+    """What was ordered before an upgrade holds after it, and orders for later can be kept."""
+    path = tmp_path / "old.db"
+    with closing(connect(path, Schema(SCHEMA.application_id, SCHEMA.migrations[:1]))) as old:
+        row = "'boot', 'pvs-2', 'drain', 'ops', 1000.5, 'patch night', 8200.25"
+        old.execute(f"INSERT INTO orders VALUES ({row})")
+    store = SqliteStore(path)
+    await store.open()
+    plan = Plan(replace(DRAIN, since=5000.0), 1000.0, id="c0ffee")
+    await store.commit(Batch(planned=(plan,)))
+    assert await store.overrides() == (DRAIN,)
+    assert await store.plans() == (plan,)
+    await store.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, Order, Override
-from rrdns.store.base import MemoryStore, Store
+from rrdns.core.model import AuditEntry, Order, Override, Plan
+from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.sqlite import PRUNE_AT_ONCE, SqliteStore
 
 DRAIN = Override("boot", "pvs-2", Order.DRAIN, "ops", 1000.5, "patch night", 8200.25)
@@ -150,3 +150,28 @@ async def test_closing_twice_is_fine(store: Store) -> None:
     """Whoever stops need not know who stopped before."""
     await store.close()
     await store.close()
+
+
+PLAN = Plan(replace(DRAIN, since=5000.0), 1000.5, force=True, id="c0ffee")
+
+
+async def test_an_order_for_later_is_kept_as_it_was_given(store: Store) -> None:
+    """Beside the one in force; the later one takes the place of the earlier."""
+    await store.commit(Batch(given=(DRAIN,), planned=(replace(PLAN, id="first"),)))
+    await store.commit(Batch(planned=(PLAN,), entries=(entry(1, action="plan"),)))
+    assert await store.plans() == (PLAN,)
+    assert await store.overrides() == (DRAIN,)
+    assert len(await store.audit(10)) == 1
+
+
+async def test_an_order_comes_into_force_in_one_step(store: Store) -> None:
+    """It is for later no more, and for now; several members go together."""
+    other = replace(DRAIN, member="pvs-3")
+    await store.commit(Batch(planned=(PLAN,)))
+    lines = (entry(1), entry(2, member="pvs-3"))
+    await store.commit(Batch(given=(DRAIN, other), cancelled=(PLAN.key,), entries=lines))
+    assert await store.plans() == ()
+    assert await store.overrides() == (DRAIN, other)
+    assert [line.member for line in await store.audit(10)] == ["pvs-3", "pvs-2"]
+    await store.commit(Batch(lifted=(("boot", "pvs-2"), ("boot", "pvs-3"))))
+    assert await store.overrides() == ()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from rrdns.core.command import Command, Target, is_same, refusal
 from rrdns.core.drift import Drift
 from rrdns.core.eligibility import select
-from rrdns.core.guard import shortfall
 from rrdns.core.health import Standing
-from rrdns.core.model import AuditEntry, BootFile, Member, Order, Override, Pool, ProbeSpec
+from rrdns.core.model import AuditEntry, BootFile, Member, Override, Plan, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
 from rrdns.core.report import (
     Alarm,
@@ -21,7 +19,7 @@ from rrdns.core.report import (
 from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
 from rrdns.store.base import MemoryStore
 from rrdns.web.events import EventLog
-from rrdns.web.farm import OrderDone
+from rrdns.web.farm import OrderDone, OrdersDone
 
 NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 SEEN = (FileSeen("ARDBP32.BIN", 10_240, "ab" * 32, "7.15.0.11"),)
@@ -55,6 +53,7 @@ class FakeFarm:
         )
         self.standings: dict[tuple[str, str], Standing] = {}
         self.orders: dict[tuple[str, str], Override] = {}
+        self.plans: dict[Target, Plan] = {}
         self.answers = 0
         self.unprobed: set[str] = set()
         self._pools = {one.name: one for one in (pools or (pool(),))}
@@ -93,44 +92,56 @@ class FakeFarm:
             ),
         )
 
-    async def order(
-        self,
-        pool: str,
-        member: str,
-        order: Order,
-        *,
-        by: str,
-        reason: str,
-        until: float | None,
-        force: bool,
-    ) -> OrderDone:
-        """Put an order in force."""
-        found = self._find(pool, member)
-        wanted = Override(pool, member, order, by, self.now, reason, until)
-        before = self.orders.get((pool, member))
-        if before is not None and replace(before, by=by, since=self.now) == wanted:
-            return self._done(pool, member, changed=False)
-        orders = self._orders(pool)
-        left = shortfall(found, self._standings(pool), orders, {**orders, member: wanted})
-        if left is not None and not force:
-            raise LastMember(pool, member, left, found.keep)
-        self._check_store("keep the order")
-        await self.store.give(wanted, self._entry(order.value, wanted))
-        self.orders[pool, member] = wanted
-        self.events.publish("order", {"pool": pool, "member": member})
-        return self._done(pool, member, changed=True)
+    async def carry_out(self, command: Command) -> OrdersDone:
+        """Carry out a command."""
+        for target in command.targets:
+            self._find(*target)
+        changed = self._changed(command)
+        refused = self._refusal(command)
+        if command.dry_run:
+            return self._done(command, changed, refused)
+        later = command.at is not None and command.at > self.now
+        if refused is not None and not command.force and not later:
+            raise refused
+        if changed:
+            self._check_store("keep the order")
+            await self._keep(command, changed, later=later)
+        return self._done(command, changed, refused if later else None)
 
-    async def resume(self, pool: str, member: str, *, by: str, reason: str) -> OrderDone:
-        """End an order."""
-        self._find(pool, member)
-        before = self.orders.get((pool, member))
-        if before is None:
-            return self._done(pool, member, changed=False)
-        self._check_store("end the order")
-        entry = self._entry("resume", replace(before, by=by, reason=reason))
-        await self.store.lift(pool, member, entry)
-        del self.orders[pool, member]
-        return self._done(pool, member, changed=True)
+    async def _keep(self, command: Command, changed: list[Target], *, later: bool) -> None:
+        action = command.order.value if command.order else "resume"
+        for pool, member in changed:
+            self.plans.pop((pool, member), None)
+            if command.order is None:
+                self.orders.pop((pool, member), None)
+        for one in command.overrides(self.now):
+            if (one.pool, one.member) in changed and later:
+                self.plans[one.pool, one.member] = Plan(one, self.now, command.force, "c0ffee")
+            elif (one.pool, one.member) in changed:
+                self.orders[one.pool, one.member] = one
+        for pool, member in changed:
+            entry = AuditEntry(self.now, command.by, action, pool, member, command.reason)
+            await self.store.note([entry])
+            self.events.publish("order", {"pool": pool, "member": member})
+
+    def _changed(self, command: Command) -> list[Target]:
+        if command.order is None:
+            return [one for one in command.targets if one in self.orders or one in self.plans]
+        return [
+            (one.pool, one.member)
+            for one in command.overrides(self.now)
+            if not is_same(self.orders.get((one.pool, one.member)), one)
+        ]
+
+    def _refusal(self, command: Command) -> LastMember | None:
+        wanted = command.overrides(self.now)
+        for pool in dict.fromkeys(one.pool for one in wanted):
+            orders = [one for one in wanted if one.pool == pool]
+            found = self._find(pool)
+            refused = refusal(found, self._standings(pool), self._orders(pool), orders)
+            if refused is not None:
+                return refused
+        return None
 
     async def audit(
         self, limit: int, before_id: int | None, pool: str | None, member: str | None
@@ -163,12 +174,28 @@ class FakeFarm:
     def _orders(self, pool: str) -> dict[str, Override]:
         return {member: order for (of, member), order in self.orders.items() if of == pool}
 
-    def _done(self, pool: str, member: str, *, changed: bool) -> OrderDone:
-        report = next(one for one in self.pool(pool).members if one.member.name == member)
-        return OrderDone(report, self.now + 5, changed)
+    def _done(
+        self, command: Command, changed: list[Target], refused: LastMember | None
+    ) -> OrdersDone:
+        members = tuple(
+            self._one_done(pool, member, changed=(pool, member) in changed)
+            for pool, member in command.targets
+        )
+        left = {
+            one.pool: tuple(
+                report.member.name
+                for report in self.pool(one.pool).members
+                if report.why.handed_out
+                and not (command.dry_run and (one.pool, report.member.name) in changed)
+            )
+            for one in members
+        }
+        identity = "c0ffee" if changed and not command.dry_run else ""
+        return OrdersDone(identity, members, refused, left, command.dry_run)
 
-    def _entry(self, action: str, order: Override) -> AuditEntry:
-        return AuditEntry(self.now, order.by, action, order.pool, order.member, order.reason)
+    def _one_done(self, pool: str, member: str, *, changed: bool) -> OrderDone:
+        report = next(one for one in self.pool(pool).members if one.member.name == member)
+        return OrderDone(pool, report, self.now + 5, changed)
 
     def _member(self, pool: Pool, member: Member) -> MemberReport:
         standings, orders = self._standings(pool.name), self._orders(pool.name)
@@ -192,4 +219,5 @@ class FakeFarm:
             seen=SEEN,
             drift=drifts if member.name == "pvs-3" else (),
             safe_after=None if why.handed_out else self.now + 5,
+            plan=self.plans.get((pool.name, member.name)),
         )

@@ -32,6 +32,10 @@ MATRIX = [
     ("POST", f"{MEMBER}/resume", Role.OPERATOR),
     ("POST", f"{MEMBER}/force-up", Role.ADMIN),
     ("POST", f"{MEMBER}/force-down", Role.ADMIN),
+    ("POST", "/v1/orders/drain", Role.OPERATOR),
+    ("POST", "/v1/orders/resume", Role.OPERATOR),
+    ("POST", "/v1/orders/force-up", Role.ADMIN),
+    ("POST", "/v1/orders/force-down", Role.ADMIN),
     ("GET", "/v1/openapi.json", None),
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
@@ -45,7 +49,8 @@ async def status(client: Client, method: str, path: str, role: Role | None) -> i
     headers = {"Content-Type": "application/json"} if method == "POST" else {}
     if role is not None:
         headers["Authorization"] = f"Bearer secret-of-{role}"
-    async with client.session.request(method, path, headers=headers) as response:
+    body = b'{"tag": "rack-1", "dry_run": true}' if path.startswith("/v1/orders/") else None
+    async with client.session.request(method, path, headers=headers, data=body) as response:
         return response.status
 
 

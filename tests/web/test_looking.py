@@ -52,6 +52,7 @@ async def test_a_member_is_shown_with_all_that_is_known(client: Client) -> None:
             "since": "2026-02-02T02:39:30.000Z",
         },
         "override": None,
+        "plan": None,
         "in": True,
         "why": "healthy",
         "share": pytest.approx(1 / 3),

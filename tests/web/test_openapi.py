@@ -97,7 +97,8 @@ def test_without_tokens_none_is_asked_for() -> None:
 def test_the_body_of_an_order_is_described(document: Json) -> None:
     """Unknown names are refused, and nothing is required."""
     body = document["components"]["schemas"]["OrderBody"]
-    assert set(body["properties"]) == {"reason", "for", "until", "force"}
+    orders = {"reason", "for", "until", "at", "force", "dry_run", "wait"}
+    assert set(body["properties"]) == orders
     assert body["additionalProperties"] is False
     assert "required" not in body
 
@@ -130,6 +131,8 @@ async def test_the_document_is_served_as_json(client: Client) -> None:
         ("GET", MEMBER, "member"),
         ("POST", f"{MEMBER}/drain", "drain"),
         ("POST", f"{MEMBER}/resume", "resume"),
+        ("POST", "/v1/orders/drain", "drain-together"),
+        ("POST", "/v1/orders/resume", "resume-together"),
         ("GET", "/v1/me", "me"),
         ("GET", "/v1/exporters", "exporters"),
         ("GET", "/v1/audit", "audit"),
@@ -142,7 +145,8 @@ async def test_answers_have_exactly_what_is_described(
     client: Client, document: Json, method: str, path: str, call: str
 ) -> None:
     """Every name that is required, and none that is not described, however deep."""
-    answer = await client.call(method, path, json={} if method == "POST" else None)
+    body = {"glob": "pvs-[12]"} if call.endswith("-together") else {}
+    answer = await client.call(method, path, json=body if method == "POST" else None)
     name = (
         "Problem"
         if call == "problem"

@@ -130,15 +130,15 @@ async def test_a_store_that_fails_fails_the_order(client: Client, verb: str) -> 
 
 async def test_all_mistakes_in_a_body_are_listed(client: Client) -> None:
     """Each with its place and what would be right."""
-    body = {"reason": "two\nlines", "for": "soon", "until": 5, "force": "yes", "wait": True}
+    body = {"reason": "two\nlines", "for": "soon", "until": 5, "force": "yes", "dry": True}
     answer = await client.post(f"{MEMBER}/drain", body)
     assert (answer.status, answer.problem) == (422, "invalid")
     slips = {slip["place"]: slip["problem"] for slip in answer.json["errors"]}
-    assert list(slips) == ["reason", "for", "until", "force", "wait"]
+    assert list(slips) == ["reason", "for", "until", "force", "dry"]
     assert '"2h", "90s" or "1h30m"' in slips["for"]
     assert "RFC 3339" in slips["until"]
     assert slips["force"] == "must be true or false"
-    assert slips["wait"] == "there is no such setting"
+    assert slips["dry"] == "there is no such setting"
     assert answer.json["detail"].startswith("5 mistakes: reason: ")
     assert client.farm.orders == {}
 
@@ -157,6 +157,13 @@ async def test_all_mistakes_in_a_body_are_listed(client: Client) -> None:
         ({"until": "9999-12-31T23:59:59Z"}, "until"),
         ({"until": "tomorrow"}, "until"),
         ({"for": 60, "until": "2026-02-03T00:00:00Z"}, ""),
+        ({"wait": True, "dry_run": True}, ""),
+        ({"wait": True, "at": "+2h"}, ""),
+        ({"at": "22:00"}, "at"),
+        ({"at": 5}, "at"),
+        ({"at": "+2 hours"}, "at"),
+        ({"at": "9999-12-31T23:59:59Z"}, "at"),
+        ({"at": "+2h", "until": "2026-02-02T03:40:00Z"}, "until"),
         ({"force": 1}, "force"),
         ({"reason": 5}, "reason"),
         ({"reason": "x" * 501}, "reason"),

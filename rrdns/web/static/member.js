@@ -19,6 +19,7 @@ export class MemberRow {
     this.since = el("span", { class: "note" });
     this.sentence = el("p", { class: "sentence" });
     this.reason = el("p", { class: "reason" });
+    this.plan = el("p", { class: "reason plan" });
     this.safe = el("p", { class: "safe" });
     this.verdict = el("p", { class: "verdict" });
     this.warnings = el("ul", { class: "warnings", "aria-label": "Warnings" });
@@ -59,8 +60,9 @@ export class MemberRow {
   }
 
   #showOrder(now) {
-    const { override, safe_after: safeAfter } = this.member;
+    const { override, plan, safe_after: safeAfter } = this.member;
     setText(this.reason, override ? orderSentence(override, now) : "");
+    setText(this.plan, plan ? planSentence(plan, now) : "");
     const safe = Boolean(override && safeAfter);
     const left = safe ? (Date.parse(safeAfter) - now) / 1000 : 0;
     setAttribute(this.safe, "data-safe", safe ? String(left <= 0) : null);
@@ -85,11 +87,12 @@ export class MemberRow {
   }
 
   #showButtons({ mayOrder, mayForce, isLost }) {
-    const { override } = this.member;
+    const { override, plan } = this.member;
     const { drain, change, force, resume } = this.buttons;
     const focused = Object.values(this.buttons).find((button) => button === document.activeElement);
     drain.hidden = !mayOrder || Boolean(override);
-    resume.hidden = !mayOrder || !override;
+    resume.hidden = !mayOrder || !(override || plan);
+    setText(resume, override ? "Resume" : "Cancel");
     change.hidden = !mayOrder || override?.order !== "drain";
     force.hidden = !mayForce;
     for (const button of Object.values(this.buttons)) {
@@ -133,7 +136,7 @@ export class MemberRow {
       { role: "row" },
       el("th", { role: "rowheader", scope: "row", class: "member" }, this.name, this.address, this.tags),
       cell("state", this.badge, this.since),
-      cell("why", this.sentence, this.reason, this.safe, this.verdict, this.warnings),
+      cell("why", this.sentence, this.reason, this.plan, this.safe, this.verdict, this.warnings),
       cell("probe", this.spark.element, this.took),
       cell("answers", this.bar.element),
       this.orders,
@@ -147,6 +150,14 @@ function orderSentence(override, now) {
   const left = (Date.parse(override.until) - now) / 1000;
   const end = momentOf(override.until, now, { seconds: left < 600 });
   return `${reason}until ${end} (${lengthOf(left)} left)`;
+}
+
+const COMING = { drain: "Will be drained", "force-up": "Will be forced in", "force-down": "Will be forced out" };
+
+function planSentence(plan, now) {
+  const left = (Date.parse(plan.at) - now) / 1000;
+  const reason = plan.reason ? `: “${plan.reason}”` : "";
+  return `${COMING[plan.order] ?? plan.order} at ${momentOf(plan.at, now)} (in ${lengthOf(left)}) by ${plan.by}${reason}`;
 }
 
 function secondsSince(text, now) {

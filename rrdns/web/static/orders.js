@@ -6,7 +6,7 @@ import { listOf, momentOf } from "./words.js";
 
 const KINDS = {
   drain: { title: "Drain", act: "Drain", means: "It leaves the answers at once and is probed on. Targets that boot from it now are not disturbed." },
-  resume: { title: "Resume", act: "Resume", means: "The order ends; from then on the probes decide." },
+  resume: { title: "Resume", act: "Resume", means: "The order ends, and one for later is cancelled; from then on the probes decide." },
   force: { title: "Force", act: "Force", means: "The probes are overruled." },
 };
 const DONE = { drain: "is drained", resume: "is resumed", "force-up": "is forced in", "force-down": "is forced out" };

@@ -20,7 +20,8 @@ const WHYS = {
 
 const DEEDS = {
   drain: "drained", "force-up": "forced in", "force-down": "forced out", resume: "resumed",
-  expire: "order ended", standing: "standing", drift: "drift", warning: "warning",
+  expire: "order ended", plan: "ordered for later", cancel: "order for later cancelled",
+  refused: "order for later refused", standing: "standing", drift: "drift", warning: "warning",
   start: "rrdns started", stop: "rrdns stopped", reload: "config reloaded",
   "reload-failed": "config refused",
 };

@@ -1,0 +1,60 @@
+"""Keep a caller waiting until members are safe to work on: not without end, and not too many.
+
+The order is carried out before the wait begins. A caller that goes away ends its own wait
+and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from rrdns.web import problems
+from rrdns.web.farm import OrdersDone
+from rrdns.web.models import MOST_WAIT
+from rrdns.web.problems import Trouble
+from rrdns.web.views import is_safe
+
+MOST_WAITERS = 64
+LOOK_EVERY = 0.5  # seconds: whether the caller is still there, and the members still out
+
+
+class Patience:
+    """Lets callers wait."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._waiters = 0
+
+    @contextmanager
+    def place(self, wanted: bool) -> Iterator[None]:
+        """Keep a place for one who will wait.
+
+        Raises:
+            Trouble: there is none, so the order is better not given at all.
+        """
+        if wanted and self._waiters >= MOST_WAITERS:
+            headers = {"Retry-After": "5"}
+            raise Trouble(problems.TOO_MANY, "too many callers wait", headers=headers)
+        self._waiters += wanted
+        try:
+            yield
+        finally:
+            self._waiters -= wanted
+
+    async def until_safe(self, request: web.Request, look: Callable[[], OrdersDone]) -> OrdersDone:
+        """Return what `look` sees when all members are safe, or will not be in time."""
+        end = asyncio.get_running_loop().time() + MOST_WAIT
+        while True:
+            done, now = look(), self._clock()
+            left = max(one.safe_after for one in done.members) - now
+            is_back = any(one.report.why.handed_out for one in done.members)
+            if is_back or all(is_safe(one, now) for one in done.members):
+                return done
+            patience = end - asyncio.get_running_loop().time()
+            if patience <= 0 or request.transport is None or request.transport.is_closing():
+                return done
+            await asyncio.sleep(min(max(left, 0.001), patience, LOOK_EVERY))
