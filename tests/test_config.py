@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rrdns.config import (
     ApiSettings,
+    ChaosSettings,
     DnsSettings,
     LogSettings,
     ProcessSettings,
@@ -122,6 +123,10 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         listen = ["0.0.0.0:53", "[::]:53"]
         workers = 3
         tcp = {{ connections = 10, per_address = 2, idle = 4 }}
+        cookies = false
+        cookie_secret = ["{"0A" * 16}", "{"0b" * 16}"]
+        nsid = "one"
+        chaos = {{ id = "two", version = "three" }}
         [[zones]]
         name = "pvs.example.test"
         nameservers = [
@@ -184,7 +189,13 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         "full.toml",
     )
     assert got.dns == DnsSettings(
-        (Endpoint("0.0.0.0", 53), Endpoint("::", 53)), 3, TcpSettings(10, 2, 4.0)
+        (Endpoint("0.0.0.0", 53), Endpoint("::", 53)),
+        3,
+        TcpSettings(10, 2, 4.0),
+        cookies=False,
+        cookie_secrets=(b"\x0a" * 16, b"\x0b" * 16),
+        nsid="one",
+        chaos=ChaosSettings("two", "three"),
     )
     [zone] = got.zones
     assert zone.nameservers == (
@@ -332,6 +343,10 @@ REPLACED = [
     ({"files": 'files = ["f"]\nfall = true'}, "pools[0].probe.fall", "is true or false"),
     ({"files": 'files = ["f"]\ninterval = "2"'}, "pools[0].probe.interval", "write 2 without"),
     ({"files": 'files = ["f"]\nport = 1979-05-27'}, "pools[0].probe.port", "is a date or time"),
+    ({"listen": 'cookie_secret = ["abc"]'}, "dns.cookie_secret[0]", "has 3 characters; must be 32"),
+    ({"listen": 'cookie_secret = "abc"'}, "dns.cookie_secret", "is a text; must be a list"),
+    ({"listen": f'nsid = "{"x" * 65}"'}, "dns.nsid", "has 65 bytes; 64 at most"),
+    ({"listen": 'chaos = { id = "" }'}, "dns.chaos.id", "must be a text of printable"),
     # unknown names
     (
         {"files": 'files = ["f"]\nintervall = 2'},
@@ -690,6 +705,19 @@ def test_a_reload_can_apply_everything_else() -> None:
     new = changed(address='address = "10.0.0.99"', hostmaster='hostmaster = "other.test"')
     text = new + token + "[store]\naudit_days = 3\n"
     assert restart_needed(settings(), parse(text, "other.toml")) == ()
+
+
+@pytest.mark.parametrize("written", ['"{}"', '["{}x"]', '["{}", 7]', '["{}"]'])
+def test_a_cookie_secret_is_shown_nowhere(written: str) -> None:
+    """Neither in a mistake, nor in what a reload changes, nor where settings are printed."""
+    secret = "5ec2e7" * 5 + "00"
+    text = changed(listen="cookie_secret = " + written.format(secret))
+    try:
+        said = "\n".join(describe_changes(settings(), parse(text, "x"))) + repr(parse(text, "x"))
+        assert "dns.cookie_secrets: replaced by others" in said
+    except ConfigInvalid as invalid:
+        said = str(invalid)
+    assert "5ec2e7" not in said
 
 
 def test_changes_are_told_line_by_line() -> None:

@@ -4,6 +4,7 @@ from rrdns.config.changes import describe_changes, restart_needed, worst_case
 from rrdns.config.read import load, parse
 from rrdns.config.settings import (
     ApiSettings,
+    ChaosSettings,
     DnsSettings,
     LogSettings,
     ProcessSettings,
@@ -14,6 +15,7 @@ from rrdns.config.settings import (
 
 __all__ = [
     "ApiSettings",
+    "ChaosSettings",
     "DnsSettings",
     "LogSettings",
     "ProcessSettings",

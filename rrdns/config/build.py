@@ -7,6 +7,7 @@ from pathlib import Path
 from rrdns.config.exporters import settings_of
 from rrdns.config.settings import (
     ApiSettings,
+    ChaosSettings,
     DnsSettings,
     LogSettings,
     ProcessSettings,
@@ -47,6 +48,10 @@ def _dns(table: DnsTable) -> DnsSettings:
             per_address=table.tcp.per_address,
             idle=float(table.tcp.idle),
         ),
+        cookies=table.cookies,
+        cookie_secrets=tuple(bytes.fromhex(one) for one in table.cookie_secret if one),
+        nsid=table.nsid,
+        chaos=ChaosSettings(id=table.chaos.id, version=table.chaos.version),
     )
 
 

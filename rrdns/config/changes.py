@@ -12,6 +12,7 @@ from rrdns.core.model import BootFile, Nameserver, Pool
 
 PUBLISH_SECONDS = 0.01  # from a new standing to the workers' answers
 
+_SECRETS = "dns.cookie_secrets"
 # What is settled before the first query, by a process that reads the config only once.
 _SETTLED_AT_START = (
     "dns.listen",
@@ -19,6 +20,11 @@ _SETTLED_AT_START = (
     "dns.tcp.connections",
     "dns.tcp.per_address",
     "dns.tcp.idle",
+    "dns.cookies",
+    _SECRETS,
+    "dns.nsid",
+    "dns.chaos.id",
+    "dns.chaos.version",
     "api.listen",
     "store.backend",
     "store.path",
@@ -53,7 +59,10 @@ def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
 
 def _plain_changes(old: Settings, new: Settings) -> Iterator[str]:
     for place in (*_SETTLED_AT_START, *_ALSO_TOLD):
-        yield from _changed(place, _at(old, place), _at(new, place))
+        if place != _SECRETS:
+            yield from _changed(place, _at(old, place), _at(new, place))
+        elif _at(old, place) != _at(new, place):
+            yield f"{place}: replaced by others"
 
 
 def _token_changes(old: Settings, new: Settings) -> Iterator[str]:

@@ -21,6 +21,8 @@ MOST_LABEL = 63
 MOST_SECONDS = 2**31 - 1  # of a TTL (RFC 2181, section 8)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)\Z")
 _HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_COOKIE_SECRET = re.compile(r"[0-9a-f]{32}\Z")
+MOST_SHORT_TEXT = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -84,6 +86,22 @@ def plain_text(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError(f"is {quoted(text)}; must be a text of printable characters")
     return text
+
+
+def short_text(text: str) -> str:
+    """Return a text that is told to strangers: it must not make answers long."""
+    if len(plain_text(text).encode()) > MOST_SHORT_TEXT:
+        raise ValueError(f"has {len(text.encode())} bytes; {MOST_SHORT_TEXT} at most")
+    return text
+
+
+def cookie_secret(text: str) -> str:
+    """Return a secret of DNS cookies in hex (RFC 9018, section 4.4); a wrong one is not shown."""
+    if not _COOKIE_SECRET.match(text.lower()):
+        raise ValueError(
+            f"has {len(text)} characters; must be 32 hex digits, as `openssl rand -hex 16` makes"
+        )
+    return text.lower()
 
 
 def file_name(text: str) -> str:

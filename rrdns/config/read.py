@@ -100,6 +100,8 @@ def _sentence(details: ErrorDetails) -> str:
             wanted = _WANTED.get(type_, details["msg"])
             if details["loc"][-2:-1] == ("files",):
                 wanted = "a file name in quotes, or a table"
+            if details["loc"][1:2] == ("cookie_secret",):  # which no message may show
+                return f"is {kinds.kind(details['input'])}; must be {wanted}"
             return _wrong_type(details["input"], wanted)
 
 

@@ -27,12 +27,24 @@ class TcpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ChaosSettings:
+    """What is told under the names of class CHAOS; nothing where it is empty."""
+
+    id: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSettings:
     """Where DNS is answered, and by how many."""
 
     listen: tuple[Endpoint, ...] = DEFAULT_DNS
     workers: int = 0  # 0: one per core
     tcp: TcpSettings = field(default_factory=TcpSettings)
+    cookies: bool = True
+    cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)  # none: made at the start
+    nsid: str = ""
+    chaos: ChaosSettings = field(default_factory=ChaosSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ Handle = Annotated[str, AfterValidator(kinds.handle)]
 Text = Annotated[str, AfterValidator(kinds.plain_text)]
 Ipv4 = Annotated[str, AfterValidator(kinds.ipv4)]
 Address = Annotated[str, AfterValidator(kinds.any_address)]
+ShortText = Annotated[str, AfterValidator(kinds.short_text)]
+Secret = Annotated[str, AfterValidator(kinds.cookie_secret)]
 Hash = Annotated[str, AfterValidator(kinds.sha256)]
 Ttl = Annotated[int, AfterValidator(kinds.between(0, kinds.MOST_SECONDS, "seconds"))]
 Count = Annotated[int, AfterValidator(kinds.between(1, 1000))]
@@ -92,6 +94,14 @@ class TcpTable(Table):
     idle: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 10.0
 
 
+class ChaosTable(Table):
+    """`[dns.chaos]`."""
+
+    heading: ClassVar[str] = "[dns.chaos]"
+    id: ShortText = ""
+    version: ShortText = ""
+
+
 class DnsTable(Table):
     """`[dns]`."""
 
@@ -99,6 +109,10 @@ class DnsTable(Table):
     listen: list[Listen] = list(DEFAULT_DNS)
     workers: Annotated[int, AfterValidator(kinds.between(0, 512))] = 0
     tcp: TcpTable = TcpTable()
+    cookies: bool = True
+    cookie_secret: list[Secret | None] = []
+    nsid: ShortText = ""
+    chaos: ChaosTable = ChaosTable()
 
 
 class NameserverTable(Table):

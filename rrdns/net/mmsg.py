@@ -79,6 +79,8 @@ PACKET_INFO = {
 }
 _PR_SET_TIMERSLACK = 29
 SOCKADDR_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
+# Where in a sockaddr_in(6) the address is (ip(7), ipv6(7)).
+ADDRESS_IN_NAME = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
 
 
 Calls = tuple[Callable[..., int], Callable[..., int]]  # recvmmsg and sendmmsg

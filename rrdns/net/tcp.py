@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -107,11 +108,11 @@ class TcpService:
             del self._connections[connection]
             self._connections[connection] = None
 
-    def answer(self, message: bytes) -> bytes | None:
+    def answer(self, message: bytes, address: bytes) -> bytes | None:
         """Return the answer to a message; a defect costs this answer only."""
         table = self._answers.table
         try:
-            return respond(message, table, tcp=True)
+            return respond(message, table, address, time.time(), tcp=True)
         except Exception as error:  # noqa: BLE001 - no message may end the service; it is told
             table.ledger.dropped += 1
             if self._on_defect is not None:
@@ -132,7 +133,8 @@ class _Connection(asyncio.BufferedProtocol):
     """One client, with one buffer that is as large as the query in it asks for."""
 
     def __init__(self, service: TcpService) -> None:
-        self.source = b""
+        self.source = b""  # what counts as one address: an IPv4 address, or an IPv6 /64
+        self._address = b""
         self._service = service
         self._transport: asyncio.Transport | None = None
         self._room = bytearray(_ROOM_BYTES)
@@ -148,7 +150,8 @@ class _Connection(asyncio.BufferedProtocol):
         if peer is None:  # gone already
             transport.abort()
             return
-        self.source = _source(peer[0])
+        self._address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
+        self.source = _source(self._address)
         self._transport = transport
         transport.set_write_buffer_limits(high=self._service.limits.unsent_bytes)
         self._service.admit(self)
@@ -195,7 +198,8 @@ class _Connection(asyncio.BufferedProtocol):
         """Answer the whole queries in the buffer, as far as the client fetches the answers."""
         at, answers = 0, []
         while not self._paused and (end := self._end_of_query(at)):
-            answer = self._service.answer(bytes(self._room[at + _LENGTH_BYTES : end]))
+            message = bytes(self._room[at + _LENGTH_BYTES : end])
+            answer = self._service.answer(message, self._address)
             at = end
             if answer is not None:
                 answers.append(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
@@ -223,7 +227,6 @@ class _Connection(asyncio.BufferedProtocol):
         self._filled = len(left)
 
 
-def _source(host: str) -> bytes:
+def _source(address: bytes) -> bytes:
     """Return what counts as one address: an IPv4 address, or an IPv6 /64."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return address.packed[:8]
+    return address[:8]

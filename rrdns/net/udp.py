@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from rrdns.net.listen import is_wildcard
 from rrdns.net.mmsg import (
+    ADDRESS_IN_NAME,
     CMSG_HEADER_BYTES,
     CONTROL_BYTES,
     DATA_BYTES,
@@ -79,6 +80,7 @@ class _Base:
         self._stopping = False
         self._repeats = Repeats()
         self._wildcard = is_wildcard(sock) and hasattr(sock, "recvmsg")
+        self._address = ADDRESS_IN_NAME[socket.AddressFamily(sock.family)]
         sock.settimeout(None)
         timeout = struct.pack("@ll", 0, int(BEAT * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
@@ -98,10 +100,10 @@ class _Base:
     def _round(self) -> None:
         raise NotImplementedError
 
-    def _find(self, datagram: bytes, table: AnswerTable) -> Entry | None:
+    def _find(self, datagram: bytes, table: AnswerTable, address: bytes) -> Entry | None:
         """Return the answers to a datagram by the careful path; a defect there is silence."""
         try:
-            entry = find(datagram, table)
+            entry = find(datagram, table, address, time.time())
         except Exception as error:  # noqa: BLE001 - it costs this answer, never the loop
             self._tell(error, datagram)
             entry = None
@@ -246,7 +248,10 @@ class UdpLoop(_Base):
         """Return the answers to the datagram in a slot; with None the slot becomes a gap."""
         batch = self._batch
         datagram = batch.ring[row.data : row.data + batch.lengths[row.length]]
-        entry = table.memo.get(datagram[2:]) or self._find(datagram, table)
+        entry = table.memo.get(datagram[2:])
+        if entry is None:
+            who = batch.ring[row.who]
+            entry = self._find(datagram, table, who[self._address])
         if entry is None:
             batch.sizes[row.size] = 0
             self._gaps = True
@@ -286,7 +291,10 @@ class PlainLoop(_Base):
             return
         self.beat = now = time.monotonic()
         table = self._answers.table
-        entry = table.memo.get(datagram[2:]) or self._find(datagram, table)
+        entry = table.memo.get(datagram[2:])
+        if entry is None:
+            host = who[0].partition("%")[0]
+            entry = self._find(datagram, table, socket.inet_pton(self._sock.family, host))
         if entry is None:
             return
         self._repeats.tick(now)

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from rrdns.config import Settings
+from rrdns.config import DnsSettings, Settings
 from rrdns.errors import RrdnsError
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLimits
@@ -22,6 +22,9 @@ from rrdns.service.logs import get_log, set_up
 from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
+from rrdns.wire.cookies import Jar
+from rrdns.wire.manners import Manners
+from rrdns.wire.siphash import KEY_BYTES
 
 WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second
 CONTROL_HANGS_AFTER = 10.0
@@ -60,6 +63,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
     api = bind_tcp(settings.api.listen)
     feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
+    manners = _manners(settings.dns)
     applied = AppliedConfig(anonymous_file())
     log = settings.log
 
@@ -82,6 +86,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
             feed=feed_address,
             last_good=last_good_path(settings),
             turns=turns,
+            manners=manners,
         )
         return partial(worker.main, plan)
 
@@ -90,6 +95,18 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
         for number in range(count)
     ]
     return [*workers, Child("control", control_main, CONTROL_HANGS_AFTER)]
+
+
+def _manners(dns: DnsSettings) -> Manners:
+    """Return what the workers tell of themselves; without a secret they share a new one."""
+    jar = Jar(dns.cookie_secrets or (secrets.token_bytes(KEY_BYTES),)) if dns.cookies else None
+    return Manners(
+        nsid=dns.nsid.encode(),
+        chaos_id=dns.chaos.id,
+        chaos_version=dns.chaos.version,
+        jar=jar,
+        tcp_idle=dns.tcp.idle,
+    )
 
 
 def _guarded(main: Main, beat: Beat, lifeline: int) -> None:

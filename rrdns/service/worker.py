@@ -29,6 +29,7 @@ from rrdns.service.publisher import read_message
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import feed
 from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.manners import PLAIN, Manners
 
 BEAT_EVERY = 0.5
 COUNTS_EVERY = 1.0
@@ -48,6 +49,7 @@ class WorkerPlan:
     feed: str  # the address of the control process's Unix socket
     last_good: Path | None
     turns: SharedTurns | None  # None: this worker is alone
+    manners: Manners = PLAIN
 
 
 class Worker:
@@ -55,7 +57,7 @@ class Worker:
 
     def __init__(self, plan: WorkerPlan) -> None:
         self._plan = plan
-        self._answers = Answers(AnswerTable.build(Snapshot(), plan.turns))
+        self._answers = Answers(AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners))
         self._has_table = asyncio.Event()
         self._loops = [make_loop(sock, self._answers, self._defect) for sock in plan.udp]
         self._threads = [

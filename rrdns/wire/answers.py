@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
 from rrdns.wire.feed import Counts
+from rrdns.wire.manners import PLAIN, Manners
 from rrdns.wire.query import TYPE_A, Rcode
 from rrdns.wire.reply import Entry, Reply, Turning, most_addresses
 from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns
@@ -22,11 +23,19 @@ MOST_REMEMBERED = 4096
 class AnswerTable:
     """All answers of one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, turns: Turns | None, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        turns: Turns | None,
+        ledger: Ledger,
+        manners: Manners = PLAIN,
+    ) -> None:
         self.snapshot = snapshot
         self.turns = turns
         self.ledger = ledger
+        self.manners = manners
         self.memo: dict[bytes, Entry] = {}  # by a UDP query without its ID
+        self.cookied: dict[bytes, Entry] = {}  # by one without its ID and the cookie at its end
         self.tree = Tree()
         self._pools: dict[str, Reply | None] = {}
         self._rotations: dict[str, Rotation] = {}
@@ -35,11 +44,18 @@ class AnswerTable:
 
     @classmethod
     def build(
-        cls, snapshot: Snapshot, turns: Turns | None = None, before: AnswerTable | None = None
+        cls,
+        snapshot: Snapshot,
+        turns: Turns | None = None,
+        before: AnswerTable | None = None,
+        manners: Manners = PLAIN,
     ) -> AnswerTable:
-        """Return the table of a snapshot; with `before`, turns and counts go on from there."""
+        """Return the table of a snapshot.
+
+        With `before`, turns and counts go on from there, and its manners are kept.
+        """
         if before is None:
-            before = cls(Snapshot(), turns, Ledger())
+            before = cls(Snapshot(), turns, Ledger(), manners)
         table: AnswerTable = before._successor(snapshot, turns)
         table._catch_up(before.snapshot.rotas)
         return table
@@ -56,7 +72,7 @@ class AnswerTable:
 
     def _successor(self, snapshot: Snapshot, turns: Turns | None) -> AnswerTable:
         """Return a table that has this one's pools and counts, and no names yet."""
-        table = AnswerTable(snapshot, turns, self.ledger)
+        table = AnswerTable(snapshot, turns, self.ledger, self.manners)
         table._pools = dict(self._pools)
         table._rotations = dict(self._rotations)
         return table
@@ -105,11 +121,19 @@ class AnswerTable:
             self._errors[rcode] = reply
         return reply
 
-    def remember(self, key: bytes, entry: Entry) -> None:
+    def chaos(self, name: bytes) -> Reply | None:
+        """Return what we tell of ourselves under a name of class CHAOS (RFC 4892)."""
+        text = self.manners.chaos().get(name)
+        if text is None:
+            return None
+        record = records.chaos_record(text)
+        return Reply(self.ledger.kind("chaos/noerror"), answer=(1, record))
+
+    def remember(self, memo: dict[bytes, Entry], key: bytes, entry: Entry) -> None:
         """Keep the answers to an exact datagram; a full memo is emptied."""
-        if len(self.memo) >= MOST_REMEMBERED:
-            self.memo.clear()
-        self.memo[key] = entry
+        if len(memo) >= MOST_REMEMBERED:
+            memo.clear()
+        memo[key] = entry
 
     def _is_in_place(self, rota: Rota) -> bool:
         """Tell whether a pool's name and times are as they were, so that the tree may stay."""

@@ -34,7 +34,9 @@ TYPE_AXFR = 252
 TYPE_MAILB = 253
 TYPE_MAILA = 254
 TYPE_ANY = 255
+TYPE_TXT = 16
 CLASS_IN = 1
+CLASS_CHAOS = 3
 EDNS_DO = 0x8000
 
 _header = Struct("!6H").unpack_from
@@ -54,7 +56,8 @@ class Rcode(IntEnum):
     NOTIMP = 4
     REFUSED = 5
     NOTAUTH = 9
-    BADVERS = 16  # its upper bits travel in the OPT record
+    BADVERS = 16  # the upper bits of these travel in the OPT record
+    BADCOOKIE = 23
 
 
 class Edns(NamedTuple):
@@ -85,7 +88,7 @@ class Fault(NamedTuple):
     id: int
     flags: int
     question: bytes  # to be echoed; empty where it could not be read
-    edns: Edns | None  # an answer carries OPT only if the query did
+    edns: Edns | None  # an answer carries OPT only if the query did; only sound options
     tsig: bytes = b""  # the signature record of a query, which we cannot check
 
 
@@ -122,9 +125,10 @@ def read(datagram: bytes) -> Query | Fault | None:
         tail = _read_tail(datagram, end, answers + authorities, additionals)
         edns = tail.edns
         if not tail.sound:
-            return Fault(Rcode.FORMERR, ident, flags, question, edns)
+            bare = edns and edns._replace(options=b"")
+            return Fault(Rcode.FORMERR, ident, flags, question, bare)
         if edns is not None and edns.version:  # RFC 6891, section 6.1.3
-            return Fault(Rcode.BADVERS, ident, flags, question, edns)
+            return Fault(Rcode.BADVERS, ident, flags, question, edns._replace(options=b""))
         if tail.tsig:  # RFC 8945, section 5.2.1: no key is known here
             return Fault(Rcode.NOTAUTH, ident, flags, question, edns, tail.tsig)
     qtype, qclass = _pair(question, len(question) - 4)
@@ -164,7 +168,10 @@ def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
     if questions > 1 or not end:
         return Fault(rcode, ident, flags, b"", None)
     tail = _read_tail(datagram, end, answers + authorities, additionals)
-    return Fault(rcode, ident, flags, datagram[HEADER_BYTES:end], tail.edns)
+    edns = tail.edns
+    if edns is not None and (edns.version or not tail.sound):
+        edns = edns._replace(options=b"")
+    return Fault(rcode, ident, flags, datagram[HEADER_BYTES:end], edns)
 
 
 def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail:

@@ -9,7 +9,7 @@ from dnslib import AAAA, CLASS, NS, QTYPE, RR, SOA, A
 from dnslib.label import DNSBuffer, DNSLabel
 
 from rrdns.core.model import Zone
-from rrdns.wire.query import EDNS_DO, TYPE_OPT
+from rrdns.wire.query import CLASS_CHAOS, EDNS_DO, TYPE_OPT, TYPE_TXT
 
 OUR_PAYLOAD = 1232  # what we take over UDP, and the most we send (RFC 9715, section 3)
 A_RECORD_BYTES = 16  # with a pointer for its owner
@@ -44,7 +44,15 @@ def no_any_record(ttl: int) -> bytes:
     return head + len(hinfo).to_bytes(2, "big") + hinfo
 
 
-def opt_record(wants_dnssec: bool, extended_rcode: int = 0) -> bytes:
+def chaos_record(text: str) -> bytes:
+    """Return a TXT record of class CHAOS, which nobody shall keep (RFC 4892, section 3)."""
+    data = text.encode()
+    head = (TYPE_TXT, CLASS_CHAOS, 0, 0, 1 + len(data))
+    fields = b"".join(number.to_bytes(2, "big") for number in head)
+    return OWNER_IS_QNAME + fields + bytes([len(data)]) + data
+
+
+def opt_record(wants_dnssec: bool, extended_rcode: int = 0, options: bytes = b"") -> bytes:
     """Return our OPT record: version 0, DO as it was asked (RFC 6891, section 6.1.4)."""
     flags = EDNS_DO if wants_dnssec else 0
     return b"\0" + b"".join(
@@ -53,7 +61,8 @@ def opt_record(wants_dnssec: bool, extended_rcode: int = 0) -> bytes:
             OUR_PAYLOAD.to_bytes(2, "big"),
             bytes([extended_rcode, 0]),
             flags.to_bytes(2, "big"),
-            b"\0\0",
+            len(options).to_bytes(2, "big"),
+            options,
         )
     )
 

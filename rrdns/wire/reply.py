@@ -16,6 +16,9 @@ from rrdns.wire.tally import Rotation
 LEAST_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
 TCP_PAYLOAD = 65535
 MOST_KEPT_BYTES = 2048  # of answers to one exact query
+# An answer over UDP may have so many bytes for one of the query's: whoever sends queries in
+# another's name gains no more by us.
+MOST_AMPLIFICATION = 4
 
 _PLAIN, _WITH_OPT, _WITH_DO = range(3)
 _OPTS = (b"", records.opt_record(wants_dnssec=False), records.opt_record(wants_dnssec=True))
@@ -41,10 +44,47 @@ class Joined:
         return self._head + self._bodies[turn]
 
 
+class Extended:
+    """Answers that end in an OPT record without options, with options put into it."""
+
+    __slots__ = ("_answers", "_end")
+
+    def __init__(self, answers: Bodies, options: bytes) -> None:
+        self._answers = answers
+        self._end = len(options).to_bytes(2, "big") + options
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __getitem__(self, turn: int) -> bytes:
+        return self._answers[turn][:-2] + self._end
+
+
+class Fewer:
+    """Answers with fewer addresses than others get, made when they are sent."""
+
+    __slots__ = ("_head", "_most", "_opt", "_turning")
+
+    def __init__(self, head: bytes, turning: Sequence[bytes], most: int, opt: bytes) -> None:
+        self._head = head
+        self._turning = turning
+        self._most = most
+        self._opt = opt
+
+    def __len__(self) -> int:
+        return len(self._turning)
+
+    def __getitem__(self, turn: int) -> bytes:
+        return self._head + b"".join(at_turn(self._turning, turn, self._most)) + self._opt
+
+
+Bodies = tuple[bytes, ...] | Joined | Extended | Fewer
+
+
 class Entry(NamedTuple):
     """The answers to one exact message, each without the two bytes of its ID."""
 
-    answers: tuple[bytes, ...] | Joined  # one per turn, all of one length
+    answers: Bodies  # one per turn, all of one length
     rotation: Rotation
     length: int  # of a whole answer, ID included
 
@@ -61,6 +101,17 @@ class Entry(NamedTuple):
         if many * self.length > MOST_KEPT_BYTES:
             return self
         return self._replace(answers=tuple(self.answers[turn] for turn in range(many)))
+
+    def extended(self, options: bytes) -> Entry:
+        """Return the same with options in the OPT record that these answers end in."""
+        answers, rotation, length = self
+        return Entry(Extended(answers, options), rotation, length + len(options))
+
+
+class Proven(Entry):
+    """The answers to an asker that has shown to be where it says it is (RFC 7873)."""
+
+    __slots__ = ()
 
 
 class Turning(NamedTuple):
@@ -129,6 +180,8 @@ class Reply:
 
         What is only additional may be left out unsaid (RFC 2181, section 9).
         """
+        if self._turning is not None:
+            return self._fewer(query, kind, most, self._turning)
         flags = self._flags | (query.flags & RD)
         body = self._answer[1] + self._authority[1] + _OPTS[kind]
         counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
@@ -137,6 +190,18 @@ class Reply:
             counts = _counts(0, 0, kind != _PLAIN)
         head = flags.to_bytes(2, "big") + counts + query.question
         return Entry((head + body,), self.rotation, 2 + len(head) + len(body))
+
+    def _fewer(self, query: Query, kind: int, most: int, turning: Turning) -> Entry:
+        """Return the answers with as many addresses as there is room for, and no TC.
+
+        They are a choice from the members anyway, and firmware takes the first.
+        """
+        fixed = HEADER_BYTES + len(query.question) + len(_OPTS[kind])
+        count = max((most - fixed) // records.A_RECORD_BYTES, 1)
+        flags = self._flags | (query.flags & RD)
+        head = flags.to_bytes(2, "big") + _counts(count, 0, kind != _PLAIN) + query.question
+        answers = Fewer(head, turning.records, count, _OPTS[kind])
+        return Entry(answers, self.rotation, fixed + count * records.A_RECORD_BYTES)
 
 
 class _Form(NamedTuple):
@@ -148,11 +213,12 @@ class _Form(NamedTuple):
     body_bytes: int
 
 
-def room(edns: Edns | None) -> int:
-    """Return how many bytes an asker takes over UDP (RFC 6891, section 6.2.3)."""
+def room(edns: Edns | None, query_bytes: int) -> int:
+    """Return how many bytes an asker gets over UDP (RFC 6891, section 6.2.3)."""
+    most = MOST_AMPLIFICATION * query_bytes
     if edns is None:
-        return LEAST_PAYLOAD
-    return max(LEAST_PAYLOAD, min(edns.payload, records.OUR_PAYLOAD))
+        return min(LEAST_PAYLOAD, most)
+    return min(max(LEAST_PAYLOAD, min(edns.payload, records.OUR_PAYLOAD)), most)
 
 
 def most_addresses(name: bytes) -> int:

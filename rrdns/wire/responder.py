@@ -6,9 +6,13 @@ table's memo, where the loops find it without asking here.
 
 from __future__ import annotations
 
+from rrdns.wire import options
 from rrdns.wire.answers import AnswerTable
+from rrdns.wire.options import NOTHING, Cookie, Extras
 from rrdns.wire.query import (
+    CLASS_CHAOS,
     CLASS_IN,
+    HEADER_BYTES,
     OPCODE,
     QR,
     RD,
@@ -20,13 +24,14 @@ from rrdns.wire.query import (
     TYPE_OPT,
     TYPE_TKEY,
     TYPE_TSIG,
+    TYPE_TXT,
     Fault,
     Query,
     Rcode,
     read,
 )
 from rrdns.wire.records import opt_record
-from rrdns.wire.reply import TCP_PAYLOAD, Entry, Reply, room
+from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Proven, Reply, room
 from rrdns.wire.tally import Ledger
 from rrdns.wire.tsig import bad_key
 
@@ -42,41 +47,53 @@ RCODE_OF_TYPE = {
 }
 OTHER_CLASS = Rcode.REFUSED
 OUTSIDE = Rcode.REFUSED
+# How the OPT record of a query with nothing but a cookie ends before the cookie: RDLENGTH,
+# option code and length (RFC 7873, section 4). BIND sends either with each query.
+_CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
+_BOTH_COOKIES = b"\0\x1c\0\x0a\0\x18"
 
 
-def respond(datagram: bytes, table: AnswerTable, *, tcp: bool = False) -> bytes | None:
+def respond(
+    datagram: bytes, table: AnswerTable, address: bytes = b"", now: float = 0, *, tcp: bool = False
+) -> bytes | None:
     """Return the answer to a message, taking its turn; None means silence."""
-    entry = find(datagram, table, tcp=tcp)
+    entry = find(datagram, table, address, now, tcp=tcp)
     if entry is None:
         table.ledger.dropped += 1
         return None
     return datagram[:2] + entry.tail(entry.rotation.take(table.turns))
 
 
-def find(datagram: bytes, table: AnswerTable, *, tcp: bool = False) -> Entry | None:
-    """Return the answers to a message; over UDP they are remembered if it may come again."""
+def find(
+    datagram: bytes, table: AnswerTable, address: bytes = b"", now: float = 0, *, tcp: bool = False
+) -> Entry | None:
+    """Return the answers to a message; over UDP they are remembered if it may come again.
+
+    `address` is the asker's, as it stands in a packet; `now` is Unix time.
+    """
+    if not tcp and (entry := _find_cookied(datagram, table, address, now)) is not None:
+        return entry
     query = read(datagram)
     if query is None:
         return None
+    extras = NOTHING
+    if query.edns is not None and query.edns.options:
+        told = options.read(query.edns.options, table.manners, address, int(now), tcp=tcp)
+        if told is None:
+            bare = query.edns._replace(options=b"")
+            query = Fault(Rcode.FORMERR, query.id, query.flags, query.question, bare)
+        extras = told or NOTHING
     if isinstance(query, Fault):
-        return _fault(query, table.ledger)
-    reply = look_up(query, table)
-    if reply is None:
-        table.ledger.kind("a/silent").turn += 1
-        return None
-    if tcp:
-        return reply.entry(query, TCP_PAYLOAD)
-    entry = reply.entry(query, room(query.edns))
-    if _may_come_again(query, table):
-        table.remember(datagram[2:], entry.kept())
-    return entry
+        return _fault(query, table.ledger, extras)
+    return _answer(datagram, query, extras, table, tcp=tcp)
 
 
 def look_up(query: Query, table: AnswerTable) -> Reply | None:
     """Return the reply to a well-formed question; None where the pool says to be silent."""
-    if query.qclass != CLASS_IN:
-        return table.error(OTHER_CLASS)
     qtype, name = query.qtype, query.name
+    if query.qclass != CLASS_IN:
+        ours = table.chaos(name) if (query.qclass, qtype) == (CLASS_CHAOS, TYPE_TXT) else None
+        return ours or table.error(OTHER_CLASS)
     if qtype in RCODE_OF_TYPE:
         return table.error(RCODE_OF_TYPE[qtype])
     node = table.tree.nodes.get(name)
@@ -92,30 +109,92 @@ def look_up(query: Query, table: AnswerTable) -> Reply | None:
     return table.negative(top, name, Rcode.NOERROR)
 
 
+def _answer(
+    datagram: bytes, query: Query, extras: Extras, table: AnswerTable, *, tcp: bool
+) -> Entry | None:
+    """Return the answers to a well-formed question, with what its options ask for."""
+    reply = look_up(query, table)
+    if reply is None:
+        table.ledger.kind("a/silent").turn += 1
+        return None
+    most = TCP_PAYLOAD if tcp else room(query.edns, len(datagram))
+    entry = reply.entry(query, most - len(extras.options))
+    if not tcp and _may_come_again(query, table):
+        _remember(datagram, query, entry, table)
+    told = extras.options
+    if extras.pads:
+        told += options.padding(entry.length + len(told))
+    if not told:
+        return entry
+    entry = entry.extended(told)
+    return Proven(*entry) if extras.cookie is Cookie.VALID else entry
+
+
 def _may_come_again(query: Query, table: AnswerTable) -> bool:
     """Tell whether a query is worth remembering.
 
-    Names that do not exist, mixed case and options are mostly random: kept, they would only
-    drive out what does come again.
+    Names that do not exist and mixed case are mostly random: kept, they would only drive out
+    what does come again.
     """
-    if query.edns is not None and query.edns.options:
-        return False
     return query.question.startswith(query.name) and query.name in table.tree.nodes
 
 
-def _fault(fault: Fault, ledger: Ledger) -> Entry:
+def _remember(datagram: bytes, query: Query, entry: Entry, table: AnswerTable) -> None:
+    """Keep the answers to a query without options, or with a cookie and no other option."""
+    edns = query.edns
+    if edns is None or not edns.options:
+        table.remember(table.memo, datagram[2:], entry.kept())
+        return
+    size = _cookie_bytes(datagram)
+    if size and len(datagram) == HEADER_BYTES + len(query.question) + OPT_BYTES + 4 + size:
+        table.remember(table.cookied, datagram[2:-size], entry)
+
+
+def _find_cookied(datagram: bytes, table: AnswerTable, address: bytes, now: float) -> Entry | None:
+    """Return the answers to a query that came before but for its cookie."""
+    jar, size = table.manners.jar, _cookie_bytes(datagram)
+    if jar is None or not size:
+        return None
+    entry = table.cookied.get(datagram[2:-size])
+    if entry is None:
+        return None
+    judged = jar.judge(datagram[-size:], address, int(now))
+    entry = entry.extended(options.option(options.COOKIE, judged.cookie))
+    return Proven(*entry) if judged.is_valid else entry
+
+
+def _cookie_bytes(datagram: bytes) -> int:
+    """Return the length of the cookie that a datagram seems to end in; 0 for none."""
+    if datagram[-14:-8] == _CLIENT_COOKIE:
+        return 8
+    return 24 if datagram[-30:-24] == _BOTH_COOKIES else 0
+
+
+def _fault(fault: Fault, ledger: Ledger, extras: Extras) -> Entry:
     """Return the answer to a message that earns an error whatever it asks."""
-    rcode, extra, body = fault.rcode, 0, b""
+    rcode, additionals, body = _rcode(fault, extras), 0, b""
     if fault.edns is not None:
-        extra, body = 1, opt_record(fault.edns.wants_dnssec, rcode >> 4)
+        additionals, body = 1, opt_record(fault.edns.wants_dnssec, rcode >> 4, extras.options)
     if fault.tsig:
         signature = bad_key(fault.tsig)
         if signature is None:
             rcode = Rcode.FORMERR
         else:  # the last record there is (RFC 8945, section 5.1)
-            extra, body = extra + 1, body + signature
+            additionals, body = additionals + 1, body + signature
     flags = QR | (fault.flags & (OPCODE | RD)) | (rcode & 0xF)
-    numbers = (flags, 1 if fault.question else 0, 0, 0, extra)
+    numbers = (flags, 1 if fault.question else 0, 0, 0, additionals)
     head = b"".join(number.to_bytes(2, "big") for number in numbers) + fault.question
-    kind = rcode.name.lower()
-    return Entry((head + body,), ledger.kind(f"{kind}/{kind}"), 2 + len(head) + len(body))
+    name = rcode.name.lower()
+    kind = f"{name if rcode else 'cookie'}/{name}"
+    return Entry((head + body,), ledger.kind(kind), 2 + len(head) + len(body))
+
+
+def _rcode(fault: Fault, extras: Extras) -> Rcode:
+    """Return the RCODE that a fault earns: none where only a cookie was wanted.
+
+    A query without a question may ask for one (RFC 7873, section 5.4). Other malformed
+    messages have no options left here.
+    """
+    if fault.rcode is not Rcode.FORMERR or extras.cookie is Cookie.ABSENT:
+        return fault.rcode
+    return Rcode.BADCOOKIE if extras.cookie is Cookie.WRONG else Rcode.NOERROR

@@ -64,6 +64,8 @@ def dig_args(row: Row) -> list[str]:
     """Return the arguments of dig for a question."""
     args = shlex.split(row["query"].strip("`"))
     wants_edns = any(arg.startswith(("+edns", "+bufsize", "+dnssec")) for arg in args)
+    if "-c" in args:  # dig takes a type that stands behind a class for another name
+        args[-2:] = ["-t", args[-1], "-q", args[-2]]
     return [*(["+edns=0"] if wants_edns else ["+noedns"]), *args]
 
 
@@ -72,7 +74,7 @@ def message(row: Row) -> bytes:
     if "message" in row.cells:
         return bytes.fromhex(row["message"].strip("`").replace("+", " "))
     asked = _Asked()
-    args = iter(shlex.split(row["query"].strip("`")))
+    args = iter(shlex.split(row.cells.get("query", row.cells.get("asked", "")).strip("`")))
     for arg in args:
         if arg == "-c":
             asked.rclass = dns.rdataclass.from_text(next(args))
@@ -106,7 +108,7 @@ class _Asked:
                 self.edns, self.dnssec = 0, True
             case "ednsopt":
                 code, _, data = value.partition(":")
-                self.edns = 0
+                self.edns = max(self.edns, 0)
                 self.options.append(option(int(code), bytes.fromhex(data)))
             case "cdflag":
                 self.flags |= dns.flags.CD

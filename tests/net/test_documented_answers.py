@@ -22,6 +22,8 @@ from tests.wire import world
 Ask = Callable[[bytes], bytes | None]
 QUESTIONS = rows("query")
 MESSAGES = rows("message")
+OPTIONS = rows("asked")
+NAMES = {3: "NSID", 8: "ECS", 10: "COOKIE", 11: "KEEPALIVE", 12: "PADDING", 15: "EDE"}
 # Answers come in order: silence is an answer to this one, with none before it.
 LAST = b"\xff\xff" + world.query("lone.pvs.example.test")[2:]
 
@@ -29,7 +31,7 @@ LAST = b"\xff\xff" + world.query("lone.pvs.example.test")[2:]
 @pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Ask a service over each transport."""
-    answers = Answers(world.table())
+    answers = Answers(world.documented())
     if request.param == "tcp":
         with tcp_service(answers) as (_, port):
             yield lambda message: ask_tcp(port, message)
@@ -68,6 +70,7 @@ def test_the_page_has_rows() -> None:
     """An empty table would let every other test here pass."""
     assert len(QUESTIONS) > 40
     assert len(MESSAGES) > 20
+    assert len(OPTIONS) > 15
 
 
 @pytest.mark.parametrize("row", QUESTIONS, ids=lambda row: row.kind)
@@ -102,6 +105,25 @@ def test_an_odd_message_gets_the_answer_in_its_row(ask: Ask, row: Row) -> None:
     check_header(sent, raw)
 
 
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.kind)
+def test_options_get_what_their_row_says(
+    ask: Ask, row: Row, request: pytest.FixtureRequest
+) -> None:
+    """RCODE and options are as the page says, over either transport."""
+    tcp = request.node.callspec.params["ask"] == "tcp"
+    sent = message(row)
+    raw = ask(sent)
+    assert raw is not None
+    answer = dns.message.from_wire(raw)
+    rcode = (
+        row["RCODE"].removeprefix("by transport: ").split(", ")[tcp if ", " in row["RCODE"] else 0]
+    )
+    assert dns.rcode.to_text(answer.rcode()) == rcode
+    promised = row["options over TCP" if tcp else "options over UDP"].replace("-", "").split()
+    assert [NAMES[int(one.otype)] for one in answer.options] == promised
+    check_header(sent, raw)
+
+
 def check_header(sent: bytes, raw: bytes) -> None:
     """Check what holds for every answer: ID, QR, opcode, RD; TC, RA, Z, AD and CD clear."""
     asked, told = (int.from_bytes(one[2:4], "big") for one in (sent, raw))
@@ -132,7 +154,7 @@ def sections(answer: dns.message.Message) -> tuple[list[str], list[str], list[st
 def test_dig_and_kdig_have_nothing_to_complain_of(name: str, transport: str) -> None:
     """No row of the questions makes either of them warn."""
     program = peer(name)
-    answers = Answers(world.table())
+    answers = Answers(world.documented())
     asked = [row for row in QUESTIONS if row["RCODE"] != "silence" and can_ask(name, row)]
     assert len(asked) > 38
     port = free_port()

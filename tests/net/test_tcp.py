@@ -207,10 +207,12 @@ def test_one_address_cannot_take_all_connections() -> None:
 
 def test_ipv6_addresses_count_by_their_network() -> None:
     """A host has a /64 to choose from."""
-    assert tcp._source("2001:db8::1") == tcp._source("2001:db8::2:1")
-    assert tcp._source("2001:db8::1") != tcp._source("2001:db8:0:1::1")
-    assert tcp._source("fe80::1%lo") == tcp._source("fe80::2")
-    assert tcp._source("10.0.0.1") != tcp._source("10.0.0.2")
+    one, two, three = (
+        tcp._source(socket.inet_pton(socket.AF_INET6, host))
+        for host in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
+    )
+    assert one == two != three
+    assert tcp._source(bytes([10, 0, 0, 1])) != tcp._source(bytes([10, 0, 0, 2]))
     with tcp_service(Answers(world.table()), host="::1") as (_, port), connect(port, "::1") as sock:
         sock.sendall(numbered(1))
         assert tcp_read(sock)[:2] == b"\0\1"
@@ -220,10 +222,12 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
     """Were the responder to raise, the connection would go on."""
     real, told = respond, []
 
-    def broken(message: bytes, table: AnswerTable, *, tcp: bool) -> bytes | None:
+    def broken(
+        message: bytes, table: AnswerTable, address: bytes, now: float, *, tcp: bool
+    ) -> bytes | None:
         if message[:2] == b"\0\1":
             raise ZeroDivisionError
-        return real(message, table, tcp=tcp)
+        return real(message, table, address, now, tcp=tcp)
 
     monkeypatch.setattr("rrdns.net.tcp.respond", broken)
     answers = Answers(world.table())

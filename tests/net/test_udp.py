@@ -181,10 +181,10 @@ def test_a_defect_costs_one_answer_and_is_told(
 ) -> None:
     """Were the responder to raise, the next query would be answered all the same."""
 
-    def broken(datagram: bytes, table: AnswerTable) -> object:
+    def broken(datagram: bytes, table: AnswerTable, address: bytes, now: float) -> object:
         if b"bad" in datagram:
             raise ZeroDivisionError
-        return find(datagram, table)
+        return find(datagram, table, address, now)
 
     monkeypatch.setattr("rrdns.net.udp.find", broken)
     answers = Answers(world.table())

@@ -8,6 +8,8 @@ import dns.message
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.wire.answers import AnswerTable
+from rrdns.wire.cookies import Jar
+from rrdns.wire.manners import Manners
 from rrdns.wire.responder import respond
 
 ZONE = "pvs.example.test"
@@ -49,6 +51,12 @@ def snapshot(*rotas: Rota, zones: tuple[Zone, ...] = ZONES) -> Snapshot:
 def table(*rotas: Rota) -> AnswerTable:
     """Return the answer table of these rotas; by default of the documented ones."""
     return AnswerTable.build(snapshot(*rotas))
+
+
+def documented() -> AnswerTable:
+    """Return the answer table of the server that docs/answers.md describes."""
+    manners = Manners(nsid=b"one", chaos_id="one", jar=Jar((bytes(16),)))
+    return AnswerTable.build(snapshot(), manners=manners)
 
 
 def query(name: str = f"boot.{ZONE}", rtype: str = "A", **options: object) -> bytes:

@@ -1,0 +1,80 @@
+"""Make and check server cookies as all servers of an address can (RFC 7873, RFC 9018).
+
+A cookie proves that its bearer received an answer of ours at the address it asks from.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import NamedTuple
+
+from rrdns.wire.siphash import begin, siphash
+
+CLIENT_BYTES = 8  # RFC 7873, section 4
+SERVER_BYTES = 16  # of ours: version, three reserved, timestamp, hash
+WHOLE_BYTES = CLIENT_BYTES + SERVER_BYTES
+SIZES = frozenset({CLIENT_BYTES, *range(CLIENT_BYTES + 8, CLIENT_BYTES + 33)})
+# RFC 9018, section 4.3
+VALID_FOR = 3600  # seconds
+AHEAD = 300  # how far another server's clock may be before ours
+FRESH_FOR = 1800  # a cookie that is older is renewed
+MOST_KNOWN = 4096  # valid cookies that need not be hashed again
+_VERSION = 1
+_HEAD = b"\x01\0\0\0"
+_SECONDS = 0x1_0000_0000
+
+
+class Judged(NamedTuple):
+    """What a cookie is worth, and the one to answer with."""
+
+    is_valid: bool
+    cookie: bytes  # client cookie and server cookie
+
+
+class Jar:
+    """The secrets of one server address."""
+
+    __slots__ = ("_known", "_states")
+
+    def __init__(self, secrets: tuple[bytes, ...]) -> None:
+        """Take secrets of 16 bytes each: the first makes cookies, all of them check.
+
+        So a secret can be changed under way (RFC 9018, section 5).
+        """
+        self._states = tuple(begin(secret) for secret in secrets)
+        # A resolver sends the same cookie for half an hour. Only valid ones are kept, so
+        # strangers cannot push out anything but by earning cookies themselves.
+        self._known: set[bytes] = set()
+
+    def judge(self, cookie: bytes, address: bytes, now: int) -> Judged:
+        """Return what a client's cookie (of one of SIZES) is worth at an address at Unix time."""
+        if len(cookie) == WHOLE_BYTES and cookie[CLIENT_BYTES] == _VERSION:
+            age = _age(cookie, now)
+            if -AHEAD <= age <= VALID_FOR and self._is_ours(cookie, address):
+                if age <= FRESH_FOR:
+                    return Judged(is_valid=True, cookie=cookie)
+                return Judged(is_valid=True, cookie=self.make(cookie, address, now))
+        return Judged(is_valid=False, cookie=self.make(cookie, address, now))
+
+    def make(self, cookie: bytes, address: bytes, now: int) -> bytes:
+        """Return a client's cookie with a new server cookie behind it."""
+        made = cookie[:CLIENT_BYTES] + _HEAD + (now % _SECONDS).to_bytes(4, "big")
+        return made + siphash(self._states[0], made + address)
+
+    def _is_ours(self, cookie: bytes, address: bytes) -> bool:
+        key = cookie + address
+        if key in self._known:
+            return True
+        signed = cookie[:-8] + address  # reserved bits as they came (RFC 9018, section 4.2)
+        if not any(compare_digest(siphash(one, signed), cookie[-8:]) for one in self._states):
+            return False
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known.add(key)
+        return True
+
+
+def _age(cookie: bytes, now: int) -> int:
+    """Return a cookie's age in seconds, by serial number arithmetic (RFC 1982)."""
+    age = (now - int.from_bytes(cookie[12:16], "big")) % _SECONDS
+    return age - _SECONDS if age >= _SECONDS // 2 else age

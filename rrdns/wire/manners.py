@@ -1,0 +1,33 @@
+"""What a server tells of itself when it is asked: its names, its patience, its cookies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrdns.wire.cookies import Jar
+
+MOST_NSID_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Settled at the start of a worker; what is empty is not told."""
+
+    nsid: bytes = b""  # RFC 5001
+    chaos_id: str = ""  # id.server and hostname.bind (RFC 4892)
+    chaos_version: str = ""  # version.server and version.bind
+    jar: Jar | None = None  # None: no cookies (RFC 7873)
+    tcp_idle: float = 10.0  # seconds that a connection may be idle (RFC 7828)
+
+    def chaos(self) -> dict[bytes, str]:
+        """Return the texts of class CHAOS by lower-case wire name."""
+        texts = (
+            (b"\x02id\x06server\0", self.chaos_id),
+            (b"\x08hostname\x04bind\0", self.chaos_id),
+            (b"\x07version\x06server\0", self.chaos_version),
+            (b"\x07version\x04bind\0", self.chaos_version),
+        )
+        return {name: text for name, text in texts if text}
+
+
+PLAIN = Manners()

@@ -1,0 +1,123 @@
+"""Read the EDNS options of a query, and write those of its answer (RFC 6891, section 6.1.2).
+
+Options that nobody here knows are ignored; one that is known and malformed makes the whole
+message so.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from struct import Struct
+from typing import NamedTuple
+
+from rrdns.wire import cookies
+from rrdns.wire.manners import Manners
+
+NSID = 3  # RFC 5001
+CLIENT_SUBNET = 8  # RFC 7871
+COOKIE = 10  # RFC 7873
+KEEPALIVE = 11  # RFC 7828
+PADDING = 12  # RFC 7830
+EXTENDED_ERROR = 15  # RFC 8914
+PROHIBITED = 18  # RFC 8914, section 4.19
+
+PADDING_BLOCK = 468  # of answers (RFC 8467, section 4.1)
+COOKIE_BYTES = 4 + cookies.WHOLE_BYTES  # of the option that we send
+_ADDRESS_BITS = {0: 0, 1: 32, 2: 128}  # by family; 0 is how some say "nobody's"
+_head = Struct("!HH").unpack_from
+_subnet = Struct("!HBB").unpack_from  # FAMILY, SOURCE PREFIX-LENGTH, SCOPE PREFIX-LENGTH
+
+
+class Cookie(Enum):
+    """What a query shows of the server cookie that its asker was given."""
+
+    ABSENT = auto()
+    NEW = auto()  # only a client cookie
+    WRONG = auto()
+    VALID = auto()  # the asker is where it says it is
+
+
+class Extras(NamedTuple):
+    """What the options of a query come to."""
+
+    options: bytes = b""  # of the answer, but for padding
+    pads: bool = False  # the answer is padded too
+    cookie: Cookie = Cookie.ABSENT
+
+
+NOTHING = Extras()
+
+
+def read(options: bytes, manners: Manners, address: bytes, now: int, *, tcp: bool) -> Extras | None:
+    """Return what well-formed options ask for; None where what one says is malformed."""
+    found = _by_code(options)
+    told, cookie = [], Cookie.ABSENT
+    if COOKIE in found and manners.jar is not None:
+        shown = found[COOKIE]
+        if len(shown) not in cookies.SIZES:  # RFC 7873, section 5.2.2
+            return None
+        judged = manners.jar.judge(shown, address, now)
+        cookie = _cookie(judged, shown)
+        told.append(option(COOKIE, judged.cookie))
+    if NSID in found and manners.nsid:
+        told.append(option(NSID, manners.nsid))
+    if CLIENT_SUBNET in found:
+        if not _is_subnet(found[CLIENT_SUBNET]):  # RFC 7871, section 7.1.2
+            return None
+        told.append(_everybodys(found[CLIENT_SUBNET]))
+    if tcp and KEEPALIVE in found:  # over UDP it is ignored (RFC 7828, section 3.2.2)
+        if found[KEEPALIVE]:  # a client has no time-out to tell (section 3.2.1)
+            return None
+        told.append(option(KEEPALIVE, _tenths(manners.tcp_idle)))
+    # RFC 7830, section 6 has padding behind encryption only. A query that pads over TCP comes
+    # from behind some, such as a TLS proxy; over UDP padding would serve amplifiers alone.
+    pads = tcp and PADDING in found
+    return Extras(b"".join(told), pads, cookie)
+
+
+def option(code: int, data: bytes) -> bytes:
+    """Return an option as it goes over the wire."""
+    return code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+
+
+def padding(length: int) -> bytes:
+    """Return the option that pads a message of a length to whole blocks."""
+    return option(PADDING, bytes(-(length + 4) % PADDING_BLOCK))
+
+
+def _cookie(judged: cookies.Judged, shown: bytes) -> Cookie:
+    if judged.is_valid:
+        return Cookie.VALID
+    return Cookie.NEW if len(shown) == cookies.CLIENT_BYTES else Cookie.WRONG
+
+
+def _by_code(options: bytes) -> dict[int, bytes]:
+    """Return the data of options; of two with one code the first counts (RFC 7873, section 5)."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at < len(options):
+        code, size = _head(options, at)
+        found.setdefault(code, options[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def _is_subnet(data: bytes) -> bool:
+    """Tell whether a client subnet is well-formed: no bit too many (RFC 7871, section 6)."""
+    if len(data) < 4:
+        return False
+    family, source, scope = _subnet(data)
+    if scope or source > _ADDRESS_BITS.get(family, -1) or len(data) != 4 + (source + 7) // 8:
+        return False
+    unused = -source % 8
+    return not unused or not data[-1] & ((1 << unused) - 1)
+
+
+def _everybodys(subnet: bytes) -> bytes:
+    """Return a subnet with scope 0: the answer is the same for all (RFC 7871, section 7.2.1)."""
+    return option(CLIENT_SUBNET, subnet[:3] + b"\0" + subnet[4:])
+
+
+def _tenths(seconds: float) -> bytes:
+    """Return a time-out in units of 100 ms (RFC 7828, section 3.1)."""
+    return min(int(seconds * 10), 0xFFFF).to_bytes(2, "big")
