@@ -10,10 +10,13 @@ SOURCE := rrdns tests bench
 # Tests keep real time with real servers; more of them at once than cores makes them wait.
 TEST_PROCESSES ?= auto
 
+# For each target of `make fuzz`; what it finds is kept in .cache/fuzz for the next time.
+SECONDS ?= 20
+
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test lint format cover differences bench image lock clean
+.PHONY: help demo demo-script test lint format cover fuzz differences bench image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +44,9 @@ cover: $(READY) ## Show that every branch of rrdns/core and rrdns/wire is tested
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
 		tests/core tests/wire tests/net tests/service --cov=rrdns/core --cov=rrdns/wire \
 		--cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+fuzz: $(READY) ## Feed each kind of input with what may upset it, for SECONDS
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 differences: $(READY) ## Ask Knot DNS and NSD the same as rrdns, and write docs/differences.md
 	$(BIN)/python -m tests.differential

@@ -1,0 +1,1 @@
+"""Feed everything that strangers can send to the code that reads it."""

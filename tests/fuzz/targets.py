@@ -1,0 +1,193 @@
+"""What may come in, and what must hold whatever it is: one function per kind of input.
+
+A target raises only when something is wrong: an exception that should not leave its module,
+or an answer that breaks a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from rrdns.config import Settings
+from rrdns.config.read import parse
+from rrdns.core.model import BootFile
+from rrdns.core.probe import Depth
+from rrdns.core.snapshot import Snapshot
+from rrdns.errors import ConfigInvalid
+from rrdns.web import models
+from rrdns.web.problems import Trouble
+from rrdns.web.requests import _checked, _parsed, end_of
+from rrdns.wire.answers import MOST_REMEMBERED, AnswerTable
+from rrdns.wire.client import answers, read_reply
+from rrdns.wire.findings import Asked
+from rrdns.wire.query import HEADER_BYTES, Fault, Query, read
+from rrdns.wire.reply import LEAST_PAYLOAD, room
+from rrdns.wire.responder import respond
+from rrdns.wire.tftp_read import MOST_STRAYS, ReadSession
+from tests.wire import world
+
+SERVER = "10.0.0.11"
+SOURCES = ((SERVER, 40000), (SERVER, 40001), ("10.0.0.12", 40000), (SERVER, 69))
+REMIND, SILENCE, TIME_UP = 4, 5, 6  # what a driver may tell a session, beside the sources
+NOW = 1_800_000_000.0
+ALLOWED_BYTES = 600  # of a packet that a probe sends; requests carry a file name
+
+
+class Dns:
+    """Messages to the responder, over UDP and TCP."""
+
+    def __init__(self) -> None:
+        self.table: AnswerTable = world.table()
+
+    def __call__(self, data: bytes) -> None:
+        """Answer a message twice over UDP, as the memo may be in play, and once over TCP."""
+        query = read(data)
+        first = respond(data, self.table)
+        again = respond(data, self.table)
+        over_tcp = respond(data, self.table, tcp=True)
+        assert (first is None) == (again is None) == (over_tcp is None)
+        if first is None or again is None or over_tcp is None:
+            return
+        assert query is not None, "an answer to what must not be answered"
+        assert len(first) == len(again), "a repeat gets another answer"
+        assert len(first) <= len(over_tcp), "UDP has room for more than TCP"
+        assert len(first) <= _room(query), "longer than the asker takes"
+        for answer in (first, over_tcp):
+            _is_answer_to(data, query, answer)
+        assert len(self.table.memo) <= MOST_REMEMBERED
+
+
+def _room(query: Query | Fault) -> int:
+    """Return how long an answer may be; a fault's repeats the question, and little else."""
+    if isinstance(query, Query):
+        return room(query.edns)
+    return max(LEAST_PAYLOAD, HEADER_BYTES + len(query.question) + 2 * len(query.tsig) + 64)
+
+
+def _is_answer_to(data: bytes, query: Query | Fault, answer: bytes) -> None:
+    assert answer[:2] == data[:2], "another ID"
+    assert answer[2] & 0x80, "no response"
+    assert answer[2] & 0x79 == data[2] & 0x79, "another opcode or RD"
+    assert not answer[3] & 0xF0, "RA, Z, AD or CD is set"
+    assert answer[HEADER_BYTES:].startswith(query.question), "another question"
+    assert int.from_bytes(answer[4:6], "big") == bool(query.question)
+
+
+class Tftp:
+    """What a server, or somebody in its place, sends to a probe; see `steps`."""
+
+    def __call__(self, data: bytes) -> None:
+        """Run a light and a full probe."""
+        for depth in Depth:
+            _probe(depth, data)
+
+
+def steps(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return what happens to a session: who sends (or that time passes), and what."""
+    at = 0
+    while at + 3 <= len(data):
+        size = int.from_bytes(data[at + 1 : at + 3], "big")
+        yield data[at] % (TIME_UP + 1), data[at + 3 : at + 3 + size]
+        at += 3 + size
+
+
+def pack(*happenings: tuple[int, bytes]) -> bytes:
+    """Return the input that makes these steps."""
+    return b"".join(
+        bytes([who]) + len(packet).to_bytes(2, "big") + packet for who, packet in happenings
+    )
+
+
+def _probe(depth: Depth, data: bytes) -> None:
+    session = ReadSession(Asked(SERVER, 69, "ARDBP32.BIN"), BootFile("ARDBP32.BIN"), depth, 1428)
+    turned_away = 0
+    for who, packet in steps(data):
+        before = session.finding
+        sent = _step(session, who, packet)
+        if before is not None:
+            assert sent is None, "a session that has ended sends"
+            assert session.finding is before
+        if sent is not None:
+            assert len(sent[0]) <= ALLOWED_BYTES
+            assert who >= len(SOURCES) or sent[1] == SOURCES[who], "an answer to somebody else"
+            turned_away += sent[0][:4] == b"\0\5\0\5"
+    assert turned_away <= MOST_STRAYS, "a reflector"
+    session.silence(1.0)
+    assert session.finding is not None
+    assert session.finding.sentence.isprintable(), "an answer that a terminal would act on"
+
+
+def _step(session: ReadSession, who: int, packet: bytes) -> tuple[bytes, tuple[str, int]] | None:
+    match who:
+        case 4:
+            return session.remind()
+        case 5:
+            return session.silence(1.0)
+        case 6:
+            return session.time_up(10.0)
+        case _:
+            return session.receive(packet, SOURCES[who])
+
+
+class Config:
+    """A config file."""
+
+    def __call__(self, data: bytes) -> None:
+        """Read it; every mistake must have words, and no other exception may come out."""
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return
+        outcome = _outcome(text)
+        if isinstance(outcome, ConfigInvalid):
+            assert outcome.mistakes
+            assert all(mistake.problem for mistake in outcome.mistakes)
+        else:  # what is read must be fit to be answered from
+            AnswerTable.build(Snapshot(1, outcome.zones))
+
+
+def _outcome(text: str) -> Settings | ConfigInvalid:
+    try:
+        return parse(text, "rrdns.toml")
+    except ConfigInvalid as error:
+        return error
+
+
+class Bodies:
+    """Bodies of calls to the API."""
+
+    def __call__(self, data: bytes) -> None:
+        """Read them as an order's and as a resumption's; what is wrong becomes a problem."""
+        for model in (models.OrderBody, models.ResumeBody):
+            trouble = _trouble(data, model)
+            assert trouble is None or 400 <= trouble.response().status < 500
+
+
+def _trouble(data: bytes, model: type[models.Asked]) -> Trouble | None:
+    try:
+        body = _checked(_parsed(data), model)
+        if isinstance(body, models.OrderBody):
+            end_of(body, NOW)
+    except Trouble as trouble:
+        return trouble
+    return None
+
+
+class Reply:
+    """Answers that `rrdns query` reads."""
+
+    def __call__(self, data: bytes) -> None:
+        """Read one; what is no answer is a ValueError."""
+        answers(world.query(), data)
+        with suppress(ValueError):
+            read_reply(data)
+
+
+TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
+    "dns": Dns,
+    "tftp": Tftp,
+    "config": Config,
+    "bodies": Bodies,
+    "reply": Reply,
+}
