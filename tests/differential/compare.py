@@ -100,6 +100,4 @@ def _row(rule: Rule, seen: Counter[tuple[Rule, str]]) -> str:
 
 def _words(values: tuple[str, ...]) -> str:
     """Return what an aspect may be; where anything may be, the reason says what."""
-    return (
-        ", or ".join({"-": "none", "15": "extended error"}.get(one, one) for one in values) or "any"
-    )
+    return ", or ".join({"-": "none"}.get(one, one) for one in values) or "any"

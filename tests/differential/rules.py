@@ -62,7 +62,7 @@ class Rule:
         ours, theirs = both
         return (
             peer in self.peers
-            and aspect == self.aspect
+            and f"{aspect} ".startswith(f"{self.aspect} ")
             and (not self.ours or ours in self.ours)
             and (not self.theirs or theirs in self.theirs)
             and self.holds(case)
@@ -79,6 +79,17 @@ def _damage(*kinds: str) -> Callable[[Case], bool]:
 
 def _opcode(*opcodes: int) -> Callable[[Case], bool]:
     return lambda case: case.question.opcode in opcodes
+
+
+def _option(*options: str) -> Callable[[Case], bool]:
+    return lambda case: (
+        case.question.edns is not None
+        and any(option in case.question.edns.options for option in options)
+    )
+
+
+def _large(case: Case) -> bool:
+    return case.question.rtype == ask.A and case.question.name.lower().startswith("large.")
 
 
 def _rclass(case: Case) -> bool:
@@ -109,12 +120,93 @@ RULES = (
     Rule(
         "refusals and errors, asked with EDNS",
         BOTH,
-        "options",
+        "option 15",
         ("-",),
-        ("15",),
+        ("yes",),
         lambda case: case.question.edns is not None or case.question.damage == "OPT with a name",
         "RFC 8914, section 2: an extended error may be added; ours would say no more than the "
         "RCODE",
+    ),
+    Rule(
+        "client subnets",
+        BOTH,
+        "option 8",
+        ("yes",),
+        ("-",),
+        _option("subnet"),
+        "RFC 7871, section 7.2.1: scope 0 lets all share the answer; theirs does not know it",
+    ),
+    Rule(
+        "cookies",
+        ("knot",),
+        "option 10",
+        ("yes",),
+        ("-",),
+        _option("cookie"),
+        "RFC 7873: theirs has them in a module, which lets nobody in without one",
+    ),
+    Rule(
+        "malformed client subnets",
+        BOTH,
+        "kind",
+        ("FORMERR",),
+        (),
+        _option("subnet cut off", "subnet with a scope", "subnet of no family"),
+        "RFC 7871, section 7.1.2: FORMERR; theirs does not look",
+    ),
+    Rule(
+        "malformed cookies",
+        BOTH,
+        "kind",
+        ("FORMERR",),
+        (),
+        _option("short cookie", "long cookie"),
+        "RFC 7873, section 5.2.2: FORMERR; theirs does not look",
+    ),
+    Rule(
+        "many addresses, without cookie",
+        BOTH,
+        "answer",
+        (),
+        (),
+        _large,
+        "an answer over UDP has at most four times the bytes of its query (docs/answers.md)",
+    ),
+    Rule(
+        "EDNS version 1 or more, with options",
+        ("knot",),
+        "option 3",
+        ("-",),
+        ("yes",),
+        _version,
+        "RFC 6891, section 6.1.3: what options mean under that version, only it can say",
+    ),
+    Rule(
+        "no question, with a cookie",
+        ("knot",),
+        "kind",
+        ("NOERROR, empty",),
+        ("FORMERR",),
+        _damage("no question"),
+        "RFC 7873, section 5.4: a cookie may be asked for alone",
+    ),
+    Rule(
+        "opcode NOTIFY, with options",
+        ("nsd",),
+        "option",
+        ("yes",),
+        ("-",),
+        _opcode(4),
+        "theirs has no OPT record there",
+    ),
+    Rule(
+        "bytes behind the message, with options",
+        ("nsd",),
+        "option",
+        ("-",),
+        ("yes",),
+        _damage("bytes behind the message"),
+        "theirs answers as if it were sound",
     ),
     Rule(
         "type ANY",

@@ -10,6 +10,8 @@ from pathlib import Path
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.cookies import Jar
+from rrdns.wire.manners import Manners
 from tests.differential.questions import ZONE
 from tests.net.serving import udp_service
 from tests.peers import free_port, peer, running
@@ -28,6 +30,7 @@ POOLS = {
     "apex.test": 3,
 }
 TTL = 5
+MANNERS = Manners(nsid=b"one", jar=Jar((bytes(16),)))
 HASTE = 0.002  # seconds after which silence is suspected
 TRIES = 2000
 MARK = b"\0\0\0\1\0\0\0\0\0\0\4mark\0\0\1\0\1"
@@ -44,7 +47,9 @@ def table() -> AnswerTable:
         Rota(pool=name, hostname=name, ttl=TTL, answers=28, addresses=addresses(members), slot=slot)
         for slot, (name, members) in enumerate(POOLS.items())
     ]
-    return AnswerTable.build(Snapshot(1, ZONES, {rota.pool: rota for rota in rotas}))
+    return AnswerTable.build(
+        Snapshot(1, ZONES, {rota.pool: rota for rota in rotas}), manners=MANNERS
+    )
 
 
 def write_zones(directory: Path) -> list[tuple[str, Path]]:
@@ -90,7 +95,7 @@ def knot(directory: Path) -> Iterator[int]:
     path = directory / "knot.conf"
     path.write_text(
         f"server:\n  rundir: {directory}\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n"
-        f'  tcp-workers: 1\n  background-workers: 1\n  nsid: ""\n'
+        f"  tcp-workers: 1\n  background-workers: 1\n  nsid: one\n"
         f"database:\n  storage: {directory}\nlog:\n  - target: stderr\n    any: warning\n"
         "template:\n  - id: default\n    zonefile-sync: -1\n    journal-content: none\n"
         f"zone:\n{zones}"
@@ -112,7 +117,8 @@ def nsd(directory: Path) -> Iterator[int]:
         f'  database: ""\n  pidfile: {directory}/nsd.pid\n  zonesdir: {directory}\n'
         f"  xfrdfile: {directory}/xfrd.state\n  zonelistfile: {directory}/zone.list\n"
         f"  xfrdir: {directory}\n  minimal-responses: yes\n  rrl-ratelimit: 0\n"
-        f"  answer-cookie: no\n  verbosity: 0\nremote-control:\n  control-enable: no\n{zones}"
+        f"  answer-cookie: yes\n  nsid: ascii_one\n"
+        f"  verbosity: 0\nremote-control:\n  control-enable: no\n{zones}"
     )
     with _answering([peer("nsd"), "-d", "-c", str(path)], port, directory / "log"):
         yield port

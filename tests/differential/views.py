@@ -15,6 +15,7 @@ Difference = dict[str, tuple[str, str]]  # aspect: ours, theirs
 
 RATIONED = "an error or silence"
 SILENCE: View = {"kind": "silence"}
+OPTIONS = (3, 8, 10, 11, 12, 15)  # NSID, ECS, COOKIE, keepalive, padding, extended error
 SECTIONS = ("answer", "authority", "additional")
 AUTHORITATIVE = ("answer", "NODATA", "NXDOMAIN")  # kinds that have AA
 _FLAGS = {"AA": 0x400, "TC": 0x200, "RD": 0x100, "RA": 0x80, "Z": 0x40, "AD": 0x20, "CD": 0x10}
@@ -63,6 +64,7 @@ def _read(rest: bytes) -> View:
         "authority": _section(message.authority),
         "additional": _section(message.additional),
     }
+    sent = {int(option.otype) for option in message.options}
     kind = _kind(dns.rcode.to_text(message.rcode()), flags, sections)
     said = flags & ~_AA if kind in AUTHORITATIVE else flags
     return {
@@ -72,7 +74,7 @@ def _read(rest: bytes) -> View:
         "question": _question(plain, questions),
         **sections,
         "OPT": _opt(message),
-        "options": " ".join(str(int(option.otype)) for option in message.options) or "-",
+        **{f"option {code}": "yes" if code in sent else "-" for code in OPTIONS},
         "signature": "-" if message.tsig is None else "TSIG",
     }
 

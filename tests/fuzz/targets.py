@@ -17,7 +17,7 @@ from rrdns.core.snapshot import Snapshot
 from rrdns.errors import ConfigInvalid
 from rrdns.web import models
 from rrdns.web.problems import Trouble
-from rrdns.web.requests import _checked, _parsed, end_of
+from rrdns.web.requests import _checked, _parsed, times_of
 from rrdns.wire.answers import MOST_REMEMBERED, AnswerTable
 from rrdns.wire.client import answers, read_reply
 from rrdns.wire.findings import Asked
@@ -30,6 +30,7 @@ from tests.wire import world
 SERVER = "10.0.0.11"
 SOURCES = ((SERVER, 40000), (SERVER, 40001), ("10.0.0.12", 40000), (SERVER, 69))
 REMIND, SILENCE, TIME_UP = 4, 5, 6  # what a driver may tell a session, beside the sources
+ADDRESS = bytes([127, 0, 0, 1])
 NOW = 1_800_000_000.0
 ALLOWED_BYTES = 600  # of a packet that a probe sends; requests carry a file name
 
@@ -43,25 +44,25 @@ class Dns:
     def __call__(self, data: bytes) -> None:
         """Answer a message twice over UDP, as the memo may be in play, and once over TCP."""
         query = read(data)
-        first = respond(data, self.table)
-        again = respond(data, self.table)
-        over_tcp = respond(data, self.table, tcp=True)
+        first = respond(data, self.table, ADDRESS, NOW)
+        again = respond(data, self.table, ADDRESS, NOW)
+        over_tcp = respond(data, self.table, ADDRESS, NOW, tcp=True)
         assert (first is None) == (again is None) == (over_tcp is None)
         if first is None or again is None or over_tcp is None:
             return
         assert query is not None, "an answer to what must not be answered"
         assert len(first) == len(again), "a repeat gets another answer"
-        assert len(first) <= len(over_tcp), "UDP has room for more than TCP"
-        assert len(first) <= _room(query), "longer than the asker takes"
+        assert len(first) <= _room(query, len(data)), "longer than the asker takes"
         for answer in (first, over_tcp):
             _is_answer_to(data, query, answer)
         assert len(self.table.memo) <= MOST_REMEMBERED
+        assert len(self.table.cookied) <= MOST_REMEMBERED
 
 
-def _room(query: Query | Fault) -> int:
+def _room(query: Query | Fault, size: int) -> int:
     """Return how long an answer may be; a fault's repeats the question, and little else."""
     if isinstance(query, Query):
-        return room(query.edns)
+        return room(query.edns, size)
     return max(LEAST_PAYLOAD, HEADER_BYTES + len(query.question) + 2 * len(query.tsig) + 64)
 
 
@@ -168,7 +169,7 @@ def _trouble(data: bytes, model: type[models.Asked]) -> Trouble | None:
     try:
         body = _checked(_parsed(data), model)
         if isinstance(body, models.OrderBody):
-            end_of(body, NOW)
+            times_of(body, NOW)
     except Trouble as trouble:
         return trouble
     return None
