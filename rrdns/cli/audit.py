@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ def audit(
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.")] = None,
     member: Annotated[str | None, typer.Option("--member", help="Only members so called.")] = None,
+    export: Annotated[
+        bool, typer.Option("--export", help="All of it as JSON lines, the newest first.")
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: Json = False,
@@ -32,10 +36,17 @@ def audit(
         rrdns audit --member pvs-1
 
         rrdns audit --limit 1000 --json | jq '.entries[] | select(.action == "drain")'
+
+        rrdns audit --export > audit.jsonl
     """
     from rrdns.cli.client import Client
 
     client = Client(url, token)
+    if export:
+        for chunk in client.export_audit(pool=pool, member=member):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+        return
     told = client.audit(limit=limit, before=before, pool=pool, member=member)
     if as_json:
         show_json(told)

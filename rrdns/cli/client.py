@@ -12,8 +12,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,6 +24,7 @@ from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
 PATIENCE = 10.0  # seconds
 MOST_BYTES = 256 * 1024 * 1024  # of an answer
 NOT_READY = 503
+CHUNK = 64 * 1024  # bytes
 
 
 class Client:
@@ -44,22 +45,43 @@ class Client:
         """Return a time that the API's clock has surely reached: safe to wait by."""
         return time.time() + self.ahead
 
-    def pools(self) -> list[dict[str, Any]]:
-        """Return all pools with their members."""
-        pools: list[dict[str, Any]] = self._call("GET", "/v1/pools")["pools"]
+    def pools(self, recent: int | None = None) -> list[dict[str, Any]]:
+        """Return all pools with their members, each with so many of its last probes."""
+        path = "/v1/pools" if recent is None else f"/v1/pools?recent={recent}"
+        pools: list[dict[str, Any]] = self._call("GET", path)["pools"]
         return pools
 
     def readiness(self) -> dict[str, Any]:
         """Return whether targets are being served, and the alarms."""
         return self._call("GET", "/readyz", also=NOT_READY)
 
-    def drain(self, pool: str, member: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a member out of the answers."""
-        return self._call("POST", f"{_path(pool, member)}/drain", body=order)
+    def member(self, pool: str, member: str) -> dict[str, Any]:
+        """Return one member, without its last probes."""
+        return self._call("GET", f"{self.member_path(pool, member)}?recent=0")
 
-    def resume(self, pool: str, member: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Lift what was ordered for a member."""
-        return self._call("POST", f"{_path(pool, member)}/resume", body=order)
+    def member_path(self, pool: str, member: str) -> str:
+        """Return where the API keeps a member."""
+        return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
+
+    def order(self, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Give an order."""
+        return self._call("POST", path, body=order)
+
+    def explain(self, pool: str | None) -> dict[str, Any]:
+        """Return who is answered next, and why others are not."""
+        return self._call("GET", "/v1/explain" + (f"?{urlencode({'pool': pool})}" if pool else ""))
+
+    def metrics(self) -> str:
+        """Return the metrics as Prometheus reads them."""
+        with self._stream("/metrics") as reply:
+            return reply.read(MOST_BYTES).decode()
+
+    def export_audit(self, **wanted: str | None) -> Iterator[bytes]:
+        """Return the whole audit trail as JSON lines, as they come in."""
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        with self._stream(f"/v1/audit/export?{query}") as reply:
+            while chunk := reply.read(CHUNK):
+                yield chunk
 
     def audit(self, **wanted: str | int | None) -> dict[str, Any]:
         """Return a page of the audit trail, newest first."""
@@ -74,6 +96,37 @@ class Client:
         Raises:
             Trouble: the API cannot be reached, or refuses.
         """
+        try:
+            with self._open(method, path, body) as reply:
+                return self._read(reply.read(MOST_BYTES))
+        except _Answered as answered:
+            if answered.status == also and not answered.is_problem:
+                return self._read(answered.said)
+            raise self._refusal(answered.status, answered.said) from answered
+
+    @contextmanager
+    def _stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """Hold an answer open that is no JSON.
+
+        Raises:
+            Trouble: the API cannot be reached, or refuses.
+        """
+        try:
+            with self._open("GET", path) as reply:
+                yield reply
+        except _Answered as answered:
+            raise self._refusal(answered.status, answered.said) from answered
+
+    @contextmanager
+    def _open(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Make a call, and hold its answer open.
+
+        Raises:
+            _Answered: the answer is no success.
+            Trouble: the API cannot be reached.
+        """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - _checked lets only http and https pass
             self.url + path, data=data, method=method, headers=self._headers(data is not None)
@@ -81,13 +134,10 @@ class Client:
         try:
             with self._opener.open(request, timeout=PATIENCE) as reply:
                 self._compare_clocks(reply.headers)
-                return self._read(reply.read(MOST_BYTES))
+                yield reply
         except urllib.error.HTTPError as error:
             with error:
-                said = error.read(MOST_BYTES)
-            if error.code == also and not _is_problem(error):
-                return self._read(said)
-            raise self._refusal(error.code, said) from error
+                raise _Answered(error.code, error.read(MOST_BYTES), _is_problem(error)) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
@@ -145,6 +195,16 @@ class Client:
         )
 
 
+class _Answered(Exception):
+    """The API answered, and not with success."""
+
+    def __init__(self, status: int, said: bytes, is_problem: bool) -> None:
+        super().__init__(status)
+        self.status = status
+        self.said = said
+        self.is_problem = is_problem
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follow no redirect: the token would go along to wherever it points."""
 
@@ -182,10 +242,6 @@ def _usable(token: str | None) -> str | None:
             WRONG_USE,
         )
     return token
-
-
-def _path(pool: str, member: str) -> str:
-    return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
 
 
 def _is_problem(error: urllib.error.HTTPError) -> bool:

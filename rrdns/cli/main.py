@@ -11,12 +11,14 @@ import typer
 from rrdns.cli.audit import audit
 from rrdns.cli.check import check_config
 from rrdns.cli.dhcp import dhcp
-from rrdns.cli.orders import drain, resume
+from rrdns.cli.explain import explain
+from rrdns.cli.orders import drain, force, resume
 from rrdns.cli.probe import probe
 from rrdns.cli.query import query
 from rrdns.cli.service import demo, serve
 from rrdns.cli.status import status
 from rrdns.cli.token import token
+from rrdns.cli.top import top
 from rrdns.cli.trouble import Verbs
 
 app = typer.Typer(
@@ -35,8 +37,11 @@ app.command("check-config", rich_help_panel=_SERVICE)(check_config)
 app.command("token", rich_help_panel=_SERVICE)(token)
 app.command("demo", rich_help_panel=_SERVICE)(demo)
 app.command("status", rich_help_panel=_ADMIN)(status)
+app.command("top", rich_help_panel=_ADMIN)(top)
 app.command("drain", rich_help_panel=_ADMIN)(drain)
 app.command("resume", rich_help_panel=_ADMIN)(resume)
+app.command("force", rich_help_panel=_ADMIN)(force)
+app.command("explain", rich_help_panel=_ADMIN)(explain)
 app.command("audit", rich_help_panel=_ADMIN)(audit)
 app.command("probe", rich_help_panel=_TRY)(probe)
 app.command("query", rich_help_panel=_TRY)(query)

@@ -1,48 +1,53 @@
-"""`rrdns drain` and `rrdns resume`: take a member out of the answers, and put it back."""
+"""`rrdns drain`, `resume` and `force`: take members out of the answers, and put them back."""
 
 from __future__ import annotations
 
-import difflib
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rrdns.cli.choosing import Members, Tag, Yes, chosen, confirm, find_pool, left_in, the_one
 from rrdns.cli.options import DEFAULT_URL, Json, PoolName, Token, Url
 from rrdns.cli.say import safe, show_json, when
-from rrdns.cli.times import span
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.waiting import stay_until_safe
 
 if TYPE_CHECKING:
     from rrdns.cli.client import Client
 
-MemberName = Annotated[
-    str, typer.Argument(metavar="MEMBER", help="The member, as config names it.")
-]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit trail.")]
+Lasting = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="How long, such as 90s, 2h or 1h30m."),
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="WHEN", help="Begin later: 22:00, +2h or 2026-01-31T22:00."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Even if too few members are left.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and do nothing.")]
 
 
 def drain(
-    member: MemberName,
+    members: Members = None,
+    tag: Tag = None,
     pool: PoolName = None,
-    lasting: Annotated[
-        str | None,
-        typer.Option("--for", metavar="TIME", help="How long, such as 90s, 2h or 1h30m."),
-    ] = None,
+    lasting: Lasting = None,
+    at: At = None,
     reason: Reason = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Even if too few members are left.")
-    ] = False,
+    force: Force = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return only when it is safe.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Take a member out of the answers before you work on it.
+    """Take members out of the answers before you work on them: all that you name, or none.
 
-    It is probed on. "Safe after" is when the last answer that names it has expired; --wait
+    They are probed on. "Safe after" is when the last answer that names them has expired; --wait
     returns then, so that a script can go on. Exit status 1 when too few members would be left.
 
     For example:
@@ -50,118 +55,209 @@ def drain(
         rrdns drain pvs-1 --for 2h --reason "patch night"
 
         rrdns drain pvs-1 --wait && ssh pvs-1 reboot
+
+        rrdns drain --tag rack-1 --at 22:00 --for 1h --reason "new switch"
+
+        rrdns drain 'pvs-*' --dry-run
     """
     from rrdns.cli.client import Client
 
-    order: dict[str, Any] = {"reason": reason, "force": force}
-    if lasting is not None:
-        order["for"] = _duration(lasting)
+    one = the_one(members, tag)
+    if wait and (dry_run or at is not None):
+        raise Trouble("there is nothing to --wait for", "leave it out", WRONG_USE)
+    order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, at)}
     client = Client(url, token)
-    done = client.drain(find_pool(client, member, pool), member, order)
+    if one is not None:
+        path = client.member_path(find_pool(client, one, pool), one)
+        done = client.order(f"{path}/drain", {**order, "dry_run": dry_run})
+    else:
+        asked = {**order, **chosen(client, members, tag, pool)}
+        done = _together(client, "drain", asked, dry_run=dry_run, yes=yes)
     if not as_json:
-        _tell_drain(done, client.now())
+        _tell_out(done, client.now())
     if wait:
-        wait_until_safe(done["safe_after"], clock=client.at_least, quiet=as_json)
-    if as_json:
-        show_json(done)
+        stay_until_safe(client, _targets(done), done["safe_after"], quiet=as_json)
+    _finish(done, as_json=as_json)
 
 
 def resume(
-    member: MemberName,
+    members: Members = None,
+    tag: Tag = None,
     pool: PoolName = None,
     reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Put a member back: its probes decide alone again.
+    """Put members back: their probes decide alone again. An order for later is cancelled.
 
     For example:
 
         rrdns resume pvs-1
+
+        rrdns resume --tag rack-1
     """
     from rrdns.cli.client import Client
 
+    one = the_one(members, tag)
     client = Client(url, token)
-    done = client.resume(find_pool(client, member, pool), member, {"reason": reason})
-    if as_json:
-        show_json(done)
-        return
-    told = done["member"]
-    name = f"{told['name']} of pool {told['pool']}"
-    if not done["changed"]:
-        typer.echo(f"Nothing was ordered for {name}.")
-    elif told["in"]:
-        typer.echo(f"{name} is back in the answers.")
+    if one is not None:
+        path = client.member_path(find_pool(client, one, pool), one)
+        done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
     else:
-        typer.echo(f"{name} is resumed, and stays out for now: {told['why']}.")
+        asked = {"reason": reason, **chosen(client, members, tag, pool)}
+        done = _together(client, "resume", asked, dry_run=dry_run, yes=yes)
+    if not as_json:
+        _tell_back(done)
+    _finish(done, as_json=as_json)
 
 
-def find_pool(client: Client, member: str, pool: str | None) -> str:
-    """Return the pool that a member is in, where its name alone tells.
+class Direction(StrEnum):
+    """What a member can be forced to be."""
 
-    Raises:
-        Trouble: no pool has such a member, or several have.
-    """
-    if pool is not None:
-        return pool
-    pools = client.pools()
-    homes = [each["name"] for each in pools if member in _names(each)]
-    if len(homes) == 1:
-        return str(homes[0])
-    if not homes:
-        known = {name for each in pools for name in _names(each)}
-        near = difflib.get_close_matches(member, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else "`rrdns status` lists the members"
-        raise Trouble(f"no pool has a member {member!r}", advice, WRONG_USE)
-    raise Trouble(
-        f"{member!r} is a member of several pools: {', '.join(homes)}",
-        "say which one: " + " or ".join(f"--pool {name}" for name in homes),
-        WRONG_USE,
-    )
+    UP = "up"
+    DOWN = "down"
 
 
-def wait_until_safe(
-    safe_after: str,
-    *,
-    clock: Callable[[], float],
-    quiet: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+def force(
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member.")],
+    direction: Annotated[Direction, typer.Argument(help="In the answers, or out of them.")],
+    pool: PoolName = None,
+    lasting: Lasting = None,
+    at: At = None,
+    reason: Reason = "",
+    overrule: Force = False,
+    dry_run: DryRun = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: Json = False,
 ) -> None:
-    """Return when the last answer that names the member has expired; count down on a terminal."""
-    from rrdns.web.times import from_rfc3339
+    """Overrule the probes: hand a member out, or keep it out, until you resume it.
 
-    end = from_rfc3339(safe_after)
-    counting = sys.stdout.isatty() and not quiet
-    while (left := end - clock()) > 0:
-        if counting:
-            typer.echo(f"\rSafe in {span(left)} ...    ", nl=False)
-        sleep(min(left, 0.2 if counting else left))
-    if not quiet:
-        typer.echo(f"{_TO_LINE_START if counting else ''}It is safe now.")
+    It takes an admin's token, as the probes are usually right.
+
+    For example:
+
+        rrdns force pvs-1 up --for 1h --reason "the probe's VLAN is down"
+    """
+    from rrdns.cli.client import Client
+
+    order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, at)}
+    client = Client(url, token)
+    path = client.member_path(find_pool(client, member, pool), member)
+    done = client.order(f"{path}/force-{direction}", order)
+    if not as_json:
+        _tell_out(done, client.now())
+    _finish(done, as_json=as_json)
 
 
-_TO_LINE_START = "\r" + " " * 30 + "\r"
+def _together(
+    client: Client, verb: str, asked: dict[str, Any], *, dry_run: bool, yes: bool
+) -> dict[str, Any]:
+    path = f"/v1/orders/{verb}"
+    if dry_run:
+        return client.order(path, {**asked, "dry_run": True})
+    if not yes:
+        confirm(verb.capitalize(), client.order(path, {**asked, "dry_run": True}), yes=yes)
+    return client.order(path, asked)
 
 
-def _names(pool: dict[str, Any]) -> set[str]:
-    return {str(member["name"]) for member in pool["members"]}
-
-
-def _duration(text: str) -> float:
+def _times(lasting: str | None, at: str | None) -> dict[str, Any]:
+    from rrdns.cli.times import start
     from rrdns.web.times import duration
 
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise Trouble(f"--for: {error}", status=WRONG_USE) from error
+    times: dict[str, Any] = {}
+    for option, name, given, read in (
+        ("--for", "for", lasting, duration),
+        ("--at", "at", at, start),
+    ):
+        if given is not None:
+            try:
+                times[name] = read(given)
+            except ValueError as error:
+                raise Trouble(f"{option}: {error}", status=WRONG_USE) from error
+    return times
 
 
-def _tell_drain(done: dict[str, Any], now: float) -> None:
-    member = done["member"]
-    override = member.get("override") or {}
-    until = override.get("until")
+def _finish(done: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(done)
+    if done["dry_run"] and done["guard"]:
+        raise typer.Exit(REFUSED)
+
+
+def _each(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what became of each member, whether one was ordered or several."""
+    return list(done["members"]) if "members" in done else [done]
+
+
+def _targets(done: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["member"]["pool"], one["member"]["name"]) for one in _each(done)]
+
+
+def _left(done: dict[str, Any]) -> dict[str, list[str]]:
+    left = done["left"]
+    return left if isinstance(left, dict) else {done["member"]["pool"]: left}
+
+
+def _tell_out(done: dict[str, Any], now: float) -> None:
+    if done["dry_run"]:
+        _tell_preview(done, now)
+        return
+    for one in _each(done):
+        typer.echo(_sentence(one, now))
+    if done["guard"]:
+        typer.echo(f"As things are now it will be refused then: {safe(done['guard'])}.")
+    if not any(one["member"]["in"] for one in _each(done)):
+        them = "it" if len(_each(done)) == 1 else "them"
+        typer.echo(f"Safe to work on {them} after {when(done['safe_after'], now)}.")
+
+
+_IS = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
+
+
+def _sentence(one: Mapping[str, Any], now: float) -> str:
+    member = one["member"]
+    name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
+    plan, override = member.get("plan"), member.get("override")
+    order = plan if plan and (one["changed"] or not override) else override or {}
+    until = order.get("until")
     lasts = f"until {when(until, now)}" if until else "until you resume it"
-    state = "is drained" if done["changed"] else "was drained already,"
-    typer.echo(f"{safe(member['name'])} of pool {safe(member['pool'])} {state} {lasts}.")
-    typer.echo(f"Safe to work on it after {when(done['safe_after'], now)}.")
+    word = _IS.get(order.get("order", ""), "ordered")
+    if order is plan and plan:
+        return f"{name} will be {word} at {when(plan['at'], now)}, {lasts}."
+    state = f"is {word}" if one["changed"] else f"was {word} already,"
+    return f"{name} {state} {lasts}."
+
+
+def _tell_preview(done: dict[str, Any], now: float) -> None:
+    typer.echo("Nothing was done. What it would do:")
+    for one in _each(done):
+        member = one["member"]
+        change = "would change" if one["changed"] else "is so already"
+        name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
+        typer.echo(
+            f"  {name} ({member['why']}) {change}, safe after {when(one['safe_after'], now)}"
+        )
+    typer.echo(left_in(_left(done)))
+    if done["guard"]:
+        typer.echo(f"It would be REFUSED: {safe(done['guard'])}.")
+
+
+def _tell_back(done: dict[str, Any]) -> None:
+    if done["dry_run"]:
+        names = [safe(one["member"]["name"]) for one in _each(done) if one["changed"]]
+        typer.echo(f"Nothing was done. It would end what is ordered for: {', '.join(names)}.")
+        typer.echo(left_in(_left(done)))
+        return
+    for one in _each(done):
+        told = one["member"]
+        name = f"{safe(told['name'])} of pool {safe(told['pool'])}"
+        if not one["changed"]:
+            typer.echo(f"Nothing was ordered for {name}.")
+        elif told["in"]:
+            typer.echo(f"{name} is back in the answers.")
+        else:
+            typer.echo(f"{name} is resumed, and stays out for now: {told['why']}.")

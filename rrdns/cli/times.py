@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 
 
 def clock_time(at: float, now: float) -> str:
     """Return a time as this host's clock shows it, with the date when it is another day."""
     there, here = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
     return there.strftime("%H:%M:%S" if there.date() == here.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def start(text: str, now: datetime | None = None) -> str:
+    """Return when an order is to begin, as the API takes it: of 22:00 the next one here is meant.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    from rrdns.web.times import rfc3339, start_of
+
+    if text.startswith("+"):
+        start_of(text, 0.0)
+        return text
+    now = now or datetime.now().astimezone()
+    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", text)
+    if clock:
+        hour, minute, second = (int(part or 0) for part in clock.groups())
+        at = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+        # As local time, so that a change to or from summer time in between counts.
+        at = at if at > now else (at.replace(tzinfo=None) + timedelta(days=1)).astimezone()
+        return rfc3339(at.timestamp())
+    try:
+        return rfc3339(datetime.fromisoformat(text).astimezone().timestamp())
+    except (ValueError, OverflowError):
+        said = f"{text!r} is no time; write it as 22:00, +2h or 2026-01-31T22:00"
+        raise ValueError(said) from None
 
 
 def span(seconds: float) -> str:

@@ -33,6 +33,7 @@ class MemberReport:
     drift: tuple[Drift, ...] = ()
     safe_after: float | None = None  # when the last answer that named it has expired
     plan: Plan | None = None  # ordered for later
+    decided: tuple[ProbeResult, float] | None = None  # the probe that made the standing, and when
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class PoolReport:
     detection: float  # worst case, from a member's silence to its fall, seconds
     worst_case: float  # from its silence to the end of the last answer that names it, seconds
     queries: int = 0  # A queries answered since the service started
+    turn: int | None = None  # the next one, as far as a worker has told
 
 
 @dataclass(frozen=True, slots=True)

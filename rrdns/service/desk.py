@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rrdns import __version__
 from rrdns.core.command import Command
@@ -57,7 +58,8 @@ class Desk:
         Raises:
             UnknownPool: it is not configured.
         """
-        return self._roster.report(name, self._clock(), self._publisher.firsts(name))
+        report = self._roster.report(name, self._clock(), self._publisher.firsts(name))
+        return replace(report, turn=self._publisher.turn(name))
 
     def service(self) -> ServiceReport:
         """Report on the service as a whole."""

@@ -49,6 +49,7 @@ class WorkerRecord:
             queries={**self.counts.queries, **news.queries},
             turns={**self.counts.turns, **news.turns},
             dropped=news.dropped,
+            at={**self.counts.at, **news.at},
         )
 
 
@@ -155,6 +156,11 @@ class Publisher:
         for record in self._workers.values():
             total.update(record.counts.turns.get(pool, {}))
         return dict(total)
+
+    def turn(self, pool: str) -> int | None:
+        """Return a pool's next turn as the workers told it last; workers share their turns."""
+        told = [record.counts.at.get(pool) for record in self._workers.values()]
+        return max((turn for turn in told if turn is not None), default=None)
 
     def _is_applied(self, serial: int) -> bool:
         links = [record.link for record in self._workers.values() if record.link]

@@ -44,6 +44,7 @@ class Track:
     override: Override | None = None
     last_probe: ProbeResult | None = None
     probed_at: float | None = None
+    decided: tuple[ProbeResult, float] | None = None  # the probe that made the standing, and when
     seen: tuple[FileSeen, ...] = ()
     recent: deque[tuple[float, float, bool]] = field(
         default_factory=lambda: deque(maxlen=RECENT_PROBES)
@@ -229,6 +230,7 @@ class Roster:
             track.seen = result.seen
         if track.standing.up != before.up or not before.settled:
             track.since = now
+            track.decided = result, now
             return True
         return False
 
@@ -336,7 +338,7 @@ def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) 
         return Track(member, since=now)
     if (old.pool.probe.files, old.pool.probe.port) != (pool.probe.files, pool.probe.port):
         unproven = replace(track.standing, settled=False, doubts=0)
-        return replace(track, member=member, standing=unproven, seen=())
+        return replace(track, member=member, standing=unproven, seen=(), decided=None)
     return replace(track, member=member)
 
 
@@ -388,4 +390,5 @@ def _member_report(
         drift=tuple(drift for drift in record.drift if drift.member == name),
         safe_after=None if why.handed_out else safe_after(exposure, now),
         plan=plan,
+        decided=track.decided,
     )

@@ -201,5 +201,6 @@ def _what_is_new(before: feed.Counts, now: feed.Counts) -> feed.Counts | None:
             pool: firsts for pool, firsts in now.turns.items() if before.turns.get(pool) != firsts
         },
         dropped=now.dropped,
+        at={pool: turn for pool, turn in now.at.items() if before.at.get(pool) != turn},
     )
-    return news if news.queries or news.turns or news.dropped != before.dropped else None
+    return news if news.queries or news.turns or news.at or news.dropped != before.dropped else None

@@ -15,6 +15,7 @@ from rrdns.web import problems
 from rrdns.web.auth import Gate
 from rrdns.web.connections import CONNECTIONS, Connections, make_counter
 from rrdns.web.contract import CALLS
+from rrdns.web.explaining import Explaining
 from rrdns.web.farm import Farm
 from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, meet_expectation, set_headers
 from rrdns.web.looking import Looking
@@ -78,6 +79,7 @@ def _guarded_handlers(
         "force-up-together": ordering.together(Order.FORCE_UP),
         "force-down-together": ordering.together(Order.FORCE_DOWN),
         "resume-together": ordering.together(None),
+        "explain": Explaining(farm, clock).explain,
         "events": tower.serve,
     }
 

@@ -126,6 +126,16 @@ CALLS = (
         tagged=True,
         notes=_TAG_NOTE,
     ),
+    Call(
+        "explain",
+        "GET",
+        "/v1/explain",
+        "Who is answered next, why others are not, and what would change it",
+        Role.VIEWER,
+        answer=models.Explanation,
+        query=models.ExplainQuery,
+        problems=(p.UNKNOWN_POOL,),
+    ),
     _order(
         "drain", "Take a member out of the answers; it is probed on", Role.OPERATOR, guarded=True
     ),

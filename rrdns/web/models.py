@@ -185,6 +185,60 @@ class DoneTogether(Told):
     left: dict[str, list[str]] = Field(description="by pool, the members handed out then")
 
 
+class Way(Told):
+    """One thing that would change whether a member is handed out."""
+
+    sentence: str
+    at: Time | None = Field(description="it happens then")
+    probes: int | None = Field(description="so many more probes in a row")
+    seconds: float | None = Field(description="about how long they take from now on")
+    command: str = Field(description="what to say on the command line; may be empty")
+
+
+class Deciding(Told):
+    """The probe that made a member's standing what it is."""
+
+    verdict: Verdict
+    sentence: str
+    seconds: float
+    at: Time
+
+
+class ExplainedMember(Told):
+    """Why a member is handed out or is not, and what would change that."""
+
+    name: str
+    address: str
+    is_in: bool = Field(serialization_alias="in", description="handed out now")
+    why: Why
+    since: Time = Field(description="of the order in force, or of what the probes say")
+    override: Override | None
+    probe: Deciding | None = Field(
+        description="the probe that made its standing; null: none has yet, since the start"
+    )
+    ways: list[Way] = Field(description="what would change it, each by itself")
+
+
+class ExplainedPool(Told):
+    """Who of a pool is answered next, and why others are not."""
+
+    name: str
+    hostname: str
+    turn: int | None = Field(description="number of the next answer; null: not told yet")
+    next: list[list[str]] = Field(
+        description="the members in each of the next answers, in its order: one round, after "
+        "which it begins again"
+    )
+    sentence: str = Field(description="how sure `next` is")
+    members: list[ExplainedMember]
+
+
+class Explanation(Told):
+    """Why what is answered is answered."""
+
+    pools: list[ExplainedPool]
+
+
 class AuditEntry(Told):
     """Who did what to whom, when and why."""
 
@@ -464,6 +518,14 @@ class AuditQuery(AuditFilter):
     before: int | None = Field(
         default=None, ge=1, le=MOST_ID, description="only entries with a smaller id"
     )
+
+
+class ExplainQuery(BaseModel):
+    """Which pool is to be explained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    pool: str | None = Field(default=None, description="only this one; left out: all")
 
 
 class ShowQuery(BaseModel):

@@ -69,7 +69,7 @@ def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
             doubts=report.standing.doubts,
             since=rfc3339(report.since),
         ),
-        override=_override(report.override),
+        override=override_view(report.override),
         plan=_plan(report.plan),
         is_in=report.why.handed_out,
         why=report.why,
@@ -189,7 +189,8 @@ def _decided(report: MemberReport) -> str:
     return repr((*decided, report.plan))
 
 
-def _override(override: Override | None) -> models.Override | None:
+def override_view(override: Override | None) -> models.Override | None:
+    """Return an order in force as the API shows it."""
     if override is None:
         return None
     return models.Override(

@@ -7,6 +7,7 @@ rotations). A change makes a new table that shares with the old all that is the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
@@ -97,7 +98,8 @@ class AnswerTable:
 
     def counts(self) -> Counts:
         """Return what was answered since this worker's first table."""
-        return self.ledger.counts(tuple(self._rotations.values()))
+        at = {pool: rotation.peek(self.turns) for pool, rotation in self._rotations.items()}
+        return replace(self.ledger.counts(tuple(self._rotations.values())), at=at)
 
     def negative(self, top: Top, name: bytes, rcode: Rcode) -> Reply:
         """Return NODATA (NOERROR) or NXDOMAIN for a name in a zone, with its SOA."""

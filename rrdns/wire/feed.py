@@ -43,6 +43,7 @@ class Counts:
         default_factory=dict
     )  # pool -> address -> first places
     dropped: int = 0
+    at: dict[str, int] = field(default_factory=dict)  # pool -> the next turn
 
 
 Message = Hello | Applied | Counts | Snapshot | Change

@@ -23,6 +23,10 @@ class Turns(Protocol):
         """Return the next turn of a slot, and keep `count` turns from there for the caller."""
         ...
 
+    def peek(self, slot: int) -> int:
+        """Return the next turn of a slot."""
+        ...
+
 
 class Rotation:
     """The turns of one kind of answer: of a pool's addresses, or of an answer that never turns."""
@@ -57,6 +61,10 @@ class Rotation:
         for step in range(count):
             self.firsts[(turn + step) % self.size] += 1
         return turn
+
+    def peek(self, turns: Turns | None) -> int:
+        """Return the next turn, which is whoever's takes it first."""
+        return self.turn if self.slot < 0 or turns is None else turns.peek(self.slot)
 
     def places(self) -> list[int]:
         """Return how often each address stood first since this rotation began."""

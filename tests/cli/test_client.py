@@ -134,7 +134,8 @@ def test_a_slash_at_the_end_of_the_url_does_no_harm() -> None:
     with answering(handler) as url:
         Client(f"{url}/").pools()
         Client(url).audit(limit=5, before=None, pool="a b", member=None)
-        Client(url).drain("a/b", "c?d", {})
+        client = Client(url)
+        client.order(f"{client.member_path('a/b', 'c?d')}/drain", {})
     assert paths == [
         "/v1/pools",
         "/v1/audit?limit=5&pool=a+b",

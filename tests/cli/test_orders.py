@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rrdns.cli.orders import wait_until_safe
+from rrdns.cli.waiting import wait_until
 from rrdns.core.model import Order
 from rrdns.web.auth import Role
 from rrdns.web.farm import OrderDone
@@ -135,7 +135,7 @@ def test_waiting_ends_when_the_last_answer_has_expired() -> None:
         slept.append(seconds)
         now += seconds
 
-    wait_until_safe(rfc3339(now + 4.5), clock=lambda: now, sleep=sleep)
+    wait_until(rfc3339(now + 4.5), clock=lambda: now, sleep=sleep)
     assert slept == [pytest.approx(4.5, abs=0.002)]
 
 

@@ -28,6 +28,7 @@ MATRIX = [
     ("GET", "/v1/audit", Role.VIEWER),
     ("GET", "/v1/audit/export", Role.VIEWER),
     ("GET", "/v1/events", Role.VIEWER),
+    ("GET", "/v1/explain", Role.VIEWER),
     ("POST", f"{MEMBER}/drain", Role.OPERATOR),
     ("POST", f"{MEMBER}/resume", Role.OPERATOR),
     ("POST", f"{MEMBER}/force-up", Role.ADMIN),

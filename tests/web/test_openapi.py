@@ -136,6 +136,7 @@ async def test_the_document_is_served_as_json(client: Client) -> None:
         ("GET", "/v1/me", "me"),
         ("GET", "/v1/exporters", "exporters"),
         ("GET", "/v1/audit", "audit"),
+        ("GET", "/v1/explain", "explain"),
         ("GET", "/healthz", "liveness"),
         ("GET", "/readyz", "readiness"),
         ("GET", "/v1/pools/nope", "problem"),

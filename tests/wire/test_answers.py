@@ -33,6 +33,9 @@ class Shared:
         self.turns[slot] += count
         return turn
 
+    def peek(self, slot: int) -> int:
+        return self.turns[slot]
+
 
 def test_three_members_stand_first_a_thousand_times_each() -> None:
     """Whatever else is asked in between (3,000 A queries among 12,000)."""
@@ -275,3 +278,13 @@ def test_negative_answers_are_compressed_against_any_question() -> None:
         assert message.authority[0].name.to_text() == f"{zone}."
         assert message.authority[0][0].mname.to_text() == "ns1.pvs.example.test."
         assert message.authority[0][0].rname.to_text() == "hostmaster.example.test."
+
+
+@pytest.mark.parametrize("turns", [None, Shared()])
+def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
+    """Of one worker alone its own, of several the one they share."""
+    answers = AnswerTable.build(world.snapshot(), turns)
+    assert answers.counts().at["boot"] == 0
+    for _ in range(5):
+        ask(answers, query())
+    assert answers.counts().at["boot"] == 5

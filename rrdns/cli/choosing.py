@@ -1,0 +1,128 @@
+"""Find out whom an admin means, and ask before an order is given for several at once."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.say import safe
+from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
+
+if TYPE_CHECKING:
+    from rrdns.cli.client import Client
+
+Members = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MEMBER...",
+        help="The members, as config names them, or 'pvs-*'.",
+        show_default=False,
+    ),
+]
+Tag = Annotated[str | None, typer.Option("--tag", help="All members that have this tag.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also for several members.")]
+
+_PATTERN = set("*?[")
+
+
+def the_one(members: Sequence[str] | None, tag: str | None) -> str | None:
+    """Return the single member that is plainly named, or None where a choice is to be made.
+
+    Raises:
+        Trouble: nobody is named, or in two ways.
+    """
+    if bool(members) == (tag is not None):
+        raise Trouble(
+            "say whom you mean: members, a pattern such as 'pvs-*', or --tag",
+            "`rrdns status` lists the members",
+            WRONG_USE,
+        )
+    if members and len(members) == 1 and not _PATTERN & set(members[0]):
+        return members[0]
+    return None
+
+
+def chosen(
+    client: Client, members: Sequence[str] | None, tag: str | None, pool: str | None
+) -> dict[str, Any]:
+    """Return which members are meant, as the API takes it."""
+    where = {} if pool is None else {"pool": pool}
+    if tag is not None:
+        return {"tag": tag, **where}
+    names = list(members or ())
+    if len(names) == 1:
+        return {"glob": names[0], **where}
+    return {"members": _spelled_out(client, names, pool), **where}
+
+
+def _spelled_out(client: Client, names: Iterable[str], pool: str | None) -> list[str]:
+    known = [
+        str(member["name"])
+        for each in client.pools()
+        if pool in {None, each["name"]}
+        for member in each["members"]
+    ]
+    meant: dict[str, None] = {}
+    for name in names:
+        fitting = [one for one in known if fnmatchcase(one, name)]
+        meant.update(dict.fromkeys(fitting if _PATTERN & set(name) and fitting else [name]))
+    return list(meant)
+
+
+def find_pool(client: Client, member: str, pool: str | None) -> str:
+    """Return the pool that a member is in, where its name alone tells.
+
+    Raises:
+        Trouble: no pool has such a member, or several have.
+    """
+    if pool is not None:
+        return pool
+    pools = client.pools()
+    homes = [each["name"] for each in pools if member in _names(each)]
+    if len(homes) == 1:
+        return str(homes[0])
+    if not homes:
+        known = {name for each in pools for name in _names(each)}
+        near = difflib.get_close_matches(member, known, n=1)
+        advice = f"did you mean {near[0]}?" if near else "`rrdns status` lists the members"
+        raise Trouble(f"no pool has a member {member!r}", advice, WRONG_USE)
+    raise Trouble(
+        f"{member!r} is a member of several pools: {', '.join(homes)}",
+        "say which one: " + " or ".join(f"--pool {name}" for name in homes),
+        WRONG_USE,
+    )
+
+
+def confirm(verb: str, preview: dict[str, Any], *, yes: bool) -> None:
+    """Show whom an order is for and who is left, and ask on a terminal where they are several.
+
+    Raises:
+        Trouble: the answer is no.
+    """
+    if yes or len(preview["members"]) < 2 or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    for one in preview["members"]:
+        member = one["member"]
+        typer.echo(f"  {safe(member['name'])} of pool {safe(member['pool'])}: {member['why']}")
+    typer.echo(left_in(preview["left"]))
+    if preview["guard"]:
+        typer.echo(f"The guard's word: {safe(preview['guard'])}.")
+    if not typer.confirm(f"{verb} these {len(preview['members'])} members?"):
+        raise Trouble("nothing was changed", status=REFUSED)
+
+
+def left_in(left: dict[str, list[str]]) -> str:
+    """Return who is handed out, pool by pool."""
+    return "\n".join(
+        f"Handed out in pool {safe(pool)} then: {safe(', '.join(names)) or 'NOBODY'}."
+        for pool, names in left.items()
+    )
+
+
+def _names(pool: dict[str, Any]) -> set[str]:
+    return {str(member["name"]) for member in pool["members"]}

@@ -1,0 +1,92 @@
+"""`rrdns explain`: who is answered next, why others are not, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.say import safe, show, show_json, when
+from rrdns.cli.times import milliseconds, span
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_WHYS = {
+    "healthy": "its probes pass",
+    "assumed": "not probed yet, taken to be as it was",
+    "forced-up": "forced in",
+    "last-resort": "down, and handed out because all are",
+    "down": "its probes fail",
+    "drained": "drained",
+    "forced-down": "forced out",
+    "standby": "a backup that is not needed now",
+}
+
+
+def explain(
+    pool: Annotated[str | None, typer.Argument(metavar="[POOL]", help="Only this pool.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Tell who is answered next, why each other member is not, and what would change that.
+
+    For example:
+
+        rrdns explain boot
+    """
+    from rrdns.cli.client import Client
+
+    client = Client(url, token)
+    told = client.explain(pool)
+    if as_json:
+        show_json(told)
+        return
+    for number, each in enumerate(told["pools"]):
+        show(*([""] if number else []), *_lines(each, client.now()))
+
+
+def _lines(pool: Mapping[str, Any], now: float) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text(safe(f"{pool['name']} ({pool['hostname']})"), "bold")
+    if pool["next"]:
+        yield Text("The next answers, each in its order:")
+    for number, answer in enumerate(pool["next"], 1):
+        yield Text(safe(f"  {number}. {', '.join(answer)}"))
+    yield Text(safe(f"  {pool['sentence'].capitalize()}."), "dim")
+    for member in pool["members"]:
+        yield from _member(member, now)
+
+
+def _member(member: Mapping[str, Any], now: float) -> Iterator[Text]:
+    from rich.text import Text
+
+    style = "green" if member["in"] else "bold red"
+    word = "IN " if member["in"] else "OUT"
+    why = _WHYS.get(member["why"], member["why"])
+    order = member["override"]
+    if order:
+        reason = f": {order['reason']}" if order["reason"] else ""
+        why += f" by {order['by']}{reason}"
+    line = Text(word, style)
+    line.append(safe(f" {member['name']}  {why}, since {when(member['since'], now)}"), "default")
+    yield line
+    probe = member["probe"]
+    if probe:
+        took = milliseconds(probe["seconds"])
+        yield Text(safe(f"      said so: {probe['sentence']} ({took}, {when(probe['at'], now)})"))
+    for way in member["ways"]:
+        yield Text(safe(f"      {'out' if member['in'] else 'in'} when {_way(way, now)}"), "dim")
+
+
+def _way(way: Mapping[str, Any], now: float) -> str:
+    told = str(way["sentence"])
+    if way["seconds"] is not None:
+        told += f", in about {span(way['seconds'])} at the earliest"
+    if way["at"]:
+        told += f" at {when(way['at'], now)}"
+    return f"{told}: `{way['command']}`" if way["command"] else told

@@ -1,0 +1,133 @@
+"""`rrdns top`: a live view of pools, members, answers and events, until q is pressed."""
+
+from __future__ import annotations
+
+import select
+import sys
+import termios
+import time
+import tty
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrdns.cli.options import DEFAULT_URL, Token, Url
+from rrdns.cli.say import console
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+if TYPE_CHECKING:
+    from rrdns.cli.client import Client
+    from rrdns.cli.panel import Look
+
+_ENDS = {"q", "Q", "\x03", "\x04"}
+
+
+def top(
+    every: Annotated[
+        float, typer.Option("--every", min=0.2, max=60.0, help="Seconds between two looks.")
+    ] = 1.0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Watch who is handed out, how often, and what happens. q or Ctrl-C ends it.
+
+    For example:
+
+        rrdns top --url http://rrdns1.example.test:8053
+    """
+    from rrdns.cli.client import Client
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Trouble(
+            "rrdns top needs a terminal", "`rrdns status --json` is for scripts", WRONG_USE
+        )
+    with _keys():
+        _watch(Client(url, token), every)
+
+
+def _watch(client: Client, every: float) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    from rrdns.cli.panel import panel
+
+    out, before = console(), None
+    with Live(console=out, screen=True, auto_refresh=False) as live:
+        while True:
+            try:
+                now = look(client)
+            except Trouble as trouble:
+                if trouble.status == WRONG_USE:
+                    raise
+                live.update(Text(f"{trouble.sentence}\n{trouble.advice}", "bold red"), refresh=True)
+            else:
+                live.update(panel(before, now, client.url, out.size.height), refresh=True)
+                before = now
+            if _is_over(every):
+                return
+
+
+def look(client: Client) -> Look:
+    """Ask the API once for everything that is shown.
+
+    Raises:
+        Trouble: it cannot tell.
+    """
+    from rrdns.cli.panel import EVENTS, Look
+
+    pools, readiness = client.pools(recent=0), client.readiness()
+    return Look(
+        at=client.now(),
+        ready=bool(readiness["ready"]),
+        alarms=readiness["alarms"],
+        pools=pools,
+        queries=queries_by_rcode(client.metrics()),
+        events=client.audit(limit=EVENTS)["entries"],
+        answers={
+            (pool["name"], member["name"]): member["answers"]
+            for pool in pools
+            for member in pool["members"]
+        },
+    )
+
+
+def queries_by_rcode(metrics: str) -> dict[str, float]:
+    """Return the queries by RCODE from what Prometheus reads."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == "rrdns_queries_total":
+                found[sample.labels["rcode"]] += sample.value  # type: ignore[assignment]  # floats add up, too
+    return dict(found)
+
+
+def _is_over(seconds: float) -> bool:
+    """Wait for a key; tell whether it ends this."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        try:
+            ready, _, _ = select.select([sys.stdin], [], [], left)
+            if ready and sys.stdin.read(1) in _ENDS:
+                return True
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@contextmanager
+def _keys() -> Iterator[None]:
+    """Get keys as they are pressed, and leave the terminal as it was."""
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setcbreak(fd)
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)

@@ -1,0 +1,73 @@
+"""Wait until members are safe to work on, and count down where somebody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from rrdns.cli.say import safe
+from rrdns.cli.times import span
+from rrdns.cli.trouble import Trouble
+
+if TYPE_CHECKING:
+    from rrdns.cli.client import Client
+
+Sleep = Callable[[float], None]
+_TO_LINE_START = "\r" + " " * 30 + "\r"
+
+
+def stay_until_safe(
+    client: Client,
+    targets: Iterable[tuple[str, str]],
+    safe_after: str,
+    *,
+    quiet: bool,
+    sleep: Sleep = time.sleep,
+) -> None:
+    """Return when all of these members (pool, name) are out of every answer and every cache.
+
+    Raises:
+        Trouble: somebody or something has brought one back meanwhile.
+    """
+    from rrdns.web.times import from_rfc3339
+
+    targets = list(targets)
+    while True:
+        wait_until(safe_after, clock=client.at_least, quiet=quiet, sleep=sleep)
+        members = [client.member(pool, name) for pool, name in targets]
+        for member in members:
+            if member["in"]:
+                raise Trouble(
+                    f"{safe(member['name'])} is handed out again: {member['why']}",
+                    "`rrdns audit` tells who ended its order; drain it again",
+                )
+        # A worker that was slow to hear of it moves the time on.
+        safe_after = max(str(member["safe_after"] or safe_after) for member in members)
+        if from_rfc3339(safe_after) <= client.at_least():
+            break
+    if not quiet:
+        typer.echo("It is safe now.")
+
+
+def wait_until(
+    safe_after: str,
+    *,
+    clock: Callable[[], float],
+    quiet: bool = False,
+    sleep: Sleep = time.sleep,
+) -> None:
+    """Return when the last answer that names a member has expired; count down on a terminal."""
+    from rrdns.web.times import from_rfc3339
+
+    end = from_rfc3339(safe_after)
+    counting = sys.stdout.isatty() and not quiet
+    while (left := end - clock()) > 0:
+        if counting:
+            typer.echo(f"\rSafe in {span(left)} ...    ", nl=False)
+        sleep(min(left, 0.2 if counting else left))
+    if counting:
+        typer.echo(_TO_LINE_START, nl=False)

@@ -1,0 +1,82 @@
+"""Say what would change a member's place: more probes, the end of an order, a word of an admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rrdns.core.eligibility import Why
+from rrdns.core.model import Order, Pool, ProbeSpec
+from rrdns.core.report import MemberReport
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One thing that would change whether a member is handed out."""
+
+    sentence: str
+    at: float | None = None  # Unix seconds: it happens then
+    probes: int | None = None  # so many more in a row
+    seconds: float | None = None  # about how long they take from now on
+    command: str = ""  # what an admin would say
+
+
+def outlook(pool: Pool, report: MemberReport, now: float) -> tuple[Way, ...]:
+    """Return what would take a member out, or bring it in."""
+    if report.override is not None:
+        ways = _by_order(pool, report)
+    elif report.why is Why.STANDBY:
+        ways = iter([Way("no other member can be handed out: it is a backup")])
+    else:
+        ways = _by_probes(pool.probe, report, now)
+    return (*ways, *_by_plan(pool, report))
+
+
+_WORDS = {Order.DRAIN: "drain", Order.FORCE_UP: "force up", Order.FORCE_DOWN: "force down"}
+
+
+def _by_order(pool: Pool, report: MemberReport) -> Iterator[Way]:
+    order = report.override
+    if order is None:
+        return
+    word = _WORDS[order.order]
+    then = "" if report.standing.up else "; it is down, so it stays out until its probes pass"
+    if order.until is not None:
+        yield Way(f"the {word} ends by itself{then}", at=order.until)
+    command = f"rrdns resume {report.member.name} --pool {pool.name}"
+    yield Way(f"somebody ends the {word}{then}", command=command)
+
+
+def _by_probes(probe: ProbeSpec, report: MemberReport, now: float) -> Iterator[Way]:
+    if not report.standing.settled:
+        yield Way("its first probe tells", probes=1, seconds=_to_next(probe, report, now))
+        return
+    passing = not report.standing.up
+    needed = (probe.rise if passing else probe.fall) - report.standing.doubts
+    takes = _usual(report) if passing else probe.timeout
+    gap = min(probe.fast_interval, probe.interval)
+    seconds = _to_next(probe, report, now) + takes + (needed - 1) * (gap + takes)
+    word = "good" if passing else "failed"
+    more = "more " if report.standing.doubts else ""
+    row = "probe" if needed == 1 else "probes in a row"
+    yield Way(f"{needed} {more}{word} {row}", probes=needed, seconds=seconds)
+    if report.why is Why.LAST_RESORT:
+        yield Way("another member comes back: this one is handed out only because all are down")
+
+
+def _by_plan(pool: Pool, report: MemberReport) -> Iterator[Way]:
+    if report.plan is not None:
+        order = report.plan.override
+        command = f"rrdns resume {report.member.name} --pool {pool.name}"
+        yield Way(f"a {_WORDS[order.order]} begins; to cancel it", at=order.since, command=command)
+
+
+def _to_next(probe: ProbeSpec, report: MemberReport, now: float) -> float:
+    """Return how long it is to the next probe, about."""
+    gap = probe.fast_interval if report.standing.in_doubt else probe.interval
+    return max(0.0, (report.probed_at or now) + gap - now)
+
+
+def _usual(report: MemberReport) -> float:
+    """Return how long the member's last good probe took."""
+    return next((seconds for _, seconds, passed in reversed(report.recent) if passed), 0.0)

@@ -1,0 +1,103 @@
+"""Explain who is answered next, why others are not, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rrdns.core.model import OnEmpty
+from rrdns.core.outlook import Way, outlook
+from rrdns.core.report import MemberReport, PoolReport
+from rrdns.core.rotation import at_turn
+from rrdns.web import models
+from rrdns.web.auth import Caller
+from rrdns.web.farm import Farm
+from rrdns.web.looking import answer
+from rrdns.web.requests import read_query
+from rrdns.web.times import rfc3339
+from rrdns.web.views import override_view
+
+MOST_TURNS = 28  # a round of more is no reading matter
+
+
+class Explaining:
+    """The handler of the call that explains."""
+
+    def __init__(self, farm: Farm, clock: Callable[[], float]) -> None:
+        self._farm = farm
+        self._clock = clock
+
+    async def explain(self, request: web.Request, _: Caller) -> web.StreamResponse:
+        """Explain one pool, or all."""
+        name = read_query(request, models.ExplainQuery).pool
+        pools = self._farm.pools() if name is None else (self._farm.pool(name),)
+        workers, now = len(self._farm.service().workers), self._clock()
+        return answer(models.Explanation(pools=[explained(pool, workers, now) for pool in pools]))
+
+
+def explained(report: PoolReport, workers: int, now: float) -> models.ExplainedPool:
+    """Return why a pool is answered as it is."""
+    names = [member.member.name for member in report.members if member.why.handed_out]
+    first = report.turn or 0
+    turns = range(first, first + min(len(names), MOST_TURNS))
+    return models.ExplainedPool(
+        name=report.pool.name,
+        hostname=report.pool.hostname,
+        turn=report.turn,
+        next=[list(at_turn(names, turn, report.pool.answers)) for turn in turns],
+        sentence=_how_sure(report, workers) if names else _nobody(report),
+        members=[_member(report, member, now) for member in report.members],
+    )
+
+
+def _nobody(report: PoolReport) -> str:
+    if report.pool.on_empty is OnEmpty.SILENT:
+        return "nobody is handed out: queries get no answer"
+    return "nobody is handed out: queries get SERVFAIL"
+
+
+def _how_sure(report: PoolReport, workers: int) -> str:
+    if report.turn is None:
+        return (
+            "this is the order, and which of them comes first is not known: no worker has "
+            "told its turns yet"
+        )
+    whose = (
+        "the one worker's turns"
+        if workers == 1
+        else f"the turns that all {workers} workers take from one counter"
+    )
+    return f"by {whose}, as of up to a second ago: each query since then has moved it on by one"
+
+
+def _member(pool: PoolReport, report: MemberReport, now: float) -> models.ExplainedMember:
+    return models.ExplainedMember(
+        name=report.member.name,
+        address=report.member.address,
+        is_in=report.why.handed_out,
+        why=report.why,
+        since=rfc3339(report.override.since if report.override else report.since),
+        override=override_view(report.override),
+        probe=_deciding(report),
+        ways=[_way(way) for way in outlook(pool.pool, report, now)],
+    )
+
+
+def _deciding(report: MemberReport) -> models.Deciding | None:
+    if report.decided is None:
+        return None
+    result, at = report.decided
+    return models.Deciding(
+        verdict=result.verdict, sentence=result.sentence, seconds=result.seconds, at=rfc3339(at)
+    )
+
+
+def _way(way: Way) -> models.Way:
+    return models.Way(
+        sentence=way.sentence,
+        at=None if way.at is None else rfc3339(way.at),
+        probes=way.probes,
+        seconds=way.seconds,
+        command=way.command,
+    )

@@ -1,0 +1,86 @@
+"""What would change a member's place, in words and times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rrdns.core.eligibility import Why
+from rrdns.core.health import Standing
+from rrdns.core.model import BootFile, Member, Order, Override, Plan, Pool, ProbeSpec
+from rrdns.core.outlook import Way, outlook
+from rrdns.core.report import MemberReport
+
+PROBE = ProbeSpec((BootFile("ARDBP32.BIN"),), interval=2.0, timeout=1.0, fast_interval=0.2)
+MEMBER = Member("pvs-2", "10.0.0.2")
+POOL = Pool("boot", "boot.example", (MEMBER,), PROBE)
+DRAIN = Override("boot", "pvs-2", Order.DRAIN, "anna", 50.0)
+NOW = 100.0
+UP = Standing(up=True)
+
+
+def a_report(why: Why = Why.HEALTHY, standing: Standing = UP, **more: object) -> MemberReport:
+    report = MemberReport(MEMBER, standing, 90.0, None, why, 0.5, 7, probed_at=99.5)
+    return replace(report, **more)  # type: ignore[arg-type]  # of MemberReport
+
+
+def test_a_healthy_member_goes_after_a_run_of_failed_probes() -> None:
+    """The next in 1.5 s, and two more 0.2 s after the time-out of the one before."""
+    (way,) = outlook(POOL, a_report(), NOW)
+    assert (way.sentence, way.probes) == ("3 failed probes in a row", 3)
+    assert way.seconds == pytest.approx(1.5 + 1.0 + 2 * 1.2)
+
+
+def test_a_member_in_doubt_needs_fewer() -> None:
+    """And they come soon."""
+    (way,) = outlook(POOL, a_report(standing=Standing(up=True, doubts=2)), NOW)
+    assert (way.sentence, way.probes) == ("1 more failed probe", 1)
+    assert way.seconds == pytest.approx(1.0)
+
+
+def test_a_member_that_is_down_comes_back_after_good_probes() -> None:
+    """How long those take is known from the last good one."""
+    recent = ((90.0, 0.3, True), (95.0, 1.0, False))
+    down = a_report(Why.DOWN, Standing(up=False, doubts=1), recent=recent, probed_at=100.0)
+    (way,) = outlook(POOL, down, NOW)
+    assert (way.sentence, way.probes) == ("1 more good probe", 1)
+    assert way.seconds == pytest.approx(0.2 + 0.3)
+    (way,) = outlook(POOL, a_report(Why.DOWN, Standing(up=False)), NOW)
+    assert way.sentence == "2 good probes in a row"
+
+
+def test_a_last_resort_also_goes_when_another_comes_back() -> None:
+    """It is handed out only because all are down."""
+    ways = outlook(POOL, a_report(Why.LAST_RESORT, Standing(up=False)), NOW)
+    assert ways[1].sentence.startswith("another member comes back")
+
+
+def test_a_member_that_was_never_probed_waits_for_its_first_one() -> None:
+    """One tells."""
+    assumed = a_report(Why.ASSUMED, Standing(up=True, settled=False), probed_at=None)
+    assert outlook(POOL, assumed, NOW) == (Way("its first probe tells", probes=1, seconds=2.0),)
+
+
+def test_a_backup_waits_for_all_others_to_go() -> None:
+    """Its own probes change nothing."""
+    (way,) = outlook(POOL, a_report(Why.STANDBY), NOW)
+    assert "it is a backup" in way.sentence
+
+
+def test_an_order_ends_at_its_time_or_by_a_word() -> None:
+    """Whose word that is can be copied."""
+    until = replace(DRAIN, until=500.0)
+    ends, word = outlook(POOL, a_report(Why.DRAINED, override=until), NOW)
+    assert (ends.sentence, ends.at) == ("the drain ends by itself", 500.0)
+    assert word.command == "rrdns resume pvs-2 --pool boot"
+    down = a_report(Why.DRAINED, Standing(up=False), override=DRAIN)
+    (word,) = outlook(POOL, down, NOW)
+    assert "it is down, so it stays out until its probes pass" in word.sentence
+
+
+def test_an_order_for_later_is_told_with_how_to_cancel_it() -> None:
+    """Beside what the probes may do."""
+    plan = Plan(replace(DRAIN, since=900.0), 50.0)
+    way = outlook(POOL, a_report(plan=plan), NOW)[-1]
+    assert (way.at, way.command) == (900.0, "rrdns resume pvs-2 --pool boot")
