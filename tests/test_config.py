@@ -33,6 +33,7 @@ from rrdns.config import (
 from rrdns.config.read import all_tables
 from rrdns.config.tables import File
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy
+from rrdns.core.rates import RateLimits
 from rrdns.errors import ConfigInvalid
 from rrdns.web.auth import Role, Token
 
@@ -115,6 +116,13 @@ def test_a_short_config_gets_the_defaults() -> None:
     assert pool.members == (Member("pvs-1", "10.0.0.11"), Member("pvs-2", "10.0.0.12"))
 
 
+def test_rate_limits_may_be_off() -> None:
+    """They are on by default."""
+    assert settings().dns.rate_limit == RateLimits()
+    off = settings(listen="rate_limit = { enabled = false }")
+    assert off.dns.rate_limit is None
+
+
 def test_every_setting_of_a_full_config_arrives() -> None:
     """Each value differs from its default, and none is lost on the way."""
     got = parse(
@@ -126,6 +134,8 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         cookies = false
         cookie_secret = ["{"0A" * 16}", "{"0b" * 16}"]
         nsid = "one"
+        rate_limit = {{ answers = 1, negatives = 2, errors = 3, window = 4, slip = 5,
+            ipv4_prefix = 16, ipv6_prefix = 64, exempt = ["10.0.0.0/8", "192.0.2.1"] }}
         chaos = {{ id = "two", version = "three" }}
         [[zones]]
         name = "pvs.example.test"
@@ -194,6 +204,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         TcpSettings(10, 2, 4.0),
         cookies=False,
         cookie_secrets=(b"\x0a" * 16, b"\x0b" * 16),
+        rate_limit=RateLimits(1, 2, 3, 4.0, 5, 16, 64, ("10.0.0.0/8", "192.0.2.1/32")),
         nsid="one",
         chaos=ChaosSettings("two", "three"),
     )
@@ -347,6 +358,22 @@ REPLACED = [
     ({"listen": 'cookie_secret = "abc"'}, "dns.cookie_secret", "is a text; must be a list"),
     ({"listen": f'nsid = "{"x" * 65}"'}, "dns.nsid", "has 65 bytes; 64 at most"),
     ({"listen": 'chaos = { id = "" }'}, "dns.chaos.id", "must be a text of printable"),
+    ({"listen": "rate_limit = { answers = -1 }"}, "dns.rate_limit.answers", "must be 0 to 1,000,"),
+    (
+        {"listen": "rate_limit = { ipv4_prefix = 20 }"},
+        "dns.rate_limit.ipv4_prefix",
+        "multiple of 8",
+    ),
+    (
+        {"listen": 'rate_limit = { exempt = ["10.0.0.1/8"] }'},
+        "dns.rate_limit.exempt[0]",
+        'did you mean "10.0.0.0/8"?',
+    ),
+    (
+        {"listen": 'rate_limit = { exempt = ["lan"] }'},
+        "dns.rate_limit.exempt[0]",
+        'must be a network, such as "10.0.0.0/8"',
+    ),
     # unknown names
     (
         {"files": 'files = ["f"]\nintervall = 2'},

@@ -15,8 +15,17 @@ from rrdns.config.settings import (
     StoreSettings,
     TcpSettings,
 )
-from rrdns.config.tables import ApiTable, DnsTable, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.tables import (
+    ApiTable,
+    DnsTable,
+    File,
+    NameserverTable,
+    PoolTable,
+    RateLimitTable,
+    ZoneTable,
+)
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
+from rrdns.core.rates import RateLimits
 from rrdns.web.auth import Token
 
 
@@ -50,8 +59,24 @@ def _dns(table: DnsTable) -> DnsSettings:
         ),
         cookies=table.cookies,
         cookie_secrets=tuple(bytes.fromhex(one) for one in table.cookie_secret if one),
+        rate_limit=_rate_limit(table.rate_limit),
         nsid=table.nsid,
         chaos=ChaosSettings(id=table.chaos.id, version=table.chaos.version),
+    )
+
+
+def _rate_limit(table: RateLimitTable) -> RateLimits | None:
+    if not table.enabled:
+        return None
+    return RateLimits(
+        answers=table.answers,
+        negatives=table.negatives,
+        errors=table.errors,
+        window=float(table.window),
+        slip=table.slip,
+        ipv4_prefix=table.ipv4_prefix,
+        ipv6_prefix=table.ipv6_prefix,
+        exempt=tuple(network for network in table.exempt if network),
     )
 
 

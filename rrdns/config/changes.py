@@ -22,6 +22,7 @@ _SETTLED_AT_START = (
     "dns.tcp.idle",
     "dns.cookies",
     _SECRETS,
+    "dns.rate_limit",
     "dns.nsid",
     "dns.chaos.id",
     "dns.chaos.version",

@@ -144,6 +144,30 @@ def any_address(text: str) -> str:
     return str(address)
 
 
+def network(text: str) -> str:
+    """Return a network, IPv4 or IPv6, as an address with a prefix; an address is one of itself."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        meant = f"; did you mean {quoted(str(ipaddress.ip_network(text, strict=False)))}?"
+    except ValueError:
+        meant = '; must be a network, such as "10.0.0.0/8" or "2001:db8::/32"'
+    raise ValueError(f"is {quoted(text)}{meant}")
+
+
+def prefix(least: int, most: int) -> Callable[[int], int]:
+    """Return a check that a number is a prefix length of whole bytes."""
+
+    def check(value: int) -> int:
+        if not least <= value <= most or value % 8:
+            raise ValueError(f"is {value}; must be {least} to {most}, a multiple of 8")
+        return value
+
+    return check
+
+
 def endpoint(text: object) -> Endpoint | None:
     """Return an address and port to listen on; None stands for one that was cut out."""
     if text is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
+from rrdns.core.rates import RateLimits
 from rrdns.export.settings import ExporterSettings
 from rrdns.web.auth import Token
 
@@ -43,6 +44,7 @@ class DnsSettings:
     tcp: TcpSettings = field(default_factory=TcpSettings)
     cookies: bool = True
     cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)  # none: made at the start
+    rate_limit: RateLimits | None = field(default_factory=RateLimits)  # None: no limit
     nsid: str = ""
     chaos: ChaosSettings = field(default_factory=ChaosSettings)
 

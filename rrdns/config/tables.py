@@ -35,6 +35,8 @@ Address = Annotated[str, AfterValidator(kinds.any_address)]
 ShortText = Annotated[str, AfterValidator(kinds.short_text)]
 Secret = Annotated[str, AfterValidator(kinds.cookie_secret)]
 Hash = Annotated[str, AfterValidator(kinds.sha256)]
+Network = Annotated[str, AfterValidator(kinds.network)]
+Rate = Annotated[int, AfterValidator(kinds.between(0, 1_000_000, "responses a second"))]
 Ttl = Annotated[int, AfterValidator(kinds.between(0, kinds.MOST_SECONDS, "seconds"))]
 Count = Annotated[int, AfterValidator(kinds.between(1, 1000))]
 # None is what TOML cannot say: it stands where a wrong item was cut out.
@@ -94,6 +96,21 @@ class TcpTable(Table):
     idle: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 10.0
 
 
+class RateLimitTable(Table):
+    """`[dns.rate_limit]`."""
+
+    heading: ClassVar[str] = "[dns.rate_limit]"
+    enabled: bool = True
+    answers: Rate = 5000
+    negatives: Rate = 5000
+    errors: Rate = 1000
+    window: Annotated[float, AfterValidator(kinds.between(0, 3600, "seconds"))] = 15.0
+    slip: Annotated[int, AfterValidator(kinds.between(0, 10))] = 2
+    ipv4_prefix: Annotated[int, AfterValidator(kinds.prefix(8, 32))] = 24
+    ipv6_prefix: Annotated[int, AfterValidator(kinds.prefix(16, 128))] = 56
+    exempt: list[Network | None] = ["127.0.0.0/8", "::1/128"]
+
+
 class ChaosTable(Table):
     """`[dns.chaos]`."""
 
@@ -111,6 +128,7 @@ class DnsTable(Table):
     tcp: TcpTable = TcpTable()
     cookies: bool = True
     cookie_secret: list[Secret | None] = []
+    rate_limit: RateLimitTable = RateLimitTable()
     nsid: ShortText = ""
     chaos: ChaosTable = ChaosTable()
 

@@ -16,6 +16,8 @@ import os
 import time
 from collections.abc import Callable
 
+from rrdns.core.rates import ACCOUNTS, Accounts
+
 SLOTS = 65_536
 PATIENCE = 0.05  # seconds to wait for the mutex: far longer than a holder is off its core
 _TRIES = 20
@@ -45,6 +47,15 @@ class SharedTurns:
     def peek(self, slot: int) -> int:
         """Return the next turn of a slot: one word of memory, read without the mutex."""
         return self._counters[slot]
+
+
+def shared_accounts() -> Accounts:
+    """Return the accounts of networks, shared with every process forked after this.
+
+    No mutex guards them: two workers that take from one account at once may take one response
+    instead of two, and a flood that does so is in debt all the same.
+    """
+    return memoryview(mmap.mmap(-1, 8 * ACCOUNTS)).cast("d")
 
 
 class _Mutex:

@@ -11,15 +11,19 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rrdns.core.rates import EVERYWHERE, NOWHERE, Accounts, Exempt, Limiter, RateLimits
 from rrdns.net.listen import is_wildcard
 from rrdns.net.mmsg import (
     ADDRESS_IN_NAME,
+    BATCH,
     CMSG_HEADER_BYTES,
     CONTROL_BYTES,
     DATA_BYTES,
     PACKET_INFO,
+    QUICK_BYTES,
     Batch,
     Row,
     is_available,
@@ -27,8 +31,8 @@ from rrdns.net.mmsg import (
 )
 from rrdns.net.repeats import Repeats
 from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.reply import Entry
-from rrdns.wire.responder import find
+from rrdns.wire.reply import Entry, Proven
+from rrdns.wire.responder import find, slip
 from rrdns.wire.tally import Rotation, Turns
 
 BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
@@ -47,6 +51,14 @@ _Address = Any  # as the socket module has it, for either family
 OnDefect = Callable[[BaseException, bytes], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many responses each network may have, and the accounts that say how many it had."""
+
+    limits: RateLimits
+    accounts: Accounts
+
+
 class Loop(Protocol):
     """What answers on one UDP socket."""
 
@@ -61,17 +73,26 @@ class Loop(Protocol):
         ...
 
 
-def make_loop(sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None) -> Loop:
+def make_loop(
+    sock: socket.socket,
+    answers: Answers,
+    on_defect: OnDefect | None = None,
+    quota: Quota | None = None,
+) -> Loop:
     """Return the best loop that this system can run."""
     kind = UdpLoop if is_available() else PlainLoop
-    return kind(sock, answers, on_defect)
+    return kind(sock, answers, on_defect, quota)
 
 
 class _Base:
     """What both loops share: the careful path, and the end."""
 
     def __init__(
-        self, sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None
+        self,
+        sock: socket.socket,
+        answers: Answers,
+        on_defect: OnDefect | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.beat = 0.0
         self._sock = sock
@@ -81,6 +102,11 @@ class _Base:
         self._repeats = Repeats()
         self._wildcard = is_wildcard(sock) and hasattr(sock, "recvmsg")
         self._address = ADDRESS_IN_NAME[socket.AddressFamily(sock.family)]
+        limits = quota.limits if quota is not None else RateLimits()
+        self._limiter = Limiter(limits, quota.accounts) if quota is not None else None
+        bits = limits.ipv4_prefix if sock.family == socket.AF_INET else limits.ipv6_prefix
+        self._network_bytes = bits // 8
+        self._exempt = Exempt(limits.exempt, self._address.stop - self._address.start)
         sock.settimeout(None)
         timeout = struct.pack("@ll", 0, int(BEAT * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
@@ -111,6 +137,25 @@ class _Base:
             table.ledger.dropped += 1
         return entry
 
+    def _may_have(self, entry: Entry, address: bytes, now: float) -> bool:
+        """Tell whether an asker may have its answer."""
+        if self._limiter is None or type(entry) is Proven or self._exempt.covers(address):
+            return True
+        network = address[: self._network_bytes]
+        return self._limiter.admits(network, entry.rotation.family, now)
+
+    def _slip(
+        self, datagram: bytes, entry: Entry, table: AnswerTable, address: bytes, now: float
+    ) -> Entry | None:
+        """Return what an asker gets that may not have its answer; mostly nothing."""
+        limiter, kind = self._limiter, entry.rotation.kind
+        slipped = None
+        if limiter is not None and limiter.slips(address[: self._network_bytes], now):
+            slipped = slip(datagram, table, address, time.time(), kind)
+        if slipped is None:
+            table.ledger.kind(f"{kind.partition('/')[0]}/dropped").turn += 1
+        return slipped
+
     def _failed(self, reason: int) -> None:
         """Go on after receiving failed; only silence proves that the loop is well."""
         if reason in _QUIET:
@@ -127,11 +172,21 @@ class UdpLoop(_Base):
     """Answers in batches, with recvmmsg and sendmmsg."""
 
     def __init__(
-        self, sock: socket.socket, answers: Answers, on_defect: OnDefect | None = None
+        self,
+        sock: socket.socket,
+        answers: Answers,
+        on_defect: OnDefect | None = None,
+        quota: Quota | None = None,
     ) -> None:
-        super().__init__(sock, answers, on_defect)
+        super().__init__(sock, answers, on_defect, quota)
         self._batch = Batch(sock, packet_info=self._wildcard)
         self._gaps = False  # slots of this batch get no answer
+        # Per slot, where in the ring the source's first byte and its network are.
+        self._sources = tuple(
+            (begin, slice(begin, begin + self._network_bytes))
+            for row in self._batch.rows_of[BATCH]
+            for begin in (row.who.start + self._address.start,)
+        )
 
     def run(self) -> None:
         """Answer until `stop`."""
@@ -164,7 +219,7 @@ class UdpLoop(_Base):
         ring, repeats = self._batch.ring, self._repeats
         repeats.tick(now)
         for row in self._batch.rows_of[count]:
-            entry = self._look(row, table)
+            entry = self._look_within(row, table, now)
             if entry is not None:
                 turn = repeats.turn(ring[row.who], entry.rotation, table.turns, now)
                 self._write(row, entry, turn)
@@ -189,7 +244,9 @@ class UdpLoop(_Base):
             self.beat = now = time.monotonic()
             table = self._answers.table
             if table.turns is not None:
-                self._serve_shared(count, table, table.turns)
+                self._serve_shared(count, table, table.turns, now)
+            elif self._limiter is not None:
+                self._serve_limited(count, table, self._limiter, now)
             else:
                 get = table.memo.get
                 for row in rows_of[count]:
@@ -219,22 +276,41 @@ class UdpLoop(_Base):
             if crowded and count < SMALL_BATCH:
                 time.sleep(NAP)
 
-    def _serve_watched(self, count: int, table: AnswerTable, now: float) -> None:
-        """Answer a batch while there is time to know repeats; also where turns are shared."""
-        ring, repeats = self._batch.ring, self._repeats
-        repeats.tick(now)
-        for row in self._batch.rows_of[count]:
-            entry = self._look(row, table)
+    def _serve_limited(self, count: int, table: AnswerTable, limiter: Limiter, now: float) -> None:
+        """Answer a batch as `_burst` does, within the limits of each network."""
+        batch = self._batch
+        ring, lengths, sizes, get = batch.ring, batch.lengths, batch.sizes, table.memo.get
+        exempt, admits = self._exempt.by_first_byte, limiter.admits
+        for row, (first, network) in zip(batch.rows_of[count], self._sources):  # noqa: B905 - cut
+            tails, length_at, size_at, _, _ = row
+            length = lengths[length_at]
+            entry = get(ring[tails[length]]) if length <= QUICK_BYTES else None
             if entry is not None:
-                turn = repeats.turn(ring[row.who], entry.rotation, table.turns, now)
-                self._write(row, entry, turn)
+                answers, rotation, length = entry
+                extent = exempt[ring[first]]
+                if extent == EVERYWHERE or (
+                    extent == NOWHERE and admits(ring[network], rotation.family, now)
+                ):
+                    turn = rotation.turn
+                    rotation.turn = turn + 1
+                    ring[tails[length]] = answers[turn % rotation.size]
+                    sizes[size_at] = length
+                    continue
+                if extent == NOWHERE:
+                    entry = self._limit(row, entry, table, now)
+                else:
+                    entry = self._look_within(row, table, now)
+            else:
+                entry = self._look_within(row, table, now)
+            if entry is not None:
+                self._write(row, entry, entry.rotation.take(None))
 
-    def _serve_shared(self, count: int, table: AnswerTable, shared: Turns) -> None:
+    def _serve_shared(self, count: int, table: AnswerTable, shared: Turns, now: float) -> None:
         """Answer a batch whose turns are taken all at once from the counters of all workers."""
         found = []
         wanted: dict[Rotation, int] = {}
         for row in self._batch.rows_of[count]:
-            entry = self._look(row, table)
+            entry = self._look_within(row, table, now)
             if entry is not None:
                 found.append((row, entry))
                 wanted[entry.rotation] = wanted.get(entry.rotation, 0) + 1
@@ -256,6 +332,27 @@ class UdpLoop(_Base):
             batch.sizes[row.size] = 0
             self._gaps = True
         return entry
+
+    def _look_within(self, row: Row, table: AnswerTable, now: float) -> Entry | None:
+        """Return the answers to the datagram in a slot that its source may have."""
+        entry = self._look(row, table)
+        if entry is None or self._limiter is None:
+            return entry
+        address = self._batch.ring[row.who][self._address]
+        if self._may_have(entry, address, now):
+            return entry
+        return self._limit(row, entry, table, now)
+
+    def _limit(self, row: Row, entry: Entry, table: AnswerTable, now: float) -> Entry | None:
+        """Return what the source of a slot gets in place of its answer; with None it is a gap."""
+        batch = self._batch
+        address = batch.ring[row.who][self._address]
+        datagram = batch.ring[row.data : row.data + batch.lengths[row.length]]
+        slipped = self._slip(datagram, entry, table, address, now)
+        if slipped is None:
+            batch.sizes[row.size] = 0
+            self._gaps = True
+        return slipped
 
     def _write(self, row: Row, entry: Entry, turn: int) -> None:
         batch = self._batch
@@ -291,10 +388,10 @@ class PlainLoop(_Base):
             return
         self.beat = now = time.monotonic()
         table = self._answers.table
-        entry = table.memo.get(datagram[2:])
-        if entry is None:
-            host = who[0].partition("%")[0]
-            entry = self._find(datagram, table, socket.inet_pton(self._sock.family, host))
+        address = socket.inet_pton(self._sock.family, who[0].partition("%")[0])
+        entry = table.memo.get(datagram[2:]) or self._find(datagram, table, address)
+        if entry is not None and not self._may_have(entry, address, now):
+            entry = self._slip(datagram, entry, table, address, now)
         if entry is None:
             return
         self._repeats.tick(now)

@@ -14,7 +14,8 @@ from rrdns.config import DnsSettings, Settings
 from rrdns.errors import RrdnsError
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLimits
-from rrdns.net.turns import SharedTurns
+from rrdns.net.turns import SharedTurns, shared_accounts
+from rrdns.net.udp import Quota
 from rrdns.service import control, rights, worker
 from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file
 from rrdns.service.lifeline import Beat
@@ -64,6 +65,8 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
     feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
     manners = _manners(settings.dns)
+    limits = settings.dns.rate_limit
+    quota = Quota(limits, shared_accounts()) if limits is not None else None
     applied = AppliedConfig(anonymous_file())
     log = settings.log
 
@@ -87,6 +90,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
             last_good=last_good_path(settings),
             turns=turns,
             manners=manners,
+            quota=quota,
         )
         return partial(worker.main, plan)
 

@@ -22,7 +22,7 @@ from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
 from rrdns.net.tcp import TcpLimits, TcpService
 from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import make_loop
+from rrdns.net.udp import Quota, make_loop
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log
 from rrdns.service.publisher import read_message
@@ -50,6 +50,7 @@ class WorkerPlan:
     last_good: Path | None
     turns: SharedTurns | None  # None: this worker is alone
     manners: Manners = PLAIN
+    quota: Quota | None = None  # None: no rate is limited
 
 
 class Worker:
@@ -59,7 +60,9 @@ class Worker:
         self._plan = plan
         self._answers = Answers(AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners))
         self._has_table = asyncio.Event()
-        self._loops = [make_loop(sock, self._answers, self._defect) for sock in plan.udp]
+        self._loops = [
+            make_loop(sock, self._answers, self._defect, plan.quota) for sock in plan.udp
+        ]
         self._threads = [
             threading.Thread(target=loop.run, name=f"udp-{index}", daemon=True)
             for index, loop in enumerate(self._loops)

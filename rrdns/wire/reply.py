@@ -147,8 +147,7 @@ class Reply:
 
     def entry(self, query: Query, most: int) -> Entry:
         """Return the answers to a query, each in at most `most` bytes."""
-        edns = query.edns
-        kind = _PLAIN if edns is None else _WITH_DO if edns.wants_dnssec else _WITH_OPT
+        kind = _form_of(query.edns)
         form = self._forms[kind] or self._encode(kind)
         head = (form.lead_rd if query.flags & RD else form.lead) + query.question
         length = 2 + len(head) + form.body_bytes
@@ -182,12 +181,11 @@ class Reply:
         """
         if self._turning is not None:
             return self._fewer(query, kind, most, self._turning)
-        flags = self._flags | (query.flags & RD)
         body = self._answer[1] + self._authority[1] + _OPTS[kind]
-        counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
         if HEADER_BYTES + len(query.question) + len(body) > most:
-            flags, body = flags | TC, _OPTS[kind]
-            counts = _counts(0, 0, kind != _PLAIN)
+            return cut_off(query, self.rotation, self._flags)
+        flags = self._flags | (query.flags & RD)
+        counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
         head = flags.to_bytes(2, "big") + counts + query.question
         return Entry((head + body,), self.rotation, 2 + len(head) + len(body))
 
@@ -219,6 +217,18 @@ def room(edns: Edns | None, query_bytes: int) -> int:
     if edns is None:
         return min(LEAST_PAYLOAD, most)
     return min(max(LEAST_PAYLOAD, min(edns.payload, records.OUR_PAYLOAD)), most)
+
+
+def cut_off(query: Query, rotation: Rotation, flags: int = QR) -> Entry:
+    """Return the answer that has nothing but TC: the asker shall come over TCP."""
+    kind = _form_of(query.edns)
+    head = (flags | TC | (query.flags & RD)).to_bytes(2, "big") + _counts(0, 0, kind != _PLAIN)
+    answer = head + query.question + _OPTS[kind]
+    return Entry((answer,), rotation, 2 + len(answer))
+
+
+def _form_of(edns: Edns | None) -> int:
+    return _PLAIN if edns is None else _WITH_DO if edns.wants_dnssec else _WITH_OPT
 
 
 def most_addresses(name: bytes) -> int:

@@ -31,7 +31,7 @@ from rrdns.wire.query import (
     read,
 )
 from rrdns.wire.records import opt_record
-from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Proven, Reply, room
+from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Proven, Reply, cut_off, room
 from rrdns.wire.tally import Ledger
 from rrdns.wire.tsig import bad_key
 
@@ -86,6 +86,26 @@ def find(
     if isinstance(query, Fault):
         return _fault(query, table.ledger, extras)
     return _answer(datagram, query, extras, table, tcp=tcp)
+
+
+def slip(
+    datagram: bytes, table: AnswerTable, address: bytes, now: float, kind: str
+) -> Entry | None:
+    """Return what an asker that is over its rate gets now and then: no more than it sent.
+
+    With a cookie it is told to ask again with ours (RFC 7873, section 5.2.3), and else with TC
+    to ask over TCP. `kind` says what it would have got.
+    """
+    query = read(datagram)
+    if not isinstance(query, Query):
+        return None
+    counter = table.ledger.kind(f"{kind.partition('/')[0]}/slipped")
+    if query.edns is not None and query.edns.options:
+        extras = options.read(query.edns.options, table.manners, address, int(now), tcp=False)
+        if extras is not None and extras.cookie is not Cookie.ABSENT:
+            fault = Fault(Rcode.BADCOOKIE, query.id, query.flags, query.question, query.edns)
+            return _fault(fault, table.ledger, extras)._replace(rotation=counter)
+    return cut_off(query, counter)
 
 
 def look_up(query: Query, table: AnswerTable) -> Reply | None:

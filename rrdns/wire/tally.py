@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
+from rrdns.core.rates import Family
 from rrdns.wire.feed import Counts
 
 ALONE = -1
@@ -28,10 +29,29 @@ class Turns(Protocol):
         ...
 
 
+def family_of(kind: str) -> int:
+    """Return which account a kind of answer, such as "nodata/noerror", is taken from."""
+    name, _, rcode = kind.partition("/")
+    if name in ("nodata", "nxdomain"):
+        return Family.NEGATIVES
+    return Family.ANSWERS if rcode == "noerror" else Family.ERRORS
+
+
 class Rotation:
     """The turns of one kind of answer: of a pool's addresses, or of an answer that never turns."""
 
-    __slots__ = ("addresses", "firsts", "kind", "pool", "repeats", "size", "slot", "start", "turn")
+    __slots__ = (
+        "addresses",
+        "family",
+        "firsts",
+        "kind",
+        "pool",
+        "repeats",
+        "size",
+        "slot",
+        "start",
+        "turn",
+    )
 
     def __init__(
         self,
@@ -43,6 +63,7 @@ class Rotation:
         slot: int = ALONE,
     ) -> None:
         self.kind = kind
+        self.family = family_of(kind)
         self.pool = pool
         self.addresses = addresses
         self.size = len(addresses) or 1

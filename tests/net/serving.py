@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from rrdns.core.model import Endpoint
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLimits, TcpService
-from rrdns.net.udp import PlainLoop, UdpLoop
+from rrdns.net.udp import PlainLoop, Quota, UdpLoop
 from rrdns.wire.answers import Answers
 
 LoopKind = type[UdpLoop] | type[PlainLoop]
@@ -27,12 +27,16 @@ class Defects(list[tuple[BaseException, bytes]]):
 
 @contextmanager
 def udp_service(
-    answers: Answers, host: str = "127.0.0.1", kind: LoopKind = UdpLoop, port: int = 0
+    answers: Answers,
+    host: str = "127.0.0.1",
+    kind: LoopKind = UdpLoop,
+    port: int = 0,
+    quota: Quota | None = None,
 ) -> Iterator[tuple[UdpLoop | PlainLoop, int, Defects]]:
     """Answer on a UDP socket; give the loop, its port, and the defects it told of."""
     defects = Defects()
     with bind_udp(Endpoint(host, port)) as sock:
-        loop = kind(sock, answers, defects.tell)
+        loop = kind(sock, answers, defects.tell, quota)
         thread = threading.Thread(target=loop.run, daemon=True)
         thread.start()
         try:

@@ -1,0 +1,139 @@
+"""Decide whether a network may have one more response of a kind.
+
+Whoever sends queries in another's name makes us send answers there. A network therefore has
+an account for each kind of response: a steady rate, a credit for bursts, and a debt for what
+it asks beyond, up to a window; while it is in debt it gets nothing.
+
+An account is one number, the time at which it is settled. It lives at a place in a table of
+fixed size that the network's hash names: strangers can neither make the table grow nor push
+anything out of it. What a million sources spend is spread over all the places.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+PLACES = 65_536  # a power of two
+CREDIT = 0.4  # seconds of a network's rate that it may use at once
+SLIP_SHARE = 0.25  # of the least rate, for truncated answers: with the credit still below it
+_MASK = PLACES - 1
+
+
+class Family(IntEnum):
+    """The kinds of responses that have accounts of their own."""
+
+    ANSWERS = 0
+    NEGATIVES = 1
+    ERRORS = 2
+    SLIPS = 3  # truncated answers, in place of any
+
+
+ACCOUNTS = PLACES * len(Family)
+
+
+class Accounts(Protocol):
+    """ACCOUNTS numbers, 0 to begin with."""
+
+    def __getitem__(self, place: int, /) -> float:
+        """Return a number."""
+        ...
+
+    def __setitem__(self, place: int, settled: float, /) -> None:
+        """Replace a number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How many responses a network may have over UDP, each second; 0 is no limit."""
+
+    answers: int = 5000
+    negatives: int = 5000
+    errors: int = 1000
+    window: float = 15.0  # seconds of debt at most
+    slip: int = 2  # every second limited response is a truncated one; 0: none is
+    ipv4_prefix: int = 24
+    ipv6_prefix: int = 56
+    exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+
+
+class Limiter:
+    """The accounts of all networks; whoever shares the numbers shares the limits."""
+
+    __slots__ = ("_accounts", "_costs", "_credits", "_debts", "_limited", "_slip")
+
+    def __init__(self, limits: RateLimits, accounts: Accounts) -> None:
+        """Keep the books in `accounts`."""
+        rates = (limits.answers, limits.negatives, limits.errors)
+        slips = min(filter(None, rates), default=0) * SLIP_SHARE
+        self._costs = tuple(1 / rate if rate else 0.0 for rate in (*rates, slips))
+        self._credits = tuple(max(CREDIT, cost) for cost in self._costs)  # one at least
+        # Slips have no debt: they go on at their rate for as long as a flood does.
+        self._debts = (*[limits.window] * 3, 0.0)
+        self._slip = limits.slip
+        self._limited = 0
+        self._accounts = accounts
+
+    def admits(self, network: bytes, family: int, now: float) -> bool:
+        """Take a response from a network's account; tell whether it may be given.
+
+        `now` is in seconds and never goes back.
+        """
+        accounts = self._accounts
+        place = (hash(network) & _MASK) << 2 | family
+        settled = accounts[place]
+        if settled < now:
+            settled = now
+        settled += self._costs[family]
+        latest = now + self._credits[family]
+        if settled <= latest:
+            accounts[place] = settled
+            return True
+        if debt := self._debts[family]:
+            accounts[place] = min(settled, latest + debt)
+        return False
+
+    def slips(self, network: bytes, now: float) -> bool:
+        """Tell whether a limited response is answered all the same, truncated.
+
+        A client that is who it says it is then asks over TCP.
+        """
+        self._limited += 1
+        if not self._slip or self._limited % self._slip:
+            return False
+        return self.admits(network, Family.SLIPS, now)
+
+
+NOWHERE, EVERYWHERE, SOMEWHERE = range(3)
+
+
+class Exempt:
+    """The networks that have no limits, of one address family."""
+
+    __slots__ = ("_ranges", "by_first_byte")
+
+    def __init__(self, networks: Iterable[str], address_bytes: int) -> None:
+        """Take networks of either family, and keep those whose addresses have so many bytes."""
+        known = [ipaddress.ip_network(network) for network in networks]
+        ours = [one for one in known if one.max_prefixlen == 8 * address_bytes]
+        self._ranges = [(one.network_address.packed, one.broadcast_address.packed) for one in ours]
+        # By the first byte of an address: one look says enough of nearly all.
+        self.by_first_byte = bytes(self._extent(first, address_bytes - 1) for first in range(256))
+
+    def covers(self, address: bytes) -> bool:
+        """Tell whether an address has no limits."""
+        extent = self.by_first_byte[address[0]]
+        if extent != SOMEWHERE:
+            return extent == EVERYWHERE
+        return any(first <= address <= last for first, last in self._ranges)
+
+    def _extent(self, first: int, rest: int) -> int:
+        """Return how much of the addresses that begin with a byte is exempt."""
+        low, high = bytes([first]) + bytes(rest), bytes([first]) + b"\xff" * rest
+        if any(start <= low and high <= end for start, end in self._ranges):
+            return EVERYWHERE
+        return SOMEWHERE if any(s <= high and low <= e for s, e in self._ranges) else NOWHERE
