@@ -16,7 +16,7 @@ SECONDS ?= 20
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test lint format cover fuzz differences bench image lock clean
+.PHONY: help demo demo-script test long lint format cover fuzz differences bench image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo-script: $(READY) ## The demo plays its story by itself and checks each step
 
 test: $(READY) ## Run all tests
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+
+long: $(READY) ## Run the tests that take minutes, one after the other
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(READY) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check $(SOURCE)
