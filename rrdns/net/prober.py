@@ -21,7 +21,7 @@ from rrdns.net.readiness import readers_of
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding
 from rrdns.wire.tftp import DEFAULT_BLKSIZE, HEADER_BYTES
-from rrdns.wire.tftp_read import Address, ReadSession, Send
+from rrdns.wire.tftp_read import Address, ReadSession, Send, probe_options
 
 # ICMP errors reach an unconnected socket only when it asks for them (ip(7), IP_RECVERR).
 # Elsewhere than on Linux a closed port shows as silence.
@@ -108,7 +108,7 @@ async def _load(address: str, spec: ProbeSpec, file: BootFile, depth: Depth) -> 
     except OSError as error:
         return findings.not_sent(asked, _reason(error.errno))
     with opened:
-        session = ReadSession(asked, file, depth, spec.blksize)
+        session = ReadSession(asked, file, depth, probe_options(spec.blksize))
         return await _Download(opened, session, spec).run()
 
 

@@ -1,4 +1,4 @@
-"""Read one file from one server as a probe does: what to send, and what was found.
+"""Read one file from one server, as a probe or a target does: what to send, what was found.
 
 The session has no socket and no clock. Its driver feeds it datagrams and tells it when
 time has passed; it returns what to send to whom, and in the end a finding. A light probe
@@ -43,16 +43,24 @@ MOST_STRAYS = 8  # packets from elsewhere that are answered; more would make us 
 
 Address = tuple[str, int]
 Send = tuple[bytes, Address]
+Options = tuple[tuple[str, str], ...]  # names and values, in the order of the RRQ
 
 # A light probe of each member each second: what is always the same is made once.
 _FIRST_ACK = encode(Ack(0))
 _DONE = encode(Error(ErrorCode.UNDEFINED, "probe done"))
 _CANCELLED = encode(Error(ErrorCode.UNDEFINED, "probe cancelled"))
+_SIZE_KNOWN = encode(Error(ErrorCode.OPTIONS_REFUSED, "only the size was wanted"))
 
 
 @lru_cache(maxsize=1024)
-def _request(file: str, blksize: int) -> bytes:
-    return encode(ReadRequest(file, options={"tsize": "0", "blksize": str(blksize)}))
+def _request(file: str, options: Options) -> bytes:
+    return encode(ReadRequest(file, options=dict(options)))
+
+
+@lru_cache(maxsize=16)
+def probe_options(blksize: int) -> Options:
+    """Return the options that a probe asks for."""
+    return ("tsize", "0"), ("blksize", str(blksize))
 
 
 class ReadSession:
@@ -65,6 +73,8 @@ class ReadSession:
         "_due",
         "_inspection",
         "_most_blksize",
+        "_options",
+        "_size_only",
         "_stranger",
         "_strays",
         "_transfer",
@@ -72,12 +82,22 @@ class ReadSession:
         "progress",
     )
 
-    def __init__(self, asked: Asked, file: BootFile, depth: Depth, blksize: int) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        file: BootFile,
+        depth: Depth,
+        options: Options,
+        *,
+        size_only: bool = False,  # end at an OACK, with the ERROR 8 that EDK2 sends there
+    ) -> None:
         self.finding: Finding | None = None  # the end, once it is there
         self.progress = 0  # packets that brought the transfer on
         self._asked = asked
         self._depth = depth
-        self._most_blksize = blksize
+        self._options = options
+        self._size_only = size_only
+        self._most_blksize = int(dict(options).get("blksize", DEFAULT_BLKSIZE))
         self._blksize = DEFAULT_BLKSIZE
         self._transfer: Address | None = None  # the server's TID: its address and new port
         self._due = 1  # the block that comes next
@@ -86,8 +106,8 @@ class ReadSession:
         self._strays = 0
 
     def request(self) -> Send:
-        """Return the RRQ, to be sent once."""
-        datagram = _request(self._asked.file, self._most_blksize)
+        """Return the RRQ. A probe sends it once: a lost one is a lost probe."""
+        datagram = _request(self._asked.file, self._options)
         return datagram, (self._asked.address, self._asked.port)
 
     def receive(self, datagram: bytes, source: Address) -> Send | None:
@@ -107,7 +127,7 @@ class ReadSession:
         """Return the last acknowledgement once more: nothing has come for a while.
 
         Only our own time-out repeats an ACK, never a duplicate that comes in: RFC 1123,
-        section 4.2.3.1. The RRQ is not repeated; a lost one is a lost probe.
+        section 4.2.3.1.
         """
         if self.finding is not None or not self.progress:
             return None
@@ -186,12 +206,16 @@ class ReadSession:
         if finding is not None:
             return self._stop(finding)
         self.progress += 1
+        if self._size_only:
+            self.finding = self._inspection.so_far()
+            return self._to_server(_SIZE_KNOWN)
         return self._to_server(_FIRST_ACK)
 
     def _agree(self, options: Mapping[str, str]) -> str:
         """Take over the server's options, or return what is wrong with them."""
+        asked_for = dict(self._options)
         for name, value in options.items():
-            if name not in ("tsize", "blksize"):
+            if name not in asked_for:
                 return f"it accepted the option {clean_text(name)!r}, which was not asked for"
             if not (value.isascii() and value.isdigit() and len(value) <= 18):
                 return f"its {name} is {clean_text(value)!r}, which is no number"

@@ -24,7 +24,7 @@ from rrdns.wire.findings import Asked
 from rrdns.wire.query import HEADER_BYTES, Fault, Query, read
 from rrdns.wire.reply import LEAST_PAYLOAD, room
 from rrdns.wire.responder import respond
-from rrdns.wire.tftp_read import MOST_STRAYS, ReadSession
+from rrdns.wire.tftp_read import MOST_STRAYS, ReadSession, probe_options
 from tests.wire import world
 
 SERVER = "10.0.0.11"
@@ -101,7 +101,8 @@ def pack(*happenings: tuple[int, bytes]) -> bytes:
 
 
 def _probe(depth: Depth, data: bytes) -> None:
-    session = ReadSession(Asked(SERVER, 69, "ARDBP32.BIN"), BootFile("ARDBP32.BIN"), depth, 1428)
+    asked, file = Asked(SERVER, 69, "ARDBP32.BIN"), BootFile("ARDBP32.BIN")
+    session = ReadSession(asked, file, depth, probe_options(1428))
     turned_away = 0
     for who, packet in steps(data):
         before = session.finding

@@ -13,7 +13,7 @@ from rrdns.core.probe import Depth, Verdict
 from rrdns.wire.bootfile import LARGE_BYTES
 from rrdns.wire.findings import Asked
 from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
-from rrdns.wire.tftp_read import MOST_STRAYS, Address, ReadSession, Send
+from rrdns.wire.tftp_read import MOST_STRAYS, Address, ReadSession, Send, probe_options
 
 SERVER = "10.0.0.11"
 DOOR = (SERVER, 69)
@@ -25,7 +25,8 @@ def session(
 ) -> ReadSession:
     """Return a session that has sent its request."""
     asked_for = file or BootFile("boot.bin")
-    return ReadSession(Asked(SERVER, 69, asked_for.name), asked_for, depth, blksize)
+    asked = Asked(SERVER, 69, asked_for.name)
+    return ReadSession(asked, asked_for, depth, probe_options(blksize))
 
 
 def say(reader: ReadSession, packet: Packet, source: Address = TRANSFER) -> Packet | None:
@@ -368,6 +369,38 @@ def test_the_first_finding_stands() -> None:
     assert reader.time_up(1.0) is None
     reader.rejected(Verdict.REFUSED, "why")
     assert reader.finding is first
+
+
+def test_a_reader_asks_for_the_options_of_the_firmware_it_plays() -> None:
+    """In its order; an option that it asked for may be accepted."""
+    options = (("timeout", "5"), ("blksize", "1468"))
+    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    datagram, _ = reader.request()
+    assert datagram == b"\0\1boot.bin\0octet\0timeout\x005\0blksize\x001468\0"
+    assert say(reader, OptionAck({"timeout": "5", "blksize": "1468"})) == Ack(0)
+    assert say(reader, Data(1, b"end")) == Ack(1)
+    assert verdict(reader) is Verdict.OK
+
+
+def test_a_reader_without_the_blksize_option_gets_blocks_of_512() -> None:
+    """RFC 1350."""
+    asked = Asked(SERVER, 69, "boot.bin")
+    reader = ReadSession(asked, BootFile("boot.bin"), Depth.FULL, (("tsize", "0"),))
+    assert isinstance(say(reader, OptionAck({"blksize": "1024"})), Error)
+    assert verdict(reader) is Verdict.BAD_REPLY
+
+
+def test_who_wants_the_size_alone_ends_at_the_options_with_error_8() -> None:
+    """As EDK2 does at each boot; a server without options is left after its first block."""
+    asked, file = Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin")
+    reader = ReadSession(asked, file, Depth.LIGHT, (("tsize", "0"),), size_only=True)
+    reply = say(reader, OptionAck({"tsize": "600"}))
+    assert isinstance(reply, Error)
+    assert reply.code == 8
+    assert verdict(reader) is Verdict.OK
+    plain = ReadSession(asked, file, Depth.LIGHT, (("tsize", "0"),), size_only=True)
+    assert isinstance(say(plain, Data(1, b"x" * 512)), Error)
+    assert verdict(plain) is Verdict.OK
 
 
 sources = st.sampled_from([TRANSFER, TRANSFER, TRANSFER, (SERVER, 40001), ("10.0.0.99", 40000)])
