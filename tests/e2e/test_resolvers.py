@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.farm import BOOT_FILE
+from tests.e2e.nameservers import NAME, RESOLVERS, Places, parent, rrdns
 from tests.e2e.netns import Network, a_network
 from tests.peers import peer, running, wait_until
 
@@ -22,81 +22,7 @@ pytestmark = pytest.mark.peers
 
 PARENT, RRDNS, RESOLVER = "10.53.0.1", "10.53.0.2", "10.53.0.3"
 MEMBERS = ("10.53.0.11", "10.53.0.12", "10.53.0.13")
-NAME = "boot.pvs.example.test"
 TTL = 2
-
-PARENT_ZONE = f"""$ORIGIN example.test.
-$TTL 3600
-@ SOA ns.example.test. hostmaster.example.test. 1 3600 600 86400 5
-@ NS ns
-ns A {PARENT}
-pvs NS ns1.pvs
-ns1.pvs A {RRDNS}
-"""
-KNOT = """server:
-    listen: {parent}@53
-    rundir: {folder}
-database:
-    storage: {folder}
-zone:
-  - domain: example.test
-    file: {folder}/example.test.zone
-"""
-UNBOUND = """server:
-    interface: {resolver}
-    access-control: 0.0.0.0/0 allow
-    username: ""
-    chroot: ""
-    directory: "{folder}"
-    pidfile: ""
-    use-syslog: no
-    do-ip6: no
-    do-daemonize: no
-    module-config: "iterator"
-    private-address: 10.0.0.0/8
-    private-domain: "pvs.example.test"
-    qname-minimisation: yes
-    use-caps-for-id: yes
-    local-zone: "test." nodefault
-stub-zone:
-    name: "example.test"
-    stub-addr: {parent}
-remote-control:
-    control-enable: no
-"""
-BIND = """options {{
-    directory "{folder}";
-    listen-on port 53 {{ {resolver}; }};
-    listen-on-v6 {{ none; }};
-    pid-file none;
-    session-keyfile none;
-    dnssec-validation no;
-    recursion yes;
-    allow-query {{ any; }};
-}};
-controls {{ }};
-zone "example.test" {{ type static-stub; server-addresses {{ {parent}; }}; }};
-"""
-CONFIG = """
-[dns]
-listen = ["{rrdns}:53"]
-workers = 2
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.pvs.example.test", address = "{rrdns}" }}]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-ttl = {ttl}
-[pools.probe]
-files = ["ARDBP32.BIN"]
-{members}
-[api]
-listen = "127.0.0.1:8053"
-[store]
-path = "{folder}/state/rrdns.db"
-"""
 
 
 @dataclass
@@ -119,16 +45,8 @@ class Site:
 @contextmanager
 def a_site(folder: Path, resolver: str) -> Iterator[Site]:
     """Set everything up, with `resolver` "unbound" or "named"."""
-    values = {"folder": folder, "parent": PARENT, "resolver": RESOLVER, "rrdns": RRDNS, "ttl": TTL}
-    members = "\n".join(
-        f'[[pools.members]]\nname = "pvs-{n}"\naddress = "{address}"'
-        for n, address in enumerate(MEMBERS, 1)
-    )
-    (folder / "example.test.zone").write_text(PARENT_ZONE)
-    (folder / "knot.conf").write_text(KNOT.format(**values))
-    (folder / "unbound.conf").write_text(UNBOUND.format(**values))
-    (folder / "named.conf").write_text(BIND.format(**values))
-    (folder / "rrdns.toml").write_text(CONFIG.format(**values, members=members))
+    places = Places(PARENT, RRDNS, RESOLVER)
+    members = {f"pvs-{n}": address for n, address in enumerate(MEMBERS, 1)}
     (folder / "tftp").mkdir()
     (folder / "tftp" / "ARDBP32.BIN").write_bytes(BOOT_FILE)
     for path in (folder, *folder.parents[:2]):
@@ -145,12 +63,9 @@ def a_site(folder: Path, resolver: str) -> Iterator[Site]:
             start(peer("in.tftpd"), *options, "--address", f"{address}:69", folder / "tftp")
             for address in MEMBERS
         ]
-        start(peer("knotd"), "-c", folder / "knot.conf")
-        if resolver == "unbound":
-            start(peer("unbound"), "-d", "-c", folder / "unbound.conf")
-        else:
-            start(peer("named"), "-g", "-c", folder / "named.conf")
-        start(sys.executable, "-m", "rrdns", "serve", "--config", folder / "rrdns.toml")
+        start(*parent(folder, places))
+        start(*RESOLVERS[resolver](folder, places))
+        start(*rrdns(folder, places, members, ttl=TTL))
         site = Site(network, lambda member, number: _signal(pids[member], number))
         wait_until(lambda: _answers(site, PARENT, 1, "example.test", "SOA"), 10, "parent ready")
         wait_until(lambda: _answers(site, RRDNS, 3), 10, "rrdns ready")
