@@ -150,6 +150,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         refresh = 8
         retry = 9
         expire = 10
+        allow_query = ["10.0.0.0/8", "2001:DB8::1"]
         [[pools]]
         name = "boot"
         hostname = "pvs.example.test"
@@ -216,6 +217,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     assert zone.hostmaster == "admins.example.test"
     assert (zone.ttl, zone.negative_ttl, zone.serial) == (60, 2, 7)
     assert (zone.refresh, zone.retry, zone.expire) == (8, 9, 10)
+    assert zone.allow_query == ("10.0.0.0/8", "2001:db8::1/128")
     [pool] = got.pools
     assert (pool.hostname, pool.ttl, pool.answers, pool.keep) == ("pvs.example.test", 3, 1, 2)
     assert pool.on_empty is OnEmpty.SILENT
@@ -436,6 +438,21 @@ REPLACED = [
     ({"files": 'files = ["f"]\nport = 65536'}, "pools[0].probe.port", "must be 1 to 65,535"),
     ({"files": 'files = ["f"]\nblksize = 7'}, "pools[0].probe.blksize", "must be 8 to"),
     ({"hostmaster": 'hostmaster = "h.x"\nnegative_ttl = 6'}, "zones[0].negative_ttl", "5 at most"),
+    (
+        {"hostmaster": 'hostmaster = "h.x"\nallow_query = []'},
+        "zones[0].allow_query",
+        "nobody could",
+    ),
+    (
+        {"hostmaster": 'hostmaster = "h.x"\nallow_query = ["10.1.0.0/8"]'},
+        "zones[0].allow_query[0]",
+        'did you mean "10.0.0.0/8"?',
+    ),
+    (
+        {"hostmaster": 'hostmaster = "h.x"\nallow_query = "10.0.0.0/8"'},
+        "zones[0].allow_query",
+        'write ["10.0.0.0/8"]',
+    ),
     # words
     (
         {"hostname": 'hostname = "b.pvs.example.test"\non_empty = "serv-all"'},

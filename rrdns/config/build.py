@@ -100,6 +100,7 @@ def _zone(table: ZoneTable, pools: list[PoolTable]) -> Zone:
         refresh=table.refresh,
         retry=table.retry,
         expire=table.expire,
+        allow_query=tuple(network for network in table.allow_query if network),
     )
 
 

@@ -77,6 +77,13 @@ def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
 def _zones(file: File) -> Iterator[Mistake]:
     zones = [(f"zones[{i}].name", zone.name) for i, zone in enumerate(file.zones)]
     yield from _doubles(zones, "a zone is written once")
+    for index, table in enumerate(file.zones):
+        if not table.allow_query:
+            yield Mistake(
+                f"zones[{index}].allow_query",
+                "is empty: nobody could ask; name the networks of your resolvers, or leave it out "
+                "for everybody",
+            )
     for place, name in zones:
         for other, parent in zones:
             if name and parent and name != parent and is_inside(name, parent):

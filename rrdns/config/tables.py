@@ -23,6 +23,7 @@ from pydantic import (
 from rrdns.config import kinds
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.model import Endpoint, OnEmpty, Policy
+from rrdns.core.networks import EVERYBODY
 from rrdns.export.settings import Option66
 from rrdns.export.telling import Tell
 from rrdns.web.auth import Role
@@ -159,6 +160,7 @@ class ZoneTable(Table):
     refresh: Ttl = 3600
     retry: Ttl = 600
     expire: Ttl = 86400
+    allow_query: list[Network | None] = list(EVERYBODY)
 
 
 class FileTable(Table):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rrdns.core.networks import EVERYBODY
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -57,6 +59,7 @@ class Zone:
     refresh: int = 3600
     retry: int = 600
     expire: int = 86400
+    allow_query: tuple[str, ...] = EVERYBODY  # networks; askers from elsewhere are refused
 
 
 def is_inside(name: str, zone: str) -> bool:

@@ -11,8 +11,6 @@ anything out of it. What a million sources spend is spread over all the places.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -21,6 +19,7 @@ PLACES = 65_536  # a power of two
 CREDIT = 0.4  # seconds of a network's rate that it may use at once
 SLIP_SHARE = 0.25  # of the least rate, for truncated answers: with the credit still below it
 _MASK = PLACES - 1
+_ROUNDING = 1e-6  # seconds: a sum of costs may come out a little above what it is
 
 
 class Family(IntEnum):
@@ -71,7 +70,7 @@ class Limiter:
         rates = (limits.answers, limits.negatives, limits.errors)
         slips = min(filter(None, rates), default=0) * SLIP_SHARE
         self._costs = tuple(1 / rate if rate else 0.0 for rate in (*rates, slips))
-        self._credits = tuple(max(CREDIT, cost) for cost in self._costs)  # one at least
+        self._credits = tuple(max(CREDIT, cost) + _ROUNDING for cost in self._costs)  # one at least
         # Slips have no debt: they go on at their rate for as long as a flood does.
         self._debts = (*[limits.window] * 3, 0.0)
         self._slip = limits.slip
@@ -106,34 +105,3 @@ class Limiter:
         if not self._slip or self._limited % self._slip:
             return False
         return self.admits(network, Family.SLIPS, now)
-
-
-NOWHERE, EVERYWHERE, SOMEWHERE = range(3)
-
-
-class Exempt:
-    """The networks that have no limits, of one address family."""
-
-    __slots__ = ("_ranges", "by_first_byte")
-
-    def __init__(self, networks: Iterable[str], address_bytes: int) -> None:
-        """Take networks of either family, and keep those whose addresses have so many bytes."""
-        known = [ipaddress.ip_network(network) for network in networks]
-        ours = [one for one in known if one.max_prefixlen == 8 * address_bytes]
-        self._ranges = [(one.network_address.packed, one.broadcast_address.packed) for one in ours]
-        # By the first byte of an address: one look says enough of nearly all.
-        self.by_first_byte = bytes(self._extent(first, address_bytes - 1) for first in range(256))
-
-    def covers(self, address: bytes) -> bool:
-        """Tell whether an address has no limits."""
-        extent = self.by_first_byte[address[0]]
-        if extent != SOMEWHERE:
-            return extent == EVERYWHERE
-        return any(first <= address <= last for first, last in self._ranges)
-
-    def _extent(self, first: int, rest: int) -> int:
-        """Return how much of the addresses that begin with a byte is exempt."""
-        low, high = bytes([first]) + bytes(rest), bytes([first]) + b"\xff" * rest
-        if any(start <= low and high <= end for start, end in self._ranges):
-            return EVERYWHERE
-        return SOMEWHERE if any(s <= high and low <= e for s, e in self._ranges) else NOWHERE

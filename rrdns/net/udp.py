@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rrdns.core.rates import EVERYWHERE, NOWHERE, Accounts, Exempt, Limiter, RateLimits
+from rrdns.core.networks import EVERYWHERE, NOWHERE, Networks
+from rrdns.core.rates import Accounts, Limiter, RateLimits
 from rrdns.net.listen import is_wildcard
 from rrdns.net.mmsg import (
     ADDRESS_IN_NAME,
@@ -106,7 +107,7 @@ class _Base:
         self._limiter = Limiter(limits, quota.accounts) if quota is not None else None
         bits = limits.ipv4_prefix if sock.family == socket.AF_INET else limits.ipv6_prefix
         self._network_bytes = bits // 8
-        self._exempt = Exempt(limits.exempt, self._address.stop - self._address.start)
+        self._exempt = Networks(limits.exempt, self._address.stop - self._address.start)
         sock.settimeout(None)
         timeout = struct.pack("@ll", 0, int(BEAT * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
 from rrdns.wire.feed import Counts
 from rrdns.wire.manners import PLAIN, Manners
 from rrdns.wire.query import TYPE_A, Rcode
-from rrdns.wire.reply import Entry, Reply, Turning, most_addresses
+from rrdns.wire.reply import Entry, Guarded, Reply, Turning, most_addresses
 from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns
 from rrdns.wire.tree import Node, Top, Tree, plant
 
-MOST_REMEMBERED = 4096
+MOST_REMEMBERED = 4096  # in each memo
+Kept = TypeVar("Kept")
 
 
 class AnswerTable:
@@ -36,12 +38,15 @@ class AnswerTable:
         self.ledger = ledger
         self.manners = manners
         self.memo: dict[bytes, Entry] = {}  # by a UDP query without its ID
-        self.cookied: dict[bytes, Entry] = {}  # by one without its ID and the cookie at its end
+        # By one without its ID and the cookie at its end.
+        self.cookied: dict[bytes, Entry | Guarded] = {}
+        # By one without its ID, where it matters who asks.
+        self.guarded: dict[bytes, Guarded] = {}
         self.tree = Tree()
         self._pools: dict[str, Reply | None] = {}
         self._rotations: dict[str, Rotation] = {}
         self._negatives: dict[tuple[bytes, int, Rcode], Reply] = {}
-        self._errors: dict[Rcode, Reply] = {}
+        self._errors: dict[str, Reply] = {}
 
     @classmethod
     def build(
@@ -91,7 +96,7 @@ class AnswerTable:
     def _adopt(self, before: AnswerTable, rotas: Iterable[Rota]) -> None:
         """Take over the tree of the table before, but for the pools that changed in place."""
         self._negatives, self._errors = before._negatives, before._errors
-        self.tree = Tree(before.tree.tops, dict(before.tree.nodes))
+        self.tree = before.tree.copy()
         for rota in rotas:
             self._encode(rota)
             self._hang(rota)
@@ -114,13 +119,13 @@ class AnswerTable:
             self._negatives[key] = reply
         return reply
 
-    def error(self, rcode: Rcode) -> Reply:
-        """Return the answer that says nothing but its RCODE."""
-        reply = self._errors.get(rcode)
+    def error(self, rcode: Rcode, kind: str = "") -> Reply:
+        """Return the answer that says nothing but its RCODE; `kind` is what it is counted as."""
+        counted = f"{kind or rcode.name.lower()}/{rcode.name.lower()}"
+        reply = self._errors.get(counted)
         if reply is None:
-            kind = rcode.name.lower()
-            reply = Reply(self.ledger.kind(f"{kind}/{kind}"), rcode=rcode, aa=False)
-            self._errors[rcode] = reply
+            reply = Reply(self.ledger.kind(counted), rcode=rcode, aa=False)
+            self._errors[counted] = reply
         return reply
 
     def chaos(self, name: bytes) -> Reply | None:
@@ -131,7 +136,7 @@ class AnswerTable:
         record = records.chaos_record(text)
         return Reply(self.ledger.kind("chaos/noerror"), answer=(1, record))
 
-    def remember(self, memo: dict[bytes, Entry], key: bytes, entry: Entry) -> None:
+    def remember(self, memo: dict[bytes, Kept], key: bytes, entry: Kept) -> None:
         """Keep the answers to an exact datagram; a full memo is emptied."""
         if len(memo) >= MOST_REMEMBERED:
             memo.clear()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rrdns.core.model import Nameserver, Zone
+from rrdns.core.networks import EVERYBODY
 from rrdns.core.snapshot import Change, Rota, Snapshot
 
 LENGTH_BYTES = 4
@@ -98,7 +99,8 @@ def zone_from_json(value: dict[str, Any]) -> Zone:
         Nameserver(name=item["name"], addresses=tuple(item["addresses"]))
         for item in value["nameservers"]
     )
-    return Zone(**{**value, "nameservers": nameservers})
+    allowed = tuple(value.get("allow_query", EVERYBODY))  # none in what an older rrdns kept
+    return Zone(**{**value, "nameservers": nameservers, "allow_query": allowed})
 
 
 _KINDS = {Change: "change", Hello: "hello", Applied: "applied", Counts: "counts"}

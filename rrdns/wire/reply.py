@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rrdns.core.networks import Audience
 from rrdns.core.rotation import at_turn
 from rrdns.wire import records
 from rrdns.wire.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
@@ -112,6 +113,25 @@ class Proven(Entry):
     """The answers to an asker that has shown to be where it says it is (RFC 7873)."""
 
     __slots__ = ()
+
+
+class Guarded(NamedTuple):
+    """The answers to one exact message where it matters who asks."""
+
+    entry: Entry
+    refusal: Entry
+    why: bytes  # option of the refusal; none in an answer without OPT
+    audience: Audience
+
+    def of(self, address: bytes) -> tuple[Entry, bytes]:
+        """Return an asker's answers, and an option that goes with them."""
+        if self.audience.has(address):
+            return self.entry, b""
+        return self.refusal, self.why
+
+    def kept(self) -> Guarded:
+        """Return the same in the form in which it is quickest to send again."""
+        return self._replace(entry=self.entry.kept())
 
 
 class Turning(NamedTuple):

@@ -31,7 +31,7 @@ from rrdns.wire.query import (
     read,
 )
 from rrdns.wire.records import opt_record
-from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Proven, Reply, cut_off, room
+from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Guarded, Proven, Reply, cut_off, room
 from rrdns.wire.tally import Ledger
 from rrdns.wire.tsig import bad_key
 
@@ -47,6 +47,8 @@ RCODE_OF_TYPE = {
 }
 OTHER_CLASS = Rcode.REFUSED
 OUTSIDE = Rcode.REFUSED
+# What a refused asker is told where its query has room for it.
+PROHIBITED = options.option(options.EXTENDED_ERROR, options.PROHIBITED.to_bytes(2, "big"))
 # How the OPT record of a query with nothing but a cookie ends before the cookie: RDLENGTH,
 # option code and length (RFC 7873, section 4). BIND sends either with each query.
 _CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
@@ -71,7 +73,7 @@ def find(
 
     `address` is the asker's, as it stands in a packet; `now` is Unix time.
     """
-    if not tcp and (entry := _find_cookied(datagram, table, address, now)) is not None:
+    if not tcp and (entry := _find_kept(datagram, table, address, now)) is not None:
         return entry
     query = read(datagram)
     if query is None:
@@ -85,7 +87,7 @@ def find(
         extras = told or NOTHING
     if isinstance(query, Fault):
         return _fault(query, table.ledger, extras)
-    return _answer(datagram, query, extras, table, tcp=tcp)
+    return _answer(datagram, query, extras, table, address, tcp=tcp)
 
 
 def slip(
@@ -130,18 +132,31 @@ def look_up(query: Query, table: AnswerTable) -> Reply | None:
 
 
 def _answer(
-    datagram: bytes, query: Query, extras: Extras, table: AnswerTable, *, tcp: bool
+    datagram: bytes,
+    query: Query,
+    extras: Extras,
+    table: AnswerTable,
+    address: bytes,
+    *,
+    tcp: bool,
 ) -> Entry | None:
     """Return the answers to a well-formed question, with what its options ask for."""
+    audience = table.tree.audience_of(query.name) if query.qclass == CLASS_IN else None
     reply = look_up(query, table)
-    if reply is None:
+    if reply is None and (audience is None or audience.has(address)):
         table.ledger.kind("a/silent").turn += 1
         return None
-    most = TCP_PAYLOAD if tcp else room(query.edns, len(datagram))
-    entry = reply.entry(query, most - len(extras.options))
-    if not tcp and _may_come_again(query, table):
-        _remember(datagram, query, entry, table)
-    told = extras.options
+    refusal = table.error(OUTSIDE, "prohibited")
+    most = (TCP_PAYLOAD if tcp else room(query.edns, len(datagram))) - len(extras.options)
+    entry, why = (reply or refusal).entry(query, most), b""
+    kept: Entry | Guarded = entry
+    if audience is not None:
+        explained = PROHIBITED if query.edns is not None else b""
+        kept = Guarded(entry, refusal.entry(query, most), explained, audience)
+        entry, why = kept.of(address)
+    if reply is not None and not tcp and _may_come_again(query, table):
+        _remember(datagram, query, kept, table)
+    told = extras.options + why
     if extras.pads:
         told += options.padding(entry.length + len(told))
     if not told:
@@ -159,27 +174,35 @@ def _may_come_again(query: Query, table: AnswerTable) -> bool:
     return query.question.startswith(query.name) and query.name in table.tree.nodes
 
 
-def _remember(datagram: bytes, query: Query, entry: Entry, table: AnswerTable) -> None:
+def _remember(datagram: bytes, query: Query, kept: Entry | Guarded, table: AnswerTable) -> None:
     """Keep the answers to a query without options, or with a cookie and no other option."""
     edns = query.edns
     if edns is None or not edns.options:
-        table.remember(table.memo, datagram[2:], entry.kept())
+        if isinstance(kept, Guarded):
+            table.remember(table.guarded, datagram[2:], kept.kept())
+        else:
+            table.remember(table.memo, datagram[2:], kept.kept())
         return
     size = _cookie_bytes(datagram)
     if size and len(datagram) == HEADER_BYTES + len(query.question) + OPT_BYTES + 4 + size:
-        table.remember(table.cookied, datagram[2:-size], entry)
+        table.remember(table.cookied, datagram[2:-size], kept)
 
 
-def _find_cookied(datagram: bytes, table: AnswerTable, address: bytes, now: float) -> Entry | None:
-    """Return the answers to a query that came before but for its cookie."""
+def _find_kept(datagram: bytes, table: AnswerTable, address: bytes, now: float) -> Entry | None:
+    """Return the answers to a query that came before, but for who asks or for its cookie."""
+    guarded = table.guarded.get(datagram[2:]) if table.guarded else None
+    if guarded is not None:
+        entry, why = guarded.of(address)
+        return entry.extended(why) if why else entry
     jar, size = table.manners.jar, _cookie_bytes(datagram)
     if jar is None or not size:
         return None
-    entry = table.cookied.get(datagram[2:-size])
-    if entry is None:
+    kept = table.cookied.get(datagram[2:-size])
+    if kept is None:
         return None
+    entry, why = kept.of(address) if isinstance(kept, Guarded) else (kept, b"")
     judged = jar.judge(datagram[-size:], address, int(now))
-    entry = entry.extended(options.option(options.COOKIE, judged.cookie))
+    entry = entry.extended(options.option(options.COOKIE, judged.cookie) + why)
     return Proven(*entry) if judged.is_valid else entry
 
 

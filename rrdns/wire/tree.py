@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from rrdns.core.model import Zone
+from rrdns.core.networks import Audience
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.wire import records
 from rrdns.wire.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA
@@ -26,6 +27,7 @@ class Top:
     zone: Zone
     name: bytes  # lower case, on the wire
     minimum: int  # of the SOA: no "no" may outlive an address
+    audience: Audience | None = None  # None: everybody
 
     def authority(self, offset: int) -> tuple[int, bytes]:
         """Return the SOA under a "no", for a question in which the zone's name is at `offset`."""
@@ -50,6 +52,16 @@ class Tree:
 
     tops: dict[bytes, Top] = field(default_factory=dict)
     nodes: dict[bytes, Node] = field(default_factory=dict)
+    is_guarded: bool = False  # a zone has an audience
+
+    def copy(self) -> Tree:
+        """Return a tree of the same zones in which other names can be put."""
+        return replace(self, nodes=dict(self.nodes))
+
+    def audience_of(self, name: bytes) -> Audience | None:
+        """Return who may ask for a name; None is everybody."""
+        top = self.top_of(name) if self.is_guarded else None
+        return top.audience if top else None
 
     def top_of(self, name: bytes) -> Top | None:
         """Return the deepest zone that a name is in."""
@@ -70,7 +82,10 @@ def plant(snapshot: Snapshot, pools: Mapping[str, Reply | None], ledger: Ledger)
     tree = Tree()
     for zone in snapshot.zones:
         name = records.wire_name(zone.name)
-        tree.tops[name] = Top(zone, name, zone.negative_ttl)
+        audience = Audience(zone.allow_query)
+        known = None if audience.is_everybody else audience
+        tree.tops[name] = Top(zone, name, zone.negative_ttl, known)
+    tree.is_guarded = any(top.audience for top in tree.tops.values())
     _lower_minimums(tree, snapshot.rotas.values())
     _add_nameservers(tree, snapshot.zones, ledger)
     hostnames = set()

@@ -33,6 +33,9 @@ def rota(pool: str, hostname: str = "", members: int = 3, **others: object) -> R
     return Rota(**values)  # type: ignore[arg-type]  # the keywords are Rota's own
 
 
+CLOSED = Zone("closed.test", (NS1,), "hostmaster.example.test", allow_query=("192.0.2.0/24",))
+
+
 ROTAS = (
     rota("boot", slot=0),
     rota("site", f"deep.site.{ZONE}", slot=1),
@@ -41,6 +44,7 @@ ROTAS = (
     rota("quiet", members=0, silent=True, slot=4),
     rota("apex", "apex.test", slot=5),
 )
+DOCUMENTED = (*ROTAS, rota("closed", "closed.test", slot=6))
 
 
 def snapshot(*rotas: Rota, zones: tuple[Zone, ...] = ZONES) -> Snapshot:
@@ -56,7 +60,8 @@ def table(*rotas: Rota) -> AnswerTable:
 def documented() -> AnswerTable:
     """Return the answer table of the server that docs/answers.md describes."""
     manners = Manners(nsid=b"one", chaos_id="one", jar=Jar((bytes(16),)))
-    return AnswerTable.build(snapshot(), manners=manners)
+    whole = snapshot(*DOCUMENTED, zones=(*ZONES, CLOSED))
+    return AnswerTable.build(whole, manners=manners)
 
 
 def query(name: str = f"boot.{ZONE}", rtype: str = "A", **options: object) -> bytes:

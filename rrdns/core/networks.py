@@ -1,0 +1,85 @@
+"""Decide whether an address is in one of several networks.
+
+One look at the first byte of an address says enough of nearly all of them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_right
+from collections.abc import Iterable
+
+EVERYBODY = ("0.0.0.0/0", "::/0")
+NOWHERE, EVERYWHERE, SOMEWHERE = range(3)
+_FAMILIES = (4, 16)  # bytes of an address
+
+
+class Networks:
+    """The networks of one address family."""
+
+    __slots__ = ("_firsts", "_lasts", "by_first_byte")
+
+    def __init__(self, networks: Iterable[str], address_bytes: int) -> None:
+        """Take networks of either family, and keep those whose addresses have so many bytes."""
+        ours = _merged(networks, address_bytes)
+        self._firsts = [one.network_address.packed for one in ours]
+        self._lasts = [one.broadcast_address.packed for one in ours]
+        # How much of the addresses that begin with a byte is in the networks.
+        self.by_first_byte = bytes(self._extent(first, address_bytes - 1) for first in range(256))
+
+    @property
+    def is_everything(self) -> bool:
+        """Tell whether no address is outside."""
+        return self.by_first_byte == bytes([EVERYWHERE]) * 256
+
+    def covers(self, address: bytes) -> bool:
+        """Tell whether an address is in one of the networks."""
+        extent = self.by_first_byte[address[0]]
+        if extent != SOMEWHERE:
+            return extent == EVERYWHERE
+        return self._is_within(address, address)
+
+    def _is_within(self, low: bytes, high: bytes) -> bool:
+        """Tell whether the addresses from `low` to `high` are in one of the networks."""
+        at = bisect_right(self._firsts, low) - 1
+        return at >= 0 and high <= self._lasts[at]
+
+    def _extent(self, first: int, rest: int) -> int:
+        low, high = bytes([first]) + bytes(rest), bytes([first]) + b"\xff" * rest
+        if self._is_within(low, high):
+            return EVERYWHERE
+        begins = any(one[0] == first for one in self._firsts)
+        return SOMEWHERE if begins else NOWHERE
+
+
+def _merged(
+    networks: Iterable[str], address_bytes: int
+) -> list[ipaddress.IPv4Network] | list[ipaddress.IPv6Network]:
+    """Return the networks of a family in order, none of them within another."""
+    known = [ipaddress.ip_network(network) for network in networks]
+    if address_bytes == _FAMILIES[0]:
+        ours = (one for one in known if isinstance(one, ipaddress.IPv4Network))
+        return list(ipaddress.collapse_addresses(ours))
+    others = (one for one in known if isinstance(one, ipaddress.IPv6Network))
+    return list(ipaddress.collapse_addresses(others))
+
+
+class Audience:
+    """The askers that something is told to; nobody else gets it."""
+
+    __slots__ = ("_networks",)
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        """Take networks of both families."""
+        known = tuple(networks)
+        self._networks = {size: Networks(known, size) for size in _FAMILIES}
+
+    @property
+    def is_everybody(self) -> bool:
+        """Tell whether there is no address outside."""
+        return all(networks.is_everything for networks in self._networks.values())
+
+    def has(self, address: bytes) -> bool:
+        """Tell whether an address, as it stands in a packet, belongs to it."""
+        networks = self._networks.get(len(address))
+        return networks is not None and networks.covers(address)

@@ -1,0 +1,185 @@
+"""Zones that only some networks may ask for, on real sockets."""
+
+from __future__ import annotations
+
+import socket
+from array import array
+from dataclasses import replace
+
+import dns.message
+import dns.rcode
+import pytest
+
+from rrdns.core.rates import ACCOUNTS, RateLimits
+from rrdns.core.snapshot import Change
+from rrdns.net.turns import SharedTurns
+from rrdns.net.udp import PlainLoop, Quota, UdpLoop
+from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.cookies import Jar
+from rrdns.wire.manners import Manners
+from tests.net.serving import LoopKind, tcp_read, tcp_service, udp_service
+from tests.wire import world
+from tests.wire.world import option, query
+
+KINDS = [UdpLoop, PlainLoop]
+INSIDE, OUTSIDE = "127.1.1.1", "127.2.1.1"
+GUARDED = replace(world.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
+ANSWERED, REFUSED = (dns.rcode.NOERROR, 3, ()), (dns.rcode.REFUSED, 0, ())
+EXPLAINED = (dns.rcode.REFUSED, 0, (15,))
+
+
+def answers(*, shared: bool = False) -> Answers:
+    """Return the documented answers, the first zone's for its audience only."""
+    turns = SharedTurns() if shared else None
+    snapshot = world.snapshot(zones=(GUARDED, world.ZONES[1]))
+    manners = Manners(jar=Jar((bytes(16),)))
+    return Answers(AnswerTable.build(snapshot, turns, manners=manners))
+
+
+def client(host: str) -> socket.socket:
+    """Return a UDP client at an address."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    sock.settimeout(5)
+    return sock
+
+
+def ask(sock: socket.socket, port: int, message: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Return RCODE, number of addresses, and the options of the answer over UDP."""
+    sock.sendto(message, ("::1" if sock.family == socket.AF_INET6 else "127.0.0.1", port))
+    return read(sock.recv(4096))
+
+
+def read(answer: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Return RCODE, number of addresses, and the options of an answer."""
+    parsed = dns.message.from_wire(answer)
+    count = sum(len(rrset) for rrset in parsed.answer)
+    return parsed.rcode(), count, tuple(sorted(int(one.otype) for one in parsed.options))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_zone_answers_its_audience_and_refuses_all_others(
+    kind: LoopKind, shared: bool, busy: bool, limited: bool
+) -> None:
+    """In turn, with the same bytes, on each way through the loop: no memo mixes them up."""
+    known = answers(shared=shared)
+    quota = Quota(RateLimits(), array("d", bytes(8 * ACCOUNTS))) if limited else None
+    with (
+        udp_service(known, kind=kind, quota=quota) as (loop, port, defects),
+        client(INSIDE) as inside,
+        client(OUTSIDE) as outside,
+    ):
+        loop._repeats.busy_until = 1e18 if busy else 0.0
+        for _ in range(3):
+            assert ask(outside, port, query()) == REFUSED
+            assert ask(inside, port, query()) == ANSWERED
+            assert ask(outside, port, query(use_edns=0)) == EXPLAINED
+            assert ask(inside, port, query(use_edns=0)) == ANSWERED
+    assert not defects
+    counted = known.table.counts().queries
+    assert (counted["a/noerror"], counted["prohibited/refused"]) == (6, 6)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
+    """A cookie proves an address, and the address is what counts."""
+    with (
+        udp_service(answers(), kind=kind) as (_, port, defects),
+        client(INSIDE) as inside,
+        client(OUTSIDE) as outside,
+    ):
+        cookied = query(use_edns=0, options=[option(10, b"clientcc")])
+        several = query(use_edns=0, options=[option(10, b"clientcc"), option(65001, b"")])
+        for message in (cookied, several, cookied, several):
+            assert ask(inside, port, message) == (dns.rcode.NOERROR, 3, (10,))
+            assert ask(outside, port, message) == (dns.rcode.REFUSED, 0, (10, 15))
+    assert not defects
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+@pytest.mark.parametrize(
+    ("name", "rtype"),
+    [
+        ("boot.pvs.example.test", "AAAA"),
+        ("pvs.example.test", "SOA"),
+        ("pvs.example.test", "DS"),
+        ("ns1.pvs.example.test", "A"),
+        ("site.pvs.example.test", "NS"),
+        ("nope.pvs.example.test", "A"),
+        ("bOOt.PVS.example.test", "A"),
+        ("quiet.pvs.example.test", "A"),
+        ("boot.pvs.example.test", "AXFR"),
+    ],
+)
+def test_nothing_of_a_guarded_zone_is_told_outside(kind: LoopKind, name: str, rtype: str) -> None:
+    """Not even which names exist; what is silent inside is refused outside."""
+    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as outside:
+        assert ask(outside, port, query(name, rtype)) == REFUSED
+        assert ask(outside, port, query(name, rtype)) == REFUSED
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+def test_a_silent_pool_is_silent_inside(kind: LoopKind) -> None:
+    """The audience gets what the pool says."""
+    with udp_service(answers(), kind=kind) as (_, port, _), client(INSIDE) as inside:
+        inside.sendto(query("quiet.pvs.example.test"), ("127.0.0.1", port))
+        assert ask(inside, port, query()) == ANSWERED
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+def test_other_zones_are_everybodys(kind: LoopKind) -> None:
+    """A zone without networks answers all, beside one that does not."""
+    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as outside:
+        for _ in range(2):
+            assert ask(outside, port, query("apex.test")) == ANSWERED
+
+
+def test_ipv6_askers_are_known_too() -> None:
+    """::1 is in the audience; without it, it would not be."""
+    for allowed, expected in ((GUARDED.allow_query, ANSWERED), (("127.0.0.0/8",), REFUSED)):
+        zone = replace(GUARDED, allow_query=allowed)
+        known = Answers(AnswerTable.build(world.snapshot(zones=(zone,))))
+        with udp_service(known, "::1") as (_, port, _), client("::1") as sock:
+            assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
+
+
+def test_tcp_asks_the_same_of_its_clients() -> None:
+    """A truncated answer is no way around."""
+    with tcp_service(answers(), host="0.0.0.0") as (_, port):
+        for host, expected in ((INSIDE, ANSWERED), (OUTSIDE, EXPLAINED), (INSIDE, ANSWERED)):
+            with socket.create_connection(("127.0.0.1", port), 5, (host, 0)) as sock:
+                message = query(use_edns=0)
+                sock.sendall(len(message).to_bytes(2, "big") + message)
+                assert read(tcp_read(sock)) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
+def test_another_audience_holds_from_the_next_table_on(kind: LoopKind) -> None:
+    """What was remembered for the audience before is gone with its table."""
+    known = answers()
+    with udp_service(known, kind=kind) as (_, port, _), client(INSIDE) as sock:
+        assert ask(sock, port, query()) == ANSWERED
+        for allowed, expected in ((("10.0.0.0/8",), REFUSED), (("0.0.0.0/0", "::/0"), ANSWERED)):
+            zone = replace(GUARDED, allow_query=allowed)
+            snapshot = world.snapshot(zones=(zone, world.ZONES[1]))
+            known.table = AnswerTable.build(snapshot, None, known.table)
+            assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
+        # A member that leaves changes the pool, and nothing of who may ask.
+        zone = replace(GUARDED, allow_query=("10.0.0.0/8",))
+        known.table = AnswerTable.build(world.snapshot(zones=(zone,)), None, known.table)
+        assert ask(sock, port, query()) == REFUSED
+        known.table = known.table.after(Change(9, (world.rota("boot", members=2),)))
+        assert [ask(sock, port, query()) for _ in range(2)] == [REFUSED] * 2
+
+
+def test_where_nobody_is_kept_out_nothing_is_looked_up() -> None:
+    """Such a table remembers in the memo that the loops look into by themselves."""
+    table = world.table()
+    for _ in range(2):
+        assert world.ask(table, query()).answer
+    assert table.memo
+    assert not table.tree.is_guarded
+    assert not table.guarded
