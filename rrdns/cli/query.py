@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,11 +18,10 @@ from rrdns.core.model import Endpoint
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.wire.client import Reply
+    from rrdns.core.heard import Reply
+    from rrdns.net.asker import Answered
 
 DNS_PORT = 53
-MOST_DATAGRAM = 65535
-TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +33,6 @@ class Asked:
     server: Endpoint
     tcp: bool
     timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One answer, and how it came."""
-
-    reply: Reply
-    seconds: float
-    over: str  # "UDP" or "TCP"
 
 
 def query(
@@ -73,7 +61,7 @@ def query(
 
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
     """
-    asked = Asked(name, rtype.upper(), endpoint(server), tcp, timeout)
+    asked = Asked(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout)
     answered = [ask_once(asked) for _ in range(count)]
     if as_json:
         show_json(_as_json(asked, answered))
@@ -83,8 +71,8 @@ def query(
     raise typer.Exit(DONE if good else REFUSED)
 
 
-def endpoint(text: str) -> Endpoint:
-    """Return the address and port of a server; the port may be left out.
+def endpoint(text: str, option: str) -> Endpoint:
+    """Return the address and port of a server, as an option gives it; the port may be left out.
 
     Raises:
         Trouble: it is neither.
@@ -97,7 +85,7 @@ def endpoint(text: str) -> Endpoint:
     if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
         return Endpoint(host, int(port))
     raise Trouble(
-        f"--server is {text!r}; it must be an address, with or without a port",
+        f"{option} is {text!r}; it must be an address, with or without a port",
         "such as 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53",
         WRONG_USE,
     )
@@ -109,82 +97,21 @@ def ask_once(asked: Asked) -> Answered:
     Raises:
         Trouble: nobody answers, or what comes cannot be read.
     """
+    from rrdns.net import asker
     from rrdns.wire import client
 
     try:
         datagram = client.ask(asked.name, asked.rtype, secrets.randbelow(65536))
     except ValueError as error:
         raise Trouble(str(error), status=WRONG_USE) from error
-    started = time.perf_counter()
     try:
-        reply, over = client.read_reply(_exchange(asked, datagram)), "TCP" if asked.tcp else "UDP"
-        if reply.truncated and not asked.tcp:
-            reply, over = client.read_reply(_over_tcp(asked, datagram)), "TCP, since UDP was cut"
+        return asker.ask(asked.server, datagram, tcp=asked.tcp, timeout=asked.timeout)
     except ValueError as error:
         raise Trouble(f"{asked.server}: {error}") from error
-    except (TimeoutError, EOFError) as error:
-        why = str(error) or f"no answer within {asked.timeout:g} s, {TRIES} times"
-        raise _unanswered(asked, why) from error
-    except OSError as error:
-        raise _unanswered(asked, (error.strerror or str(error)).lower()) from error
-    return Answered(reply, time.perf_counter() - started, over)
-
-
-def _unanswered(asked: Asked, why: str) -> Trouble:
-    advice = "does a DNS server listen there? --server says whom to ask"
-    return Trouble(f"{asked.server} gives no answer: {why}", advice)
-
-
-def _exchange(asked: Asked, datagram: bytes) -> bytes:
-    return _over_tcp(asked, datagram) if asked.tcp else _over_udp(asked, datagram)
-
-
-def _over_udp(asked: Asked, datagram: bytes) -> bytes:
-    """Return the response to a query; what is no response to it is passed over."""
-    from rrdns.wire.client import answers
-
-    with _socket(asked.server, socket.SOCK_DGRAM) as sock:
-        for _ in range(TRIES):
-            sock.send(datagram)
-            end = time.monotonic() + asked.timeout
-            while (left := end - time.monotonic()) > 0:
-                sock.settimeout(left)
-                try:
-                    received = sock.recv(MOST_DATAGRAM)
-                except TimeoutError:
-                    break
-                if answers(datagram, received):
-                    return received
-    raise TimeoutError
-
-
-def _over_tcp(asked: Asked, datagram: bytes) -> bytes:
-    from rrdns.wire.client import answers
-
-    with _socket(asked.server, socket.SOCK_STREAM, asked.timeout) as sock:
-        sock.sendall(len(datagram).to_bytes(2, "big") + datagram)
-        with sock.makefile("rb") as stream:
-            head = stream.read(2)
-            body = stream.read(int.from_bytes(head, "big"))
-    if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
-        raise EOFError("it closed the connection")
-    if not answers(datagram, body):
-        raise ValueError("what came over TCP is no answer to the question")
-    return body
-
-
-def _socket(
-    server: Endpoint, kind: socket.SocketKind, timeout: float | None = None
-) -> socket.socket:
-    family, kind, _, _, address = socket.getaddrinfo(server.host, server.port, type=kind)[0]
-    sock = socket.socket(family, kind)
-    try:
-        sock.settimeout(timeout)
-        sock.connect(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    except (OSError, EOFError) as error:
+        advice = "does a DNS server listen there? --server says whom to ask"
+        why = asker.reason(error, asked.timeout)
+        raise Trouble(f"{asked.server} gives no answer: {why}", advice) from error
 
 
 def _data(asked: Asked, reply: Reply) -> tuple[str, ...]:

@@ -6,52 +6,26 @@ for it and no load does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from dnslib import CLASS, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
+from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from dnslib.label import DNSLabel
 
+from rrdns.core.heard import Record, Reply
 from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
+PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A resource record in words."""
-
-    name: str
-    ttl: int
-    type: str
-    data: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.ttl} {self.type} {self.data}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer in words."""
-
-    rcode: str  # "NOERROR" ...
-    flags: tuple[str, ...]  # "aa", "tc", "rd", "ra"
-    answer: tuple[Record, ...]
-    authority: tuple[Record, ...]
-    additional: tuple[Record, ...]
-    payload_bytes: int
-
-    @property
-    def truncated(self) -> bool:
-        """Tell whether the whole answer has to be asked for over TCP."""
-        return "tc" in self.flags
-
-    def data(self, rtype: str) -> tuple[str, ...]:
-        """Return the data of the answer's records of a type, in their order."""
-        return tuple(record.data for record in self.answer if record.type == rtype)
-
-
-def ask(name: str, rtype: str, ident: int) -> bytes:
-    """Return a query as boot firmware sends it: RD set, no EDNS.
+def ask(
+    name: str,
+    rtype: str,
+    ident: int,
+    *,
+    recurse: bool = True,
+    checking_disabled: bool = False,
+    edns: bool = False,
+) -> bytes:
+    """Return a query; by default as boot firmware sends it: RD set, no EDNS.
 
     Raises:
         ValueError: it is no domain name, or an unknown type.
@@ -59,7 +33,9 @@ def ask(name: str, rtype: str, ident: int) -> bytes:
     if rtype not in TYPES:
         raise ValueError(f"{rtype!r} is no type that can be asked for: {', '.join(TYPES)}")
     question = DNSQuestion(_label(name), int(getattr(QTYPE, rtype)), CLASS.IN)
-    return bytes(DNSRecord(DNSHeader(id=ident, rd=1), q=question).pack())
+    header = DNSHeader(id=ident, rd=int(recurse), cd=int(checking_disabled))
+    options = [EDNS0(udp_len=PAYLOAD)] if edns else []
+    return bytes(DNSRecord(header, q=question, ar=options).pack())
 
 
 def answers(query: bytes, datagram: bytes) -> bool:

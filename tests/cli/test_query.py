@@ -15,10 +15,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from rrdns.cli import query as verb
 from rrdns.cli.query import endpoint
 from rrdns.cli.trouble import Trouble
 from rrdns.core.model import Endpoint
+from rrdns.net.asker import TRIES
 from tests.cli.conftest import Run
 
 NAME = "boot.pvs.example.test."
@@ -252,7 +252,7 @@ def test_silence_is_waited_for_and_told(rrdns: Run) -> None:
         result = rrdns("query", NAME, "--server", server, "--timeout", "0.05")
     assert result.exit_code == 1
     assert f"{server} gives no answer: no answer within 0.05 s, 3 times" in result.stderr
-    assert len(heard) == verb.TRIES
+    assert len(heard) == TRIES
 
 
 def test_a_lost_datagram_is_sent_again(rrdns: Run) -> None:
@@ -290,14 +290,14 @@ def test_a_closed_port_is_told_at_once(rrdns: Run, options: list[str]) -> None:
 )
 def test_a_server_may_be_written_in_any_way(text: str, expected: Endpoint) -> None:
     """With or without a port, IPv4 or IPv6."""
-    assert endpoint(text) == expected
+    assert endpoint(text, "--server") == expected
 
 
 @pytest.mark.parametrize("text", ["", ":53", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1:65536"])
 def test_a_server_that_means_nothing_is_wrong_use(text: str) -> None:
     """With examples of what does."""
     with pytest.raises(Trouble, match="it must be an address") as caught:
-        endpoint(text)
+        endpoint(text, "--server")
     assert caught.value.status == 2
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.wire.client import TYPES, Record, answers, ask, read_reply
+from rrdns.core.heard import Record
+from rrdns.wire.client import TYPES, answers, ask, read_reply
 
 NAME = "boot.pvs.example.test"
 QUERY = ask(NAME, "A", 0x1234)
@@ -32,6 +33,17 @@ def test_a_query_has_nothing_but_rd_and_a_question() -> None:
     header, question = QUERY[:12], QUERY[12:]
     assert header == bytes.fromhex("1234 0100 0001 0000 0000 0000")
     assert question == b"\x04boot\x03pvs\x07example\x04test\0\0\1\0\1"
+
+
+def test_a_query_may_be_as_a_resolver_or_a_looker_sends_it() -> None:
+    """Without RD, with CD, with an OPT record that takes 1232 bytes."""
+    plain = dns.message.from_wire(ask(NAME, "A", 1, recurse=False))
+    assert (plain.flags, plain.edns) == (0, -1)
+    assert dns.message.from_wire(ask(NAME, "A", 1, checking_disabled=True)).flags == (
+        dns.flags.RD | dns.flags.CD
+    )
+    extended = dns.message.from_wire(ask(NAME, "A", 1, edns=True))
+    assert (extended.edns, extended.payload) == (0, 1232)
 
 
 def test_the_root_can_be_asked_for() -> None:

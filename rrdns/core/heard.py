@@ -1,0 +1,53 @@
+"""What a DNS server said to a question, in words; or that it said nothing.
+
+Names and data are text as `wire.client` reads it: with the final dot, in the case it came in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A resource record in words."""
+
+    name: str
+    ttl: int
+    type: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.ttl} {self.type} {self.data}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in words."""
+
+    rcode: str  # "NOERROR" ...
+    flags: tuple[str, ...]  # "aa", "tc", "rd", "ra"
+    answer: tuple[Record, ...]
+    authority: tuple[Record, ...]
+    additional: tuple[Record, ...]
+    payload_bytes: int
+
+    @property
+    def truncated(self) -> bool:
+        """Tell whether the whole answer has to be asked for over TCP."""
+        return "tc" in self.flags
+
+    def data(self, rtype: str) -> tuple[str, ...]:
+        """Return the data of the answer's records of a type, in their order."""
+        return tuple(record.data for record in self.answer if record.type == rtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer came, or none that can be read."""
+
+    why: str
+    local: bool = False  # this host could not even ask
+
+
+Heard = Reply | Silence

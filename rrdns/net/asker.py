@@ -1,0 +1,95 @@
+"""Ask a DNS server one question and wait for its answer, for people who look at what it says.
+
+Blocking, since whoever asks has nothing else to do; what must not wait for it does so in a
+thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+
+from rrdns.core.heard import Reply
+from rrdns.core.model import Endpoint
+from rrdns.wire import client
+
+MOST_DATAGRAM = 65535
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer, and how it came."""
+
+    reply: Reply
+    seconds: float
+    over: str  # "UDP" or "TCP"
+
+
+def ask(server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float = 2.0) -> Answered:
+    """Return what a server answers to a query; a truncated answer is asked for again over TCP.
+
+    Raises:
+        OSError: nobody answers in time, or the server cannot be reached.
+        EOFError: it closes the connection.
+        ValueError: what comes cannot be read.
+    """
+    started = time.perf_counter()
+    exchange = _over_tcp if tcp else _over_udp
+    reply, over = client.read_reply(exchange(server, datagram, timeout)), "TCP" if tcp else "UDP"
+    if reply.truncated and not tcp:
+        reply = client.read_reply(_over_tcp(server, datagram, timeout))
+        over = "TCP, since UDP was cut"
+    return Answered(reply, time.perf_counter() - started, over)
+
+
+def reason(error: OSError | EOFError, timeout: float) -> str:
+    """Return in words why there is no answer."""
+    if isinstance(error, TimeoutError):
+        return str(error) or f"no answer within {timeout:g} s, {TRIES} times"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _over_udp(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
+    """Return the response to a query; what is no response to it is passed over."""
+    with _socket(server, socket.SOCK_DGRAM) as sock:
+        for _ in range(TRIES):
+            sock.send(datagram)
+            end = time.monotonic() + timeout
+            while (left := end - time.monotonic()) > 0:
+                sock.settimeout(left)
+                try:
+                    received = sock.recv(MOST_DATAGRAM)
+                except TimeoutError:
+                    break
+                if client.answers(datagram, received):
+                    return received
+    raise TimeoutError
+
+
+def _over_tcp(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
+    with _socket(server, socket.SOCK_STREAM, timeout) as sock:
+        sock.sendall(len(datagram).to_bytes(2, "big") + datagram)
+        with sock.makefile("rb") as stream:
+            head = stream.read(2)
+            body = stream.read(int.from_bytes(head, "big"))
+    if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
+        raise EOFError("it closed the connection")
+    if not client.answers(datagram, body):
+        raise ValueError("what came over TCP is no answer to the question")
+    return body
+
+
+def _socket(
+    server: Endpoint, kind: socket.SocketKind, timeout: float | None = None
+) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(server.host, server.port, type=kind)[0]
+    sock = socket.socket(family, kind)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
