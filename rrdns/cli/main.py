@@ -10,6 +10,7 @@ import typer
 
 from rrdns.cli.audit import audit
 from rrdns.cli.check import check_config
+from rrdns.cli.delegation import delegation
 from rrdns.cli.dhcp import dhcp
 from rrdns.cli.explain import explain
 from rrdns.cli.orders import drain, force, resume
@@ -46,6 +47,7 @@ app.command("audit", rich_help_panel=_ADMIN)(audit)
 app.command("probe", rich_help_panel=_TRY)(probe)
 app.command("query", rich_help_panel=_TRY)(query)
 app.command("dhcp", rich_help_panel=_TRY)(dhcp)
+app.command("delegation", rich_help_panel=_TRY)(delegation)
 
 
 def _show_version(wanted: bool) -> None:

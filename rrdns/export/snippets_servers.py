@@ -44,7 +44,7 @@ def _windows_policies(boot: Boot) -> list[str]:
         policies.append(
             f"\n{classes}"
             f"Add-DhcpServerv4Policy -Name 'PVS {label.upper()}' -ScopeId $scope "
-            f"-Condition OR -VendorClass EQ, {matches}\n"
+            f"-Condition OR -VendorClass 'EQ', {matches}\n"
             f"{_windows_option(policy, 66, boot.hostname)}{_windows_option(policy, 67, file)}"
         )
     return policies
