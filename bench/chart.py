@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from bench.report import OURS, Spread, cpu_us, of_load
 from bench.rounds import TITLES, Sample
+from rrdns.lab.svg import bar, line, picture, text
 
 WIDTH, LABEL, VALUE = 860, 120, 90
 BAR, GAP, HEAD = 16, 4, 34
@@ -28,19 +28,15 @@ def draw(samples: Sequence[Sample]) -> str:
     parts: list[str] = []
     top = HEAD
     for load, servers in spreads.items():
-        parts.append(_text(8, top + 14, TITLES[load], weight="bold"))
+        parts.append(text(8, top + 14, TITLES[load], weight="bold"))
         top += HEAD - 8
         for server, spread in sorted(servers.items(), key=lambda item: item[1].middle):
             parts.append(_bar(server, spread, top, scale))
             top += BAR + GAP
         top += GAP * 3
-    title = _text(8, 20, "CPU microseconds per answer (logarithmic scale; less is better)", 15)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" '
-        f'width="{WIDTH}" height="{top}" font-family="sans-serif" role="img" '
-        'aria-label="CPU microseconds per answer, by load and server">'
-        f'<rect width="100%" height="100%" fill="#fff"/>{title}{"".join(parts)}</svg>\n'
-    )
+    title = text(8, 20, "CPU microseconds per answer (logarithmic scale; less is better)", 15)
+    label = "CPU microseconds per answer, by load and server"
+    return picture(WIDTH, top, label, [title, *parts])
 
 
 class Scale:
@@ -60,18 +56,8 @@ def _bar(server: str, spread: Spread, top: float, scale: Scale) -> str:
     middle = top + BAR / 2
     colour = OUR_COLOUR if server == OURS else THEIR_COLOUR
     return (
-        _text(LABEL - 8, top + BAR - 4, server, anchor="end")
-        + f'<rect x="{LABEL}" y="{top}" width="{length:.1f}" height="{BAR}" fill="{colour}"/>'
-        + f'<path d="M{low:.1f} {middle}H{high:.1f}" stroke="#333" stroke-width="1.5"/>'
-        + _text(high + 6, top + BAR - 4, f"{spread.middle:,.2f}")
-    )
-
-
-def _text(
-    left: float, base: float, said: str, size: int = 12, *, anchor: str = "start", weight: str = ""
-) -> str:
-    bold = f' font-weight="{weight}"' if weight else ""
-    return (
-        f'<text x="{left:.1f}" y="{base:.1f}" font-size="{size}" text-anchor="{anchor}"{bold}>'
-        f"{escape(said)}</text>"
+        text(LABEL - 8, top + BAR - 4, server, anchor="end")
+        + bar(LABEL, top, length, BAR, colour)
+        + line(f"M{low:.1f} {middle}H{high:.1f}", "#333", 1.5)
+        + text(high + 6, top + BAR - 4, f"{spread.middle:,.2f}")
     )

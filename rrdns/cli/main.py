@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rrdns.cli.audit import audit
+from rrdns.cli.boot import boot
 from rrdns.cli.check import check_config
 from rrdns.cli.delegation import delegation
 from rrdns.cli.dhcp import dhcp
@@ -46,6 +47,7 @@ app.command("explain", rich_help_panel=_ADMIN)(explain)
 app.command("audit", rich_help_panel=_ADMIN)(audit)
 app.command("probe", rich_help_panel=_TRY)(probe)
 app.command("query", rich_help_panel=_TRY)(query)
+app.command("boot", rich_help_panel=_TRY)(boot)
 app.command("dhcp", rich_help_panel=_TRY)(dhcp)
 app.command("delegation", rich_help_panel=_TRY)(delegation)
 

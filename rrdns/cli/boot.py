@@ -1,0 +1,242 @@
+"""`rrdns boot`: play targets that boot, and tell how many did, from whom, and why not."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import secrets
+import sys
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrdns.cli.options import Json
+from rrdns.cli.probe import DEFAULT_FILE
+from rrdns.cli.query import endpoint
+from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.core.model import Endpoint
+
+if TYPE_CHECKING:
+    from rrdns.lab.firmware import Firmware
+    from rrdns.lab.storm import Storm
+    from rrdns.lab.target import Way
+
+KINDS = ("ipxe", "edk2", "grub", "uboot", "mixed")
+RESOLV_CONF = Path("/etc/resolv.conf")
+MOST_CLIENTS = 20_000
+LONGEST_RAMP = 86_400.0
+_FILES_BESIDE_SOCKETS = 64  # that this process may have open
+
+
+def boot(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME[@RESOLVER]...",
+            help="The boot hostname; more of them are compared with the first.",
+            show_default=False,
+        ),
+    ] = None,
+    via: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--via",
+            metavar="ADDRESS:PORT",
+            help="The DNS server that the targets ask; again for a second one.",
+            show_default="as in /etc/resolv.conf",
+        ),
+    ] = None,
+    clients: Annotated[
+        int, typer.Option("--clients", min=1, max=MOST_CLIENTS, help="How many targets.")
+    ] = 20,
+    ramp: Annotated[
+        str, typer.Option("--ramp", help="Within what time they are all switched on.")
+    ] = "5s",
+    firmware: Annotated[str, typer.Option("--firmware", help=", ".join(KINDS))] = "ipxe",
+    file: Annotated[str, typer.Option("--file", help="The boot file.")] = DEFAULT_FILE,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of TFTP.")] = 69,
+    round_robin: Annotated[
+        str | None,
+        typer.Option(
+            "--round-robin",
+            metavar="ADDRESS,...",
+            help="Compare with plain round robin over these boot servers, dead or not.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Repeat who starts when, and as what.")
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE.svg", help="Draw all boots.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Boot many targets, and see from whom.
+
+    Each resolves the name and loads the boot file as its firmware does: its acceptance of
+    answers, its repeats and time-outs, its block size. It is a real load for your servers: as
+    much as so many targets make.
+
+    Exit status 0 when every target of the first name booted, 1 when not; what it is compared
+    with does not count.
+
+    For example:
+
+        rrdns boot boot.pvs.example.test --via 10.0.0.53 --clients 200 --ramp 30s
+
+        rrdns boot boot.pvs.example.test plain.example.test@10.0.0.1 --chart storm.svg
+
+        rrdns boot boot.pvs.example.test --round-robin 10.0.0.11,10.0.0.12,10.0.0.13
+    """
+    from rrdns.cli import storms
+    from rrdns.lab.chart import draw
+    from rrdns.lab.storm import Storm
+    from rrdns.lab.target import BootFileAt
+
+    if chart is not None and chart.suffix.lower() != ".svg":
+        advice = "name it FILE.svg; `rsvg-convert -o FILE.png FILE.svg` makes a PNG of that"
+        raise Trouble(
+            f"--chart draws SVG, and not {chart.suffix or 'anything else'}", advice, WRONG_USE
+        )
+    ways = _ways(names or [], via or [], round_robin)
+    storm = Storm.planned(
+        ways,
+        BootFileAt(_file(file), port),
+        clients=clients,
+        ramp=_seconds(ramp),
+        firmware=_firmware(firmware),
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+    )
+    _allow_sockets(clients * len(ways))
+    began = time.time()
+    ended = _run(storm, watched=sys.stdout.isatty() and not as_json)
+    if chart is not None:
+        chart.write_text(draw(storm.courses, storms.title(storm)))
+    storms.tell(storm, began, as_json=as_json, chart=chart)
+    first = storm.courses[0]
+    raise typer.Exit(DONE if ended and first.booted == first.count else REFUSED)
+
+
+def _run(storm: Storm, *, watched: bool) -> bool:
+    """Let it blow; tell whether it came to its end, or was interrupted."""
+    from rrdns.cli.storms import watching
+
+    async def run() -> None:
+        async with watching(storm.courses, shown=watched):
+            await storm.run()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[Way]:
+    """Return how the targets of each storm find their server.
+
+    Raises:
+        Trouble: nothing is named, or what is named cannot be used.
+    """
+    from rrdns.lab.target import ByName, InTurn
+
+    ways: list[Way] = []
+    for name in names:
+        host, at, resolver = name.rpartition("@")
+        ways.append(ByName(_hostname(host if at else name), _servers([resolver] if at else via)))
+    if round_robin is not None:
+        addresses = [part.strip() for part in round_robin.split(",")]
+        for address in addresses:
+            _address(address, 4, "--round-robin")
+        ways.append(InTurn(addresses))
+    if not ways:
+        raise Trouble(
+            "no boot hostname is named", "such as: rrdns boot boot.pvs.example.test", WRONG_USE
+        )
+    return ways
+
+
+def _servers(texts: list[str]) -> tuple[Endpoint, ...]:
+    """Return the DNS servers of a target; without any, those of this host."""
+    servers = tuple(endpoint(text, "the DNS server") for text in texts) or _of_this_host()
+    for server in servers:
+        _address(server.host, None, "the DNS server")
+    if len({":" in server.host for server in servers}) > 1:
+        raise Trouble("the DNS servers must all be IPv4, or all IPv6", status=WRONG_USE)
+    return servers
+
+
+def _of_this_host() -> tuple[Endpoint, ...]:
+    try:
+        lines = [line.split() for line in RESOLV_CONF.read_text().splitlines()]
+    except OSError:
+        lines = []
+    found = [line[1] for line in lines if len(line) > 1 and line[0] == "nameserver"]
+    if not found:
+        advice = f"{RESOLV_CONF} names none; --via says which one targets ask"
+        raise Trouble("no DNS server is known", advice, WRONG_USE)
+    return tuple(Endpoint(address.partition("%")[0], 53) for address in found[:3])
+
+
+def _address(text: str, version: int | None, what: str) -> None:
+    try:
+        fits = ip_address(text).version == version or version is None
+    except ValueError:
+        fits = False
+    if not fits:
+        kind = "IP" if version is None else f"IPv{version}"
+        raise Trouble(f"{what}: {text!r} is no {kind} address", status=WRONG_USE)
+
+
+def _hostname(text: str) -> str:
+    from rrdns.wire.client import ask
+
+    try:
+        ask(text, "A", 0)
+    except ValueError as error:
+        raise Trouble(str(error), status=WRONG_USE) from error
+    return text
+
+
+def _seconds(text: str) -> float:
+    """Return how long the ramp is; 0 switches all on at once."""
+    from rrdns.web.times import duration
+
+    if text.strip() in ("0", "0s"):
+        return 0.0
+    try:
+        seconds = duration(text)
+    except ValueError as error:
+        raise Trouble(f"--ramp: {error}", status=WRONG_USE) from error
+    if seconds > LONGEST_RAMP:
+        raise Trouble(f"--ramp is {text}; a day is the most", status=WRONG_USE)
+    return seconds
+
+
+def _file(name: str) -> str:
+    from rrdns.config.kinds import file_name
+
+    try:
+        return file_name(name)
+    except ValueError as error:
+        raise Trouble(f"--file: {error}", status=WRONG_USE) from error
+
+
+def _firmware(kind: str) -> tuple[Firmware, ...]:
+    from rrdns.lab.firmware import FIRMWARE
+
+    if kind not in KINDS:
+        raise Trouble(f"there is no firmware {kind!r}", f"one of {', '.join(KINDS)}", WRONG_USE)
+    return tuple(FIRMWARE.values()) if kind == "mixed" else (FIRMWARE[kind],)
+
+
+def _allow_sockets(most: int) -> None:
+    """Raise this process's limit on open files; each target has one socket at a time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + _FILES_BESIDE_SOCKETS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))

@@ -1,0 +1,122 @@
+"""Draw a storm: each target at the moment it was switched on, and how long it took to boot.
+
+A panel for each way of finding the server, all on the same axes; beside it who served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rrdns.lab.storm import Course
+from rrdns.lab.summary import Share, Summary, summarize
+from rrdns.lab.svg import bar, dot, line, picture, text
+from rrdns.lab.target import Boot
+
+WIDTH, HEAD, FOOT = 860, 70, 40
+LEFT, PLOT_WIDTH, PLOT_HEIGHT = 60, 520, 170
+PANEL = HEAD + PLOT_HEIGHT + FOOT
+SHARES_LEFT, SHARES_WIDTH = 705, 65
+SERVER_COLOURS = ("#0b6e8a", "#c77d0a", "#5a7d2a", "#7a4fa3", "#8a5a44", "#4a5568")
+FAILED = "#c22f2f"
+GRID, FAINT = "#e3e8ec", "#5b6670"
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What all panels share: seconds of the storm to the right, seconds to boot upwards."""
+
+    longest: float  # of the ramp
+    low: int  # powers of ten
+    high: int
+
+    @classmethod
+    def of(cls, boots: Sequence[Boot]) -> Axes:
+        """Return the axes that have room for all of them."""
+        took = [max(one.seconds, 0.001) for one in boots] or [1.0]
+        low, high = math.floor(math.log10(min(took))), math.ceil(math.log10(max(took)))
+        return cls(max([one.began for one in boots], default=1.0) or 1.0, low, max(high, low + 1))
+
+    def right(self, began: float) -> float:
+        """Return the place of a moment, from the left."""
+        return LEFT + began / self.longest * PLOT_WIDTH
+
+    def up(self, seconds: float) -> float:
+        """Return the place of a duration, from the plot's top."""
+        part = (math.log10(max(seconds, 10.0**self.low)) - self.low) / (self.high - self.low)
+        return PLOT_HEIGHT * (1 - part)
+
+
+def draw(courses: Sequence[Course], title: str) -> str:
+    """Return the chart as an SVG."""
+    boots = [one for course in courses for one in course.boots]
+    axes = Axes.of(boots)
+    servers = [share.server for share in summarize(boots).shares]
+    colours = {
+        server: SERVER_COLOURS[number % len(SERVER_COLOURS)]
+        for number, server in enumerate(servers)
+    }
+    parts = [text(12, 24, title, 15, weight="bold")]
+    for number, course in enumerate(courses):
+        parts += _panel(course, axes, colours, 24 + number * PANEL)
+    return picture(WIDTH, 34 + len(courses) * PANEL, title, parts)
+
+
+def _panel(course: Course, axes: Axes, colours: dict[str, str], top: float) -> list[str]:
+    summary = summarize(course.boots)
+    told = f"{summary.booted} booted, {summary.failed} failed"
+    plot = top + HEAD
+    return [
+        text(12, top + 30, course.way.label, 13, weight="bold"),
+        text(12, top + 48, told, 13, fill=FAILED if summary.failed else ""),
+        *_grid(axes, plot),
+        *[_mark(one, axes, colours, plot) for one in course.boots],
+        *_shares(summary, colours, plot),
+    ]
+
+
+def _grid(axes: Axes, plot: float) -> list[str]:
+    """Return the lines of the plot, and what they stand for."""
+    parts = [text(LEFT, plot - 8, "seconds to boot file", 11, fill=FAINT, anchor="middle")]
+    for power in range(axes.low, axes.high + 1):
+        at = plot + axes.up(10.0**power)
+        parts.append(line(f"M{LEFT} {at:.1f}H{LEFT + PLOT_WIDTH}", GRID))
+        parts.append(text(LEFT - 6, at + 4, f"{10.0**power:g}", 11, anchor="end", fill=FAINT))
+    base = plot + PLOT_HEIGHT + 16
+    for part in range(6):
+        began = axes.longest * part / 5
+        shown = f"{began:.0f}" if axes.longest >= 10 else f"{began:.1f}"
+        parts.append(text(axes.right(began), base, shown, 11, anchor="middle", fill=FAINT))
+    parts.append(text(LEFT + PLOT_WIDTH + 14, base, "switched on at (s)", 11, fill=FAINT))
+    return parts
+
+
+def _mark(one: Boot, axes: Axes, colours: dict[str, str], plot: float) -> str:
+    left, top = axes.right(one.began), plot + axes.up(one.seconds)
+    if one.booted:
+        return dot(left, top, 3, colours[one.server])
+    cross = f"M{left - 4:.1f} {top - 4:.1f}l8 8m-8 0l8 -8"
+    return line(cross, FAILED, 1.6)
+
+
+def _shares(summary: Summary, colours: dict[str, str], plot: float) -> list[str]:
+    """Return a bar for each server: who booted from it, and red who failed at it."""
+    parts = []
+    most = max((share.asked for share in summary.shares), default=1)
+    for number, share in enumerate(summary.shares):
+        top = plot + number * 24
+        parts.append(text(SHARES_LEFT - 6, top + 12, share.server, 11, anchor="end"))
+        parts.append(_share(share, colours, top, SHARES_WIDTH / most))
+    return parts
+
+
+def _share(share: Share, colours: dict[str, str], top: float, scale: float) -> str:
+    booted, failed = share.booted * scale, share.failed * scale
+    counts = ((share.booted, ""), (share.failed, " failed"))
+    told = ", ".join(f"{count}{word}" for count, word in counts if count)
+    return (
+        bar(SHARES_LEFT, top, booted, 16, colours[share.server])
+        + bar(SHARES_LEFT + booted, top, failed, 16, FAILED)
+        + text(SHARES_LEFT + booted + failed + 5, top + 12, told, 11)
+    )

@@ -1,0 +1,81 @@
+"""Resolve a name as a kind of firmware does, without a socket or a clock of its own.
+
+The driver asks when something is due and what is to be sent to which DNS server, and hands
+over what came; in the end there is an address, or a reason in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from rrdns.core.model import Endpoint
+from rrdns.lab.firmware import Firmware, Stage
+from rrdns.wire.client import ask
+from rrdns.wire.firmware import Empty, Failed, Taken
+
+
+class Lookup:
+    """One look-up, from its first query to its outcome."""
+
+    def __init__(
+        self, firmware: Firmware, name: str, servers: Sequence[Endpoint], dice: Random, now: float
+    ) -> None:
+        self.outcome: Taken | Failed | None = None
+        self._firmware = firmware
+        self._name = name
+        self._servers = servers
+        self._dice = dice
+        self._stages = list(firmware.stages(len(servers), ":" in servers[0].host))
+        self._id = dice.randrange(65536)
+        self._heard = ""  # the first thing that was wrong with what came
+        self._begin(now)
+
+    def due(self) -> float:
+        """Return when `act` has something to do next."""
+        left = self._stage.asks[self._sent :]
+        return self._began + (left[0].at if left else self._stage.patience)
+
+    def act(self, now: float) -> list[tuple[int, bytes]]:
+        """Return the queries that are due, each with the number of its server."""
+        sends = []
+        while now >= self.due() and self._sent < len(self._stage.asks):
+            one = self._stage.asks[self._sent]
+            self._sent += 1
+            sends.append((one.server, self._query(one.rtype)))
+        if now >= self._began + self._stage.patience:
+            self.outcome = Failed(self._why())
+        return sends
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take in what a DNS server sent."""
+        reading = self._firmware.rule(self._asked, datagram)
+        if isinstance(reading, Taken):
+            self.outcome = reading
+            return
+        self._heard = self._heard or reading.reason
+        if isinstance(reading, Failed):
+            self.outcome = Failed(self._why())
+        elif isinstance(reading, Empty) and self._stages:
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._stage: Stage = self._stages.pop(0)
+        self._began = now
+        self._sent = 0
+        self._asked: bytes = b""
+
+    def _query(self, rtype: str) -> bytes:
+        if self._firmware.fresh_ids:
+            self._id = self._dice.randrange(65536)
+        query = ask(self._name, rtype, self._id)
+        if rtype == self._stage.rtype:
+            self._asked = query
+        return query
+
+    def _why(self) -> str:
+        whom = " and ".join(str(server) for server in self._servers)
+        if self._heard:
+            return f"{self._name} has no address for {self._firmware.title}: {self._heard}"
+        waited = f"{self._stage.patience:g} s"
+        return f"no answer for {self._name} from {whom} within {waited}"
