@@ -101,4 +101,5 @@ class ServiceReport:
     published_at: float
     workers: tuple[WorkerReport, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
+    unanswered: int = 0  # datagrams that got no answer
     exports: tuple[ExportReport, ...] = ()

@@ -46,7 +46,7 @@ class Repeats:
         query = who, rotation
         found = self._now.get(query) or self._before.get(query)
         if found is not None and now - found[1] < WINDOW:
-            rotation.repeats += 1
+            rotation.repeat()
             return found[0]
         turn = rotation.take(turns)
         self._now[query] = turn, now

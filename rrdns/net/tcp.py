@@ -114,7 +114,7 @@ class TcpService:
         try:
             return respond(message, table, address, time.time(), tcp=True)
         except Exception as error:  # noqa: BLE001 - no message may end the service; it is told
-            table.ledger.dropped += 1
+            table.ledger.drop()
             if self._on_defect is not None:
                 self._on_defect(error, message)
             return None

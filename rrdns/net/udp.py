@@ -134,7 +134,7 @@ class _Base:
             self._tell(error, datagram)
             entry = None
         if entry is None:
-            table.ledger.dropped += 1
+            table.ledger.drop()
         return entry
 
     def _may_have(self, entry: Entry, address: bytes, now: float) -> bool:
@@ -153,7 +153,7 @@ class _Base:
         if limiter is not None and limiter.slips(address[: self._network_bytes], now):
             slipped = slip(datagram, table, address, time.time(), kind)
         if slipped is None:
-            table.ledger.kind(f"{kind.partition('/')[0]}/dropped").turn += 1
+            table.ledger.kind(f"{kind.partition('/')[0]}/dropped").take(None)
         return slipped
 
     def _failed(self, reason: int) -> None:
@@ -231,6 +231,7 @@ class UdpLoop(_Base):
         """
         batch, now, until = self._batch, time.monotonic(), self._repeats.busy_until
         ring, lengths, sizes, rows_of = batch.ring, batch.lengths, batch.sizes, batch.rows_of
+        cells = self._answers.table.ledger.cells
         served, since, crowded = 0, now, False
         while now < until and not self._stopping:
             if self._wildcard:
@@ -255,7 +256,8 @@ class UdpLoop(_Base):
                             answers, rotation, length = entry
                             tail = tails[length]
                             turn = rotation.turn
-                            rotation.turn = turn + 1  # nothing gets in between: Rotation.take
+                            # Nothing gets in between: see Rotation.
+                            cells[rotation.cell] = rotation.turn = turn + 1
                             ring[tail] = answers[turn % rotation.size]
                             sizes[size_at] = length
                             continue
@@ -266,7 +268,7 @@ class UdpLoop(_Base):
             if self._gaps or self._wildcard:
                 self._send(count, table)
             elif (sent := batch.send_all[count]()) != count:
-                table.ledger.dropped += batch.send(max(sent, 0), count)
+                table.ledger.drop(batch.send(max(sent, 0), count))
             served += count
             if served >= RATE_OVER:
                 crowded = served > CROWDED * (now - since)
@@ -298,9 +300,10 @@ class UdpLoop(_Base):
     def _serve_alone(self, found: list[tuple[Row, Entry]]) -> None:
         """Answer with turns that nobody else takes."""
         ring, sizes = self._batch.ring, self._batch.sizes
+        cells = self._answers.table.ledger.cells
         for row, (answers, rotation, length) in found:
             turn = rotation.turn
-            rotation.turn = turn + 1  # nothing gets in between: Rotation.take
+            cells[rotation.cell] = rotation.turn = turn + 1  # nothing gets in between: Rotation
             ring[row[0][length]] = answers[turn % rotation.size]
             sizes[row[2]] = length
 
@@ -355,7 +358,8 @@ class UdpLoop(_Base):
         if self._wildcard:
             batch.settle_control(count)
         lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
-        table.ledger.dropped += lost
+        if lost:
+            table.ledger.drop(lost)
 
     def _send_around_gaps(self, count: int) -> int:
         """Send the runs between the slots that get no answer; return how many were lost."""
@@ -391,7 +395,7 @@ class PlainLoop(_Base):
         try:
             self._send(datagram[:2] + entry.tail(turn), local, who)
         except OSError:
-            table.ledger.dropped += 1
+            table.ledger.drop()
 
     def _receive(self) -> tuple[bytes, list[_Control], int, _Address]:
         if self._wildcard:

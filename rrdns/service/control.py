@@ -35,7 +35,9 @@ from rrdns.service.roster import Roster
 from rrdns.service.witness import Witness
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
+from rrdns.web.metrics import Stats
 from rrdns.web.server import ApiServer
+from rrdns.wire.book import Pages
 
 BEAT_EVERY = 0.5
 EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
@@ -72,7 +74,7 @@ class ControlPlan:
     applied: AppliedConfig
     feed: socket.socket  # listening
     api: socket.socket  # listening
-    workers: int
+    pages: tuple[Pages, ...]  # where the workers count
     restarted: bool  # it was running a moment ago
 
 
@@ -90,12 +92,19 @@ class Control:
         self._roster = Roster()
         self._herald = Herald(store, clock)
         self._memory = Memory(store, last_good, self._roster, self._herald, clock)
-        self._publisher = Publisher(plan.workers, self._workers_changed)
+        self._publisher = Publisher(plan.pages, self._workers_changed)
         self._dispatch = Dispatch(self._heard, clock)
+        stats = Stats()
         self._publication = Publication(
-            self._roster, self._publisher, self._herald, last_good, self._dispatch, clock
+            self._roster,
+            self._publisher,
+            self._herald,
+            last_good,
+            self._dispatch,
+            clock,
+            stats.publications.add,
         )
-        self._witness = Witness(self._roster, self._publication, self._herald, clock)
+        self._witness = Witness(self._roster, self._publication, self._herald, clock, stats)
         self._checker = Checker(prober, self._witness.told)
         self._orders = Orders(
             self._roster, store, self._publication, self._publisher, self._herald, clock
@@ -111,7 +120,7 @@ class Control:
             clock,
         )
         self._gate = Gate(plan.settings.api.tokens)
-        self._api = ApiServer(make_app(self._desk, self._gate, self._witness.stats), plan.api)
+        self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
         self._exporters: set[str] = set()
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()

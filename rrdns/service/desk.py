@@ -17,6 +17,7 @@ from rrdns.service.roster import Roster
 from rrdns.store.base import Store
 from rrdns.web.events import EventLog
 from rrdns.web.farm import OrdersDone
+from rrdns.wire.book import NOTHING
 
 
 class Desk:
@@ -64,6 +65,8 @@ class Desk:
     def service(self) -> ServiceReport:
         """Report on the service as a whole."""
         alarms = self._herald.alarms()
+        counts = self._publisher.queries()
+        unanswered = counts.pop(NOTHING, 0)
         everything_down = any(alarm.name == EVERYTHING_DOWN for alarm in alarms)
         return ServiceReport(
             version=__version__,
@@ -73,7 +76,8 @@ class Desk:
             serial=self._publisher.snapshot.serial,
             published_at=self._publication.published_at,
             workers=self._publisher.workers(),
-            counts=self._publisher.queries(),
+            counts=counts,
+            unanswered=unanswered,
             exports=self._exports(),
         )
 

@@ -37,6 +37,7 @@ class Publication:
         last_good: LastGood | None,
         dispatch: Dispatch,
         clock: Callable[[], float],
+        on_settled: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.published_at = 0.0
         self._dispatch = dispatch
@@ -50,22 +51,27 @@ class Publication:
         self._flushed_at = 0.0  # on the loop's clock
         self._to_disk: asyncio.Queue[tuple[Change | None, tuple[str, ...]]] = asyncio.Queue()
         self._disk_is_behind = False
-        self._unsettled: list[tuple[int, tuple[str, ...]]] = []  # serial, pools
+        self._on_settled = on_settled  # told how long it took until all answered by a change
+        self._marked_at = 0.0  # on the loop's clock: when the first change that waits came
+        self._unsettled: list[
+            tuple[int, tuple[str, ...], float | None]
+        ] = []  # serial, pools, since
 
     def mark(self, pool: str) -> None:
         """Publish a pool's change soon."""
         self._dirty.add(pool)
         if self._timer is None:
             loop = asyncio.get_running_loop()
+            self._marked_at = loop.time()
             # The first change goes out at once; those that follow close on it share the next.
             self._timer = loop.call_at(max(loop.time(), self._flushed_at + COALESCE), self.flush)
 
     def flush(self, gone: Iterable[str] = ()) -> int:
         """Publish at once what is marked; return the serial that holds it."""
+        self._flushed_at = since = asyncio.get_running_loop().time()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        self._flushed_at = asyncio.get_running_loop().time()
+            self._timer, since = None, self._marked_at
         dirty, self._dirty = self._dirty, set()
         left = tuple(gone)
         names = sorted(name for name in dirty if name in self._roster)
@@ -73,7 +79,7 @@ class Publication:
         change = difference(before, [self._roster.rota(name) for name in names], left)
         if change is not None:
             self._publisher.publish(change)
-        self._after(names)
+        self._after(names, since if change is not None else None)
         self._tell_others(names, left)
         if names or left:
             self._to_disk.put_nowait((change or Change(before.serial), tuple(names)))
@@ -87,7 +93,7 @@ class Publication:
         snapshot = Snapshot(serial=serial, zones=zones, rotas=rotas)
         self._dirty.clear()
         self._publisher.replace(snapshot)
-        self._after(names)
+        self._after(names, asyncio.get_running_loop().time())
         self._tell_others(names, gone)
         self._to_disk.put_nowait((None, names))
 
@@ -127,17 +133,19 @@ class Publication:
         """Note what every worker answers by now: no older answer is given from here on."""
         reached, at = self._publisher.reached(), self._clock() + PUBLISH_TIME
         while self._unsettled and self._unsettled[0][0] <= reached:
-            serial, names = self._unsettled.pop(0)
+            serial, names, since = self._unsettled.pop(0)
+            if since is not None:
+                self._on_settled(asyncio.get_running_loop().time() - since)
             for name in names:
                 self._roster.settled(name, serial, at)
 
-    def _after(self, names: Iterable[str]) -> None:
+    def _after(self, names: Iterable[str], since: float | None) -> None:
         self.published_at = self._clock()
         serial = self._publisher.snapshot.serial
         for name in names:
             self._roster.published(name, serial)
             self._sound_alarms(name)
-        self._unsettled.append((serial, tuple(names)))
+        self._unsettled.append((serial, tuple(names), since))
         self.settle()
 
     def _tell_others(self, names: Iterable[str], gone: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Give each new snapshot to every DNS worker, and learn what they have counted.
+"""Give each new snapshot to every DNS worker, and read what they have counted.
 
 Workers come and go; each gets the whole snapshot when it comes and only changes
 afterwards. Publishing never waits for a worker; who wants to know that all answer from
@@ -12,16 +12,17 @@ import os
 import socket
 import struct
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rrdns.core.exposure import STRAGGLER
 from rrdns.core.report import WorkerReport
 from rrdns.core.snapshot import Change, Snapshot, apply
 from rrdns.service.logs import get_log
 from rrdns.wire import feed
+from rrdns.wire.book import Pages, Reader
 
 
 @dataclass(slots=True)
@@ -38,19 +39,9 @@ class Link:
 class WorkerRecord:
     """What is known of a worker over all its restarts."""
 
-    starts: int = 0
+    reader: Reader  # of its counts
     link: Link | None = None
     gone_at: float = 0.0  # when the last link ended, monotonic seconds
-    counts: feed.Counts = field(default_factory=feed.Counts)  # of the process that runs now
-
-    def hear(self, news: feed.Counts) -> None:
-        """Take over counts; the worker leaves out what has not changed."""
-        self.counts = feed.Counts(
-            queries={**self.counts.queries, **news.queries},
-            turns={**self.counts.turns, **news.turns},
-            dropped=news.dropped,
-            at={**self.counts.at, **news.at},
-        )
 
 
 class Publisher:
@@ -58,18 +49,18 @@ class Publisher:
 
     def __init__(
         self,
-        workers: int,
+        pages: Sequence[Pages],
         on_workers: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.snapshot = Snapshot()
         self._clock = clock
-        self._workers = {number: WorkerRecord(gone_at=clock()) for number in range(workers)}
+        self._workers = {
+            number: WorkerRecord(Reader(counts), gone_at=clock())
+            for number, counts in enumerate(pages)
+        }
         self._on_workers = on_workers
         self._progress = asyncio.Condition()
-        self._ended_queries: Counter[str] = Counter()  # of worker processes that are no more
-        self._ended_firsts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._ended_dropped = 0
         self._server: asyncio.Server | None = None
         self._log = get_log(part="publisher")
 
@@ -134,33 +125,29 @@ class Publisher:
                 number=number,
                 connected=record.link is not None,
                 serial=record.link.serial if record.link else 0,
-                restarts=max(record.starts - 1, 0),
+                restarts=max(record.reader.starts - 1, 0),
             )
             for number, record in self._workers.items()
         )
 
     def queries(self) -> dict[str, int]:
-        """Return the queries that all workers have counted, by kind and rcode."""
-        total = Counter(self._ended_queries)
+        """Return what all workers have counted, by kind and rcode; NOTHING: what got no answer."""
+        total: Counter[str] = Counter()
         for record in self._workers.values():
-            total.update(record.counts.queries)
+            total.update(record.reader.queries())
         return dict(total)
-
-    def dropped(self) -> int:
-        """Return the answers that could not be sent."""
-        return self._ended_dropped + sum(record.counts.dropped for record in self._workers.values())
 
     def firsts(self, pool: str) -> dict[str, int]:
         """Return how often each address of a pool stood first in an answer."""
-        total = Counter(self._ended_firsts.get(pool))
+        total: Counter[str] = Counter()
         for record in self._workers.values():
-            total.update(record.counts.turns.get(pool, {}))
+            total.update(record.reader.firsts(pool))
         return dict(total)
 
     def turn(self, pool: str) -> int | None:
-        """Return a pool's next turn as the workers told it last; workers share their turns."""
-        told = [record.counts.at.get(pool) for record in self._workers.values()]
-        return max((turn for turn in told if turn is not None), default=None)
+        """Return a pool's next turn as far as is known; workers share their turns."""
+        known = [record.reader.turn(pool) for record in self._workers.values()]
+        return max((turn for turn in known if turn is not None), default=None)
 
     def _is_applied(self, serial: int) -> bool:
         links = [record.link for record in self._workers.values() if record.link]
@@ -190,11 +177,11 @@ class Publisher:
             self._farewell(link)
 
     def _welcome(self, hello: feed.Hello, writer: asyncio.StreamWriter) -> Link:
-        record = self._workers.setdefault(hello.worker, WorkerRecord())
+        record = self._workers.get(hello.worker)
+        if record is None:
+            raise ValueError(f"there is no worker {hello.worker}")
         if record.link is not None:  # its successor is quicker than its end of file
             record.link.writer.close()
-        self._keep_counts(record)
-        record.starts += 1
         record.link = Link(hello.worker, hello.pid, writer)
         if self.snapshot.serial:
             writer.write(feed.encode(self.snapshot))
@@ -202,14 +189,11 @@ class Publisher:
         return record.link
 
     async def _hear(self, link: Link, message: feed.Message) -> None:
-        record = self._workers[link.number]
         if isinstance(message, feed.Applied):
             async with self._progress:
                 link.serial = message.serial
                 self._progress.notify_all()
             self._on_workers()
-        elif isinstance(message, feed.Counts) and record.link is link:
-            record.hear(message)
 
     def _farewell(self, link: Link | None) -> None:
         if link is not None and self._workers[link.number].link is link:
@@ -221,13 +205,6 @@ class Publisher:
     def _look_again(self) -> None:
         """Have it noticed, too, when a worker is gone for good."""
         asyncio.get_running_loop().call_later(STRAGGLER + 0.01, self._on_workers)
-
-    def _keep_counts(self, record: WorkerRecord) -> None:
-        self._ended_queries.update(record.counts.queries)
-        self._ended_dropped += record.counts.dropped
-        for pool, firsts in record.counts.turns.items():
-            self._ended_firsts[pool].update(firsts)
-        record.counts = feed.Counts()
 
 
 def _check_owner(writer: asyncio.StreamWriter) -> None:

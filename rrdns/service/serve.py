@@ -23,6 +23,7 @@ from rrdns.service.logs import get_log, set_up
 from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
+from rrdns.wire.book import Pages
 from rrdns.wire.cookies import Jar
 from rrdns.wire.manners import Manners
 from rrdns.wire.siphash import KEY_BYTES
@@ -68,11 +69,12 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
     limits = settings.dns.rate_limit
     quota = Quota(limits, shared_accounts()) if limits is not None else None
     applied = AppliedConfig(anonymous_file())
+    pages = tuple(Pages() for _ in range(count))
     log = settings.log
 
     def control_main(restarted: bool) -> Main:
         set_up(log.format, log.level, "control")
-        plan = ControlPlan(settings, path, applied, feed, api, count, restarted)
+        plan = ControlPlan(settings, path, applied, feed, api, pages, restarted)
         return partial(_guarded, partial(control.main, plan))
 
     def worker_main(number: int, _restarted: bool) -> Main:
@@ -89,6 +91,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
             feed=feed_address,
             last_good=last_good_path(settings),
             turns=turns,
+            pages=pages[number],
             manners=manners,
             quota=quota,
         )

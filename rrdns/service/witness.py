@@ -9,7 +9,7 @@ from rrdns.core.probe import Depth, ProbeResult
 from rrdns.service.herald import Herald
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster
-from rrdns.web.metrics import ProbeStats
+from rrdns.web.metrics import Stats
 
 
 class Witness:
@@ -21,8 +21,9 @@ class Witness:
         publication: Publication,
         herald: Herald,
         clock: Callable[[], float],
+        stats: Stats,
     ) -> None:
-        self.stats = ProbeStats()
+        self._stats = stats
         self._roster = roster
         self._publication = publication
         self._herald = herald
@@ -30,7 +31,7 @@ class Witness:
 
     def told(self, pool: str, member: str, result: ProbeResult) -> Standing:
         """Take in a probe's result; return the member's standing after it."""
-        self.stats.observe(pool, member, result)
+        self._stats.observe(pool, member, result)
         track = self._roster.track(pool, member)
         before = track.standing
         warned = track.last_probe.warnings if track.last_probe else ()

@@ -29,10 +29,10 @@ from rrdns.service.publisher import read_message
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import feed
 from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.book import Pages
 from rrdns.wire.manners import PLAIN, Manners
 
 BEAT_EVERY = 0.5
-COUNTS_EVERY = 1.0
 FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk
 RECONNECT_EVERY = 0.1
 SWITCH_INTERVAL = 0.0005  # seconds: how long building a table may keep the UDP loop waiting
@@ -49,6 +49,7 @@ class WorkerPlan:
     feed: str  # the address of the control process's Unix socket
     last_good: Path | None
     turns: SharedTurns | None  # None: this worker is alone
+    pages: Pages  # where it counts
     manners: Manners = PLAIN
     quota: Quota | None = None  # None: no rate is limited
 
@@ -58,7 +59,8 @@ class Worker:
 
     def __init__(self, plan: WorkerPlan) -> None:
         self._plan = plan
-        self._answers = Answers(AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners))
+        nothing = AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners, pages=plan.pages)
+        self._answers = Answers(nothing)
         self._has_table = asyncio.Event()
         self._loops = [
             make_loop(sock, self._answers, self._defect, plan.quota) for sock in plan.udp
@@ -68,7 +70,6 @@ class Worker:
             for index, loop in enumerate(self._loops)
         ]
         self._tcp = TcpService(self._answers, plan.limits)
-        self._sent = feed.Counts()
         self._log = get_log()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
@@ -122,8 +123,6 @@ class Worker:
 
     async def _follow_once(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self._plan.feed)
-        self._sent = feed.Counts()  # whoever listens now has heard nothing yet
-        counting = asyncio.create_task(self._tell_counts(writer))
         try:
             writer.write(feed.encode(feed.Hello(self._plan.number, self._serial, os.getpid())))
             while True:
@@ -134,7 +133,6 @@ class Worker:
                     self._take(message)
                     writer.write(feed.encode(feed.Applied(self._serial)))
         finally:
-            counting.cancel()
             writer.close()
 
     def _take(self, news: Snapshot | Change) -> None:
@@ -149,15 +147,6 @@ class Worker:
     @property
     def _serial(self) -> int:
         return self._answers.table.snapshot.serial
-
-    async def _tell_counts(self, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await asyncio.sleep(COUNTS_EVERY)
-            now = self._answers.table.counts()
-            news = _what_is_new(self._sent, now)
-            if news is not None:
-                writer.write(feed.encode(news))
-                self._sent = now
 
     async def _keep_beating(self, beat: Beat) -> None:
         """Beat only while every UDP loop does: what hangs there is a hung worker."""
@@ -194,16 +183,3 @@ async def _main(plan: WorkerPlan, beat: Beat, lifeline: int) -> None:
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_reader(lifeline, stopping.set)
     await Worker(plan).run(beat, stopping)
-
-
-def _what_is_new(before: feed.Counts, now: feed.Counts) -> feed.Counts | None:
-    """Return the counts that have moved, or None."""
-    news = feed.Counts(
-        queries={kind: n for kind, n in now.queries.items() if before.queries.get(kind) != n},
-        turns={
-            pool: firsts for pool, firsts in now.turns.items() if before.turns.get(pool) != firsts
-        },
-        dropped=now.dropped,
-        at={pool: turn for pool, turn in now.at.items() if before.at.get(pool) != turn},
-    )
-    return news if news.queries or news.turns or news.at or news.dropped != before.dropped else None

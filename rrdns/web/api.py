@@ -19,7 +19,7 @@ from rrdns.web.explaining import Explaining
 from rrdns.web.farm import Farm
 from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, meet_expectation, set_headers
 from rrdns.web.looking import Looking
-from rrdns.web.metrics import ProbeStats
+from rrdns.web.metrics import Stats
 from rrdns.web.ordering import Ordering
 from rrdns.web.problems import Trouble
 from rrdns.web.requests import MOST_BODY
@@ -32,7 +32,7 @@ STATIC = Path(__file__).with_name("static")
 def make_app(
     farm: Farm,
     gate: Gate,
-    stats: ProbeStats | None = None,
+    stats: Stats | None = None,
     *,
     clock: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
@@ -85,9 +85,9 @@ def _guarded_handlers(
 
 
 def _open_handlers(
-    farm: Farm, gate: Gate, stats: ProbeStats | None, clock: Callable[[], float]
+    farm: Farm, gate: Gate, stats: Stats | None, clock: Callable[[], float]
 ) -> dict[str, Handler]:
-    watching = Watching(farm, gate, stats or ProbeStats(), clock)
+    watching = Watching(farm, gate, stats or Stats(), clock)
     return {
         "liveness": watching.liveness,
         "readiness": watching.readiness,

@@ -26,32 +26,36 @@ from rrdns.core.report import MemberReport, PoolReport, ServiceReport
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 
 
+Taken = tuple[list[tuple[str, float]], float]  # the buckets, each with all below it; the sum
+
+
 @dataclass(slots=True)
 class Durations:
-    """How long probes took."""
+    """How long something took, each time."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     total: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one probe."""
+        """Count one time."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds
 
-    def cumulative(self) -> list[tuple[str, float]]:
-        """Return the buckets as Prometheus wants them: each with all below it."""
+    def taken(self) -> Taken:
+        """Return the buckets as Prometheus wants them, and the sum."""
         bounds, below = [*map(str, BUCKETS), "+Inf"], 0
         buckets = []
         for bound, count in zip(bounds, self.counts, strict=True):
             below += count
             buckets.append((bound, float(below)))
-        return buckets
+        return buckets, self.total
 
 
-class ProbeStats:
-    """Counts probes as they end; the control process feeds it."""
+class Stats:
+    """Counts probes as they end, and times publications; the control process feeds it."""
 
     def __init__(self) -> None:
+        self.publications = Durations()
         self.durations = {depth: Durations() for depth in Depth}
         self.failures: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
@@ -73,7 +77,8 @@ class Scrape(Collector):
 
     pools: Sequence[PoolReport]
     service: ServiceReport
-    durations: dict[Depth, tuple[list[tuple[str, float]], float]]
+    durations: dict[Depth, Taken]
+    publications: Taken
     failures: dict[tuple[str, str], dict[str, int]]
     now: float
 
@@ -95,6 +100,12 @@ class Scrape(Collector):
         for depth, (buckets, total) in self.durations.items():
             histogram.add_metric([depth.value], buckets, total)
         yield histogram
+        publications = HistogramMetricFamily(
+            "rrdns_publish_duration_seconds",
+            "From a change until the last worker answered by it.",
+        )
+        publications.add_metric([], *self.publications)
+        yield publications
         failures = CounterMetricFamily(
             "rrdns_probe_failures", "Probes that failed.", labels=["pool", "member", "verdict"]
         )
@@ -104,18 +115,14 @@ class Scrape(Collector):
         yield failures
 
 
-def scrape(
-    pools: Sequence[PoolReport], service: ServiceReport, stats: ProbeStats, now: float
-) -> Scrape:
+def scrape(pools: Sequence[PoolReport], service: ServiceReport, stats: Stats, now: float) -> Scrape:
     """Take down what a scrape shows; writing it out may then happen in another thread."""
     stats.keep_only({(pool.pool.name, one.member.name) for pool in pools for one in pool.members})
     return Scrape(
         pools=pools,
         service=service,
-        durations={
-            depth: (durations.cumulative(), durations.total)
-            for depth, durations in stats.durations.items()
-        },
+        durations={depth: durations.taken() for depth, durations in stats.durations.items()},
+        publications=stats.publications.taken(),
         failures={key: dict(counts) for key, counts in stats.failures.items()},
         now=now,
     )
@@ -160,6 +167,11 @@ def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
         kind, _, rcode = key.partition("/")
         queries.add_metric([kind, rcode], count)
     yield queries
+    yield CounterMetricFamily(
+        "rrdns_unanswered",
+        "Datagrams that are no query or were met with silence, and answers that could not be sent.",
+        value=service.unanswered,
+    )
 
 
 def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:

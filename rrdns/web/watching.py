@@ -12,7 +12,7 @@ from rrdns.web import models, problems, views
 from rrdns.web.auth import Gate
 from rrdns.web.farm import Farm
 from rrdns.web.looking import answer
-from rrdns.web.metrics import ProbeStats, exposition, scrape
+from rrdns.web.metrics import Stats, exposition, scrape
 from rrdns.web.openapi import describe
 from rrdns.web.problems import Trouble
 
@@ -20,9 +20,7 @@ from rrdns.web.problems import Trouble
 class Watching:
     """The handlers of the calls that need no token."""
 
-    def __init__(
-        self, farm: Farm, gate: Gate, stats: ProbeStats, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, farm: Farm, gate: Gate, stats: Stats, clock: Callable[[], float]) -> None:
         self._farm = farm
         self._gate = gate
         self._stats = stats

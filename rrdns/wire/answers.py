@@ -7,12 +7,11 @@ rotations). A change makes a new table that shares with the old all that is the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
-from rrdns.wire.feed import Counts
+from rrdns.wire.book import Counts, Pages
 from rrdns.wire.manners import PLAIN, Manners
 from rrdns.wire.query import TYPE_A, Rcode
 from rrdns.wire.reply import Entry, Guarded, Reply, Turning, most_addresses
@@ -55,13 +54,15 @@ class AnswerTable:
         turns: Turns | None = None,
         before: AnswerTable | None = None,
         manners: Manners = PLAIN,
+        pages: Pages | None = None,
     ) -> AnswerTable:
         """Return the table of a snapshot.
 
         With `before`, turns and counts go on from there, and its manners are kept.
+        Without, they are kept in `pages`, and go on from what was counted there.
         """
         if before is None:
-            before = cls(Snapshot(), turns, Ledger(), manners)
+            before = cls(Snapshot(), turns, Ledger(pages), manners)
         table: AnswerTable = before._successor(snapshot, turns)
         table._catch_up(before.snapshot.rotas)
         return table
@@ -103,8 +104,7 @@ class AnswerTable:
 
     def counts(self) -> Counts:
         """Return what was answered since this worker's first table."""
-        at = {pool: rotation.peek(self.turns) for pool, rotation in self._rotations.items()}
-        return replace(self.ledger.counts(tuple(self._rotations.values())), at=at)
+        return self.ledger.counts()
 
     def negative(self, top: Top, name: bytes, rcode: Rcode) -> Reply:
         """Return NODATA (NOERROR) or NXDOMAIN for a name in a zone, with its SOA."""
@@ -175,8 +175,11 @@ class AnswerTable:
             if (before.addresses, before.slot) == (rota.addresses, slot):
                 return before
             self.ledger.retire(before)
-        turn = before.turn if before else 0
-        return Rotation("a/noerror", rota.pool, rota.addresses, turn=turn, slot=slot)
+        turn = before.peek(self.turns) if before else self._next_turn(slot)
+        return self.ledger.rotation(rota.pool, rota.addresses, turn=turn, slot=slot)
+
+    def _next_turn(self, slot: int) -> int:
+        return 0 if self.turns is None or slot < 0 else self.turns.peek(slot)
 
 
 class Answers:

@@ -2,13 +2,13 @@
 
 Each message is one JSON object behind its length (4 bytes, big-endian). Control sends
 `full` when a worker comes, then `change` after each publication; a worker answers each
-with `applied`, and tells its counts now and then.
+with `applied`. What it counts is not told: see wire/book.py.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rrdns.core.model import Nameserver, Zone
@@ -35,19 +35,7 @@ class Applied:
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a worker has counted since it started; it never counts down."""
-
-    queries: dict[str, int] = field(default_factory=dict)  # by "kind/rcode"
-    turns: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # pool -> address -> first places
-    dropped: int = 0
-    at: dict[str, int] = field(default_factory=dict)  # pool -> the next turn
-
-
-Message = Hello | Applied | Counts | Snapshot | Change
+Message = Hello | Applied | Snapshot | Change
 
 
 def encode(message: Message) -> bytes:
@@ -103,7 +91,7 @@ def zone_from_json(value: dict[str, Any]) -> Zone:
     return Zone(**{**value, "nameservers": nameservers, "allow_query": allowed})
 
 
-_KINDS = {Change: "change", Hello: "hello", Applied: "applied", Counts: "counts"}
+_KINDS = {Change: "change", Hello: "hello", Applied: "applied"}
 
 
 def _to_json(message: Message) -> dict[str, Any]:
@@ -127,7 +115,5 @@ def _from_json(value: dict[str, Any]) -> Message:
             return Hello(**value)
         case "applied":
             return Applied(**value)
-        case "counts":
-            return Counts(**value)
         case _:
             raise ValueError(f"not a message: {kind!r}")

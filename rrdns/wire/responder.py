@@ -61,7 +61,7 @@ def respond(
     """Return the answer to a message, taking its turn; None means silence."""
     entry = find(datagram, table, address, now, tcp=tcp)
     if entry is None:
-        table.ledger.dropped += 1
+        table.ledger.drop()
         return None
     return datagram[:2] + entry.tail(entry.rotation.take(table.turns))
 
@@ -144,7 +144,7 @@ def _answer(
     audience = table.tree.audience_of(query.name) if query.qclass == CLASS_IN else None
     reply = look_up(query, table)
     if reply is None and (audience is None or audience.has(address)):
-        table.ledger.kind("a/silent").turn += 1
+        table.ledger.kind("a/silent").take(None)
         return None
     refusal = table.error(OUTSIDE, "prohibited")
     most = (TCP_PAYLOAD if tcp else room(query.edns, len(datagram))) - len(extras.options)

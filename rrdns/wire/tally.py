@@ -1,18 +1,18 @@
 """Whose turn it is, and how often each answer was given.
 
 A turn is taken for every answer, so that the turns are the count; over the turns of a pool
-each address stands first equally often. All of this is plain integers: one assignment is
-whole under the interpreter's lock, and the threads of a worker share these objects.
+each address stands first equally often. The counts are words of memory that outlives the
+worker; one assignment is whole under the interpreter's lock, and the threads of a worker
+share these objects.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from threading import Lock
 from typing import Protocol
 
 from rrdns.core.rates import Family
-from rrdns.wire.feed import Counts
+from rrdns.wire.book import FIRSTS, NOTHING, REPEATS, Book, Counts, Pages, Reader
 
 ALONE = -1
 
@@ -38,120 +38,98 @@ def family_of(kind: str) -> int:
 
 
 class Rotation:
-    """The turns of one kind of answer: of a pool's addresses, or of an answer that never turns."""
+    """The turns of one kind of answer: of a pool's addresses, or of an answer that never turns.
 
-    __slots__ = (
-        "addresses",
-        "family",
-        "firsts",
-        "kind",
-        "pool",
-        "repeats",
-        "size",
-        "slot",
-        "start",
-        "turn",
-    )
+    `turn` is a plain integer, and `cells[cell]` the same for who comes after us: whoever sets
+    one sets the other, with no call in between, so that no other thread gets in.
+    """
+
+    __slots__ = ("addresses", "cell", "cells", "family", "kind", "pool", "size", "slot", "turn")
 
     def __init__(
         self,
         kind: str,
-        pool: str = "",
-        addresses: tuple[str, ...] = (),
+        pool: str,
+        addresses: tuple[str, ...],
         *,
-        turn: int = 0,
-        slot: int = ALONE,
+        turn: int,
+        slot: int,
+        book: Book,
     ) -> None:
         self.kind = kind
         self.family = family_of(kind)
         self.pool = pool
         self.addresses = addresses
         self.size = len(addresses) or 1
-        self.start = self.turn = turn
+        self.turn = turn
         self.slot = slot  # where workers share the turns; ALONE where `turn` is all there is
-        self.repeats = 0  # retransmitted queries, which took no turn
-        self.firsts = [0] * self.size  # per address, counted only where turns are shared
+        self.cells = book.cells
+        self.cell = book.open(kind, pool, addresses, turn, shared=slot >= 0)
 
     def take(self, turns: Turns | None, count: int = 1) -> int:
         """Return the next turn; it and the `count` - 1 behind it are nobody else's."""
+        cells, cell = self.cells, self.cell
         if self.slot < 0 or turns is None:
             turn = self.turn
-            self.turn = turn + count  # no call since the line above: no other thread got in
+            cells[cell] = self.turn = turn + count
             return turn
         turn = turns.take(self.slot, count)
-        for step in range(count):
-            self.firsts[(turn + step) % self.size] += 1
+        cells[cell] = turn + count
+        rounds, rest = divmod(count, self.size)
+        for step in range(min(count, self.size)):
+            cells[cell + FIRSTS + (turn + step) % self.size] += rounds + (step < rest)
         return turn
+
+    def repeat(self) -> None:
+        """Count an answer to a query that was sent again, which takes no turn."""
+        self.cells[self.cell + REPEATS] += 1
 
     def peek(self, turns: Turns | None) -> int:
         """Return the next turn, which is whoever's takes it first."""
         return self.turn if self.slot < 0 or turns is None else turns.peek(self.slot)
 
-    def places(self) -> list[int]:
-        """Return how often each address stood first since this rotation began."""
-        rounds, rest = divmod(self.turn - self.start, self.size)
-        first = self.start % self.size
-        return [
-            rounds + ((index - first) % self.size < rest) + shared
-            for index, shared in enumerate(self.firsts)
-        ]
-
-    def total(self) -> int:
-        """Return how many turns were taken since this rotation began."""
-        return self.turn - self.start + sum(self.firsts)
-
 
 class Ledger:
-    """What a worker has answered since it started; successive tables share one."""
+    """What a worker answers; successive tables share one."""
 
-    def __init__(self) -> None:
-        self.dropped = 0  # datagrams that got no answer
+    def __init__(self, pages: Pages | None = None) -> None:
+        self._pages = pages or Pages()
+        self.cells = self._pages.cells
+        self._book = Book(self._pages)
         self._kinds: dict[str, Rotation] = {}
-        self._queries: Counter[str] = Counter()
-        self._places: dict[str, Counter[str]] = {}
-        self._retired: dict[Rotation, int] = {}  # with the total at the last look
+        self._opening = Lock()  # loops meet new kinds while the worker builds a table
+        self._nothing = self.kind(NOTHING)
 
     def kind(self, name: str) -> Rotation:
         """Return the counter of a kind of answer, such as "nxdomain/nxdomain"."""
-        return self._kinds.setdefault(name, Rotation(name))
+        with self._opening:
+            found = self._kinds.get(name)
+            if found is None:
+                found = Rotation(name, "", (), turn=0, slot=ALONE, book=self._book)
+                self._kinds[name] = found
+            return found
+
+    def rotation(
+        self, pool: str, addresses: tuple[str, ...], *, turn: int = 0, slot: int = ALONE
+    ) -> Rotation:
+        """Return the turns of a pool's addresses, which go on from a turn."""
+        with self._opening:
+            return Rotation("a/noerror", pool, addresses, turn=turn, slot=slot, book=self._book)
 
     def retire(self, rotation: Rotation) -> None:
         """Keep what a rotation has counted, and what the table before still counts on it."""
-        self._retired[rotation] = -1
+        with self._opening:
+            self._book.close(rotation.cell)
 
-    def counts(self, rotations: Iterable[Rotation]) -> Counts:
-        """Return all counts, with those of the rotations that are in use now."""
-        self._settle()
-        queries = Counter(self._queries)
-        places = {pool: Counter(firsts) for pool, firsts in self._places.items()}
-        for rotation in (*self._retired, *rotations):
-            _add(rotation, queries, places)
-        for kind in list(self._kinds.values()):
-            queries[kind.kind] += kind.turn
-        return Counts(
-            queries=dict(+queries),
-            turns={pool: dict(firsts) for pool, firsts in places.items()},
-            dropped=self.dropped,
-        )
+    def drop(self, count: int = 1) -> None:
+        """Count datagrams that got no answer, and answers that could not be sent."""
+        self._nothing.take(None, count)
 
-    def _settle(self) -> None:
-        """Fold in the retired rotations that have stood still since the last look.
+    @property
+    def dropped(self) -> int:
+        """Return how many datagrams got no answer."""
+        return self._nothing.turn
 
-        A loop may be in the middle of a batch with the table before, and still count there.
-        """
-        for rotation, before in list(self._retired.items()):
-            total = rotation.total() + rotation.repeats
-            if total == before:
-                _add(rotation, self._queries, self._places)
-                del self._retired[rotation]
-            else:
-                self._retired[rotation] = total
-
-
-def _add(rotation: Rotation, queries: Counter[str], places: dict[str, Counter[str]]) -> None:
-    total = rotation.total()
-    if not total:
-        return
-    queries[rotation.kind] += total + rotation.repeats
-    firsts = places.setdefault(rotation.pool, Counter())
-    firsts.update(dict(zip(rotation.addresses, rotation.places(), strict=True)))
+    def counts(self) -> Counts:
+        """Return all counts."""
+        return Reader(self._pages).counts()

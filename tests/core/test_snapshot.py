@@ -114,14 +114,6 @@ MESSAGES = st.one_of(
     ),
     st.builds(feed.Hello, worker=st.integers(0, 64), serial=st.integers(0), pid=st.integers(1)),
     st.builds(feed.Applied, serial=st.integers(0)),
-    st.builds(
-        feed.Counts,
-        queries=st.dictionaries(st.text(max_size=8), st.integers(0)),
-        turns=st.dictionaries(
-            st.text(max_size=4), st.dictionaries(st.text(max_size=8), st.integers(0))
-        ),
-        dropped=st.integers(0),
-    ),
 )
 
 

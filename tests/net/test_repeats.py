@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rrdns.net.repeats import MOST, WINDOW, Repeats
-from rrdns.wire.tally import Rotation
+from rrdns.wire.tally import Ledger, Rotation
 
 
 def pool(members: int = 3) -> Rotation:
     """Return the turns of a pool."""
-    return Rotation("a/noerror", "boot", tuple(f"10.0.0.{n}" for n in range(members)))
+    return Ledger().rotation("boot", tuple(f"10.0.0.{n}" for n in range(members)))
 
 
 def turn(repeats: Repeats, who: bytes, rotation: Rotation, now: float) -> int:
@@ -21,13 +21,15 @@ def turn(repeats: Repeats, who: bytes, rotation: Rotation, now: float) -> int:
 def test_a_repeat_within_two_seconds_takes_no_turn() -> None:
     """Wherever in a window the first one came; two seconds later it is a new query."""
     for start in (100.0, 100.5, 101.9):
-        repeats, rotation = Repeats(), pool()
+        repeats, ledger = Repeats(), Ledger()
+        rotation = ledger.rotation("boot", ("10.0.0.1", "10.0.0.2", "10.0.0.3"))
         repeats.tick(100.0)
         assert turn(repeats, b"a", rotation, start) == 0
         assert turn(repeats, b"b", rotation, start) == 1
         assert turn(repeats, b"a", rotation, start + 1.99) == 0
         assert turn(repeats, b"a", rotation, start + WINDOW) == 2
-        assert (rotation.total(), rotation.repeats) == (3, 1)
+        assert rotation.turn == 3
+        assert ledger.counts().queries == {"a/noerror": 4}
 
 
 def test_another_pool_is_another_query() -> None:
@@ -40,7 +42,7 @@ def test_another_pool_is_another_query() -> None:
 
 def test_answers_that_never_turn_are_not_remembered() -> None:
     """They would only fill the window."""
-    repeats, soa = Repeats(), Rotation("soa/noerror")
+    repeats, soa = Repeats(), Ledger().kind("soa/noerror")
     assert [turn(repeats, b"a", soa, 1.0) for _ in range(3)] == [0, 1, 2]
     assert not repeats._now
 

@@ -45,6 +45,7 @@ class Office:
     last_good: LastGood | None = None
     now: float = 1000.0
     pools: tuple[Pool, ...] = (POOL,)
+    settled: list[float] = field(default_factory=list)  # how long publications took
 
     def __post_init__(self) -> None:
         set_up("json")
@@ -53,7 +54,7 @@ class Office:
         self.roster = Roster()
         self.roster.configure(self.pools, self.now)
         self.herald = Herald(self.store, self.clock)
-        self.publisher = Publisher(0)
+        self.publisher = Publisher(())
         self.publication = Publication(
             self.roster,
             self.publisher,
@@ -61,6 +62,7 @@ class Office:
             self.last_good,
             Dispatch(lambda _news: None, self.clock),
             self.clock,
+            self.settled.append,
         )
         self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
         self.orders = Orders(

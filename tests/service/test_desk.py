@@ -225,3 +225,19 @@ async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Pat
     assert [alarm.name for alarm in again.herald.alarms()] == ["store-damaged"]
     assert list(tmp_path.glob("rrdns.db.damaged-*"))
     await again.memory.close()
+
+
+async def test_each_publication_is_timed_from_its_first_change_on() -> None:
+    """Until every worker answers by it; what changed no answer is none."""
+    office = Office()
+    await office.open()
+    office.settled.clear()
+    office.publication.mark("boot")
+    await asyncio.sleep(0.02)
+    assert office.settled == []
+    for member in ("pvs-1", "pvs-2"):
+        office.probe(member, Verdict.TIMEOUT)
+        office.publication.mark("boot")
+    await asyncio.sleep(0.02)
+    assert len(office.settled) == 1
+    assert 0 <= office.settled[0] < 0.5

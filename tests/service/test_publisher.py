@@ -14,6 +14,7 @@ from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.service.logs import set_up
 from rrdns.service.publisher import Publisher, read_message
 from rrdns.wire import feed
+from rrdns.wire.book import Pages
 
 ROTA = Rota("boot", "boot.example", 5, 4, ("10.0.0.1",))
 
@@ -37,7 +38,7 @@ class Farm:
         self.address = address
         self.changed = asyncio.Event()
         self.workers: list[Worker] = []
-        self.publisher = Publisher(2, self.changed.set, clock=lambda: self.now)
+        self.publisher = Publisher((Pages(), Pages()), self.changed.set, clock=lambda: self.now)
 
     async def worker(self, number: int) -> Worker:
         """Let a worker come, and be told everything."""

@@ -86,6 +86,7 @@ class FakeFarm:
             published_at=NOW - 5,
             workers=self.workers,
             counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
+            unanswered=3,
             exports=(
                 ExportReport("kea", "kea", ("boot",), False, False, last_success=NOW, told=3),
                 ExportReport("ipam", "webhook", ("boot",), True, True, last_error="refused"),

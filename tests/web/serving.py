@@ -14,7 +14,7 @@ import aiohttp
 
 from rrdns.web.api import STATIC, make_app
 from rrdns.web.auth import Gate, Role, Token
-from rrdns.web.metrics import ProbeStats
+from rrdns.web.metrics import Stats
 from rrdns.web.server import ApiServer
 from tests.web.farm import FakeFarm
 
@@ -90,7 +90,7 @@ async def serving(
     farm: FakeFarm | None = None,
     tokens: Sequence[Token] = (),
     *,
-    stats: ProbeStats | None = None,
+    stats: Stats | None = None,
     heartbeat: float = 10.0,
     static: Path = STATIC,
 ) -> AsyncIterator[Client]:

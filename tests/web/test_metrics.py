@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.core.report import Alarm, WorkerReport
-from rrdns.web.metrics import BUCKETS, ProbeStats
+from rrdns.web.metrics import BUCKETS, Stats
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving
 
@@ -81,7 +81,7 @@ async def test_a_pool_that_is_all_down_is_shown(client: Client) -> None:
 
 async def test_probes_are_counted_by_duration_and_failures_by_verdict() -> None:
     """In buckets that each hold all below them."""
-    stats = ProbeStats()
+    stats = Stats()
     passed = ProbeResult(Verdict.OK, "it serves", Depth.LIGHT, 0.004)
     for seconds in (0.001, 0.004, 0.3, 9.0):
         stats.observe("boot", "pvs-1", replace(passed, seconds=seconds))
@@ -110,9 +110,22 @@ async def test_probes_are_counted_by_duration_and_failures_by_verdict() -> None:
     }
 
 
+async def test_publications_are_timed_and_the_unanswered_counted(client: Client) -> None:
+    """How long a change waits for the last worker; what no answer was sent to."""
+    stats = Stats()
+    for seconds in (0.0005, 0.004):
+        stats.publications.add(seconds)
+    async with serving(stats=stats) as watched:
+        found = await scraped(watched)
+    assert found[key("publish_duration_seconds_bucket", le="0.001")] == 1
+    assert found[key("publish_duration_seconds_count")] == 2
+    assert found[key("publish_duration_seconds_sum")] == pytest.approx(0.0045)
+    assert found[key("unanswered_total")] == 3
+
+
 async def test_failures_of_a_member_that_is_no_more_are_forgotten() -> None:
     """A reload must not let them pile up."""
-    stats = ProbeStats()
+    stats = Stats()
     failed = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
     stats.observe("boot", "pvs-1", failed)
     stats.observe("boot", "gone", failed)

@@ -16,6 +16,7 @@ from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.wire import answers as module
 from rrdns.wire.answers import AnswerTable
+from rrdns.wire.book import Pages, Reader
 from rrdns.wire.reply import Fewer
 from rrdns.wire.responder import find, respond
 from tests.wire import world
@@ -283,8 +284,9 @@ def test_negative_answers_are_compressed_against_any_question() -> None:
 @pytest.mark.parametrize("turns", [None, Shared()])
 def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
     """Of one worker alone its own, of several the one they share."""
-    answers = AnswerTable.build(world.snapshot(), turns)
-    assert answers.counts().at["boot"] == 0
+    pages = Pages()
+    answers, read = AnswerTable.build(world.snapshot(), turns, pages=pages), Reader(pages)
+    assert read.turn("boot") == 0
     for _ in range(5):
         ask(answers, query())
-    assert answers.counts().at["boot"] == 5
+    assert read.turn("boot") == 5

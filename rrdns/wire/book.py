@@ -1,0 +1,353 @@
+"""Where a worker counts: memory that outlives it, so that no count dies with its process.
+
+A count is one word of memory (a cell), written before the answer that it counts is sent: a
+worker that is killed has counted every answer that anybody received. A row tells what its
+cells count; rows stand in a journal. When a journal has grown, a new edition of it is written
+to the other half, with what is over summed up, and one word turns the page: whoever dies in
+between leaves the edition before. Control only reads.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+CELLS = 1 << 20  # enough for 65,536 pools of four members, and as much again that is retired
+HALF_BYTES = 16 << 20  # of the journal, for as many rows
+_WORD = 8
+_HEADER = 8  # words
+_STARTS, _EDITION, _LENGTHS = 0, 1, 2  # in the header; the lengths are those of both halves
+BOOK_BYTES = _WORD * (_HEADER + CELLS) + 2 * HALF_BYTES
+_LENGTH_BYTES = 4  # before each entry of the journal
+_WORTH_RENEWING = 64 * 1024  # bytes of rows since the edition began
+TURN, REPEATS, FIRSTS = 0, 1, 2  # a row's cells
+_TRIES = 5
+# Pages that nobody writes to take no memory, and none is set aside for them.
+_SHARED = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+NOTHING = ""  # the kind of what got no answer
+
+_Told = TypeVar("_Told")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a worker has counted over all its processes; it never counts down."""
+
+    queries: dict[str, int] = field(default_factory=dict)  # by "kind/rcode"
+    turns: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # pool -> address -> first places
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the cells from one on count: the answers of one kind, in the order of their turns."""
+
+    cell: int
+    start: int  # the turn that it began with
+    shared: bool  # the turns are those of several workers: first places are counted one by one
+    kind: str
+    pool: str
+    addresses: tuple[str, ...]
+
+    def entry(self) -> list[Any]:
+        """Return it as an entry of the journal."""
+        return [self.cell, self.start, self.shared, self.kind, self.pool, self.addresses]
+
+    @property
+    def count(self) -> int:
+        """Return how many cells it has."""
+        return FIRSTS + (len(self.addresses) if self.shared else 0)
+
+    def total(self, cells: memoryview) -> int:
+        """Return how many answers are counted, without the repeated ones."""
+        if self.shared:
+            first = self.cell + FIRSTS
+            return sum(cells[first : first + len(self.addresses)])
+        return int(cells[self.cell]) - self.start
+
+    def repeats(self, cells: memoryview) -> int:
+        """Return how many answers to a query that was sent again are counted."""
+        return int(cells[self.cell + REPEATS])
+
+    def places(self, cells: memoryview) -> dict[str, int]:
+        """Return how often each address stood first."""
+        first, size = self.cell + FIRSTS, len(self.addresses)
+        if self.shared:
+            return dict(zip(self.addresses, cells[first : first + size], strict=True))
+        if not size:
+            return {}
+        rounds, rest = divmod(self.total(cells), size)
+        begin = self.start % size
+        return {
+            address: rounds + ((index - begin) % size < rest)
+            for index, address in enumerate(self.addresses)
+        }
+
+
+class Pages:
+    """The memory of one worker, in its parts; what no process wrote is zero."""
+
+    __slots__ = ("cells", "halves", "header")
+
+    def __init__(self) -> None:
+        """Take memory that is shared with every process forked from here on."""
+        room = memoryview(mmap.mmap(-1, BOOK_BYTES, flags=_SHARED))
+        cells_end = _WORD * (_HEADER + CELLS)
+        self.header = room[: _WORD * _HEADER].cast("Q")
+        self.cells = room[_WORD * _HEADER : cells_end].cast("Q")
+        middle = cells_end + HALF_BYTES
+        self.halves = room[cells_end:middle], room[middle:]
+
+    @property
+    def edition(self) -> int:
+        """Return which edition of the journal is in force."""
+        return int(self.header[_EDITION])
+
+    @property
+    def starts(self) -> int:
+        """Return how many processes have counted here, one after the other."""
+        return int(self.header[_STARTS])
+
+    def begin(self) -> None:
+        """Note that a process begins to count here."""
+        self.header[_STARTS] += 1
+
+    def read(self, edition: int, at: int) -> tuple[list[Any], int]:
+        """Return the entries of an edition from a place on, and where they end."""
+        half, end = self.halves[edition & 1], self.header[_LENGTHS + (edition & 1)]
+        entries = []
+        while at < end:
+            begin = at + _LENGTH_BYTES
+            at = begin + int.from_bytes(half[at:begin], "big")
+            entries.append(json.loads(bytes(half[begin:at])))
+        return entries, at
+
+    def append(self, value: object) -> bool:
+        """Add an entry to the edition in force; False where it has no room."""
+        which = self.edition & 1
+        at, entry = self.header[_LENGTHS + which], _entry(value)
+        if at + len(entry) > HALF_BYTES:
+            return False
+        self.halves[which][at : at + len(entry)] = entry
+        self.header[_LENGTHS + which] = at + len(entry)
+        return True
+
+    def written(self) -> int:
+        """Return how many bytes the edition in force has."""
+        return int(self.header[_LENGTHS + (self.edition & 1)])
+
+    def renew(self, values: Iterable[object]) -> bool:
+        """Put a new edition in force; False, and all as before, where it has no room."""
+        text, which = b"".join(map(_entry, values)), (self.edition + 1) & 1
+        if len(text) > HALF_BYTES:
+            return False
+        self.halves[which][: len(text)] = text
+        self.header[_LENGTHS + which] = len(text)
+        self.header[_EDITION] += 1  # one word: who reads sees all of it or nothing
+        return True
+
+
+class Sums:
+    """Counts that are being summed up."""
+
+    def __init__(self, text: Sequence[Any] = ({}, {})) -> None:
+        queries, turns = text
+        self.queries: Counter[str] = Counter(queries)
+        self.turns: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for pool, firsts in turns.items():
+            self.turns[pool].update(firsts)
+
+    def add(self, row: Row, cells: memoryview) -> None:
+        """Add what a row has counted."""
+        total = row.total(cells) + row.repeats(cells)
+        if total:
+            self.queries[row.kind] += total
+        if row.pool and total:
+            self.turns[row.pool].update(row.places(cells))
+
+    def entry(self) -> list[Any]:
+        """Return them as an entry of the journal."""
+        return [self.queries, self.turns]
+
+    def counts(self) -> Counts:
+        """Return them as of now."""
+        queries = dict(self.queries)
+        dropped = queries.pop(NOTHING, 0)
+        turns = {pool: dict(firsts) for pool, firsts in self.turns.items()}
+        return Counts(queries, turns, dropped)
+
+
+class Book:
+    """A worker's hand: it opens rows, and closes them."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self.cells = pages.cells
+        self._rows: dict[int, Row] = {}  # by their first cell
+        self._closed: dict[int, int] = {}  # first cell -> what it had at the last edition
+        self._resting: list[Row] = []  # summed up in the last edition
+        self._free: defaultdict[int, list[int]] = defaultdict(list)  # first cells, by their number
+        self._unused = 0  # the first cell that no row had yet
+        self._sums = Reader(pages).sums()  # of the processes before this one
+        pages.begin()
+        pages.renew([self._sums.entry()])
+        self._limit = 2 * pages.written() + _WORTH_RENEWING  # bytes, before the next edition
+
+    def open(
+        self, kind: str, pool: str, addresses: tuple[str, ...], start: int, *, shared: bool
+    ) -> int:
+        """Return the first cell of a new row; where no room is left, of one that nobody reads."""
+        if self._pages.written() > self._limit:
+            self._renew()
+        count = FIRSTS + (len(addresses) if shared else 0)
+        cell = self._allot(count)
+        row = Row(cell, start, shared, kind, pool, addresses)
+        self.cells[cell] = start
+        for other in range(cell + 1, cell + count):
+            self.cells[other] = 0
+        if cell < self._unused and self._pages.append(row.entry()):
+            self._rows[cell] = row
+        return cell
+
+    def close(self, cell: int) -> None:
+        """Note that a row will be counted in no more, but by who has not heard of it yet."""
+        if cell in self._rows:
+            self._closed[cell] = -1
+
+    def _allot(self, count: int) -> int:
+        if self._free[count]:
+            return self._free[count].pop()
+        if self._unused + 2 * count > CELLS:  # the last ones are for all that find no room
+            return CELLS - count
+        self._unused += count
+        return self._unused - count
+
+    def _renew(self) -> None:
+        """Write a new edition, in which the rows that stand still are summed up.
+
+        A loop may be in the middle of a batch with the table before, and still count there:
+        a row has to stand still for an edition, and its cells rest for another.
+        """
+        for row in self._resting:
+            self._free[row.count].append(row.cell)
+        self._resting = []
+        for cell, before in list(self._closed.items()):
+            row = self._rows[cell]
+            total = row.total(self.cells) + row.repeats(self.cells)
+            self._closed[cell] = total
+            if total == before:
+                self._sums.add(row, self.cells)
+                self._resting.append(self._rows.pop(cell))
+                del self._closed[cell]
+        closed = [row.entry() for cell, row in self._rows.items() if cell in self._closed]
+        lasting = [row.entry() for cell, row in self._rows.items() if cell not in self._closed]
+        # Without room for another edition this one is the last, and no cell is used again.
+        self._limit = HALF_BYTES
+        if self._pages.renew([self._sums.entry(), *closed, *lasting]):
+            share = len(lasting) / (len(closed) + len(lasting) or 1)
+            written = self._pages.written()
+            self._limit = written + max(int(written * share), _WORTH_RENEWING)
+
+
+class Reader:
+    """Control's eye: it reads what a worker has counted, also one that is no more."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._edition = -1
+        self._at = 0
+        self._base = Sums().entry()
+        self._rows: list[Row] = []
+        self._of_pool: defaultdict[str, list[Row]] = defaultdict(list)
+
+    @property
+    def starts(self) -> int:
+        """Return how many processes have counted here, one after the other."""
+        return self._pages.starts
+
+    def counts(self) -> Counts:
+        """Return all that was counted."""
+        return self.sums().counts()
+
+    def sums(self) -> Sums:
+        """Return all that was counted, to add to it."""
+        return self._steadily(lambda: self._sum(self._rows))
+
+    def queries(self) -> dict[str, int]:
+        """Return how many queries were counted, by "kind/rcode"; NOTHING for the unanswered."""
+        return self._steadily(self._queries)
+
+    def firsts(self, pool: str) -> dict[str, int]:
+        """Return how often each address of a pool stood first."""
+
+        def read() -> dict[str, int]:
+            firsts = Counter(self._base[1].get(pool, {}))
+            for row in self._of_pool.get(pool, ()):
+                firsts.update(row.places(self._pages.cells))
+            return dict(firsts)
+
+        return self._steadily(read)
+
+    def turn(self, pool: str) -> int | None:
+        """Return a pool's next turn, as far as this worker knows."""
+
+        def read() -> int | None:
+            rows = self._of_pool.get(pool)
+            return int(self._pages.cells[rows[-1].cell + TURN]) if rows else None
+
+        return self._steadily(read)
+
+    def _queries(self) -> dict[str, int]:
+        cells, queries = self._pages.cells, Counter(self._base[0])
+        for row in self._rows:
+            queries[row.kind] += row.total(cells) + row.repeats(cells)
+        return dict(+queries)
+
+    def _sum(self, rows: Iterable[Row]) -> Sums:
+        sums = Sums(self._base)
+        for row in rows:
+            sums.add(row, self._pages.cells)
+        return sums
+
+    def _steadily(self, read: Callable[[], _Told]) -> _Told:
+        """Return what is read while no page was turned."""
+        for _ in range(_TRIES):
+            try:
+                self._catch_up()
+            except ValueError:  # the half was written anew under our eyes
+                self._edition = -1
+            told = read()
+            if self._pages.edition == self._edition:
+                break
+        return told
+
+    def _catch_up(self) -> None:
+        edition = self._pages.edition
+        if edition != self._edition:
+            self._edition, self._at = edition, 0
+            self._base, self._rows = Sums().entry(), []
+            self._of_pool.clear()
+        entries, self._at = self._pages.read(edition, self._at)
+        for entry in entries:
+            self._take(entry)
+
+    def _take(self, entry: list[Any]) -> None:
+        if len(entry) == len(self._base):
+            self._base = entry
+            return
+        cell, start, shared, kind, pool, addresses = entry
+        row = Row(cell, start, shared, kind, pool, tuple(addresses))
+        self._rows.append(row)
+        if pool:
+            self._of_pool[pool].append(row)
+
+
+def _entry(value: object) -> bytes:
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return len(text).to_bytes(_LENGTH_BYTES, "big") + text
