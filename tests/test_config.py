@@ -36,6 +36,7 @@ from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Po
 from rrdns.core.rates import RateLimits
 from rrdns.errors import ConfigInvalid
 from rrdns.web.auth import Role, Token
+from tests.web.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "conf" / "rrdns.toml"
@@ -182,6 +183,8 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         backup = true
         [api]
         listen = "0.0.0.0:8053"
+        tls_cert = "api.crt"
+        tls_key = "api.key"
         [[api.tokens]]
         name = "ops"
         role = "operator"
@@ -198,6 +201,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         group = "daemon"
         """,
         "full.toml",
+        with_files=False,
     )
     assert got.dns == DnsSettings(
         (Endpoint("0.0.0.0", 53), Endpoint("::", 53)),
@@ -227,7 +231,12 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     assert (pool.probe.fall, pool.probe.rise, pool.probe.blksize) == (5, 4, 512)
     assert pool.members[0].tags == ("rack-1",)
     assert pool.members[1].backup
-    assert got.api == ApiSettings(Endpoint("0.0.0.0", 8053), (Token("ops", Role.OPERATOR, HASH),))
+    assert got.api == ApiSettings(
+        Endpoint("0.0.0.0", 8053),
+        (Token("ops", Role.OPERATOR, HASH),),
+        Path("api.crt"),
+        Path("api.key"),
+    )
     assert got.store == StoreSettings("memory", Path("x.db"), 7.0)
     assert got.log == LogSettings("console", "debug")
     assert got.process == ProcessSettings("rrdns", "daemon")
@@ -817,3 +826,44 @@ def test_another_order_of_members_is_told() -> None:
 def test_equal_settings_have_no_changes() -> None:
     """Whatever the file is called."""
     assert describe_changes(settings(), parse(SOUND, "elsewhere.toml")) == ()
+
+
+def with_tls(*lines: str) -> str:
+    """Return the sound config with these lines in its `[api]`."""
+    return SOUND + "\n".join(("[api]", *lines)) + "\n"
+
+
+def test_a_certificate_needs_its_key_and_the_other_way_round() -> None:
+    """Each alone is half of TLS, and half of TLS is none."""
+    assert only_mistake(with_tls('tls_cert = "x"'))[0] == "api.tls_key"
+    place, problem = only_mistake(with_tls('tls_key = "x"'))
+    assert (place, problem) == ("api.tls_cert", "is missing; TLS needs it beside api.tls_key")
+
+
+def test_the_files_of_tls_are_looked_at(tmp_path: Path) -> None:
+    """With the place of the one that is wrong; a config in force is not judged by them."""
+    pair = make_pair(tmp_path)
+    sound = with_tls(f'tls_cert = "{pair.certificate}"', f'tls_key = "{pair.key}"')
+    api = parse(sound, "x").api
+    assert (api.tls_cert, api.tls_key) == pair
+    pair.key.unlink()
+    place, problem = only_mistake(sound)
+    assert (place, problem) == ("api.tls_key", f"is {pair.key}, which does not exist")
+    assert parse(sound, "x", with_files=False).api == api
+
+
+def test_a_mistake_in_one_setting_of_tls_blames_it_alone() -> None:
+    """What is not there to be read is not looked for."""
+    assert only_mistake(with_tls("tls_cert = 5", 'tls_key = "x"'))[0] == "api.tls_cert"
+
+
+def test_a_reload_tells_of_other_files_and_needs_no_restart() -> None:
+    """The API takes a new certificate under way."""
+    lines = ('tls_cert = "a.crt"', 'tls_key = "a.key"')
+    before = parse(SOUND, "x")
+    after = parse(with_tls(*lines), "x", with_files=False)
+    assert describe_changes(before, after) == (
+        "api.tls_cert: none -> a.crt",
+        "api.tls_key: none -> a.key",
+    )
+    assert restart_needed(before, after) == ()

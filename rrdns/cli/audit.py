@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import clock_time
 
@@ -25,6 +25,7 @@ def audit(
     ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Show who did what to whom, when and why.
@@ -41,7 +42,7 @@ def audit(
     """
     from rrdns.cli.client import Client
 
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     if export:
         for chunk in client.export_audit(pool=pool, member=member):
             sys.stdout.buffer.write(chunk)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -30,11 +32,12 @@ CHUNK = 64 * 1024  # bytes
 class Client:
     """The API at one URL."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, ca_file: Path | None = None) -> None:
         self.url = _checked(url)
         self._token = _usable(token)
         self.ahead = 0.0  # of our clock, the API's, seconds: at least so much
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+        handlers = [urllib.request.ProxyHandler({}), _NoRedirect(), *_tls(self.url, ca_file)]
+        self._opener = urllib.request.build_opener(*handlers)
 
     def now(self) -> float:
         """Return the time by the API's clock, where ours is plainly another."""
@@ -185,14 +188,16 @@ class Client:
 
     def _unreachable(self, error: Exception) -> Trouble:
         reason = getattr(error, "reason", error)
+        advice = "is `rrdns serve` running there? --url or RRDNS_URL says where to look"
         if isinstance(reason, TimeoutError | socket.timeout):
             why = f"no answer within {PATIENCE:.0f} s"
+        elif isinstance(reason, ssl.SSLError):
+            why, advice = _distrust(reason)
+        elif isinstance(reason, ConnectionResetError) and self.url.startswith("http:"):
+            why, advice = "it hangs up", "does it serve TLS? then the URL begins with https://"
         else:
             why = str(getattr(reason, "strerror", None) or reason or type(error).__name__).lower()
-        return Trouble(
-            f"cannot reach the rrdns API at {self.url}: {why}",
-            "is `rrdns serve` running there? --url or RRDNS_URL says where to look",
-        )
+        return Trouble(f"cannot reach the rrdns API at {self.url}: {why}", advice)
 
 
 class _Answered(Exception):
@@ -219,6 +224,33 @@ _ADVICE = {
     "forbidden": "use a token with a higher role",
     "store-failed": "look at its disk and its log; the answers have not changed",
 }
+
+
+def _tls(url: str, ca_file: Path | None) -> list[urllib.request.BaseHandler]:
+    """Return what checks the certificate of an https URL; the file is looked at in any case."""
+    if ca_file is None and not url.startswith("https:"):
+        return []
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        why = (
+            "has no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        )
+        raise Trouble(
+            f"--ca-file {ca_file}: {why}", "name the file of the authority's certificate", WRONG_USE
+        ) from error
+    return [urllib.request.HTTPSHandler(context=context)]
+
+
+def _distrust(error: ssl.SSLError) -> tuple[str, str]:
+    """Return why TLS was not agreed on, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"its certificate is not trusted ({error.verify_message})"
+        return why, "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
+    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        return "it does not speak TLS", "write the URL with http://"
+    why = str(error.reason or error).lower().replace("_", " ")
+    return f"TLS failed ({why})", "look at its certificate and at --url"
 
 
 def _checked(url: str) -> str:

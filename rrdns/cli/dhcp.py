@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Token, Url
 from rrdns.cli.trouble import WRONG_USE, Trouble
 
 FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
@@ -22,6 +22,7 @@ def dhcp(
     ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Print what to enter at a DHCP server, with the warnings that belong to it.
 
@@ -39,7 +40,7 @@ def dhcp(
 
     if form not in FORMATS:
         raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
-    pools = _configured(config) if config is not None else _running(url, token)
+    pools = _configured(config) if config is not None else _running(url, token, ca_file)
     chosen = _choose(pools, pool)
     files = BootFiles.among(chosen["files"])
     try:
@@ -63,7 +64,7 @@ def _configured(config: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _running(url: str, token: str | None) -> list[dict[str, Any]]:
+def _running(url: str, token: str | None, ca_file: Path | None) -> list[dict[str, Any]]:
     from rrdns.cli.client import Client
 
     return [
@@ -73,7 +74,7 @@ def _running(url: str, token: str | None) -> list[dict[str, Any]]:
             "addresses": [member["address"] for member in pool["members"] if member["in"]],
             "files": [file["name"] for member in pool["members"] for file in member["files"]],
         }
-        for pool in Client(url, token).pools()
+        for pool in Client(url, token, ca_file).pools()
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
 from rrdns.cli.say import safe, show, show_json, when
 from rrdns.cli.times import milliseconds, span
 
@@ -30,6 +30,7 @@ def explain(
     pool: Annotated[str | None, typer.Argument(metavar="[POOL]", help="Only this pool.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Tell who is answered next, why each other member is not, and what would change that.
@@ -40,7 +41,7 @@ def explain(
     """
     from rrdns.cli.client import Client
 
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     told = client.explain(pool)
     if as_json:
         show_json(told)

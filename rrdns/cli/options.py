@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,16 @@ Token = Annotated[
         "--token",
         envvar="RRDNS_TOKEN",
         help="Bearer token of the API; better in the variable, which ps does not show.",
+        show_default=False,
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        envvar="RRDNS_CA_FILE",
+        metavar="FILE",
+        help="What to trust an https URL by, in PEM; otherwise the system's authorities.",
         show_default=False,
     ),
 ]

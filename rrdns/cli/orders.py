@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrdns.cli.choosing import Members, Tag, Yes, chosen, confirm, find_pool, left_in, the_one
-from rrdns.cli.options import DEFAULT_URL, Json, PoolName, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
 from rrdns.cli.say import safe, show_json, when
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
 from rrdns.cli.waiting import stay_until_safe
@@ -43,6 +43,7 @@ def drain(
     yes: Yes = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Take members out of the answers before you work on them: all that you name, or none.
@@ -66,7 +67,7 @@ def drain(
     if wait and (dry_run or at is not None):
         raise Trouble("there is nothing to --wait for", "leave it out", WRONG_USE)
     order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, at)}
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     if one is not None:
         path = client.member_path(find_pool(client, one, pool), one)
         done = client.order(f"{path}/drain", {**order, "dry_run": dry_run})
@@ -89,6 +90,7 @@ def resume(
     yes: Yes = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Put members back: their probes decide alone again. An order for later is cancelled.
@@ -102,7 +104,7 @@ def resume(
     from rrdns.cli.client import Client
 
     one = the_one(members, tag)
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     if one is not None:
         path = client.member_path(find_pool(client, one, pool), one)
         done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
@@ -132,6 +134,7 @@ def force(
     dry_run: DryRun = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Overrule the probes: hand a member out, or keep it out, until you resume it.
@@ -145,7 +148,7 @@ def force(
     from rrdns.cli.client import Client
 
     order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, at)}
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     path = client.member_path(find_pool(client, member, pool), member)
     done = client.order(f"{path}/force-{direction}", order)
     if not as_json:

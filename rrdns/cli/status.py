@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, Json, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
 from rrdns.cli.say import console, show, show_json
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
 
@@ -26,6 +26,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds.")] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
     """Show every member: in or out of the answers, and why.
@@ -43,7 +44,7 @@ def status(
 
     if watch and as_json:
         raise Trouble("--watch and --json cannot go together", "leave one out", WRONG_USE)
-    client = Client(url, token)
+    client = Client(url, token, ca_file)
     if watch:
         watch_board(client, pool)
         return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, Token, Url
+from rrdns.cli.options import DEFAULT_URL, CaFile, Token, Url
 from rrdns.cli.say import console
 from rrdns.cli.trouble import WRONG_USE, Trouble
 
@@ -31,6 +31,7 @@ def top(
     ] = 1.0,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Watch who is handed out, how often, and what happens. q or Ctrl-C ends it.
 
@@ -45,7 +46,7 @@ def top(
             "rrdns top needs a terminal", "`rrdns status --json` is for scripts", WRONG_USE
         )
     with _keys():
-        _watch(Client(url, token), every)
+        _watch(Client(url, token, ca_file), every)
 
 
 def _watch(client: Client, every: float) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rrdns.config.exporters import settings_of
 from rrdns.config.settings import (
+    DEFAULT_API,
     ApiSettings,
     ChaosSettings,
     DnsSettings,
@@ -86,7 +87,12 @@ def _api(table: ApiTable) -> ApiSettings:
         for token in table.tokens
         if token.role is not None
     )
-    return ApiSettings(listen=table.listen, tokens=tokens) if table.listen else ApiSettings()
+    return ApiSettings(
+        listen=table.listen or DEFAULT_API,
+        tokens=tokens,
+        tls_cert=Path(table.tls_cert) if table.tls_cert else None,
+        tls_key=Path(table.tls_key) if table.tls_key else None,
+    )
 
 
 def _zone(table: ZoneTable, pools: list[PoolTable]) -> Zone:

@@ -34,7 +34,7 @@ _SETTLED_AT_START = (
     "log.format",
     "log.level",
 )
-_ALSO_TOLD = ("store.audit_days",)
+_ALSO_TOLD = ("api.tls_cert", "api.tls_key", "store.audit_days")
 
 
 def worst_case(pool: Pool) -> float:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Hashable, Iterable, Iterator
+from pathlib import Path
 
 from rrdns.config import exporters
 from rrdns.config.places import Broken, Place
 from rrdns.config.tables import File, NameserverTable, PoolTable, ZoneTable
 from rrdns.core.model import is_inside
 from rrdns.errors import Mistake
+from rrdns.web.tls import BadPair, make_context
 
 
 def find(file: File, broken: Broken) -> list[Mistake]:
@@ -21,6 +23,7 @@ def find(file: File, broken: Broken) -> list[Mistake]:
     return [
         *_listeners(file),
         *_tokens(file, broken),
+        *_tls(file, broken),
         *_zones(file),
         *_nameservers(file, broken),
         *_negative_ttls(file, broken),
@@ -28,6 +31,16 @@ def find(file: File, broken: Broken) -> list[Mistake]:
         *_pools(file, broken),
         *exporters.find(file, broken),
     ]
+
+
+def find_in_files(file: File, broken: Broken) -> Iterator[Mistake]:
+    """Return every mistake in the files that a config names."""
+    certificate, key = file.api.tls_cert, file.api.tls_key
+    if certificate and key and not {"api.tls_cert", "api.tls_key"} & broken:
+        try:
+            make_context(Path(certificate), Path(key))
+        except BadPair as bad:
+            yield Mistake(f"api.{bad.setting}", f"is {bad.path}, which {bad.problem}")
 
 
 def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:
@@ -72,6 +85,13 @@ def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
             f"is {listen}, which other hosts can reach, and there are no [[api.tokens]]: anybody "
             "could drain; add a token (`rrdns token` makes one), or listen on 127.0.0.1",
         )
+
+
+def _tls(file: File, broken: Broken) -> Iterator[Mistake]:
+    pair = {"tls_cert": file.api.tls_cert, "tls_key": file.api.tls_key}
+    for missing, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if pair[other] and not pair[missing] and f"api.{missing}" not in broken:
+            yield Mistake(f"api.{missing}", f"is missing; TLS needs it beside api.{other}")
 
 
 def _zones(file: File) -> Iterator[Mistake]:

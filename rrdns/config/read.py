@@ -41,8 +41,10 @@ def load(path: Path) -> Settings:
     return parse(text, str(path))
 
 
-def parse(text: str, source: str) -> Settings:
+def parse(text: str, source: str, *, with_files: bool = True) -> Settings:
     """Return the settings in a text; `source` is what mistakes call it.
+
+    Without `with_files` the files that it names are not looked at.
 
     Raises:
         ConfigInvalid: it has mistakes; all of them are listed.
@@ -56,6 +58,8 @@ def parse(text: str, source: str) -> Settings:
     broken = frozenset(mistake.place for mistake in mistakes)
     mistakes += _missing(file, "", broken)
     mistakes += checks.find(file, broken)
+    if with_files:
+        mistakes += checks.find_in_files(file, broken)
     if mistakes:
         raise ConfigInvalid(source, tuple(sorted(mistakes, key=_in_order)))
     return build(file, source)

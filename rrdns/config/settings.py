@@ -55,6 +55,8 @@ class ApiSettings:
 
     listen: Endpoint = DEFAULT_API
     tokens: tuple[Token, ...] = ()
+    tls_cert: Path | None = None  # with tls_key; without them HTTP is served plainly
+    tls_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,8 @@ class ApiTable(Table):
 
     heading: ClassVar[str] = "[api]"
     listen: Listen = DEFAULT_API
+    tls_cert: Text | None = None
+    tls_key: Text | None = None
     tokens: list[TokenTable] = []
 
 

@@ -83,3 +83,16 @@ class Audience:
         """Tell whether an address, as it stands in a packet, belongs to it."""
         networks = self._networks.get(len(address))
         return networks is not None and networks.covers(address)
+
+
+def holder_of(address: bytes) -> bytes:
+    """Return what counts as one asker's: an IPv4 address, or an IPv6 /64 (RFC 6177)."""
+    return address[:8]
+
+
+def holder_at(host: str) -> bytes:
+    """Return whose an address in text is; empty for what is no address."""
+    try:
+        return holder_of(ipaddress.ip_address(host.partition("%")[0]).packed)
+    except ValueError:
+        return b""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rrdns.core.networks import holder_of
 from rrdns.net.listen import TCP_BACKLOG
 from rrdns.wire.answers import Answers
 from rrdns.wire.responder import respond
@@ -151,7 +152,7 @@ class _Connection(asyncio.BufferedProtocol):
             transport.abort()
             return
         self._address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-        self.source = _source(self._address)
+        self.source = holder_of(self._address)
         self._transport = transport
         transport.set_write_buffer_limits(high=self._service.limits.unsent_bytes)
         self._service.admit(self)
@@ -225,8 +226,3 @@ class _Connection(asyncio.BufferedProtocol):
         self._room = bytearray(max(_ROOM_BYTES, size, len(left) + 1))
         self._room[: len(left)] = left
         self._filled = len(left)
-
-
-def _source(address: bytes) -> bytes:
-    """Return what counts as one address: an IPv4 address, or an IPv6 /64."""
-    return address[:8]

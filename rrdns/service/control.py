@@ -37,9 +37,11 @@ from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
 from rrdns.web.metrics import Stats
 from rrdns.web.server import ApiServer
+from rrdns.web.tls import BadPair, make_context
 from rrdns.wire.book import Pages
 
 BEAT_EVERY = 0.5
+API_CERTIFICATE = "api-certificate"
 EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
 LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
@@ -121,6 +123,7 @@ class Control:
         )
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
+        self._api_is_open = False
         self._exporters: set[str] = set()
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
@@ -175,6 +178,7 @@ class Control:
         self._orders.changed.set()
         self._checker.configure(settings.pools)
         self._gate.replace_tokens(settings.api.tokens)
+        await self._open_api()
         self._publish(settings, before, gone)
         self._configure_exporters(settings)
         changes = describe_changes(before, settings)
@@ -198,12 +202,33 @@ class Control:
         serial = await self._memory.take_up(settled=self._plan.restarted)
         self._publication.publish_all(self._settings.zones, serial + 1)
         await self._publisher.start(self._plan.feed)
-        await self._api.start()
+        await self._open_api()
         self._checker.configure(self._settings.pools)
         self._configure_exporters(self._settings)
         details = {"api": str(self._settings.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
+
+    async def _open_api(self) -> None:
+        """Serve the API with the certificate that its files hold now.
+
+        What is wrong with them was told with the config, unless that is an older one whose
+        files have changed since: then nobody gets in, rather than somebody without TLS.
+        """
+        api = self._settings.api
+        if api.tls_cert is not None and api.tls_key is not None:
+            try:
+                self._api.tls = make_context(api.tls_cert, api.tls_key)
+            except BadPair as bad:
+                so = "the one before stays" if self._api_is_open else "nobody can call the API"
+                self._herald.alarm(API_CERTIFICATE, f"{so}: {bad}")
+                return
+        else:
+            self._api.tls = None
+        self._herald.calm(API_CERTIFICATE)
+        if not self._api_is_open:
+            self._api_is_open = True
+            await self._api.start()
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         await self._checker.stop()
@@ -289,7 +314,8 @@ def _as_applied(plan: ControlPlan) -> ControlPlan:
     if not text:
         return plan
     try:
-        return replace(plan, settings=parse(text, str(plan.path)))
+        settings = parse(text, str(plan.path), with_files=False)
+        return replace(plan, settings=settings)
     except ConfigInvalid as error:  # what it names (a user, a file) may be gone since
         get_log().error("back to the config of the start", because=str(error))
         return plan

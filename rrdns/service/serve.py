@@ -23,6 +23,7 @@ from rrdns.service.logs import get_log, set_up
 from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
+from rrdns.web.tls import make_context
 from rrdns.wire.book import Pages
 from rrdns.wire.cookies import Jar
 from rrdns.wire.manners import Manners
@@ -36,12 +37,15 @@ def run(settings: Settings, path: Path) -> int:
     """Serve until SIGTERM; return the exit status.
 
     Raises:
-        ListenFailed, CannotBecome: the service cannot start.
+        ListenFailed, CannotBecome, BadPair: the service cannot start.
     """
     set_up(settings.log.format, settings.log.level, "supervisor")
     children = _bind(settings, path)
     state = None if settings.store.backend == "memory" else settings.store.path.parent
     rights.drop(settings.process.user, settings.process.group, state)
+    if settings.api.tls_cert is not None and settings.api.tls_key is not None:
+        # Read once as the user who reads it at each reload: better no start than no API then.
+        make_context(settings.api.tls_cert, settings.api.tls_key)
     get_log().info(
         "serving",
         dns=[str(endpoint) for endpoint in settings.dns.listen],

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rrdns.core.networks import holder_at
+
 FIRST_DELAY = 0.1  # seconds, after the second wrong token in a row; doubles with each
 MOST_DELAY = 5.0
 FORGET_AFTER = 900.0  # seconds without a wrong token
@@ -63,7 +65,7 @@ class Gate:
     ) -> None:
         self._tokens = tuple(tokens)
         self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._failures: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     @property
     def open_to_this_host(self) -> bool:
@@ -83,9 +85,10 @@ class Gate:
     def delay(self, source: str) -> float:
         """Count a wrong token from an address; return how long its answer shall wait."""
         now = self._clock()
-        count, last = self._failures.pop(source, (0, now))
+        key = holder_at(source)  # an IPv6 host has a whole /64 to guess from
+        count, last = self._failures.pop(key, (0, now))
         count = 1 if now - last > FORGET_AFTER else count + 1
-        self._failures[source] = (count, now)
+        self._failures[key] = (count, now)
         if len(self._failures) > MOST_SOURCES:
             self._failures.popitem(last=False)
         return 0.0 if count == 1 else min(FIRST_DELAY * 2.0 ** min(count - 2, 16), MOST_DELAY)

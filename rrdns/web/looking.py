@@ -13,6 +13,7 @@ from rrdns.core.report import MemberReport, PoolReport
 from rrdns.errors import UnknownMember
 from rrdns.web import models, views
 from rrdns.web.auth import Caller
+from rrdns.web.connections import write_on
 from rrdns.web.farm import Farm
 from rrdns.web.requests import read_query
 
@@ -80,10 +81,14 @@ class Looking:
         )
         response.enable_compression()
         await response.prepare(request)
-        while page:
-            await response.write(_lines(page))
-            page = await self._page(asked, page[-1].id)
-        await response.write_eof()
+        try:
+            while page:
+                await write_on(response, _lines(page))
+                page = await self._page(asked, page[-1].id)
+            await response.write_eof()
+        except TimeoutError:  # who reads no more gets no end that looks like one
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
     async def _page(self, asked: models.AuditFilter, before: int | None) -> tuple[AuditEntry, ...]:

@@ -1,21 +1,37 @@
-"""Serve the application on a socket that is already bound, and stop quickly."""
+"""Serve the application on a socket that is already bound, over TLS or not, and stop quickly.
+
+Connections are accepted here one by one: so it is known whose they are before anything is
+spent on them, and each takes the certificate of its moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from contextlib import suppress
 
 from aiohttp import web
 
-from rrdns.web.connections import CONNECTIONS, Refusing
+from rrdns.web.connections import CONNECTIONS, source_of
 
 BACKLOG = 128
 KEEPALIVE = 20.0  # seconds between two requests on a connection
 STOP_WITHIN = 0.4  # seconds for requests in work; as much again once they are cancelled
 REAP_EVERY = 1.0
 MOST_LINE = 8190  # bytes of a request line, and of one header
+MOST_HEADERS = 128
+HANDSHAKE = 10.0  # seconds for TLS to be agreed on
+MOST_HANDSHAKES = 64  # at once; one more ends the oldest
+# Seconds from one connection with TLS to the next: its key signs for each, and the probes are
+# in the same process. Who calls keeps its connection.
+HANDSHAKE_EVERY = 0.005
+_RECOVERY = 0.05  # seconds of rest when accepting itself fails
+# aiohttp logs what strangers send that is no HTTP, which may be as much as they like, and may
+# be a header with a token. Defects of ours are logged by `guard.make_shield`.
+_SILENT = logging.getLogger("rrdns.web.silent")
+_SILENT.disabled = True
 
 
 class ApiServer:
@@ -24,54 +40,85 @@ class ApiServer:
     def __init__(
         self, app: web.Application, sock: socket.socket, tls: ssl.SSLContext | None = None
     ) -> None:
+        self.tls = tls  # of the connections to come
         self._connections = app[CONNECTIONS]
         self._sock = sock
-        self._tls = tls
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_SILENT,
             handle_signals=False,
             keepalive_timeout=KEEPALIVE,
             shutdown_timeout=STOP_WITHIN,
             max_line_size=MOST_LINE,
             max_field_size=MOST_LINE,
+            max_headers=MOST_HEADERS,
             # A compressed body could be a thousand times what the limit lets in.
             auto_decompress=False,
         )
-        self._server: asyncio.Server | None = None
-        self._reaper: asyncio.Task[None] | None = None
+        self._duties: list[asyncio.Task[None]] = []
+        self._coming: dict[asyncio.Task[None], bytes] = {}  # the oldest first
 
     async def start(self) -> None:
         """Begin to serve."""
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._protocol, sock=self._sock, ssl=self._tls, backlog=BACKLOG
-        )
-        self._reaper = asyncio.create_task(self._keep_reaping())
+        self._sock.setblocking(False)
+        self._sock.listen(BACKLOG)
+        duties = (self._keep_accepting(), self._keep_reaping())
+        self._duties = [asyncio.create_task(duty) for duty in duties]
 
     async def stop(self) -> None:
         """Stop serving within a second; event streams end."""
-        if self._reaper is not None:
-            self._reaper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reaper
-        if self._server is not None:
-            self._server.close()
+        tasks = [*self._duties, *self._coming]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._sock.close()
         await self._runner.cleanup()
 
-    def _protocol(self) -> asyncio.Protocol:
+    async def _keep_accepting(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(self._sock)
+            except OSError:  # no descriptors are left, and some will be again
+                await asyncio.sleep(_RECOVERY)
+                continue
+            source = source_of(peer)
+            if self._connections.make_room(source, self._transports(), self._coming.values()):
+                coming = asyncio.create_task(self._let_in(sock, self.tls))
+                self._coming[coming] = source
+                coming.add_done_callback(self._forget)
+                self._make_room_for_handshakes()
+            else:
+                sock.close()
+            await asyncio.sleep(HANDSHAKE_EVERY if self.tls else 0)
+
+    async def _let_in(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Give an accepted connection to aiohttp, once TLS is agreed on."""
         server = self._runner.server
-        if server is None or len(server.connections) >= self._connections.most:
-            return Refusing()
-        return server()
+        if server is None:
+            sock.close()
+            return
+        patience = HANDSHAKE if tls else None
+        with suppress(OSError):  # it went away, or spoke no TLS
+            await asyncio.get_running_loop().connect_accepted_socket(
+                server, sock, ssl=tls, ssl_handshake_timeout=patience, ssl_shutdown_timeout=patience
+            )
+
+    def _make_room_for_handshakes(self) -> None:
+        for task in list(self._coming)[:-MOST_HANDSHAKES]:
+            task.cancel()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._coming.pop(task, None)
+
+    def _transports(self) -> list[asyncio.BaseTransport]:
+        handlers = self._runner.server.connections if self._runner.server else []
+        return [handler.transport for handler in handlers if handler.transport is not None]
 
     async def _keep_reaping(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(REAP_EVERY)
-            handlers = self._runner.server.connections if self._runner.server else []
-            transports = [handler.transport for handler in handlers]
-            self._connections.reap(
-                [transport for transport in transports if transport is not None], loop.time()
-            )
+            self._connections.reap(self._transports(), loop.time())

@@ -13,13 +13,13 @@ from contextlib import suppress
 from aiohttp import web
 
 from rrdns.web.auth import Caller
+from rrdns.web.connections import write_on
 from rrdns.web.events import Event, EventLog
 from rrdns.web.problems import BAD_REQUEST, TOO_MANY, Trouble
 from rrdns.web.times import rfc3339
 
 HEARTBEAT = 10.0  # seconds between signs of life; a watcher notices a dead line by their lack
 RETRY = 2000  # milliseconds until a browser comes back
-WRITE_PATIENCE = 30.0  # seconds for a watcher to read on
 MOST_WATCHERS = 100
 MOST_ID_DIGITS = 18
 
@@ -67,7 +67,7 @@ class Watchtower:
         await response.prepare(request)
         # A watcher that goes away, or reads no more, is no trouble.
         with suppress(ConnectionError, TimeoutError):
-            await self._write(response, f"retry: {RETRY}\nid: {last_id}\n\n".encode())
+            await write_on(response, f"retry: {RETRY}\nid: {last_id}\n\n".encode())
             while not self._closing.is_set():
                 last_id = await self._tell(response, last_id)
         return response
@@ -76,18 +76,14 @@ class Watchtower:
         """Write what came after `last_id`, or a sign of life; return the last id written."""
         if self._events.has_gap(last_id):
             last_id = self._events.last_id
-            await self._write(response, f"id: {last_id}\nevent: gap\ndata: {{}}\n\n".encode())
+            await write_on(response, f"id: {last_id}\nevent: gap\ndata: {{}}\n\n".encode())
             return last_id
         if not await self._something_after(last_id):
-            await self._write(response, b": alive\n\n")
+            await write_on(response, b": alive\n\n")
             return last_id
         events = self._events.after(last_id)
-        await self._write(response, b"".join(encode(event) for event in events))
+        await write_on(response, b"".join(encode(event) for event in events))
         return events[-1].id if events else last_id
-
-    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(WRITE_PATIENCE):
-            await response.write(data)
 
     async def _something_after(self, last_id: int) -> bool:
         waits = [

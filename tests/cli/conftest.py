@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def rrdns(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return the command line, with nothing of this machine's environment."""
-    for name in ("RRDNS_URL", "RRDNS_TOKEN", "RRDNS_DEBUG"):
+    for name in ("RRDNS_URL", "RRDNS_TOKEN", "RRDNS_CA_FILE", "RRDNS_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*args: object, env: dict[str, str] | None = None) -> Result:

@@ -11,6 +11,7 @@ from collections import Counter
 import dns.message
 import pytest
 
+from rrdns.core.networks import holder_of
 from rrdns.net import tcp
 from rrdns.net.tcp import TcpLimits
 from rrdns.wire.answers import Answers, AnswerTable
@@ -208,11 +209,11 @@ def test_one_address_cannot_take_all_connections() -> None:
 def test_ipv6_addresses_count_by_their_network() -> None:
     """A host has a /64 to choose from."""
     one, two, three = (
-        tcp._source(socket.inet_pton(socket.AF_INET6, host))
+        holder_of(socket.inet_pton(socket.AF_INET6, host))
         for host in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
     )
     assert one == two != three
-    assert tcp._source(bytes([10, 0, 0, 1])) != tcp._source(bytes([10, 0, 0, 2]))
+    assert holder_of(bytes([10, 0, 0, 1])) != holder_of(bytes([10, 0, 0, 2]))
     with tcp_service(Answers(world.table()), host="::1") as (_, port), connect(port, "::1") as sock:
         sock.sendall(numbered(1))
         assert tcp_read(sock)[:2] == b"\0\1"

@@ -83,10 +83,11 @@ def test_the_table_of_guessers_is_bounded() -> None:
     """The address that was silent longest is forgotten first."""
     gate = Gate([token("ops", Role.OPERATOR, "one")], clock=lambda: 0.0)
     for number in range(MOST_SOURCES + 1):
-        gate.delay(f"2001:db8::{number:x}")
+        gate.delay(f"2001:db8:0:{number:x}::1")
     assert len(gate._failures) == MOST_SOURCES
-    assert gate.delay("2001:db8::0") == 0.0  # forgotten
-    assert gate.delay(f"2001:db8::{MOST_SOURCES:x}") > 0.0  # not forgotten
+    assert gate.delay("2001:db8:0:0::1") == 0.0  # forgotten
+    # Not forgotten; a host has a whole /64 to guess from, which counts as one address.
+    assert gate.delay(f"2001:db8:0:{MOST_SOURCES:x}::2") > 0.0
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-import subprocess
+import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
 
+from rrdns.core.networks import holder_at
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
-from rrdns.web.connections import CONNECTIONS, Connections
+from rrdns.web.connections import Connections, source_of
 from rrdns.web.server import MOST_LINE, ApiServer
-from tests.peers import peer
 from tests.web.farm import FakeFarm
 from tests.web.serving import Client, bound, serving
 
@@ -24,6 +24,36 @@ from tests.web.serving import Client, bound, serving
 async def opened(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a bare connection."""
     return await asyncio.open_connection("127.0.0.1", client.port)
+
+
+class Line(asyncio.Transport):
+    """A transport that only tells that it was ended."""
+
+    ended: ClassVar[list[str]] = []
+
+    def __init__(self, name: str, host: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (host, 1)})
+        self.name = name
+
+    def is_closing(self) -> bool:
+        """Go on."""
+        return False
+
+    def abort(self) -> None:
+        """Tell of the end."""
+        self.ended.append(self.name)
+
+
+@pytest.fixture(autouse=True)
+def _forget_lines() -> None:
+    Line.ended.clear()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something holds, in this loop or in the kernel."""
+    async with asyncio.timeout(5):
+        while not happened():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.005)
 
 
 async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,27 +90,62 @@ async def test_a_call_in_work_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch
             await call
 
 
-async def test_a_connection_too_many_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that leaves makes room."""
-    app = make_app(FakeFarm(), Gate())
-    app[CONNECTIONS].most = 2
-    sock = bound()
-    server = ApiServer(app, sock)
-    await server.start()
-    address = sock.getsockname()
-    first, second = [await asyncio.open_connection(*address) for _ in range(2)]
-    await asyncio.sleep(0.01)
-    await closed(*await asyncio.open_connection(*address))
-    for _, writer in (first, second):
-        writer.close()
-        await writer.wait_closed()
-    await asyncio.sleep(0.05)
-    reader, writer = await asyncio.open_connection(*address)
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
-    writer.close()
-    await writer.wait_closed()
-    await server.stop()
+@pytest.mark.parametrize(("most", "per_address"), [(3, 100), (100, 3)])
+async def test_a_connection_too_many_ends_the_longest_idle_one(most: int, per_address: int) -> None:
+    """In all, or from one address; those with a call in work stay, and are no more than that."""
+    async with serving(heartbeat=0.02) as client:
+        limits = client.server._connections
+        limits.most, limits.per_address = most, per_address
+        stream = await client.session.get("/v1/events")
+        old = await opened(client)
+        await until(lambda: len(client.server._transports()) == 2)
+        limits.reap(client.server._transports(), 0.0)
+        new = [await opened(client) for _ in range(2)]
+        await closed(*old)
+        assert (await client.get("/healthz")).status == 200
+        await closed(*new[0])
+        more = [await client.session.get("/v1/events") for _ in range(2)]
+        assert [one.status for one in more] == [200, 200]
+        await closed(*await opened(client))  # all are busy now
+        for one in (stream, *more):
+            assert await one.content.readline() == b"retry: 2000\n"
+            one.close()
+        await until(lambda: not client.server._transports())
+        assert (await client.get("/healthz")).status == 200
+        new[1][1].close()
+
+
+async def test_other_addresses_keep_their_connections() -> None:
+    """A crowd from one is that one's trouble; IPv6 addresses count by their network."""
+    limits = Connections(most=100, per_address=2)
+    lines = [Line(name, host) for name, host in (("a", "192.0.2.1"), ("b", "192.0.2.2"))]
+    crowd = [Line(name, f"2001:db8::{name}") for name in ("1", "2")]
+    limits.reap([*lines, *crowd], 0.0)
+    assert limits.make_room(holder_at("192.0.2.1"), [*lines, *crowd])
+    assert not Line.ended
+    assert limits.make_room(holder_at("2001:db8::3"), [*lines, *crowd])
+    assert Line.ended.pop() == "1"
+    # Those that are on their way in count, and cannot make room.
+    source = holder_at("192.0.2.3")
+    assert limits.make_room(source, lines, [source])
+    assert not limits.make_room(source, lines, [source, source])
+    assert source_of(None) == holder_at("nonsense") == b""
+
+
+async def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the process has no descriptors left for a while."""
+    loop, fails = asyncio.get_running_loop(), [OSError(24, "Too many open files")]
+    real = loop.sock_accept
+
+    async def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
+        if fails:
+            raise fails.pop()
+        return await real(sock)
+
+    monkeypatch.setattr(loop, "sock_accept", accept)
+    async with serving() as client:
+        assert (await client.get("/healthz")).status == 200
+    assert not fails
 
 
 async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,16 +169,7 @@ async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.Monke
 
 def test_idle_time_counts_from_the_end_of_the_last_request() -> None:
     """A connection that is gone is forgotten."""
-    ended: list[str] = []
-
-    class Line(asyncio.Transport):
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
-        def abort(self) -> None:
-            ended.append(self.name)
-
+    ended = Line.ended
     connections = Connections(idle=10.0)
     old, new = Line("old"), Line("new")
     connections.reap([old], now=0.0)
@@ -136,32 +192,6 @@ async def test_endless_headers_are_refused(client: Client, size: int) -> None:
     answer = await asyncio.wait_for(reader.read(100), 5)
     assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
     writer.close()
-
-
-def make_certificate(key: Path, certificate: Path) -> None:
-    """Make a self-signed certificate for localhost."""
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    command = [peer("openssl"), "req", "-x509", *curve, *name, *files]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-async def test_the_api_can_be_served_over_tls(tmp_path: Path) -> None:
-    """With the context that it is given."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make_certificate(key, certificate)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    sock = bound()
-    server = ApiServer(make_app(FakeFarm(), Gate()), sock, context)
-    await server.start()
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    url = f"https://localhost:{sock.getsockname()[1]}/healthz"
-    connector = aiohttp.TCPConnector(ssl=trusting)
-    async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as response:
-        assert response.status == 200
-    await server.stop()
 
 
 async def test_stopping_what_never_started_is_fine() -> None:
