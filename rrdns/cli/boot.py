@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import secrets
 import sys
@@ -35,7 +34,7 @@ def boot(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME[@RESOLVER]...",
+            metavar="NAME[@RESOLVER]",
             help="The boot hostname; more of them are compared with the first.",
             show_default=False,
         ),
@@ -122,6 +121,8 @@ def boot(
 
 def _run(storm: Storm, *, watched: bool) -> bool:
     """Let it blow; tell whether it came to its end, or was interrupted."""
+    import asyncio
+
     from rrdns.cli.storms import watching
 
     async def run() -> None:

@@ -14,6 +14,7 @@ from rrdns.cli.check import check_config
 from rrdns.cli.delegation import delegation
 from rrdns.cli.dhcp import dhcp
 from rrdns.cli.explain import explain
+from rrdns.cli.lab import app as lab
 from rrdns.cli.orders import drain, force, resume
 from rrdns.cli.probe import probe
 from rrdns.cli.query import query
@@ -48,6 +49,7 @@ app.command("audit", rich_help_panel=_ADMIN)(audit)
 app.command("probe", rich_help_panel=_TRY)(probe)
 app.command("query", rich_help_panel=_TRY)(query)
 app.command("boot", rich_help_panel=_TRY)(boot)
+app.add_typer(lab, name="lab", rich_help_panel=_TRY)
 app.command("dhcp", rich_help_panel=_TRY)(dhcp)
 app.command("delegation", rich_help_panel=_TRY)(delegation)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -39,3 +40,47 @@ class Faults:
 
 
 NONE = Faults()
+
+
+_READ: dict[str, Callable[[str], object]] = {
+    "int": int,
+    "int | None": int,
+    "float": float,
+    "str": str,
+    "str | None": str,
+    "Step | None": Step,
+}
+
+
+def read_faults(words: Iterable[str]) -> Faults:
+    """Return the faults that words such as "silent", "slow=0.5" or "error-at=data" ask for.
+
+    Raises:
+        ValueError: a word names none, or its value is not fit.
+    """
+    kinds = {field.name: str(field.type) for field in fields(Faults)}
+    wanted: dict[str, object] = {}
+    for word in words:
+        name, given, value = word.partition("=")
+        key = name.replace("-", "_")
+        if key not in kinds:
+            raise ValueError(f"{name!r} is no fault; there are: {', '.join(fault_names())}")
+        if bool(given) == (kinds[key] == "bool"):
+            raise ValueError(f"write the fault {name!r} as {_example(key, kinds[key])}")
+        try:
+            wanted[key] = _READ[kinds[key]](value) if given else True
+        except ValueError as error:
+            said = f"{value!r} does not fit; write it as {_example(key, kinds[key])}"
+            raise ValueError(f"{name}: {said}") from error
+    return Faults(**wanted)  # type: ignore[arg-type]  # each was read as its field's type
+
+
+def fault_names() -> list[str]:
+    """Return what a server may do wrong, as `read_faults` takes it."""
+    return [_example(field.name, str(field.type)) for field in fields(Faults)]
+
+
+def _example(key: str, kind: str) -> str:
+    values = {"bool": "", "float": "=0.5", "str": "=TEXT", "str | None": "=TEXT"}
+    value = f"={'|'.join(Step)}" if kind == "Step | None" else values.get(kind, "=1")
+    return key.replace("_", "-") + value

@@ -28,7 +28,7 @@ from tests.test_config import EXAMPLE, SOUND
 VERBS = (
     *("serve", "check-config", "token", "demo"),
     *("status", "top", "explain", "drain", "resume", "force", "audit"),
-    *("probe", "query", "dhcp"),
+    *("probe", "query", "boot", "dhcp", "delegation"),
 )
 HEAVY = ("aiohttp", "pydantic", "dnslib", "rich", "asyncio", "structlog", "prometheus_client")
 

@@ -1,0 +1,98 @@
+"""`rrdns lab tftpd`: play PVS servers, with faults on demand, to try what is built on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrdns.cli.say import safe
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rrdns.lab.tftpd import LabServer
+
+_STANDARD_INPUT = 0
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def lab() -> None:
+    """Play the servers of a PVS farm, to try things on."""
+
+
+@app.command("tftpd")
+def tftpd(
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS", help="Local IPv4 addresses, one a server.")
+    ],
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="What all do wrong from the start; may be given again."),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="FOLDER", help="Serve its files, not made-up boot files."),
+    ] = None,
+) -> None:
+    """Serve boot files over TFTP, well or badly, until Ctrl-C.
+
+    Made-up boot files look like those of a PVS server, and boot nothing.
+
+    While it runs, each line on its standard input changes what is wrong: "silent" or
+    "slow=0.5 duplicates=1" for all servers, "127.0.0.12 silent" for one, "none" to behave.
+
+    For example:
+
+        rrdns lab tftpd 127.0.0.11 127.0.0.12 127.0.0.13 --port 6969
+
+        rrdns lab tftpd 127.0.0.12 --port 6969 --fault error-at=data --fault error-code=2
+    """
+    import asyncio
+
+    from rrdns.config.kinds import ipv4
+    from rrdns.lab.files import boot_files
+    from rrdns.lab.play import play, wanted_faults
+    from rrdns.lab.tftpd import LabServer
+
+    files = boot_files() if root is None else _files(root)
+    try:
+        faults = wanted_faults(fault or [])
+    except ValueError as error:
+        raise Trouble(f"--fault: {error}", status=WRONG_USE) from error
+    try:
+        servers = [LabServer(ipv4(address), port, files, faults) for address in addresses]
+    except ValueError as error:
+        raise Trouble(f"ADDRESS {error}", status=WRONG_USE) from error
+    asyncio.run(play(servers, _STANDARD_INPUT, _say, _complain))
+    for server in servers:
+        typer.echo(_counts(server))
+
+
+def _files(root: Path) -> Mapping[str, bytes]:
+    files = {path.name: path.read_bytes() for path in sorted(root.iterdir()) if path.is_file()}
+    if not files:
+        raise Trouble(f"there is no file in {root}", status=WRONG_USE)
+    return files
+
+
+def _say(text: str) -> None:
+    typer.echo(safe(text))
+
+
+def _complain(text: str) -> None:
+    typer.echo(safe(text), err=True)
+
+
+def _counts(server: LabServer) -> str:
+    counts = server.counts
+    return (
+        f"{server.address}: {counts.requests} requests, {counts.finished} loaded whole, "
+        f"{counts.stopped} stopped by the reader, {counts.refused} refused, "
+        f"{counts.left_open} left open, {counts.retransmissions} retransmissions"
+    )

@@ -1,0 +1,99 @@
+"""Run every storm of docs/boot.md, print its figures, and draw its chart: `python -m tests.e2e`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.storms import CACHED, MEMBERS, STATIC, STRAIGHT, Stormed, a_storm_site
+
+CHART = Path("docs/boot.svg")
+VICTIM = MEMBERS[2]
+ASKED = {STRAIGHT: "rrdns", CACHED: "rrdns through Unbound", STATIC: "plain round robin"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """200 targets within 30 s, as iPXE, in each of some ways."""
+
+    title: str
+    # rrdns turns its answers for whoever asks: who wants to see its spread keeps Unbound away.
+    names: tuple[str, ...] = (STRAIGHT, STATIC)
+    ttl: int = 5
+    dead_for: float | None = None  # seconds for which a server is stopped before
+    hit: str = ""  # what happens to it 10 s into the storm: "stop" or "silence"
+    chart: Path | None = None
+
+    def run(self, folder: Path) -> Stormed:
+        """Return what came of it."""
+        with a_storm_site(folder, ttl=self.ttl) as site:
+            if self.dead_for is not None:
+                site.stop(VICTIM)
+                time.sleep(self.dead_for)
+            hits = {"stop": site.stop, "silence": site.silence}
+            return site.storm(
+                self.names,
+                clients=200,
+                ramp=30,
+                chart=self.chart,
+                hit=(lambda: hits[self.hit](VICTIM)) if self.hit else None,
+                after=10.0,
+            )
+
+
+SCENARIOS = (
+    Scenario("all three up"),
+    Scenario("one stopped 5 s before", dead_for=5),
+    *(
+        Scenario(f"one stopped 5 s before, TTL {ttl} s", (CACHED,), ttl, dead_for=5)
+        for ttl in (1, 5, 30)
+    ),
+    *(
+        Scenario(f"one stopped {ttl + 5} s before, TTL {ttl} s", (CACHED,), ttl, dead_for=ttl + 5)
+        for ttl in (5, 30)
+    ),
+    Scenario("one stopped at 10 s, TTL 5 s", tuple(ASKED), hit="stop", chart=CHART),
+    Scenario("one silent from 10 s on, TTL 5 s", tuple(ASKED), hit="silence"),
+)
+
+
+def rows(scenario: Scenario, stormed: Stormed) -> Iterator[str]:
+    """Yield a line of the table for each way."""
+    for name in scenario.names:
+        one, asked = stormed[name], ASKED[name]
+        shares = " : ".join(str(share["booted"]) for share in one["shares"])
+        yield (
+            f"| {scenario.title} | {asked} | {one['failed']} | {_when(stormed, name)} "
+            f"| {shares} | {one['uneven']:.1%} | {one['times']['median'] * 1000:.0f} ms |"
+        )
+
+
+def _when(stormed: Stormed, name: str) -> str:
+    """Return when those that failed were switched on, from the moment of the hit."""
+    times = [one["began"] - (stormed.hit_at or 0.0) for one in stormed[name]["boots"]]
+    failed = [
+        at for at, one in zip(times, stormed[name]["boots"], strict=True) if not one["booted"]
+    ]
+    return f"{min(failed):.1f} to {max(failed):.1f} s" if failed else "-"
+
+
+def main() -> None:
+    """Run them one after the other."""
+    os.environ.setdefault("RRDNS_PEERS", "required")
+    sys.stdout.write("| storm | asked | failed | switched on at | served | spread | median |\n")
+    sys.stdout.write("|---|---|---|---|---|---|---|\n")
+    for scenario in SCENARIOS:
+        with tempfile.TemporaryDirectory(prefix="rrdns-storm-") as folder:
+            stormed = scenario.run(Path(folder))
+        for row in rows(scenario, stormed):
+            sys.stdout.write(f"{row}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
