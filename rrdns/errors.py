@@ -56,12 +56,12 @@ class LastMember(Refused):
     """A drain would leave a pool without enough members to hand out."""
 
     def __init__(
-        self, pool: str, member: str, left: int = 0, keep: int = 1, count: int = 1
+        self, pool: str, member: str, staying: tuple[str, ...] = (), keep: int = 1, count: int = 1
     ) -> None:
-        super().__init__(pool, member, left, keep, count)
+        super().__init__(pool, member, staying, keep, count)
         self.pool = pool
         self.member = member
-        self.left = left
+        self.staying = staying  # who would be left to boot from
         self.keep = keep
         self.count = count  # of the members that `member` names
 
@@ -74,9 +74,15 @@ class LastMember(Refused):
                 "bring another one back first, or force the drain"
             )
         return (
-            f"draining '{self.member}' would leave {self.left} members of pool {self.pool!r} "
+            f"draining '{self.member}' would leave {self._who_stays()} of pool {self.pool!r} "
             f"handed out, and {self.keep} must stay; bring another one back first, or force it"
         )
+
+    def _who_stays(self) -> str:
+        if not self.staying:
+            return "no member"
+        names = ", ".join(repr(name) for name in self.staying)
+        return f"only {names}"
 
 
 class StoreFailed(RrdnsError):

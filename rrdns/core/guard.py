@@ -14,8 +14,8 @@ def shortfall(
     standings: Mapping[str, Standing],
     before: Mapping[str, Override],
     after: Mapping[str, Override],
-) -> int | None:
-    """Return how many members a change of orders would leave, when that is too few.
+) -> tuple[str, ...] | None:
+    """Return whom a change of orders would leave, when those are too few.
 
     None when the change may be made. Too few is less than `pool.keep` members that a target
     can boot from. A change that takes none of those away is always allowed, save that
@@ -23,16 +23,16 @@ def shortfall(
     """
     now, then = select(pool, standings, before), select(pool, standings, after)
     if now.members and not then.members:
-        return 0
-    left = _bootable(then)
-    if left < min(pool.keep, _bootable(now) or pool.keep) and left < _bootable(now):
+        return ()
+    before_it, left = len(_bootable(now)), _bootable(then)
+    if len(left) < min(pool.keep, before_it or pool.keep) and len(left) < before_it:
         return left
     return None
 
 
-def _bootable(selection: Selection) -> int:
-    """Count who is handed out now or stands by, and can be believed to boot a target."""
-    return sum(why in _BOOTABLE for why in selection.whys.values())
+def _bootable(selection: Selection) -> tuple[str, ...]:
+    """Return who is handed out now or stands by, and can be believed to boot a target."""
+    return tuple(name for name, why in selection.whys.items() if why in _BOOTABLE)
 
 
 _BOOTABLE = frozenset({Why.HEALTHY, Why.ASSUMED, Why.FORCED_UP, Why.STANDBY})

@@ -1,8 +1,8 @@
 """Carry orders out: for all their members or for none, one order at a time.
 
 An order is written to the store before anything changes, and acknowledged after every
-worker answers by it. That orders go one at a time is what keeps two admins from taking
-the last two members, each while looking at the other one.
+worker answers by it, and any that starts would. That orders go one at a time is what keeps
+two admins from taking the last two members, each while looking at the other one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from rrdns.store.base import Batch, Store
 from rrdns.web.farm import OrderDone, OrdersDone
 
 APPLY_PATIENCE = 3.0  # seconds for the workers; one that takes longer hangs and is replaced
+DISK_PATIENCE = 1.0  # seconds for the last good snapshot, which workers start from
 
 MOST_LATE = 86400.0  # seconds after its time at which an order still begins
 
@@ -192,13 +193,19 @@ class Orders:
         self.changed.set()
         for entry in batch.entries:
             self._herald.tell(entry, kept=True, bad=bad)
-        await self._published({*_pools(batch.lifted), *(one.pool for one in batch.given)})
+        pools = {*_pools(batch.lifted), *(one.pool for one in batch.given)}
+        if pools:
+            await self._published(pools)
 
     async def _published(self, pools: Iterable[str]) -> None:
         for pool in pools:
             self._publication.mark(pool)
         serial = self._publication.flush()
-        await self._publisher.applied(serial, APPLY_PATIENCE)
+        await asyncio.gather(
+            self._publisher.applied(serial, APPLY_PATIENCE),
+            # Else a worker that starts after a power cut might name whom this took out.
+            self._publication.kept(DISK_PATIENCE),
+        )
 
     async def _kept(self, writing: Awaitable[None]) -> None:
         try:

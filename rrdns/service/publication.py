@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from rrdns.core.eligibility import Selection, Why
 from rrdns.core.model import Pool, Zone, is_inside
@@ -24,6 +25,8 @@ from rrdns.store.lastgood import LastGood
 COALESCE = 0.002  # seconds between two publications
 EVERYTHING_DOWN = "everything-down"
 NOT_REMEMBERED = "snapshot-not-kept"
+
+ToWrite = tuple[Change | None, tuple[str, ...]]  # what to save (None: everything), whose standings
 
 
 class Publication:
@@ -49,7 +52,7 @@ class Publication:
         self._dirty: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0  # on the loop's clock
-        self._to_disk: asyncio.Queue[tuple[Change | None, tuple[str, ...]]] = asyncio.Queue()
+        self._to_disk: asyncio.Queue[ToWrite | asyncio.Event] = asyncio.Queue()
         self._disk_is_behind = False
         self._on_settled = on_settled  # told how long it took until all answered by a change
         self._marked_at = 0.0  # on the loop's clock: when the first change that waits came
@@ -100,9 +103,9 @@ class Publication:
     async def keep_on_disk(self) -> None:
         """Write publications to disk, one after the other, for as long as the service runs."""
         while True:
-            change, names = await self._to_disk.get()
+            task = await self._to_disk.get()
             try:
-                await self._write(change, names)
+                await self._write_or_sync(task)
             except StoreFailed as error:
                 self._disk_is_behind = True
                 self._herald.alarm(NOT_REMEMBERED, str(error))
@@ -115,6 +118,27 @@ class Publication:
     async def on_disk(self) -> None:
         """Wait until the disk has all that was published."""
         await self._to_disk.join()
+
+    async def kept(self, within: float) -> None:
+        """Wait until a start of everything would answer by what is published now.
+
+        A disk that takes longer than `within` seconds, or fails, has its own alarm.
+        """
+        if self._last_good is None:
+            return
+        synced = asyncio.Event()
+        self._to_disk.put_nowait(synced)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(synced.wait(), within)
+
+    async def _write_or_sync(self, task: ToWrite | asyncio.Event) -> None:
+        if not isinstance(task, asyncio.Event):
+            await self._write(*task)
+        elif self._last_good is not None:
+            if self._disk_is_behind:
+                await self._write(None, ())
+            await self._last_good.sync()
+            task.set()
 
     async def _write(self, change: Change | None, names: Iterable[str]) -> None:
         if self._last_good is None:

@@ -90,15 +90,16 @@ class Publisher:
         self._send(feed.encode(change))
 
     async def applied(self, serial: int, within: float) -> bool:
-        """Wait until every connected worker answers from `serial` or later.
+        """Wait until every worker answers from `serial` or later.
 
-        Return False when one does not `within` seconds: it hangs, and the
-        supervisor will replace it.
+        A worker that is not connected is waited for, too: it answers on while it connects
+        again, from what it had. Return False when one does not come or does not follow
+        `within` seconds: it hangs or is gone, and the supervisor will replace it.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(within), self._progress:
-                await self._progress.wait_for(lambda: self._is_applied(serial))
-        return self._is_applied(serial)
+                await self._progress.wait_for(lambda: self.reached() >= serial)
+        return self.reached() >= serial
 
     def reached(self) -> int:
         """Return the serial from which, or from a later one, everybody answers who answers.
@@ -148,10 +149,6 @@ class Publisher:
         """Return a pool's next turn as far as is known; workers share their turns."""
         known = [record.reader.turn(pool) for record in self._workers.values()]
         return max((turn for turn in known if turn is not None), default=None)
-
-    def _is_applied(self, serial: int) -> bool:
-        links = [record.link for record in self._workers.values() if record.link]
-        return all(link.serial >= serial for link in links)
 
     def _send(self, message: bytes) -> None:
         for record in self._workers.values():

@@ -2,12 +2,14 @@
 
 Control writes one row per pool, so that a change costs what it changes and not what
 exists; a worker that starts reads all of it, also while control is writing. Losing the
-last changes with the power is fine: the first probes tell what is true.
+last changes of health with the power is fine: the first probes tell what is true. What an
+admin ordered is synced, so that no worker starts with an answer that was taken back.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -116,6 +118,14 @@ class LastGood:
         now = self._clock()
         await self._thread.run(lambda: self._save_change(change, (standings, fading), now))
 
+    async def sync(self) -> None:
+        """Have what was saved survive the loss of power.
+
+        Raises:
+            StoreFailed: the disk says no.
+        """
+        await self._thread.run(self._sync)
+
     async def close(self) -> None:
         """Let go of the file; closing twice is fine."""
         await self._thread.run(self._close)
@@ -155,6 +165,12 @@ class LastGood:
             connection.executemany(
                 "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.gone]
             )
+
+    def _sync(self) -> None:
+        # Commits append to the write-ahead log; that is the file to sync (NORMAL does not).
+        log = self.path.with_name(f"{self.path.name}-wal")
+        with explained(self.path, "sync the snapshot"), log.open("rb") as file:
+            os.fsync(file.fileno())
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -160,7 +160,12 @@ def of_error(error: RrdnsError) -> Trouble:
         if isinstance(error, base):
             facts: dict[str, Any] = {}
             if isinstance(error, LastMember):
-                facts = {"left": error.left, "keep": error.keep}
+                facts = {
+                    "pool": error.pool,
+                    "left": len(error.staying),
+                    "staying": list(error.staying),
+                    "keep": error.keep,
+                }
             headers = {"Retry-After": "5"} if kind is STORE_FAILED else {}
             return Trouble(kind, str(error), headers=headers, facts=facts)
     return _defect(error)

@@ -74,6 +74,19 @@ def test_the_guard_looks_at_all_members_of_an_order_together() -> None:
     assert handed_out(BOOT, {}, {"pvs-2": wanted[1]}) == ("pvs-1", "pvs-3")
 
 
+def test_the_guard_says_who_would_be_left() -> None:
+    """With `keep` above one, the names tell an admin whom to bring back beside them."""
+    pool = replace(BOOT, keep=2)
+    wanted = [a_drain(name) for _, name in ALL_OF_BOOT]
+    rest = "handed out, and 2 must stay; bring another one back first, or force it"
+    assert str(refusal(pool, {}, {}, wanted[:2])) == (
+        f"draining 'pvs-1', 'pvs-2' would leave only 'pvs-3' of pool 'boot' {rest}"
+    )
+    assert str(refusal(pool, {}, {}, wanted)) == (
+        f"draining 'pvs-1', 'pvs-2', 'pvs-3' would leave no member of pool 'boot' {rest}"
+    )
+
+
 def test_a_command_is_one_order_for_each_target() -> None:
     """From its time on, or from now; a resume puts nothing in force."""
     command = Command(ALL_OF_BOOT[:2], Order.DRAIN, "anna", "patch", until=900.0)

@@ -127,6 +127,11 @@ class Rrdns:
 
     def start(self) -> None:
         """Start rrdns and wait until it answers."""
+        self.launch()
+        wait_until(self._answers, what=f"answering: {self.log}")
+
+    def launch(self) -> None:
+        """Start rrdns, and wait for nothing."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rrdns", "serve", "--config", str(self.config)],
@@ -135,7 +140,6 @@ class Rrdns:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until(self._answers, what=f"answering: {self.log}")
 
     def stop(self) -> None:
         """Stop rrdns as a service manager does."""

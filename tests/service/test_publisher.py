@@ -100,3 +100,16 @@ async def test_a_worker_that_fell_counts_until_it_is_surely_gone(tmp_path: Path)
         assert farm.publisher.reached() == 0
         farm.now += 0.2
         assert farm.publisher.reached() == 1
+
+
+async def test_what_is_applied_waits_for_a_worker_that_has_yet_to_come(tmp_path: Path) -> None:
+    """After a fall of the control process the workers answer on, from what they had."""
+    async with a_farm(tmp_path) as farm:
+        first = await farm.worker(0)
+        first.apply(1)
+        assert await farm.publisher.applied(1, within=0.01) is False
+        waiting = asyncio.create_task(farm.publisher.applied(1, within=5))
+        second = await farm.worker(1)
+        assert not waiting.done()
+        second.apply(1)
+        assert await waiting is True

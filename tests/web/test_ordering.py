@@ -102,6 +102,7 @@ async def test_the_last_member_is_kept_unless_it_is_forced(client: Client) -> No
         assert (refused.status, refused.problem) == (409, "last-member")
         assert "'pvs-1' is the last member" in refused.json["detail"]
         assert (refused.json["left"], refused.json["keep"]) == (0, 1)
+        assert (refused.json["pool"], refused.json["staying"]) == ("boot", [])
     assert (await client.get(MEMBER)).json["in"] is True
     forced = await client.post(f"{MEMBER}/drain", {"force": True})
     assert (forced.status, forced.json["changed"]) == (200, True)

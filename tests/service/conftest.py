@@ -1,0 +1,13 @@
+"""What tests of the service have in common."""
+
+from __future__ import annotations
+
+import pytest
+
+from rrdns.service import orders
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait hardly at all for a disk that nobody writes to."""
+    monkeypatch.setattr(orders, "DISK_PATIENCE", 0.01)
