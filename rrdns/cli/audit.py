@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli import completing
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
+from rrdns.cli.progress import counted
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import clock_time
 
@@ -18,8 +20,11 @@ def audit(
     before: Annotated[
         int | None, typer.Option("--before", min=1, help="Only entries with a smaller number.")
     ] = None,
-    pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.")] = None,
-    member: Annotated[str | None, typer.Option("--member", help="Only members so called.")] = None,
+    pool: OnlyPool = None,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", help="Only members so called.", autocompletion=completing.members),
+    ] = None,
     export: Annotated[
         bool, typer.Option("--export", help="All of it as JSON lines, the newest first.")
     ] = False,
@@ -44,8 +49,8 @@ def audit(
 
     client = Client(url, token, ca_file)
     if export:
-        for chunk in client.export_audit(pool=pool, member=member):
-            sys.stdout.buffer.write(chunk)
+        for line in _lines(client.export_audit(pool=pool, member=member)):
+            sys.stdout.buffer.write(line)
         sys.stdout.flush()
         return
     told = client.audit(limit=limit, before=before, pool=pool, member=member)
@@ -60,6 +65,20 @@ def audit(
     oldest = min(entry["id"] for entry in entries)
     if len(entries) == limit and oldest > 1:
         typer.echo(f"Older ones: rrdns audit --before {oldest}")
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the lines of what comes in; on a terminal they are their own progress."""
+
+    def split() -> Iterator[bytes]:
+        rest = b""
+        for chunk in chunks:
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest
+
+    return split() if sys.stdout.isatty() else counted(split(), "entries")
 
 
 def _table(entries: list[dict[str, Any]], now: float) -> Any:

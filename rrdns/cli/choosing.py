@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rrdns.cli import completing
 from rrdns.cli.say import safe
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
 
@@ -21,10 +22,14 @@ Members = Annotated[
     typer.Argument(
         metavar="MEMBER...",
         help="The members, as config names them, or 'pvs-*'.",
+        autocompletion=completing.members,
         show_default=False,
     ),
 ]
-Tag = Annotated[str | None, typer.Option("--tag", help="All members that have this tag.")]
+Tag = Annotated[
+    str | None,
+    typer.Option("--tag", help="All members that have this tag.", autocompletion=completing.tags),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also for several members.")]
 
 _PATTERN = set("*?[")

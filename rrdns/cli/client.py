@@ -32,8 +32,16 @@ CHUNK = 64 * 1024  # bytes
 class Client:
     """The API at one URL."""
 
-    def __init__(self, url: str, token: str | None = None, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        ca_file: Path | None = None,
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         self.url = _checked(url)
+        self._patience = patience
         self._token = _usable(token)
         self.ahead = 0.0  # of our clock, the API's, seconds: at least so much
         handlers = [urllib.request.ProxyHandler({}), _NoRedirect(), *_tls(self.url, ca_file)]
@@ -135,7 +143,7 @@ class Client:
             self.url + path, data=data, method=method, headers=self._headers(data is not None)
         )
         try:
-            with self._opener.open(request, timeout=PATIENCE) as reply:
+            with self._opener.open(request, timeout=self._patience) as reply:
                 self._compare_clocks(reply.headers)
                 yield reply
         except urllib.error.HTTPError as error:
@@ -190,7 +198,7 @@ class Client:
         reason = getattr(error, "reason", error)
         advice = "is `rrdns serve` running there? --url or RRDNS_URL says where to look"
         if isinstance(reason, TimeoutError | socket.timeout):
-            why = f"no answer within {PATIENCE:.0f} s"
+            why = f"no answer within {self._patience:g} s"
         elif isinstance(reason, ssl.SSLError):
             why, advice = _distrust(reason)
         elif isinstance(reason, ConnectionResetError) and self.url.startswith("http:"):

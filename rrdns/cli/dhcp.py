@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Token, Url
+from rrdns.cli import completing
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli.say import show_json
 from rrdns.cli.trouble import WRONG_USE, Trouble
 
 FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
@@ -15,7 +17,10 @@ FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
 
 def dhcp(
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=", ".join(FORMATS))],
-    pool: Annotated[str | None, typer.Option("--pool", help="May be left out with one.")] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option("--pool", help="May be left out with one.", autocompletion=completing.pools),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE", help="Ask this config, not the running service."),
@@ -23,6 +28,7 @@ def dhcp(
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
+    as_json: Json = False,
 ) -> None:
     """Print what to enter at a DHCP server, with the warnings that belong to it.
 
@@ -47,6 +53,9 @@ def dhcp(
         text = snippet(form, chosen["hostname"], chosen["addresses"], boot_files=files)
     except ValueError as error:
         raise Trouble(str(error)) from error
+    if as_json:
+        show_json({"format": form, "pool": chosen.pop("name"), **chosen, "text": text.rstrip("\n")})
+        return
     typer.echo(text.rstrip("\n"))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rrdns.cli import completing
 from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
 from rrdns.cli.say import safe, show, show_json, when
 from rrdns.cli.times import milliseconds, span
@@ -27,7 +28,10 @@ _WHYS = {
 
 
 def explain(
-    pool: Annotated[str | None, typer.Argument(metavar="[POOL]", help="Only this pool.")] = None,
+    pool: Annotated[
+        str | None,
+        typer.Argument(metavar="[POOL]", help="Only this pool.", autocompletion=completing.pools),
+    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,

@@ -80,4 +80,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a reason has
             stream.reconfigure(errors="replace")
-    app()
+    app(prog_name="rrdns")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rrdns.cli import completing
+
 DEFAULT_URL = "http://127.0.0.1:8053"
 
 Url = Annotated[str, typer.Option("--url", envvar="RRDNS_URL", help="Where the admin API listens.")]
@@ -32,5 +34,13 @@ CaFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of text.")]
 PoolName = Annotated[
     str | None,
-    typer.Option("--pool", help="The pool; needed only where two pools have such a member."),
+    typer.Option(
+        "--pool",
+        help="The pool; needed only where two pools have such a member.",
+        autocompletion=completing.pools,
+    ),
+]
+OnlyPool = Annotated[
+    str | None,
+    typer.Option("--pool", help="Only this pool.", autocompletion=completing.pools),
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rrdns.cli import completing
 from rrdns.cli.choosing import Members, Tag, Yes, chosen, confirm, find_pool, left_in, the_one
 from rrdns.cli.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
 from rrdns.cli.say import safe, show_json, when
@@ -124,7 +125,10 @@ class Direction(StrEnum):
 
 
 def force(
-    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member.")],
+    member: Annotated[
+        str,
+        typer.Argument(metavar="MEMBER", help="The member.", autocompletion=completing.members),
+    ],
     direction: Annotated[Direction, typer.Argument(help="In the answers, or out of them.")],
     pool: PoolName = None,
     lasting: Lasting = None,

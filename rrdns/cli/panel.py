@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rrdns.cli.say import safe
 from rrdns.cli.times import clock_time, milliseconds
-from rrdns.web.times import from_rfc3339
+from rrdns.web.times import from_rfc3339, rfc3339
 
 Json = Mapping[str, Any]
 EVENTS = 6  # shown at most
@@ -53,6 +53,37 @@ def shares(before: Look | None, now: Look) -> dict[tuple[str, str], float]:
     for (pool, _), n in given.items():
         totals[pool] += n
     return {key: n / totals[key[0]] for key, n in given.items() if totals[key[0]]}
+
+
+def as_json(before: Look, now: Look) -> dict[str, Any]:
+    """Return what happened between two looks, and how things are now, for scripts."""
+    given = shares(before, now)
+    return {
+        "at": rfc3339(now.at),
+        "seconds": round(now.at - before.at, 3),
+        "ready": now.ready,
+        "alarms": [alarm["name"] for alarm in now.alarms],
+        "queries_per_second": {name: round(rate, 1) for name, rate in rates(before, now).items()},
+        "pools": [
+            {
+                "name": pool["name"],
+                "members": [
+                    {
+                        "name": member["name"],
+                        "in": member["in"],
+                        "why": member["why"],
+                        "share": _rounded(given.get((pool["name"], member["name"]))),
+                    }
+                    for member in pool["members"]
+                ],
+            }
+            for pool in now.pools
+        ],
+    }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def panel(before: Look | None, now: Look, title: str, height: int) -> RenderableType:

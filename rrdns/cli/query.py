@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrdns.cli.options import Json
+from rrdns.cli.progress import counted
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import milliseconds
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
@@ -62,7 +63,7 @@ def query(
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
     """
     asked = Asked(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout)
-    answered = [ask_once(asked) for _ in range(count)]
+    answered = list(counted((ask_once(asked) for _ in range(count)), "answers", count))
     if as_json:
         show_json(_as_json(asked, answered))
     else:

@@ -41,6 +41,11 @@ def show_json(value: Any) -> None:
     _write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def show_json_line(value: Any) -> None:
+    """Write a value as one line, where one follows another."""
+    _write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()  # a closed pipe is to be noticed here, not at the interpreter's end

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.say import console, show, show_json
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
+from rrdns.cli.say import console, show, show_json, show_json_line
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ WATCH_EVERY = 2.0  # seconds
 
 
 def status(
-    pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.")] = None,
+    pool: OnlyPool = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds.")] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -38,19 +39,19 @@ def status(
         rrdns status
 
         rrdns status --watch --url http://rrdns1.example.test:8053
+
+        rrdns status --watch --json | jq -c '.pools[].members[] | select(.in | not) | .name'
     """
     from rrdns.cli.board import is_well
     from rrdns.cli.client import Client
 
-    if watch and as_json:
-        raise Trouble("--watch and --json cannot go together", "leave one out", WRONG_USE)
     client = Client(url, token, ca_file)
     if watch:
-        watch_board(client, pool)
+        (watch_lines if as_json else watch_board)(client, pool)
         return
     pools, readiness = look(client, pool)
     if as_json:
-        show_json({"ready": readiness["ready"], "alarms": readiness["alarms"], "pools": pools})
+        show_json(_as_json(pools, readiness))
     else:
         show(*_board(pools, readiness, client.now()))
     raise typer.Exit(DONE if is_well(pools, readiness) else REFUSED)
@@ -69,6 +70,28 @@ def look(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[s
         if not pools:
             raise Trouble(f"no pool is called {pool!r}", f"there are: {known}", WRONG_USE)
     return pools, client.readiness()
+
+
+def watch_lines(
+    client: Client, pool: str | None, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Write what there is as a line of JSON again and again, until somebody presses Ctrl-C.
+
+    While rrdns cannot be asked, a line has only an `error`.
+    """
+    with suppress(KeyboardInterrupt):
+        while True:
+            try:
+                show_json_line(_as_json(*look(client, pool)))
+            except Trouble as trouble:
+                if trouble.status == WRONG_USE:
+                    raise
+                show_json_line({"error": trouble.sentence})
+            sleep(WATCH_EVERY)
+
+
+def _as_json(pools: list[dict[str, Any]], readiness: dict[str, Any]) -> dict[str, Any]:
+    return {"ready": readiness["ready"], "alarms": readiness["alarms"], "pools": pools}
 
 
 def watch_board(

@@ -8,14 +8,14 @@ import termios
 import time
 import tty
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Token, Url
-from rrdns.cli.say import console
+from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli.say import console, show_json_line
 from rrdns.cli.trouble import WRONG_USE, Trouble
 
 if TYPE_CHECKING:
@@ -32,19 +32,25 @@ def top(
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
+    as_json: Json = False,
 ) -> None:
     """Watch who is handed out, how often, and what happens. q or Ctrl-C ends it.
+
+    With --json each look is a line for scripts: queries a second, and shares of the answers.
 
     For example:
 
         rrdns top --url http://rrdns1.example.test:8053
+
+        rrdns top --json --every 60 >> load.jsonl
     """
     from rrdns.cli.client import Client
 
+    if as_json:
+        watch_lines(Client(url, token, ca_file), every)
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Trouble(
-            "rrdns top needs a terminal", "`rrdns status --json` is for scripts", WRONG_USE
-        )
+        raise Trouble("rrdns top needs a terminal", "`rrdns top --json` is for scripts", WRONG_USE)
     with _keys():
         _watch(Client(url, token, ca_file), every)
 
@@ -69,6 +75,25 @@ def _watch(client: Client, every: float) -> None:
                 before = now
             if _is_over(every):
                 return
+
+
+def watch_lines(
+    client: Client, every: float, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Write a line of JSON for the time between each two looks, until Ctrl-C."""
+    from rrdns.cli.panel import as_json
+
+    before = look(client)
+    with suppress(KeyboardInterrupt):
+        while True:
+            sleep(every)
+            try:
+                now = look(client)
+            except Trouble as trouble:
+                show_json_line({"error": trouble.sentence})
+            else:
+                show_json_line(as_json(before, now))
+                before = now
 
 
 def look(client: Client) -> Look:

@@ -11,7 +11,6 @@ from email.utils import formatdate
 import pytest
 from aiohttp import web
 
-from rrdns.cli import client
 from rrdns.cli.client import Client
 from rrdns.cli.trouble import Trouble
 from tests.cli.conftest import answering
@@ -47,12 +46,12 @@ def test_a_closed_port_is_told_with_what_to_do() -> None:
     assert trouble.status == 1
 
 
-def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_given_up() -> None:
     """It accepts, and says nothing."""
-    monkeypatch.setattr(client, "PATIENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        trouble = trouble_with(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert "no answer within 0 s" in trouble.sentence
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.1)
+        with pytest.raises(Trouble, match=r"no answer within 0\.1 s"):
+            client.pools()
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "5", ""])

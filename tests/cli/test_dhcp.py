@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_config_is_enough(rrdns: Run) -> None:
     result = rrdns("dhcp", "--format", "kea", "--config", str(EXAMPLE))
     assert result.exit_code == 0, result.output
     assert "10.0.0.11" in result.stdout
+
+
+def test_a_script_gets_the_text_and_what_it_was_made_from(rrdns: Run, api: Api) -> None:
+    """The same text as without."""
+    args = ("dhcp", "--format", "kea", "--url", api.url)
+    told = json.loads(rrdns(*args, "--json").stdout)
+    assert f"{told['text']}\n" == rrdns(*args).stdout
+    assert (told["pool"], told["addresses"][0]) == ("boot", "10.0.0.11")
 
 
 def test_a_wrong_format_or_pool_is_a_wrong_usage(rrdns: Run, api: Api) -> None:

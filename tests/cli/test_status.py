@@ -216,11 +216,31 @@ def test_watching_looks_again_and_survives_an_api_that_is_away(
     assert "cannot reach the rrdns API at http://127.0.0.1:1: connection refused" in shown
 
 
-def test_watching_as_json_is_refused(rrdns: Run) -> None:
-    """There is no such thing."""
-    result = rrdns("status", "--watch", "--json")
-    assert result.exit_code == 2
-    assert "cannot go together" in result.stderr
+def test_watching_as_json_is_a_line_for_each_look(
+    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script reads line by line, and hears when rrdns cannot be asked."""
+    with api_of(farm) as api:
+        client = Client(api.url)
+        looks = 0
+
+        def sleep(_: float) -> None:
+            nonlocal looks
+            looks += 1
+            client.url = "http://127.0.0.1:1"
+            if looks == 2:
+                raise KeyboardInterrupt
+
+        status.watch_lines(client, "boot", sleep=sleep)
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert [member["in"] for member in first["pools"][0]["members"]] == [True, True, True]
+    assert second["error"].startswith("cannot reach the rrdns API")
+
+
+def test_watching_a_pool_that_is_not_there_ends(rrdns: Run, api: Api) -> None:
+    """It will not come by being looked for."""
+    result = rrdns("status", "--watch", "--json", "--pool", "nope", "--url", api.url)
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def outlook(on_empty: str, whys: dict[str, bool]) -> str:

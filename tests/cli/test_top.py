@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -17,9 +18,11 @@ from contextlib import suppress
 import pytest
 from rich.console import Console
 
+from rrdns.cli.client import Client
 from rrdns.cli.panel import Look, panel, rates, shares
-from rrdns.cli.top import queries_by_rcode
-from tests.cli.conftest import Api, Run
+from rrdns.cli.top import queries_by_rcode, watch_lines
+from tests.cli.conftest import Api, Run, api_of
+from tests.web.farm import FakeFarm
 
 SEQUENCES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 
@@ -83,7 +86,36 @@ def test_it_needs_a_terminal(rrdns: Run) -> None:
     """And says what a script should use."""
     result = rrdns("top", "--url", "http://127.0.0.1:1")
     assert result.exit_code == 2
-    assert "rrdns status --json" in result.stderr
+    assert "rrdns top --json" in result.stderr
+
+
+def test_a_script_gets_a_line_for_the_time_between_two_looks(
+    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With shares, rates and who is in; or with what went wrong."""
+    with api_of(farm) as api:
+        client, looks = Client(api.url), 0
+
+        def sleep(seconds: float) -> None:
+            nonlocal looks
+            looks += 1
+            assert seconds == 60.0
+            farm.answers += 30
+            if looks == 2:
+                client.url = "http://127.0.0.1:1"
+            elif looks == 3:
+                raise KeyboardInterrupt
+
+        watch_lines(client, 60.0, sleep=sleep)
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    members = first["pools"][0]["members"]
+    assert [(one["name"], one["in"], one["share"]) for one in members] == [
+        ("pvs-1", True, 0.3333),
+        ("pvs-2", True, 0.3333),
+        ("pvs-3", True, 0.3333),
+    ]
+    assert (first["ready"], first["alarms"]) == (True, [])
+    assert second["error"].startswith("cannot reach the rrdns API")
 
 
 def a_look(at: float, queries: float, answers: tuple[int, int], members: int = 2) -> Look:

@@ -150,16 +150,16 @@ class Rrdns:
     def kill_everything(self) -> None:
         """Kill every process of rrdns at once, as a power cut would."""
         assert self.process is not None
+        pids = self._children()
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(5)
+        # The sockets are free for the next start once the last of them is gone.
+        wait_until(lambda: not any(map(_runs, pids)), what="dead")
 
     def pids(self) -> dict[str, int]:
         """Return the supervisor's children by name; control serves the API, workers do not."""
-        assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        numbers = sorted(int(pid) for pid in children.split())
         names = [f"worker-{number}" for number in range(self.workers)] + ["control"]
-        return dict(zip(names, numbers, strict=True))
+        return dict(zip(names, self._children(), strict=True))
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any] | str]:
         """Call the API; return the status and the JSON (or text) of the reply."""
@@ -204,6 +204,11 @@ class Rrdns:
         lines = self.log.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def _children(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return sorted(int(pid) for pid in children.split())
+
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
@@ -236,6 +241,15 @@ def a_farm(
         rrdns.start()
         wait_until(lambda: all_settled(rrdns), what="probed")
         yield rrdns, servers
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there and is no zombie, which holds nothing any more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def all_settled(rrdns: Rrdns) -> bool:

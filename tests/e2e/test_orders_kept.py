@@ -203,6 +203,8 @@ def _kill(rrdns: Rrdns, *, everything: bool) -> None:
 
 
 def _is_back(rrdns: Rrdns) -> bool:
+    assert rrdns.process is not None
+    assert rrdns.process.poll() is None, rrdns.log.read_text()[-2000:]
     try:
         return rrdns.call("GET", "/healthz")[0] == 200
     except (OSError, http.client.HTTPException):

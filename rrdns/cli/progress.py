@@ -1,0 +1,38 @@
+"""Show how far something long has come: where somebody watches, and never in a pipe.
+
+It goes to standard error, so that what is asked for can go to a file meanwhile.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
+SHOWN_AFTER = 0.5  # seconds: what is done by then needs no progress
+
+
+def counted(things: Iterable[Thing], what: str, total: int | None = None) -> Iterator[Thing]:
+    """Return the things one by one, and show on a terminal how many there were."""
+    if not sys.stderr.isatty():
+        yield from things
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    progress = Progress(
+        *columns, TimeElapsedColumn(), console=Console(file=sys.stderr), transient=True
+    )
+    task, began = progress.add_task(what, total=total), time.monotonic()
+    try:
+        for thing in things:
+            yield thing
+            progress.advance(task)
+            if not progress.live.is_started and time.monotonic() - began > SHOWN_AFTER:
+                progress.start()
+    finally:
+        progress.stop()

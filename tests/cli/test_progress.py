@@ -1,0 +1,49 @@
+"""What takes long shows how far it is, on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from rrdns.cli import progress
+from rrdns.cli.progress import counted
+
+
+class Terminal(io.StringIO):
+    """Standard error of somebody who watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Return what is written to a terminal."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    return terminal
+
+
+def test_what_takes_long_is_counted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar is gone again at the end."""
+    monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)
+    assert list(counted(range(30), "answers", 30)) == list(range(30))
+    said = terminal.getvalue()
+    assert "answers" in said
+    assert "30/30" in said
+    assert said.rstrip().endswith("\x1b[2K")  # the line is wiped
+
+
+def test_what_is_quick_or_piped_says_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flash of a bar would only disturb."""
+    assert list(counted(range(3), "answers", 3)) == [0, 1, 2]
+    assert terminal.getvalue() == ""
+    monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)
+    monkeypatch.setattr(terminal, "isatty", lambda: False)
+    assert list(counted(iter("ab"), "entries")) == ["a", "b"]
+    assert terminal.getvalue() == ""
