@@ -18,17 +18,17 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Return what is written to a terminal."""
+def a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Return what is written to standard error from now on."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     return terminal
 
 
-def test_what_takes_long_is_counted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_long_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar is gone again at the end."""
+    terminal = a_terminal(monkeypatch)
     monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)
     assert list(counted(range(30), "answers", 30)) == list(range(30))
     said = terminal.getvalue()
@@ -37,10 +37,9 @@ def test_what_takes_long_is_counted(terminal: Terminal, monkeypatch: pytest.Monk
     assert said.rstrip().endswith("\x1b[2K")  # the line is wiped
 
 
-def test_what_is_quick_or_piped_says_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_quick_or_piped_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flash of a bar would only disturb."""
+    terminal = a_terminal(monkeypatch)
     assert list(counted(range(3), "answers", 3)) == [0, 1, 2]
     assert terminal.getvalue() == ""
     monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)

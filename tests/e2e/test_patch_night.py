@@ -107,7 +107,7 @@ def test_a_drain_that_waits_returns_when_no_resolver_names_the_server(
 
         # It waited no longer than it had to: a TTL, the second that resolvers round up by,
         # and what starting Python on a busy machine takes.
-        assert given + TTL < safe_after <= returned < safe_after + 1.0
+        assert given + TTL < safe_after <= returned < safe_after + 2.0
         assert PATCHED not in site.ask(RRDNS)
         assert PATCHED not in site.ask(RESOLVER)
         wait_until(lambda: PATCHED in site.ask(RRDNS), LASTS + 3, "back by itself")
