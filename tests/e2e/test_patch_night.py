@@ -22,7 +22,8 @@ import pytest
 
 from rrdns.web.times import from_rfc3339
 from tests.e2e.farm import a_farm
-from tests.e2e.test_resolvers import MEMBERS, NAME, RESOLVER, RRDNS, TTL, Site, a_site
+from tests.e2e.nameservers import NAME
+from tests.e2e.test_resolvers import MEMBERS, RESOLVER, RRDNS, TTL, Site, a_site
 from tests.peers import wait_until
 
 pytestmark = pytest.mark.peers
