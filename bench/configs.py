@@ -33,6 +33,13 @@ def rrdns(directory: Path, port: int) -> list[str]:
     return serve(directory, port, pool_table("boot", "boot.pvs.example.test", MEMBERS))
 
 
+def rrdns_limited(directory: Path, port: int) -> list[str]:
+    """Configure rrdns the same, with an account for each network and none exempt from it."""
+    rates = "answers = 1_000_000, negatives = 1_000_000, errors = 1_000_000, exempt = []"
+    pool = pool_table("boot", "boot.pvs.example.test", MEMBERS)
+    return serve(directory, port, pool, rate_limit=rates)
+
+
 def serve(
     directory: Path,
     port: int,
@@ -194,6 +201,7 @@ def write(path: Path, text: str) -> Path:
 
 SERVERS: dict[str, Configure] = {
     "rrdns": rrdns,
+    "rrdns-limited": rrdns_limited,
     "gdnsd": gdnsd,
     "gdnsd-multifo": gdnsd_multifo,
     "knot": knot,
