@@ -127,13 +127,15 @@ def dnsmasq(boot: Boot) -> str:
     head = comment(
         "#",
         f"dnsmasq: {boot.hostname} for PVS targets, by client architecture (option 93).",
-        "dnsmasq looks the name up in its hosts files, never in DNS, and gives its addresses in "
-        "turn. A file exporter of rrdns with template dnsmasq-hosts writes such a file: uncomment "
-        "addn-hosts and the lines with the name in place of the address, and remove the others.",
+        "dnsmasq looks the name up in its hosts files, never in DNS, and takes the next address "
+        "for each packet that it answers. A file exporter of rrdns with template dnsmasq-hosts "
+        "writes such a file: uncomment addn-hosts and the lines with the name in place of the "
+        "address, and remove the others. With port=0 dnsmasq reads no hosts file, and tells no "
+        "next-server then.",
         _STANDS_STILL.format(first=boot.first, cure="The hosts file does not stand still"),
         *WARNINGS,
     )
-    parts = [head, "#addn-hosts=/var/lib/rrdns/dnsmasq.hosts\n"]
+    parts = [head, "#addn-hosts=/var/lib/rrdns-export/dnsmasq.hosts\n"]
     for label, file, numbers in boot.files.by_architecture():
         tag, name = f"pvs-{label}", dnsmasq_string(file)
         parts += [f"dhcp-match=set:{tag},option:client-arch,{number}\n" for number in numbers]

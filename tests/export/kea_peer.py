@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.network import PORT, Host
 from tests.peers import free_port, peer, running
 
 COMMENT = 'Zürich, "Halle 7" \\ 100 %'
+
+HOOKS = next(iter(Path("/usr/lib").glob("*/kea/hooks")), Path("/usr/lib/kea/hooks"))
 
 # What an admin's own config may look like: much of it none of our business.
 CONFIG: dict[str, Any] = {
@@ -23,7 +26,13 @@ CONFIG: dict[str, Any] = {
         {"name": "domain-name-servers", "data": "192.0.2.1, 192.0.2.2"},
         {"name": "tftp-server-name", "data": "global.example.test"},
     ],
-    "hooks-libraries": [],
+    "hooks-libraries": [
+        {"library": str(HOOKS / "libdhcp_lease_cmds.so")},
+        {
+            "library": str(HOOKS / "libdhcp_flex_option.so"),
+            "parameters": {"options": [{"code": 222, "add": "concat('a', 'b')"}]},
+        },
+    ],
     "client-classes": [
         {
             "name": "pvs-uefi",
@@ -86,6 +95,7 @@ class Kea:
     folder: Path
     dhcp_port: int
     reply_port: int
+    host: Host | None = None  # None: on loopback
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Give a command over the control socket, in the plainest way."""
@@ -107,14 +117,37 @@ class Kea:
         return config
 
 
+def differences(before: Any, after: Any, place: str = "") -> dict[str, Any]:
+    """Return every place in which two JSON values differ, with the new value."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: dict[str, Any] = {}
+        for key in before.keys() | after.keys():
+            found |= differences(before.get(key), after.get(key), f"{place}/{key}")
+        return found
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        found = {}
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            found |= differences(old, new, f"{place}/{number}")
+        return found
+    return {} if before == after and type(before) is type(after) else {place: after}
+
+
 @contextmanager
-def kea(config: dict[str, Any] | None = None, folder: Path | None = None) -> Iterator[Kea]:
-    """Run a Kea server for the length of the block."""
+def kea(
+    config: dict[str, Any] | None = None, folder: Path | None = None, host: Host | None = None
+) -> Iterator[Kea]:
+    """Run a Kea server for the length of the block, on a host of its own or on loopback."""
     with tempfile.TemporaryDirectory(prefix="kea-") as temporary:  # a socket's path is short
         here = folder or Path(temporary)
-        it = Kea(here / "kea.sock", here, free_port(), free_port())
+        ports = (67, 68) if host else (free_port(), free_port())
+        it = Kea(here / "kea.sock", here, *ports, host)
+        interfaces = (
+            {"interfaces": [PORT]}
+            if host
+            else {"interfaces": ["lo/127.0.0.1"], "dhcp-socket-type": "udp"}
+        )
         whole = {
-            "interfaces-config": {"interfaces": ["lo/127.0.0.1"], "dhcp-socket-type": "udp"},
+            "interfaces-config": interfaces,
             "control-socket": {"socket-type": "unix", "socket-name": str(it.socket)},
             "lease-database": {"type": "memfile", "persist": False},
             **(CONFIG if config is None else config),
@@ -124,6 +157,8 @@ def kea(config: dict[str, Any] | None = None, folder: Path | None = None) -> Ite
         command: list[str | Path] = [
             peer("kea-dhcp4"), "-c", file, "-p", str(it.dhcp_port), "-P", str(it.reply_port)
         ]  # fmt: skip
+        if host:
+            command = [*host.command(*command)]
         env = {"KEA_PIDFILE_DIR": str(here), "KEA_LOCKFILE_DIR": str(here)}
 
         def answers() -> bool:
@@ -139,9 +174,10 @@ def kea(config: dict[str, Any] | None = None, folder: Path | None = None) -> Ite
 @contextmanager
 def control_agent(server: Kea) -> Iterator[str]:
     """Run Kea's control agent before a server; yields its URL. User and password: rrdns, s3cret."""
-    port = free_port(socket.SOCK_STREAM)
+    host = server.host
+    port = 8000 if host else free_port(socket.SOCK_STREAM)
     agent = {
-        "http-host": "127.0.0.1",
+        "http-host": host.address if host else "127.0.0.1",
         "http-port": port,
         "authentication": {
             "type": "basic",
@@ -154,10 +190,13 @@ def control_agent(server: Kea) -> Iterator[str]:
     file.write_text(json.dumps({"Control-agent": agent}))
     env = {"KEA_PIDFILE_DIR": str(server.folder), "KEA_LOCKFILE_DIR": str(server.folder)}
 
+    log = server.folder / "agent.log"
+
     def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        return "CTRL_AGENT_STARTED" in log.read_text()
 
     command: list[str | Path] = [peer("kea-ctrl-agent"), "-c", file]
-    with running(command, ready=listens, log=server.folder / "agent.log", env=env):
-        yield f"http://127.0.0.1:{port}/"
+    if host:
+        command = [*host.command(*command)]
+    with running(command, log=log, ready=listens, env=env):
+        yield f"http://{agent['http-host']}:{port}/"

@@ -18,7 +18,7 @@ from rrdns.export.errors import KeaRefused, KeaUnsuited, Unreachable
 from rrdns.export.kea import KeaExporter
 from rrdns.export.settings import KeaSettings, Option66
 from tests.export.dhcp_client import discover
-from tests.export.kea_peer import CONFIG, Kea, control_agent, kea
+from tests.export.kea_peer import CONFIG, Kea, control_agent, differences, kea
 from tests.export.tellings import telling
 from tests.peers import need_root, peer
 
@@ -47,24 +47,10 @@ def settings(server: Kea, **others: Any) -> KeaSettings:
     return KeaSettings(**{"name": "kea", "pools": ("boot",), "socket": server.socket, **others})
 
 
-def differences(before: Any, after: Any, place: str = "") -> dict[str, Any]:
-    """Return every place in which two JSON values differ, with the new value."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        found: dict[str, Any] = {}
-        for key in before.keys() | after.keys():
-            found |= differences(before.get(key), after.get(key), f"{place}/{key}")
-        return found
-    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        found = {}
-        for number, (old, new) in enumerate(zip(before, after, strict=True)):
-            found |= differences(old, new, f"{place}/{number}")
-        return found
-    return {} if before == after and type(before) is type(after) else {place: after}
-
-
 async def test_only_what_is_named_is_changed(server: Kea) -> None:
-    """300 subnets, reservations, comments and contexts stay as they were, to the byte."""
+    """300 subnets, reservations, comments, contexts and hooks stay as they were, to the byte."""
     before = server.config()
+    assert len(before["Dhcp4"]["hooks-libraries"]) == 2
     exporter = KeaExporter(
         settings(
             server,

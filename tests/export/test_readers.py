@@ -18,7 +18,7 @@ from rrdns.export.snippets import Format, snippet
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import kea
 from tests.export.tellings import telling
-from tests.peers import free_port, peer, running, wait_until
+from tests.peers import free_port, need_root, peer, running, wait_until
 
 pytestmark = pytest.mark.peers
 
@@ -114,6 +114,46 @@ def test_dnsmasq_answers_from_the_hosts_file_and_reads_it_again(tmp_path: Path) 
         exporter = FileExporter(wanted)
         _tell(exporter, 2, 3)
         wait_until(lambda: answer() == {"10.0.0.2", "10.0.0.3"}, what="read again")
+
+
+def test_dnsmasq_turns_with_each_packet_and_the_file_turns_who_that_favours(
+    tmp_path: Path,
+) -> None:
+    """Each third packet gets the same of three servers, until the file has another order."""
+    need_root("a DHCP server")
+    hosts, pid_file, log = tmp_path / "hosts", tmp_path / "pid", tmp_path / "log"
+    wanted = settings(hosts, "dnsmasq-hosts", pid_file=pid_file, process="dnsmasq")
+    _tell(FileExporter(replace(wanted, pid_file=None)), 1, 2, 3)
+    config = tmp_path / "dnsmasq.conf"
+    config.write_text(f"addn-hosts={hosts}\nno-hosts\nno-resolv\ndhcp-boot=F,{NAME},{NAME}\n")
+    server = free_port()
+    command = _dnsmasq_dhcp(config, server, server, pid_file, dns=free_port())
+
+    def each_third() -> set[str]:
+        offered = [discover(server, server, 0, byte).next_server for byte in range(1, 10)]
+        assert set(offered) == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+        return set(offered[2::3])
+
+    with running(command, log=log, ready=_says(log, f"read {hosts}")):
+        (before,) = each_third()
+        _tell(FileExporter(wanted), 3, 1, 2)
+        wait_until(lambda: log.read_text().count(f"read {hosts}") >= 2, what="read again")
+        (after,) = each_third()
+    assert before != after
+
+
+def test_dnsmasq_without_its_dns_tells_no_server_of_a_hosts_file(tmp_path: Path) -> None:
+    """The trap that the snippet and the docs warn of: with port=0 no hosts file is read."""
+    need_root("a DHCP server")
+    hosts, log = tmp_path / "hosts", tmp_path / "log"
+    _tell(FileExporter(settings(hosts, "dnsmasq-hosts")), 1, 2)
+    config = tmp_path / "dnsmasq.conf"
+    config.write_text(f"addn-hosts={hosts}\nno-hosts\ndhcp-boot=F,{NAME},{NAME}\n")
+    server = free_port()
+    command = _dnsmasq_dhcp(config, server, server, tmp_path / "pid")
+    with running(command, log=log, ready=_says(log, "DHCP")):
+        assert discover(server, server, 0).next_server == "0.0.0.0"
+    assert "No IPv4 address found" in log.read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a DHCP server needs root")
@@ -244,9 +284,9 @@ def _user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
-def _dnsmasq_dhcp(config: Path, server: int, reply: int, pid_file: Path) -> list[str]:
+def _dnsmasq_dhcp(config: Path, server: int, reply: int, pid_file: Path, dns: int = 0) -> list[str]:
     return [
-        peer("dnsmasq"), "--keep-in-foreground", f"--conf-file={config}", "--port=0",
+        peer("dnsmasq"), "--keep-in-foreground", f"--conf-file={config}", f"--port={dns}",
         "--interface=lo", "--bind-interfaces", f"--dhcp-alternate-port={server},{reply}",
         "--dhcp-range=127.9.0.1,127.9.0.99,255.0.0.0", "--leasefile-ro", "--no-ping",
         f"--pid-file={pid_file}", f"--user={_user()}", "--log-facility=-", "--log-dhcp",

@@ -1,0 +1,184 @@
+"""Real firmware boots at a site: iPXE in SeaBIOS and EDK2 in OVMF, by each DHCP server.
+
+A boot counts only if the boot file ran: it says on the serial port which server it is from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.dhcp_servers import SUBNET, a_dnsmasq, a_kea, an_isc_dhcpd, kea_dns, kea_subnet
+from tests.e2e.nameservers import NAME
+from tests.e2e.site import ADDRESSES, BIOS_FILE, LEASES, MEMBERS, PLACES, UEFI_FILE, Site, a_site
+from tests.e2e.target import Boot, boot, mac
+from tests.e2e.wiretap import DNS
+from tests.export.kea_peer import CONFIG, Kea, control_agent, differences
+from tests.peers import wait_until
+
+pytestmark = [pytest.mark.peers, pytest.mark.long]
+
+
+def servers(boots: list[Boot]) -> list[str]:
+    """Return which server each target booted from; fail with the console of one that did not."""
+    for one in boots:
+        assert one.server, one.console[-2000:]
+    return [str(one.server) for one in boots]
+
+
+def asked_of_dns(site: Site) -> set[str]:
+    """Return the DNS servers that targets asked."""
+    first, last = (IPv4Address(address) for address in LEASES)
+    return {
+        request.to
+        for request in site.wiretap.requests(DNS)
+        if first <= IPv4Address(request.source) <= last
+    }
+
+
+@pytest.mark.parametrize("resolver", ["unbound", "named"])
+def test_ipxe_boots_by_name_through_a_resolver_and_never_asks_a_dead_server(
+    tmp_path: Path, resolver: str
+) -> None:
+    """Kea gives option 67 as tftp://name/file and no next-server; one of three is stopped."""
+    file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{BIOS_FILE}"}
+    config = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
+    with a_site(tmp_path, resolver=resolver, dead=["pvs-2"]) as site, a_kea(site, config):
+        booted = [server for _ in range(2) for server in servers(boot(site.lan, tmp_path, 1, 2))]
+        assert set(booted) == {"pvs-1", "pvs-3"}
+        assert site.loads("pvs-2") == []
+        assert asked_of_dns(site) == {PLACES.resolver}
+
+
+def test_a_target_without_dns_boots_from_the_server_that_kea_was_told(tmp_path: Path) -> None:
+    """Kea has next-server alone; drain who is named, and the next boot is from another.
+
+    The config around it is an admin's: 300 subnets, comments, reservations, hooks, contexts.
+    """
+    lan = kea_subnet(
+        reservations=[{"hw-address": mac(0x99), "ip-address": LEASES[1], "hostname": "other"}],
+    )
+    lan["boot-file-name"], lan["user-context"] = BIOS_FILE, {"owner": "desktops"}
+    admins = {
+        **CONFIG,
+        "subnet4": [lan, *CONFIG["subnet4"][1:]],
+    }
+    exporter = f"""
+[[exporters]]
+name = "kea"
+type = "kea"
+pools = ["boot"]
+url = "http://{ADDRESSES["dhcp"]}:8000/"
+user = "rrdns"
+password_file = "{tmp_path / "password"}"
+subnets = ["{SUBNET}"]
+rotate_every = 0.0
+"""
+    (tmp_path / "password").write_text("s3cret\n")
+    with (
+        a_site(tmp_path, files=[BIOS_FILE, UEFI_FILE], more=exporter) as site,
+        a_kea(site, admins) as kea,
+    ):
+        before = kea.config()
+        with control_agent(kea):
+            named = _told(kea, {"", "0.0.0.0"})
+            assert servers(boot(site.lan, tmp_path, 1)) == [named]
+            site.command("drain", named, "--reason", "patch night")
+            second = _told(kea, {MEMBERS[named]})
+            assert servers(boot(site.lan, tmp_path, 2, firmware="uefi")) == [second]
+            site.stop(second)
+            third = _told(kea, {MEMBERS[named], MEMBERS[second]})
+            assert servers(boot(site.lan, tmp_path, 1)) == [third]
+        assert {named, second, third} == set(MEMBERS)
+        changed = differences(before, kea.config())
+        assert changed == {"/Dhcp4/subnet4/0/next-server": MEMBERS[third]}
+        assert asked_of_dns(site) == set()
+
+
+def _told(kea: Kea, before: set[str]) -> str:
+    """Wait until Kea names another server than `before`; return the member's name."""
+
+    def named() -> str:
+        return str(kea.config()["Dhcp4"]["subnet4"][0].get("next-server", ""))
+
+    wait_until(lambda: named() not in before, 20, "told")
+    return next(name for name, address in MEMBERS.items() if address == named())
+
+
+def test_a_target_boots_by_a_dnsmasq_that_reads_the_hosts_of_an_exporter(tmp_path: Path) -> None:
+    """The snippet as printed, with the name as next-server; SIGHUP at each change."""
+    hosts = tmp_path / "export.hosts"
+    exporter = f"""
+[[exporters]]
+name = "dnsmasq"
+type = "file"
+pools = ["boot"]
+path = "{hosts}"
+template = "dnsmasq-hosts"
+pid_file = "{tmp_path / "dnsmasq.pid"}"
+process = "dnsmasq"
+"""
+    with a_site(tmp_path, more=exporter) as site:
+        snippet = site.command("dhcp", "--format", "dnsmasq")
+        config = _with_the_name(snippet, hosts)
+        wait_until(hosts.exists, what="exported")
+        with a_dnsmasq(site, config, dns=True) as log:
+            before = [servers(boot(site.lan, tmp_path, number))[0] for number in (1, 2, 3)]
+            site.stop("pvs-1")
+            wait_until(lambda: _last_read(log.read_text(), hosts) == 2, 20, "read again")
+            asked = len(site.loads("pvs-1"))
+            after = servers(boot(site.lan, tmp_path, 4, 5))
+            assert len(site.loads("pvs-1")) == asked
+        assert asked_of_dns(site) == set()
+    assert set(before) <= set(MEMBERS)
+    assert "pvs-1" not in after
+
+
+def _with_the_name(snippet: str, hosts: Path) -> str:
+    """Return the snippet's other choice of lines: those with the name in place of an address."""
+    lines = []
+    for line in snippet.splitlines():
+        if line.startswith("#addn-hosts="):
+            lines.append(f"addn-hosts={hosts}")
+        elif line.startswith("#dhcp-boot="):
+            lines.append(line[1:])
+        elif not line.startswith("dhcp-boot="):
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _last_read(log: str, hosts: Path) -> int:
+    """Return how many addresses dnsmasq found when it last read the file."""
+    said = [line for line in log.splitlines() if f"read {hosts} - " in line]
+    return int(said[-1].split(" - ")[1].split()[0]) if said else 0
+
+
+def a_kea_with_classes(site: Site, snippet: str) -> AbstractContextManager[object]:
+    """Run Kea with the snippet's classes and a subnet."""
+    body = "".join(line for line in snippet.splitlines() if not line.startswith("//"))
+    return a_kea(site, {**json.loads(body)["Dhcp4"], "subnet4": [kea_subnet()]})
+
+
+SERVERS: dict[str, Callable[[Site, str], AbstractContextManager[object]]] = {
+    "kea": a_kea_with_classes,
+    "isc": an_isc_dhcpd,
+    "dnsmasq": partial(a_dnsmasq, dns=False),
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_both_kinds_of_firmware_boot_by_a_printed_snippet(tmp_path: Path, server: str) -> None:
+    """As `rrdns dhcp` prints it: next-server and each architecture's own file."""
+    with a_site(tmp_path, dead=["pvs-1"], files=[BIOS_FILE, UEFI_FILE]) as site:
+        text = site.command("dhcp", "--format", server)
+        with SERVERS[server](site, text):
+            for number, firmware in enumerate(("bios", "uefi"), 1):
+                booted = servers(boot(site.lan, tmp_path, number, firmware=firmware))
+                assert booted == ["pvs-2"]  # the first of those that are handed out
+        assert site.loads("pvs-1") == []

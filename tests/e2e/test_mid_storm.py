@@ -1,0 +1,110 @@
+"""A server dies while targets boot: only those that asked within detection + TTL may fail."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bootfiles import MARK
+from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet
+from tests.e2e.nameservers import NAME
+from tests.e2e.site import BIOS_FILE, MEMBERS, PLACES, TTL, Site, a_site
+from tests.e2e.target import a_target
+from tests.peers import peer
+
+pytestmark = [pytest.mark.peers, pytest.mark.long]
+
+LOG = logging.getLogger(__name__)
+CLIENTS, RATE, BEFORE = 90, 5.0, 30  # how many, each second, and before the server dies
+LIMIT = 8  # seconds after which a client gives up
+SLACK = 1.0  # resolvers count whole seconds; and starting a client takes its time
+VICTIM = "pvs-2"
+
+CURL = ("curl", "-sS", f"tftp://{NAME}/{BIOS_FILE}")
+BUSYBOX = ("busybox", "tftp", "-g", "-l", "-", "-r", BIOS_FILE, NAME)
+
+
+@dataclass
+class Client:
+    """A cheap client that loads the boot file by its name."""
+
+    began: float
+    process: subprocess.Popen[bytes]
+
+    def server(self) -> str | None:
+        """Return which server's file it got whole; None: it failed."""
+        loaded, _ = self.process.communicate(timeout=LIMIT + 10)
+        told = re.search(rf"{MARK}([\w.-]+)".encode(), loaded[-64:])
+        return told[1].decode() if told and self.process.returncode == 0 else None
+
+
+def a_client(site: Site, command: tuple[str, ...], resolv_conf: Path) -> Client:
+    """Start a client on its host, with the site's resolver."""
+    program, *args = command
+    limited = (peer("timeout"), str(LIMIT), peer(program), *args)
+    began = time.monotonic()
+    process = subprocess.Popen(
+        site.lan["client"].resolving_command(resolv_conf, *limited),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    return Client(began, process)
+
+
+def a_storm(site: Site, die: Callable[[], float]) -> tuple[float, list[Client]]:
+    """Start clients at a steady rate, and let something die between them; return when."""
+    resolv_conf = site.folder / "resolv.conf"
+    resolv_conf.write_text(f"nameserver {PLACES.resolver}\n")
+    began, died, clients = time.monotonic(), 0.0, []
+    for number in range(CLIENTS):
+        time.sleep(max(0.0, began + number / RATE - time.monotonic()))
+        if number == BEFORE:
+            died = die()
+        clients.append(a_client(site, (CURL, BUSYBOX)[number % 2], resolv_conf))
+    return died, clients
+
+
+def first_loads(site: Site, member: str) -> list[float]:
+    """Return when each client first asked a member for a file; it repeats that by itself."""
+    first: dict[tuple[str, int], float] = {}
+    for asked in site.loads(member):
+        first.setdefault((asked.source, asked.source_port), asked.at)
+    return sorted(first.values())
+
+
+@pytest.mark.parametrize(
+    ("resolver", "death", "detection"),
+    [("unbound", "cut_off", 4.5), ("named", "stop", 1.5), ("unbound", "silence", 4.5)],
+)
+def test_only_those_that_asked_before_it_was_known_can_fail(
+    tmp_path: Path, resolver: str, death: str, detection: float
+) -> None:
+    """Curl and busybox by the dozen; and a target that is switched on at the same moment."""
+    window = detection + TTL + SLACK
+    file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{BIOS_FILE}"}
+    dhcp = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
+    with a_site(tmp_path, resolver=resolver) as site, a_kea(site, dhcp):
+        with a_target(site.lan, tmp_path, 1) as target:
+            died, clients = a_storm(site, lambda: getattr(site, death)(VICTIM))
+            ended = [(client.began - died, client.server()) for client in clients]
+            boot = target.wait()
+        failed = [at for at, server in ended if server is None]
+        asked = [round(at - died, 1) for at in first_loads(site, VICTIM)]
+    hit = [at for at in asked if at >= -SLACK]
+    LOG.info("%d of %d failed; asked the dead server, seconds after: %s", len(failed), CLIENTS, hit)
+    assert sum(at < 0 for at in asked) > 0, "the victim was in use"
+    assert all(-SLACK <= at <= window for at in failed), failed
+    assert all(at <= window for at in asked), asked
+    assert len(failed) <= sum(at >= -SLACK for at in asked)
+    later = {server for at, server in ended if at > window}
+    assert later == MEMBERS.keys() - {VICTIM}
+    assert boot.server in later, boot.console[-2000:]
