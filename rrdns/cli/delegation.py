@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rrdns.cli.delegation_check import check as run_check
 from rrdns.cli.options import Json
 from rrdns.cli.say import show_json
 from rrdns.cli.service import DEFAULT_CONFIG
@@ -14,10 +15,12 @@ from rrdns.cli.trouble import WRONG_USE, Trouble
 
 if TYPE_CHECKING:
     from rrdns.config import Settings
-    from rrdns.core.model import Zone
+    from rrdns.core.model import Pool, Zone
     from rrdns.export.delegation import Delegation
+    from rrdns.net.survey import Plan
 
 FORMATS = ("windows", "bind", "bind-resolver", "knot", "unbound", "dnsmasq")
+_CHECK = "To check"
 
 
 def delegation(
@@ -30,24 +33,137 @@ def delegation(
         str | None,
         typer.Option("--parent-zone", help="Where it is not the name right above the zone's."),
     ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Ask whether it works.")] = False,
+    parent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parent",
+            metavar="ADDRESS",
+            help="A parent's server, or ADDRESS:PORT.",
+            show_default="those found through the resolver",
+            rich_help_panel=_CHECK,
+        ),
+    ] = None,
+    resolver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--resolver",
+            metavar="ADDRESS",
+            help="A resolver, or ADDRESS:PORT.",
+            show_default="those of this host",
+            rich_help_panel=_CHECK,
+        ),
+    ] = None,
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--server",
+            metavar="ADDRESS",
+            help="Where rrdns is, or ADDRESS:PORT.",
+            show_default="those of the zone's nameservers",
+            rich_help_panel=_CHECK,
+        ),
+    ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool",
+            help="Whose hostname to ask for.",
+            show_default="the zone's first",
+            rich_help_panel=_CHECK,
+        ),
+    ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            min=0.0,
+            max=3600.0,
+            rich_help_panel=_CHECK,
+            help="Seconds at most to see answers expire and turn at a resolver.",
+        ),
+    ] = 60.0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            min=0.05,
+            max=60.0,
+            rich_help_panel=_CHECK,
+            help="Seconds for an answer, a try.",
+        ),
+    ] = 2.0,
     config: Annotated[
         Path, typer.Option("--config", metavar="FILE", help="The config, in TOML.")
     ] = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Print what makes your DNS servers ask rrdns for its zone.
+    """Print what makes your DNS servers ask rrdns for its zone, or check that they do.
+
+    --check asks the parent zone's servers, rrdns itself and resolvers, and tells each thing
+    that is wrong with its mend. Most of its time it waits for answers to expire, a TTL or two
+    as a rule. Exit status 1 when something is wrong.
 
     For example:
 
         rrdns delegation --format windows
 
         rrdns delegation --format unbound --config /etc/rrdns/rrdns.toml
+
+        rrdns delegation --check
+
+        rrdns delegation --check --parent 10.0.0.1 --resolver 10.0.0.2 --resolver 10.0.0.3
     """
     from rrdns.config import load
 
     settings = load(config)
     chosen = choose_zone(settings.zones, zone)
-    _print(form, _delegation(settings, chosen, parent_zone), as_json=as_json)
+    if not check:
+        _refuse(
+            {"--parent": parent, "--resolver": resolver, "--server": server, "--pool": pool},
+            "is for --check",
+        )
+        _print(form, _delegation(settings, chosen, parent_zone), as_json=as_json)
+        return
+    _refuse({"--format": form, "--parent-zone": parent_zone}, "is for printing, without --check")
+    plan = _plan(
+        chosen,
+        _pool_in(settings, chosen, pool),
+        wait,
+        {"--parent": parent, "--resolver": resolver, "--server": server},
+    )
+    raise typer.Exit(run_check(plan, timeout, as_json=as_json))
+
+
+def _refuse(options: dict[str, object], why: str) -> None:
+    for option, value in options.items():
+        if value:
+            raise Trouble(f"{option} {why}", "`rrdns delegation --help` has examples", WRONG_USE)
+
+
+def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
+    """Return the pool whose hostname is asked for: the one that is named, or the first."""
+    from rrdns.core.model import is_inside
+
+    pools = [pool for pool in settings.pools if is_inside(pool.hostname, zone.name)]
+    if name is None:
+        return pools[0] if pools else None
+    for pool in pools:
+        if pool.name == name:
+            return pool
+    names = ", ".join(pool.name for pool in pools) or "none"
+    raise Trouble(f"{zone.name} has no pool {name!r}", f"there are: {names}", WRONG_USE)
+
+
+def _plan(zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]) -> Plan:
+    from rrdns.cli.query import endpoint
+    from rrdns.net.survey import Plan, known_resolvers
+
+    parents, resolvers, servers = (
+        tuple(dict.fromkeys(endpoint(text, option) for text in texts or ()))
+        for option, texts in places.items()
+    )
+    return Plan(zone, pool, wait, resolvers or known_resolvers(), parents, servers)
 
 
 def choose_zone(zones: tuple[Zone, ...], name: str | None) -> Zone:

@@ -10,7 +10,7 @@ from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuest
 from dnslib.label import DNSLabel
 
 from rrdns.core.heard import Record, Reply
-from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES
+from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)
@@ -40,11 +40,12 @@ def ask(
 
 def answers(query: bytes, datagram: bytes) -> bool:
     """Tell whether a datagram is a response to this query, by its ID and question."""
+    end = end_of_question(query)
     return (
         len(datagram) >= 12
         and datagram[:2] == query[:2]
         and bool(datagram[2] & 0x80)
-        and (datagram[4:6] == b"\0\0" or datagram[12 : len(query)].lower() == query[12:].lower())
+        and (datagram[4:6] == b"\0\0" or datagram[12:end].lower() == query[12:end].lower())
     )
 
 

@@ -116,7 +116,7 @@ def read(datagram: bytes) -> Query | Fault | None:
         return None
     if flags & OPCODE or questions != 1:
         return _odd(datagram, ident, flags, questions)
-    end = _end_of_question(datagram)
+    end = end_of_question(datagram)
     if not end:
         return Fault(Rcode.FORMERR, ident, flags, b"", None)
     question = datagram[HEADER_BYTES:end]
@@ -136,7 +136,7 @@ def read(datagram: bytes) -> Query | Fault | None:
     return Query(ident, flags, question, question[:-4].lower(), qtype, qclass, edns)
 
 
-def _end_of_question(datagram: bytes) -> int:
+def end_of_question(datagram: bytes) -> int:
     """Return where the first question ends; 0 where it is malformed.
 
     A pointer in the first name of a message has nothing before it to point to (RFC 1035,
@@ -164,7 +164,7 @@ def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
     """
     rcode = Rcode.NOTIMP if flags & OPCODE else Rcode.FORMERR
     _, _, _, answers, authorities, additionals = _header(datagram)
-    end = HEADER_BYTES if questions == 0 else _end_of_question(datagram)
+    end = HEADER_BYTES if questions == 0 else end_of_question(datagram)
     if questions > 1 or not end:
         return Fault(rcode, ident, flags, b"", None)
     tail = _read_tail(datagram, end, answers + authorities, additionals)

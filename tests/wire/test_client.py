@@ -78,6 +78,13 @@ def test_a_response_is_known_by_its_id_and_question() -> None:
     assert not answers(QUERY, good[:11])
 
 
+def test_a_response_is_known_whatever_follows_its_question() -> None:
+    """The OPT record of a query is no part of what has to come back."""
+    query = ask(NAME, "A", 0x1234, edns=True)
+    assert answers(query, response(query).to_wire())
+    assert not answers(query, response(ask("boat.pvs.example.test", "A", 0x1234)).to_wire())
+
+
 def test_all_sections_are_read_and_opt_is_no_record() -> None:
     """In the order of the packet."""
     message = response()

@@ -1,0 +1,123 @@
+"""Check a delegation, show that it goes on, and tell what was found."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rrdns.cli.say import safe, show, show_json
+from rrdns.cli.trouble import DONE, REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from rrdns.core.delegation import Survey
+    from rrdns.core.delegation_report import Report
+    from rrdns.net.survey import Plan
+
+_TO_LINE_START = "\r" + " " * 70 + "\r"
+
+
+def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
+    """Check a delegation, and return the exit status."""
+    from rrdns.core.delegation_report import report
+    from rrdns.net.survey import real_world, survey
+
+    progress = Progress(plan.patience)
+    try:
+        seen = survey(plan, real_world(timeout, progress.tick))
+    finally:
+        progress.clear()
+    told = report(seen)
+    if as_json:
+        show_json(_as_json(seen, told))
+    else:
+        show(*_in_words(seen, told))
+    return REFUSED if told.findings else DONE
+
+
+class Progress:
+    """A line on a terminal that tells for how long it has been asked, and for what."""
+
+    def __init__(self, patience: float) -> None:
+        self.began = time.monotonic()
+        self.patience = patience
+        self.shown = False
+
+    def tick(self) -> None:
+        """Renew the line; nothing where nobody watches, and for what is over at once."""
+        took = time.monotonic() - self.began
+        if took < 1 or not sys.stderr.isatty():
+            return
+        self._write(
+            f"\rAsking, and waiting for answers to expire: {took:.0f} s (--wait {self.patience:g}) "
+        )
+        self.shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self.shown:
+            self._write(_TO_LINE_START)
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _in_words(seen: Survey, told: Report) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    hostname = f", for {seen.pool.hostname}" if seen.pool is not None else ""
+    yield Text(f"The delegation of {seen.zone.name}{hostname}:")
+    yield _asked(told)
+    for mend, findings in groupby(told.findings, key=lambda finding: finding.mend):
+        yield Text("")
+        for finding in findings:
+            yield Text(f"{finding.fault}: {safe(finding.sentence)}", "red")
+        yield Text(f"  -> {safe(mend)}")
+    for note in told.notes:
+        yield Text(f"\nNote: {safe(note)}.", "yellow")
+    count = len(told.findings)
+    if count:
+        yield Text(f"\n{count} finding{'s' if count > 1 else ''}.", "bold red")
+    else:
+        yield Text("\nAll is well.", "bold green")
+
+
+def _asked(told: Report) -> Table:
+    """Return a row for each server that was asked."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for one in told.asked:
+        faults = ", ".join(finding.fault for finding in one.findings)
+        result = Text(faults, "red") if faults else Text(f"ok: {safe(one.well)}", "green")
+        table.add_row(Text(one.role), Text(safe(one.server), no_wrap=True), result)
+    return table
+
+
+def _as_json(seen: Survey, told: Report) -> dict[str, Any]:
+    asked = [
+        {"role": one.role, "server": one.server, "ok": not one.findings, "well": one.well}
+        for one in told.asked
+    ]
+    return {
+        "ok": not told.findings,
+        "zone": seen.zone.name,
+        "parent": seen.parent_zone or None,
+        "hostname": seen.pool.hostname if seen.pool is not None else None,
+        "asked": asked,
+        "findings": [
+            {"role": one.role, "server": one.server, **asdict(finding)}
+            for one in told.asked
+            for finding in one.findings
+        ],
+        "notes": list(told.notes),
+    }

@@ -1,0 +1,185 @@
+"""What is seen of a zone's delegation from outside, and what may be wrong with it.
+
+`net.survey` asks and fills in what was seen; `delegation_parent`, `delegation_server` and
+`delegation_resolver` find what is wrong, each for the servers of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rrdns.core.heard import Heard, Record, Reply
+from rrdns.core.model import Endpoint, Pool, Zone
+
+DNS_PORT = 53
+
+
+class Role(StrEnum):
+    """What a server is asked as."""
+
+    PARENT = "parent"
+    NAMESERVER = "nameserver"  # rrdns itself
+    RESOLVER = "resolver"
+
+
+class Fault(StrEnum):
+    """The kinds of findings, as scripts know them."""
+
+    PARENT_SILENT = "parent-silent"
+    PARENT_LAME = "parent-lame"
+    NO_DELEGATION = "no-delegation"
+    ANSWERED_ELSEWHERE = "answered-elsewhere"
+    NS_MISMATCH = "ns-mismatch"
+    GLUE_MISSING = "glue-missing"
+    GLUE_WRONG = "glue-wrong"
+    DS_PRESENT = "ds-present"
+    UNRESOLVED = "nameserver-unresolved"
+    SILENT = "nameserver-silent"
+    LAME = "lame"
+    NOT_RRDNS = "not-rrdns"
+    NO_TCP = "no-tcp"
+    NO_EDNS = "no-edns"
+    SOA_MISMATCH = "soa-mismatch"
+    NO_ADDRESS = "no-address"
+    MEMBERS_MISMATCH = "members-mismatch"
+    TTL_MISMATCH = "ttl-mismatch"
+    ROTATION_FROZEN = "rotation-frozen"
+    RESOLVER_SILENT = "resolver-silent"
+    RESOLVER_REFUSES = "resolver-refuses"
+    RESOLVER_FAILS = "resolver-fails"
+    NAME_UNKNOWN = "name-unknown"
+    NOT_VALIDATED = "validation-fails"
+    PRIVATE_STRIPPED = "private-stripped"
+    TTL_CLAMPED = "ttl-clamped"
+    TTL_FROZEN = "ttl-frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, and how to mend it."""
+
+    fault: Fault
+    sentence: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a server said of the boot hostname at one moment."""
+
+    at: float  # seconds on any clock
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class ParentSeen:
+    """What a server of the parent zone says, asked without recursion."""
+
+    server: Endpoint
+    apex: Heard  # SOA of the parent zone
+    delegation: Heard  # NS of the zone
+    ds: Heard
+    address: Heard | None = None  # A of the boot hostname, where there is one
+    own: Heard | None = None  # A of the parent zone's first nameserver
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """What is said where rrdns should answer."""
+
+    server: Endpoint
+    name: str  # of the nameserver; empty where only its address is known
+    soa: Heard
+    ns: Heard
+    tcp: Heard  # SOA again
+    edns: Heard  # SOA again
+    looks: tuple[Look, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverSeen:
+    """What a resolver says, asked as a target or a DHCP server asks."""
+
+    server: Endpoint
+    soa: Heard
+    looks: tuple[Look, ...] = ()
+    unchecked: Heard | None = None  # A with CD set, asked where it fails
+    parent: Heard | None = None  # A of the parent zone's first nameserver, asked where it fails
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All that was seen of one zone."""
+
+    zone: Zone
+    pool: Pool | None = None
+    parent_zone: str = ""  # empty: not found
+    parents: tuple[ParentSeen, ...] = ()
+    parents_named: bool = True  # by the admin, not found by us
+    servers: tuple[ServerSeen, ...] = ()
+    resolvers: tuple[ResolverSeen, ...] = ()
+    unresolved: tuple[str, ...] = ()  # nameservers whose address nobody tells
+
+
+def shown(server: Endpoint, name: str = "") -> str:
+    """Return how a server is called in a sentence: its address, the port only if it is odd."""
+    address = server.host if server.port == DNS_PORT else str(server)
+    return f"{address} ({name})" if name else address
+
+
+def bare(name: str) -> str:
+    """Return a name as the config has it: lower-case, without the final dot."""
+    return name.lower().removesuffix(".")
+
+
+def of_type(records: Iterable[Record], rtype: str, owner: str) -> Iterator[Record]:
+    """Return the records of a type that a name owns."""
+    return (one for one in records if one.type == rtype and bare(one.name) == owner)
+
+
+def first_nameserver(heard: Heard) -> str:
+    """Return the nameserver that an SOA record names; empty without one."""
+    soa = heard.data("SOA") if isinstance(heard, Reply) else ()
+    return bare(soa[0].split()[0]) if soa else ""
+
+
+def addresses_of(heard: Heard | None) -> tuple[str, ...]:
+    """Return the IPv4 addresses of an answer, in their order; a CNAME may have led to them."""
+    return heard.data("A") if isinstance(heard, Reply) else ()
+
+
+def ttl_of(heard: Heard) -> int | None:
+    """Return how long an answer's addresses may be kept; None without any."""
+    records = heard.answer if isinstance(heard, Reply) else ()
+    return max((one.ttl for one in records if one.type == "A"), default=None)
+
+
+def firsts(looks: Iterable[Look]) -> set[str]:
+    """Return the addresses that stood first: what a target takes."""
+    return {addresses_of(look.heard)[0] for look in looks if addresses_of(look.heard)}
+
+
+def every_address(looks: Iterable[Look]) -> set[str]:
+    """Return all addresses that were answered."""
+    return {address for look in looks for address in addresses_of(look.heard)}
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return texts as a list in a sentence, in a steady order."""
+    return ", ".join(sorted(texts))
+
+
+def said(heard: Heard) -> str:
+    """Return what a server does that is not as it should be, as a verb."""
+    if not isinstance(heard, Reply):
+        return f"says nothing ({heard.why})"
+    if heard.rcode != "NOERROR":
+        return f"answers {heard.rcode}"
+    return "answers without authority" if "aa" not in heard.flags else "answers with nothing"
+
+
+def is_lame(heard: Heard) -> bool:
+    """Tell whether an answer shows that its server is not authoritative for the zone."""
+    return not (isinstance(heard, Reply) and heard.rcode == "NOERROR" and "aa" in heard.flags)

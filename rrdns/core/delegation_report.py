@@ -1,0 +1,148 @@
+"""Tell what a survey of a delegation comes to: what is wrong, what is well, what stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from rrdns.core import delegation_parent, delegation_resolver, delegation_server
+from rrdns.core.delegation import (
+    Fault,
+    Finding,
+    Look,
+    ParentSeen,
+    ResolverSeen,
+    Role,
+    ServerSeen,
+    Survey,
+    addresses_of,
+    firsts,
+    listed,
+    shown,
+    ttl_of,
+)
+from rrdns.core.heard import Heard, Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A server that was asked, what is wrong there, and else what is well."""
+
+    role: Role
+    server: str
+    well: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be told of a delegation."""
+
+    asked: tuple[Asked, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return all that is wrong."""
+        return tuple(finding for one in self.asked for finding in one.findings)
+
+
+def report(survey: Survey) -> Report:
+    """Return what a survey comes to."""
+    survey, unasked = _without_unasked(survey)
+    resolvers = list(_resolvers(survey))
+    reached = bool(resolvers) and not any(one.findings for one in resolvers)
+    parents = list(_parents(survey, needed=survey.parents_named or not reached))
+    return Report(
+        asked=(*parents, *_servers(survey), *resolvers),
+        notes=(*unasked, *_notes(survey, parents, resolvers)),
+    )
+
+
+def _without_unasked(survey: Survey) -> tuple[Survey, list[str]]:
+    """Leave out whom this host cannot even ask, as without IPv6, if others of its kind answer."""
+    parents, no_parents = _asked(survey.parents, [one.delegation for one in survey.parents])
+    servers, no_servers = _asked(survey.servers, [one.soa for one in survey.servers])
+    resolvers, no_resolvers = _asked(survey.resolvers, [one.soa for one in survey.resolvers])
+    kept = replace(survey, parents=parents, servers=servers, resolvers=resolvers)
+    return kept, no_parents + no_servers + no_resolvers
+
+
+S = TypeVar("S", ParentSeen, ServerSeen, ResolverSeen)
+
+
+def _asked(seen: tuple[S, ...], heard: Sequence[Heard]) -> tuple[tuple[S, ...], list[str]]:
+    """Return who could be asked, and a note for each other one."""
+    pairs = list(zip(seen, heard, strict=True))
+    unasked = [(one, what) for one, what in pairs if isinstance(what, Silence) and what.local]
+    if len(unasked) == len(seen):
+        return seen, []
+    notes = [
+        f"{shown(one.server)} could not be asked from here: {what.why}" for one, what in unasked
+    ]
+    return tuple(pair[0] for pair in pairs if pair not in unasked), notes
+
+
+def _parents(survey: Survey, *, needed: bool) -> Iterator[Asked]:
+    for seen in survey.parents:
+        findings = delegation_parent.find(seen, survey)
+        if not needed and [finding.fault for finding in findings] == [Fault.NO_DELEGATION]:
+            # Resolvers may have the zone in their config: then no parent has to delegate it.
+            well = "no delegation, and the resolvers do without"
+            yield Asked(Role.PARENT, shown(seen.server), well)
+        else:
+            well = "" if findings else _delegates(seen, survey)
+            yield Asked(Role.PARENT, shown(seen.server), well, tuple(findings))
+
+
+def _delegates(seen: ParentSeen, survey: Survey) -> str:
+    names = delegation_parent.delegated_to(seen, survey.zone.name)
+    return f"{survey.parent_zone} delegates {survey.zone.name} to {listed(names)}"
+
+
+def _servers(survey: Survey) -> Iterator[Asked]:
+    for name in survey.unresolved:
+        finding = delegation_server.unresolved(name, survey)
+        yield Asked(Role.NAMESERVER, name, "", (finding,))
+    for seen in survey.servers:
+        findings = delegation_server.find(seen, survey)
+        well = "" if findings else _authoritative(seen)
+        yield Asked(Role.NAMESERVER, shown(seen.server, seen.name), well, tuple(findings))
+
+
+def _authoritative(seen: ServerSeen) -> str:
+    answers = f"; {_answers(seen.looks)}" if seen.looks else ""
+    return f"authoritative over UDP and TCP, with EDNS{answers}"
+
+
+def _resolvers(survey: Survey) -> Iterator[Asked]:
+    for seen in survey.resolvers:
+        findings = delegation_resolver.find(seen, survey)
+        well = _answers(seen.looks) if seen.looks else "it finds the zone"
+        yield Asked(Role.RESOLVER, shown(seen.server), "" if findings else well, tuple(findings))
+
+
+def _answers(looks: Sequence[Look]) -> str:
+    """Say what is answered: how many addresses, for how long, and whether they turn."""
+    count = len(addresses_of(looks[-1].heard))
+    longest = max(ttl_of(look.heard) or 0 for look in looks)
+    turning = ", the first one turns" if len(firsts(looks)) > 1 else ""
+    plural = "address" if count == 1 else "addresses"
+    return f"{count} {plural}, TTL {longest} s at most{turning}"
+
+
+def _notes(survey: Survey, parents: list[Asked], resolvers: list[Asked]) -> Iterator[str]:
+    if not parents:
+        yield (
+            "no parent zone was found and asked; --parent ADDRESS names one of its servers"
+            if not survey.parent_zone
+            else f"no server of {survey.parent_zone} was found; --parent ADDRESS names one"
+        )
+    if not resolvers:
+        yield "no resolver was asked; --resolver ADDRESS names one"
+    if survey.pool is None:
+        yield f"{survey.zone.name} has no pool, so no answers were looked at"
+    for seen, asked in zip(survey.resolvers, resolvers, strict=True):
+        if not asked.findings and (note := delegation_resolver.note(seen, survey)):
+            yield note

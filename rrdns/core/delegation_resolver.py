@@ -1,0 +1,231 @@
+"""Find what is wrong with the boot hostname as a resolver tells it: what targets get to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from rrdns.core.delegation import (
+    Fault,
+    Finding,
+    Look,
+    ResolverSeen,
+    Survey,
+    addresses_of,
+    every_address,
+    first_nameserver,
+    firsts,
+    listed,
+    of_type,
+    said,
+    shown,
+    ttl_of,
+)
+from rrdns.core.delegation_server import soa_differs
+from rrdns.core.delegation_watch import fresh, is_stuck, is_told
+from rrdns.core.heard import Heard, Reply, Silence
+from rrdns.core.model import Pool, Zone
+
+_ELSEWHERE = (
+    "look for a zone, a record or a hosts file with that name at the resolver (and at those that "
+    "it asks) and remove it"
+)
+_FORGET = "then let the resolver forget what it remembers of it"
+
+
+def find(seen: ResolverSeen, survey: Survey) -> list[Finding]:
+    """Return what is wrong at one resolver."""
+    return list(_find(seen, survey))
+
+
+def note(seen: ResolverSeen, survey: Survey) -> str:
+    """Return what could not be told of a resolver without a finding; empty if all could."""
+    choices = len(_direct(survey))
+    if not seen.looks or survey.pool is None or is_told(seen.looks, choices):
+        return ""
+    took = seen.looks[-1].at - seen.looks[0].at
+    return (
+        f"whether the first address turns as seen through {shown(seen.server)} could not be told "
+        f"within {took:.0f} s; --wait allows more"
+    )
+
+
+def _find(seen: ResolverSeen, survey: Survey) -> Iterator[Finding]:
+    if survey.pool is None or not seen.looks:
+        yield from _zone_only(seen, survey.zone)
+        return
+    last = seen.looks[-1].heard
+    if broken := _broken(seen, last, survey, survey.pool):
+        yield broken
+        return
+    strangers = every_address(seen.looks) - {member.address for member in survey.pool.members}
+    if strangers:
+        yield Finding(
+            Fault.ANSWERED_ELSEWHERE,
+            f"{shown(seen.server)} answers {survey.pool.hostname} with {listed(strangers)}, which "
+            "no member has: it does not come from rrdns",
+            _ELSEWHERE,
+        )
+        return
+    if isinstance(seen.soa, Reply):
+        yield from _soa(seen, seen.soa, survey.zone)
+    yield from _some_stripped(seen, survey)
+    yield from _ttl(seen, survey.pool)
+    yield from _rotation(seen, survey, survey.pool)
+
+
+def _zone_only(seen: ResolverSeen, zone: Zone) -> Iterator[Finding]:
+    """Judge by the SOA, where the zone has no boot hostname."""
+    if isinstance(seen.soa, Silence):
+        yield _silent(seen, seen.soa)
+    elif list(of_type(seen.soa.answer, "SOA", zone.name)):
+        yield from _soa(seen, seen.soa, zone)
+    else:
+        yield _fails(seen, zone.name, seen.soa)
+
+
+def _broken(seen: ResolverSeen, last: Heard, survey: Survey, pool: Pool) -> Finding | None:
+    """Return why the resolver has no address for the hostname."""
+    if isinstance(last, Silence):
+        return _silent(seen, last)
+    if addresses_of(last):
+        return None
+    where = shown(seen.server)
+    if last.rcode == "REFUSED" and not _knows(seen, survey.zone):
+        return Finding(
+            Fault.RESOLVER_REFUSES,
+            f"{where} refuses to resolve for this host",
+            "let this host ask it (access-control, allow-recursion), or name the resolver that "
+            "your DHCP servers and targets ask",
+        )
+    if seen.unchecked is not None and addresses_of(seen.unchecked):
+        return Finding(
+            Fault.NOT_VALIDATED,
+            f"{where} takes the answers for {pool.hostname} for forged ({last.rcode}; without "
+            "validation it has them): the parent does not prove that the zone is unsigned",
+            f'Unbound: domain-insecure: "{survey.zone.name}"; BIND: validate-except '
+            f'{{ "{survey.zone.name}"; }}; and no DS record at the parent',
+        )
+    if _knows(seen, survey.zone):
+        return _stripped(seen, survey.zone, f"it {_lacks(last)} for {pool.hostname}")
+    if _strips_glue(seen, survey):
+        name = first_nameserver(survey.parents[0].apex)
+        return _stripped(seen, survey.zone, f"even {name} has none, so it cannot find rrdns")
+    if last.rcode == "NXDOMAIN":
+        return Finding(
+            Fault.NAME_UNKNOWN,
+            f"{where} says that {pool.hostname} does not exist: it does not follow the delegation",
+            f"see that the zone it asks delegates {survey.zone.name} (`rrdns delegation` prints "
+            f"how), {_FORGET}",
+        )
+    return _fails(seen, pool.hostname, last)
+
+
+def _silent(seen: ResolverSeen, silence: Silence) -> Finding:
+    return Finding(
+        Fault.RESOLVER_SILENT,
+        f"the resolver {shown(seen.server)} does not answer: {silence.why}",
+        "see that it runs, lets this host ask, and can itself reach rrdns over UDP and TCP port 53",
+    )
+
+
+def _fails(seen: ResolverSeen, name: str, heard: Heard) -> Finding:
+    return Finding(
+        Fault.RESOLVER_FAILS,
+        f"{shown(seen.server)} cannot resolve {name}: it {said(heard)}",
+        "see that it finds the delegation and can reach rrdns over UDP and TCP port 53 "
+        "(`rrdns query NAME --server RRDNS` on its host)",
+    )
+
+
+def _knows(seen: ResolverSeen, zone: Zone) -> bool:
+    """Tell whether the resolver finds the zone itself, as rrdns has it."""
+    records = seen.soa.answer if isinstance(seen.soa, Reply) else ()
+    named = list(of_type(records, "SOA", zone.name))
+    return bool(named) and first_nameserver(seen.soa) == zone.nameservers[0].name
+
+
+def _soa(seen: ResolverSeen, reply: Reply, zone: Zone) -> Iterator[Finding]:
+    left = max((record.ttl for record in of_type(reply.answer, "SOA", zone.name)), default=0)
+    mend = (
+        f"remove a copy of the zone at the resolver, if there is one; what it remembers of rrdns "
+        f"ends in {left} s"
+    )
+    yield from soa_differs(reply, zone, shown(seen.server), mend)
+
+
+def _some_stripped(seen: ResolverSeen, survey: Survey) -> Iterator[Finding]:
+    private = {address for address in _direct(survey) if ip_address(address).is_private}
+    if private and not private & every_address(seen.looks):
+        yield _stripped(seen, survey.zone, f"only {listed(every_address(seen.looks))}")
+
+
+def _stripped(seen: ResolverSeen, zone: Zone, what: str) -> Finding:
+    return Finding(
+        Fault.PRIVATE_STRIPPED,
+        f"{shown(seen.server)} takes private addresses out of its answers: {what}",
+        f'Unbound: private-domain: "{zone.name}"; dnsmasq: rebind-domain-ok=/{zone.name}/; BIND: '
+        f'deny-answer-addresses {{ ... }} except-from {{ "{zone.name}"; }}',
+    )
+
+
+def _lacks(reply: Reply) -> str:
+    return "has none" if reply.rcode == "NOERROR" else f"answers {reply.rcode}"
+
+
+def _strips_glue(seen: ResolverSeen, survey: Survey) -> bool:
+    """Tell whether the resolver has no address even for the parent's own nameserver."""
+    own = {one for parent in survey.parents for one in addresses_of(parent.own)}
+    empty = isinstance(seen.parent, Reply) and not addresses_of(seen.parent)
+    return empty and any(ip_address(address).is_private for address in own)
+
+
+def _direct(survey: Survey) -> set[str]:
+    """Return the addresses that rrdns hands out; all members', where it could not be asked."""
+    seen = {address for server in survey.servers for address in every_address(server.looks)}
+    members = survey.pool.members if survey.pool is not None else ()
+    return seen or {member.address for member in members}
+
+
+def _ttl(seen: ResolverSeen, pool: Pool) -> Iterator[Finding]:
+    longest = max((ttl_of(look.heard) or 0 for look in seen.looks), default=0)
+    if longest > pool.ttl:
+        yield Finding(
+            Fault.TTL_CLAMPED,
+            f"{shown(seen.server)} hands {pool.hostname} out with TTL {longest} s instead of "
+            f"{pool.ttl} s: a dead server stays in its answers for so long",
+            "set cache-min-ttl (Unbound) or min-cache-ttl (BIND, dnsmasq) to 0, and do not serve "
+            "expired answers (serve-expired, stale-answer-enable, use-stale-cache)",
+        )
+    elif _stuck(seen.looks, pool):
+        yield Finding(
+            Fault.TTL_FROZEN,
+            f"{shown(seen.server)} gave the very same answer for {_took(seen.looks):.0f} s, with a "
+            "TTL that does not count down: it keeps it for longer than it may, or sorts what it "
+            "gets",
+            "let it keep to the TTL of what it resolves; look for a cache in between, or a sort "
+            "list",
+        )
+
+
+def _rotation(seen: ResolverSeen, survey: Survey, pool: Pool) -> Iterator[Finding]:
+    choices = len(_direct(survey))
+    frozen = choices > 1 and len(firsts(seen.looks)) == 1 and is_told(seen.looks, choices)
+    if frozen and not _stuck(seen.looks, pool):
+        yield Finding(
+            Fault.ROTATION_FROZEN,
+            f"{shown(seen.server)} had {listed(firsts(seen.looks))} first in each of "
+            f"{len(seen.looks)} answers, {fresh(seen.looks)} of them new ones: every target boots "
+            "from that server",
+            "end the sorting there (Windows: netmask ordering, `dnscmd /Config /LocalNetPriority "
+            "0`; BIND: sortlist, rrset-order), or set answers = 1 in the pool, which leaves "
+            "nothing to sort",
+        )
+
+
+def _stuck(looks: tuple[Look, ...], pool: Pool) -> bool:
+    return len(every_address(looks)) > 1 and is_stuck(looks, pool.ttl)
+
+
+def _took(looks: tuple[Look, ...]) -> float:
+    return looks[-1].at - looks[0].at

@@ -1,0 +1,342 @@
+"""What is found of a delegation, from what was seen of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rrdns.core.delegation import Fault, Finding, Survey
+from rrdns.core.delegation_report import Report, report
+from rrdns.core.heard import Silence
+from rrdns.core.model import Endpoint, Member, Nameserver
+from tests.core import seen
+from tests.core.seen import (
+    ADDRESSES,
+    GLUE,
+    NS,
+    PARENT,
+    PARENT_SOA,
+    POOL,
+    QUIET,
+    RESOLVER,
+    SERVER,
+    SOA,
+    SURVEY,
+    ZONE,
+    addresses,
+    at_parent,
+    at_resolver,
+    at_server,
+    looks,
+    referral,
+    reply,
+    turned,
+)
+
+NOBODY = Silence("network is unreachable", local=True)
+NXDOMAIN = reply(rcode="NXDOMAIN", authority=(PARENT_SOA,))
+SERVFAIL = reply(rcode="SERVFAIL", flags=("ra",))
+NODATA = reply(flags=("ra",))
+ANSWERS = "3 addresses, TTL 5 s at most, the first one turns"
+
+
+def the(survey: Survey) -> Finding:
+    """Return the only finding."""
+    (finding,) = report(survey).findings
+    return finding
+
+
+def well(told: Report) -> list[str]:
+    """Return what is said of each server that is well."""
+    return [one.well for one in told.asked]
+
+
+def test_a_healthy_delegation_has_no_finding() -> None:
+    """Each server is told with what is well there."""
+    told = report(SURVEY)
+    assert told.findings == ()
+    assert told.notes == ()
+    assert well(told) == [
+        "example.test delegates pvs.example.test to ns1.pvs.example.test",
+        f"authoritative over UDP and TCP, with EDNS; {ANSWERS}",
+        ANSWERS,
+    ]
+    assert [one.server for one in told.asked] == [
+        "192.0.2.1",
+        "192.0.2.53 (ns1.pvs.example.test)",
+        "192.0.2.3",
+    ]
+
+
+def test_every_finding_has_its_mend() -> None:
+    """In a sentence that says what to do; none is left out here."""
+    found = {finding.fault: finding for _, survey in FAULTS for finding in report(survey).findings}
+    assert set(found) == set(Fault)
+    assert all(len(finding.mend) > 20 for finding in found.values())
+    assert all(finding.sentence for finding in found.values())
+
+
+FAULTS: list[tuple[Fault, Survey]] = [
+    # at the parent
+    (Fault.PARENT_SILENT, at_parent(delegation=QUIET)),
+    (Fault.NO_DELEGATION, at_parent(delegation=NXDOMAIN, address=NXDOMAIN)),
+    (Fault.NO_DELEGATION, at_parent(delegation=reply(authority=(PARENT_SOA,)), address=None)),
+    (Fault.PARENT_LAME, at_parent(delegation=SERVFAIL, apex=SERVFAIL)),
+    (Fault.PARENT_LAME, at_parent(delegation=NXDOMAIN, apex=QUIET)),
+    (Fault.ANSWERED_ELSEWHERE, at_parent(delegation=reply(NS))),
+    (Fault.ANSWERED_ELSEWHERE, at_parent(delegation=NXDOMAIN, address=addresses("10.0.0.77"))),
+    (Fault.NS_MISMATCH, at_parent(delegation=referral(NS, NS.replace("ns1", "ns9")))),
+    (Fault.GLUE_MISSING, at_parent(delegation=reply(authority=(NS,), flags=()))),
+    (Fault.GLUE_WRONG, at_parent(delegation=referral(glue=[GLUE.replace(".53", ".99")]))),
+    (Fault.DS_PRESENT, at_parent(ds=reply("pvs.example.test. 3600 DS 1 8 2 ABAB"))),
+    # at rrdns
+    (Fault.UNRESOLVED, replace(SURVEY, unresolved=("rrdns1.example.test",))),
+    (Fault.SILENT, at_server(soa=QUIET, tcp=QUIET)),
+    (Fault.SILENT, at_server(soa=QUIET)),
+    (Fault.LAME, at_server(soa=reply(rcode="REFUSED", flags=()))),
+    (Fault.LAME, at_server(soa=reply(SOA, flags=()))),
+    (Fault.LAME, at_server(soa=reply(PARENT_SOA))),
+    (Fault.NOT_RRDNS, at_server(soa=reply(SOA, flags=("aa", "ra")))),
+    (Fault.NO_TCP, at_server(tcp=Silence("connection refused"))),
+    (Fault.NO_EDNS, at_server(edns=QUIET)),
+    (Fault.NO_EDNS, at_server(edns=reply(rcode="FORMERR"))),
+    (Fault.SOA_MISMATCH, at_server(soa=reply(SOA.replace(" 1 3600", " 2 3600")))),
+    (Fault.NS_MISMATCH, at_server(ns=reply(NS.replace("ns1", "ns2")))),
+    (Fault.NS_MISMATCH, at_server(ns=QUIET)),
+    (Fault.NO_ADDRESS, at_server(looks=looks(SERVFAIL))),
+    (Fault.MEMBERS_MISMATCH, at_server(looks=looks(addresses("10.0.0.77"), turned(1)))),
+    (Fault.TTL_MISMATCH, at_server(looks=looks(turned(0, ttl=9), turned(1, ttl=9)))),
+    (Fault.ROTATION_FROZEN, at_server(looks=looks(turned(0), turned(0), turned(0)))),
+    # at a resolver
+    (Fault.RESOLVER_SILENT, at_resolver(soa=QUIET, looks=looks(QUIET))),
+    (
+        Fault.RESOLVER_REFUSES,
+        at_resolver(soa=reply(rcode="REFUSED"), looks=looks(reply(rcode="REFUSED"))),
+    ),
+    (Fault.RESOLVER_FAILS, at_resolver(soa=SERVFAIL, looks=looks(SERVFAIL))),
+    (Fault.RESOLVER_FAILS, at_resolver(soa=QUIET, looks=looks(NODATA), parent=QUIET)),
+    (Fault.NAME_UNKNOWN, at_resolver(soa=NXDOMAIN, looks=looks(NXDOMAIN))),
+    (
+        Fault.NOT_VALIDATED,
+        at_resolver(soa=SERVFAIL, looks=looks(SERVFAIL), unchecked=turned(0)),
+    ),
+    (Fault.PRIVATE_STRIPPED, at_resolver(looks=looks(NODATA), unchecked=NODATA)),
+    (Fault.PRIVATE_STRIPPED, at_resolver(looks=looks(SERVFAIL), unchecked=SERVFAIL)),
+    (
+        Fault.PRIVATE_STRIPPED,
+        at_resolver(soa=SERVFAIL, looks=looks(SERVFAIL), unchecked=SERVFAIL, parent=NODATA),
+    ),
+    (Fault.ANSWERED_ELSEWHERE, at_resolver(looks=looks(addresses("10.0.0.77")))),
+    (Fault.SOA_MISMATCH, at_resolver(soa=reply(SOA.replace("hostmaster", "root")))),
+    (Fault.TTL_CLAMPED, at_resolver(looks=looks(turned(0, ttl=60), turned(1, ttl=60)))),
+    (
+        Fault.TTL_FROZEN,
+        at_resolver(looks=looks(*[turned(0)] * 3, at=(0.0, 1.6, 8.0))),
+    ),
+    (
+        Fault.ROTATION_FROZEN,
+        at_resolver(looks=looks(*[turned(0)] * 7, at=range(0, 49, 7))),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "survey"), FAULTS, ids=[f"{n}-{fault}" for n, (fault, _) in enumerate(FAULTS)]
+)
+def test_a_fault_is_found_and_no_other(fault: Fault, survey: Survey) -> None:
+    """One thing is wrong, and one finding says so."""
+    assert the(survey).fault is fault
+
+
+# At the parent
+
+
+def test_a_missing_delegation_says_who_else_was_referred_to() -> None:
+    """A zone in between is the one that has to delegate."""
+    survey = at_parent(delegation=referral("Site.test. 3600 NS ns1.example.test."))
+    survey = replace(survey, zone=replace(ZONE, name="pvs.site.test"))
+    assert "refers to the servers of site.test" in report(survey).findings[0].sentence
+    assert "ask its server with --parent" in report(survey).findings[0].mend
+
+
+def test_what_a_parent_remembers_is_a_delegation_too() -> None:
+    """A server that resolves as well may answer with NS, unauthoritative, and without glue."""
+    assert report(at_parent(delegation=reply(NS, flags=("ra",)))).findings == ()
+
+
+def test_names_and_addresses_are_compared_whatever_their_case() -> None:
+    """DNS does not care for it."""
+    upper = referral(NS.upper().replace(" NS ", " NS "), glue=[GLUE.upper()])
+    assert report(at_parent(delegation=upper)).findings == ()
+
+
+def test_glue_is_asked_for_only_of_nameservers_inside() -> None:
+    """Others have their address records elsewhere."""
+    outside = replace(ZONE, nameservers=(Nameserver("rrdns1.example.test", ("192.0.2.53",)),))
+    ns = NS.replace("ns1.pvs", "rrdns1")
+    soa = reply(SOA.replace("ns1.pvs", "rrdns1"))
+    survey = replace(
+        SURVEY,
+        zone=outside,
+        parents=(replace(PARENT, delegation=reply(authority=(ns,), flags=())),),
+        servers=(replace(SERVER, soa=soa, ns=reply(ns)),),
+        resolvers=(replace(RESOLVER, soa=soa),),
+    )
+    assert report(survey).findings == ()
+
+
+def test_a_nameserver_that_the_parent_lacks_needs_no_glue_there() -> None:
+    """That it lacks it is told once."""
+    two = replace(
+        ZONE, nameservers=(*ZONE.nameservers, Nameserver("ns2.pvs.example.test", ("192.0.2.54",)))
+    )
+    findings = report(replace(at_parent(), zone=two, servers=(), resolvers=())).findings
+    assert [finding.fault for finding in findings] == [Fault.NS_MISMATCH]
+    assert "the delegation lacks ns2.pvs.example.test;" in findings[0].sentence
+
+
+def test_an_ipv6_address_is_glue_as_well() -> None:
+    """It has to be there where the config has it."""
+    both = Nameserver("ns1.pvs.example.test", ("192.0.2.53", "2001:db8::53"))
+    survey = replace(SURVEY, zone=replace(ZONE, nameservers=(both,)))
+    assert the(survey).fault is Fault.GLUE_WRONG
+    glue = [GLUE, "ns1.pvs.example.test. 3600 AAAA 2001:db8::53"]
+    survey = replace(survey, parents=(replace(PARENT, delegation=referral(glue=glue)),))
+    assert report(survey).findings == ()
+
+
+def test_resolvers_that_do_without_a_delegation_make_it_no_finding() -> None:
+    """As with a stub zone in their config; but only where nobody named the parent."""
+    survey = at_parent(delegation=NXDOMAIN, address=NXDOMAIN)
+    told = report(replace(survey, parents_named=False))
+    assert told.findings == ()
+    assert told.asked[0].well == "no delegation, and the resolvers do without"
+    broken = replace(
+        survey,
+        parents_named=False,
+        resolvers=at_resolver(soa=SERVFAIL, looks=looks(SERVFAIL)).resolvers,
+    )
+    assert Fault.NO_DELEGATION in [finding.fault for finding in report(broken).findings]
+
+
+# At rrdns
+
+
+def test_a_refusal_tells_of_allow_query_where_it_is_set() -> None:
+    """It may be this host that is not let through."""
+    refused = at_server(soa=reply(rcode="REFUSED", flags=()))
+    assert "allow_query" not in the(refused).mend
+    limited = replace(refused, zone=replace(ZONE, allow_query=("10.0.0.0/8",)))
+    assert "allow_query of the zone has to let this host ask" in the(limited).mend
+
+
+def test_a_zone_without_a_pool_is_checked_as_far_as_it_goes() -> None:
+    """Its SOA and NS, at rrdns and through the resolver."""
+    bare = replace(
+        SURVEY,
+        pool=None,
+        servers=(replace(SERVER, looks=()),),
+        resolvers=(replace(RESOLVER, looks=()),),
+    )
+    told = report(bare)
+    assert told.findings == ()
+    assert told.notes == ("pvs.example.test has no pool, so no answers were looked at",)
+    assert well(told)[1:] == ["authoritative over UDP and TCP, with EDNS", "it finds the zone"]
+    for soa, fault in (
+        (QUIET, Fault.RESOLVER_SILENT),
+        (SERVFAIL, Fault.RESOLVER_FAILS),
+        (reply(SOA.replace(" 1 3600", " 2 3600")), Fault.SOA_MISMATCH),
+    ):
+        broken = replace(bare, resolvers=(replace(RESOLVER, soa=soa, looks=()),))
+        assert the(broken).fault is fault
+
+
+def test_one_address_need_not_turn() -> None:
+    """With one member, or one address an answer, the order says nothing."""
+    lone = replace(POOL, members=POOL.members[:1])
+    answer = addresses(ADDRESSES[0])
+    survey = replace(
+        SURVEY,
+        pool=lone,
+        servers=(replace(SERVER, looks=looks(*[answer] * 4)),),
+        resolvers=(replace(RESOLVER, looks=looks(*[answer] * 7, at=range(0, 49, 7))),),
+    )
+    told = report(survey)
+    assert told.findings == ()
+    assert told.notes == ()
+    assert told.asked[-1].well == "1 address, TTL 5 s at most"
+
+
+# At resolvers
+
+
+def test_private_addresses_may_be_missing_beside_public_ones() -> None:
+    """A filter takes out some of a set."""
+    mixed = replace(POOL, members=(*POOL.members[:1], Member("pvs-2", "1.1.1.1")))
+    both = looks(addresses("10.0.0.11", "1.1.1.1"), addresses("1.1.1.1", "10.0.0.11"))
+    survey = replace(
+        at_resolver(looks=looks(addresses("1.1.1.1"), at=(0.0,))),
+        pool=mixed,
+        servers=(replace(SERVER, looks=both),),
+    )
+    fault = report(survey).findings[0]
+    assert fault.fault is Fault.PRIVATE_STRIPPED
+    assert "only 1.1.1.1" in fault.sentence
+
+
+def test_members_are_expected_where_rrdns_could_not_be_asked() -> None:
+    """A resolver may reach it from where it stands."""
+    survey = replace(at_server(soa=QUIET, tcp=QUIET, looks=()))
+    assert [finding.fault for finding in report(survey).findings] == [Fault.SILENT]
+
+
+def test_a_resolver_need_not_tell_the_soa() -> None:
+    """Some answer nothing but addresses, and targets ask for nothing else."""
+    for soa in (Silence("what came is malformed"), SERVFAIL):
+        assert report(at_resolver(soa=soa)).findings == ()
+
+
+def test_what_could_not_be_told_in_time_is_a_note() -> None:
+    """Too few looks to say that the order stands still."""
+    survey = at_resolver(looks=looks(turned(0), turned(0), at=(0.0, 6.2)))
+    told = report(survey)
+    assert told.findings == ()
+    (note,) = told.notes
+    assert note == (
+        "whether the first address turns as seen through 192.0.2.3 could not be told within 6 s; "
+        "--wait allows more"
+    )
+
+
+def test_who_cannot_be_asked_from_here_is_a_note_if_others_can() -> None:
+    """A host without IPv6 cannot ask an IPv6 address; nothing is wrong there."""
+    six = replace(SERVER, server=Endpoint("2001:db8::53", 53), soa=NOBODY, tcp=NOBODY, looks=())
+    told = report(replace(SURVEY, servers=(SERVER, six)))
+    assert told.findings == ()
+    assert told.notes == ("2001:db8::53 could not be asked from here: network is unreachable",)
+    assert the(replace(SURVEY, servers=(six,))).fault is Fault.SILENT
+
+
+def test_who_was_not_asked_is_told() -> None:
+    """And how to name them."""
+    told = report(replace(SURVEY, parents=(), resolvers=()))
+    assert told.notes == (
+        "no server of example.test was found; --parent ADDRESS names one",
+        "no resolver was asked; --resolver ADDRESS names one",
+    )
+    told = report(replace(SURVEY, parents=(), parent_zone=""))
+    assert told.notes == (
+        "no parent zone was found and asked; --parent ADDRESS names one of its servers",
+    )
+
+
+def test_an_odd_port_is_told() -> None:
+    """The usual one is not."""
+    survey = replace(SURVEY, resolvers=(replace(RESOLVER, server=Endpoint("127.0.0.1", 5353)),))
+    assert report(survey).asked[-1].server == "127.0.0.1:5353"
+
+
+def test_a_healthy_survey_is_made_of_what_servers_say() -> None:
+    """The fixtures themselves differ from one another."""
+    assert len({seen.PARENT.delegation, seen.SERVER.soa, seen.RESOLVER.soa}) == 3

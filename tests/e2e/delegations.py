@@ -1,0 +1,176 @@
+"""A parent zone with delegations that are right and wrong, and resolvers of both kinds.
+
+All of it runs once in a network of its own: Knot DNS with the parent zone, two rrdns, and
+whatever resolvers a test starts beside them. No TFTP server runs, so every member is answered.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.nameservers import Command, Places, bind, parent, rrdns, unbound
+from tests.e2e.netns import Network, a_network
+from tests.peers import peer, running, wait_until
+
+PARENT, RRDNS, TWIN = "10.53.0.1", "10.53.0.2", "10.53.0.3"
+RESOLVERS = {f"10.53.0.{n}" for n in range(31, 40)}
+MEMBERS = {f"pvs-{n}": f"10.53.0.{10 + n}" for n in (1, 2, 3)}
+TTL = 2
+
+_DELEGATIONS = f"""
+lame NS ns1.lame
+lame NS ns2.lame
+ns1.lame A {RRDNS}
+ns2.lame A {PARENT}
+glue NS ns1.glue
+ns1.glue A 10.53.0.99
+twin NS ns1.twin
+twin NS ns2.twin
+ns1.twin A {RRDNS}
+ns2.twin A {TWIN}
+names NS ns1.names
+names NS ns9.names
+ns1.names A {RRDNS}
+ns9.names A {RRDNS}
+boot.old A 10.53.0.77
+signed NS ns1.signed
+signed DS 1 8 2 {"ab" * 32}
+ns1.signed A {RRDNS}
+"""
+_ZONE = """
+[[zones]]
+name = "{zone}.example.test"
+nameservers = [{nameservers}]
+hostmaster = "hostmaster.example.test"
+serial = {serial}
+[[pools]]
+name = "{zone}"
+hostname = "boot.{zone}.example.test"
+ttl = {ttl}
+[pools.probe]
+files = ["ARDBP32.BIN"]
+[[pools.members]]
+name = "{zone}-1"
+address = "10.53.0.11"
+"""
+
+
+def zone(name: str, *addresses: str, serial: int = 1) -> str:
+    """Return the config of a zone with nameservers ns1, ns2 ... at these addresses."""
+    servers = ", ".join(
+        f'{{ name = "ns{n}.{name}.example.test", address = "{address}" }}'
+        for n, address in enumerate(addresses, 1)
+    )
+    return _ZONE.format(zone=name, nameservers=servers, serial=serial, ttl=TTL)
+
+
+ZONES = "".join(
+    [
+        *(zone(name, RRDNS) for name in ("none", "glue", "names", "old", "signed")),
+        zone("lame", RRDNS, PARENT),
+        zone("twin", RRDNS, TWIN),
+    ]
+)
+
+
+@dataclass
+class Site:
+    """The network, and how to start resolvers in it."""
+
+    network: Network
+    folder: Path
+    start: Callable[[Command, Path], None]
+
+    def check(self, *args: str, status: int) -> dict[str, Any]:
+        """Run the check to its end; return what it tells scripts."""
+        done = self.run("--check", "--json", *args)
+        assert done.returncode == status, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run `rrdns delegation` inside of the network."""
+        config = str(self.folder / "rrdns.toml")
+        command = (sys.executable, "-m", "rrdns", "delegation", "--config", config, *args)
+        return subprocess.run(
+            self.network.command(*command),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def resolver(self, address: str, kind: str, change: Callable[[str], str]) -> str:
+        """Start Unbound or BIND as a resolver, with a change of its config; return its address."""
+        folder = self.folder / address
+        folder.mkdir()
+        make = {"unbound": unbound, "named": bind}[kind]
+        command = make(folder, Places(PARENT, RRDNS, address))
+        config = Path(command[-1])
+        config.write_text(change(config.read_text()))
+        self.start(command, folder)
+        wait_until(lambda: _listens(self.network, address), 15, f"{kind} at {address} ready")
+        return address
+
+    def dnsmasq(self, address: str, *lines: str) -> str:
+        """Start dnsmasq as a resolver; return its address."""
+        folder = self.folder / address
+        folder.mkdir()
+        config = folder / "dnsmasq.conf"
+        own = ("no-resolv", "no-hosts", "bind-interfaces", "user=root", f"listen-address={address}")
+        config.write_text("\n".join((*own, *lines)) + "\n")
+        self.start([peer("dnsmasq"), "--keep-in-foreground", f"--conf-file={config}"], folder)
+        wait_until(lambda: _listens(self.network, address), 15, f"dnsmasq at {address} ready")
+        return address
+
+
+@contextmanager
+def a_site(folder: Path) -> Iterator[Site]:
+    """Set up the parent and both rrdns, for the length of the block."""
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o755)  # wider only: one of them may be /tmp itself
+    addresses = [PARENT, RRDNS, TWIN, *RESOLVERS, *MEMBERS.values()]
+    with ExitStack() as stack:
+        network = stack.enter_context(a_network(addresses))
+
+        def start(command: Command, into: Path) -> None:
+            log = into / f"{Path(command[0]).name}.log"
+            stack.enter_context(running(network.command(*command), log=log))
+
+        site = Site(network, folder, start)
+        places = Places(PARENT, RRDNS, "")
+        command = parent(folder, places)
+        with (folder / "example.test.zone").open("a") as out:
+            out.write(_DELEGATIONS)
+        start(command, folder)
+        start(rrdns(folder, places, MEMBERS, ttl=TTL, more=ZONES), folder)
+        start(_twin(folder / "twin"), folder / "twin")
+        for server in (PARENT, RRDNS, TWIN):
+            wait_until(lambda at=server: _listens(network, at), 10, f"{server} ready")  # type: ignore[misc]
+        yield site
+
+
+def _twin(folder: Path) -> Command:
+    """Return a second rrdns, on which one zone has another serial."""
+    folder.mkdir()
+    places = Places(PARENT, TWIN, "")
+    command = rrdns(folder, places, MEMBERS, ttl=TTL, more=zone("twin", RRDNS, TWIN, serial=2))
+    config = Path(command[-1])
+    config.write_text(config.read_text().replace("127.0.0.1:8053", "127.0.0.1:8054"))
+    return command
+
+
+def _listens(network: Network, server: str) -> bool:
+    """Tell whether a server answers at all."""
+    try:
+        network.run(peer("dig"), "+tries=1", "+time=1", f"@{server}", "example.test", "SOA")
+    except AssertionError:  # not up yet
+        return False
+    return True
