@@ -14,16 +14,19 @@ def on_a_terminal(
     env: dict[str, str] | None = None,
     until: bytes | None = None,
     signal: int | None = None,
+    errors: bool = False,
 ) -> tuple[bytes, int]:
     """Return what a verb writes, and its exit status.
 
-    With `signal` it gets that signal once it has written `until`.
+    With `signal` it gets that signal once it has written `until`; with `errors` its standard
+    error is the terminal too.
     """
     here, there = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
         [sys.executable, "-m", "rrdns", *(str(arg) for arg in args)],
         stdout=there,
+        stderr=there if errors else None,
         env={**clean, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **(env or {})},
     )
     os.close(there)

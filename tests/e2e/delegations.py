@@ -1,12 +1,13 @@
 """A parent zone with delegations that are right and wrong, and resolvers of both kinds.
 
-All of it runs once in a network of its own: Knot DNS with the parent zone, two rrdns, and
-whatever resolvers a test starts beside them. No TFTP server runs, so every member is answered.
+All of it runs in a network of its own: Knot DNS with the parent zone, three TFTP servers, two
+rrdns, and whatever resolvers a test starts beside them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.nameservers import Command, Places, bind, parent, rrdns, unbound
+from tests.e2e.farm import BOOT_FILE
+from tests.e2e.nameservers import RESOLVERS, Command, Places, parent, rrdns
 from tests.e2e.netns import Network, a_network
 from tests.peers import peer, running, wait_until
 
 PARENT, RRDNS, TWIN = "10.53.0.1", "10.53.0.2", "10.53.0.3"
-RESOLVERS = {f"10.53.0.{n}" for n in range(31, 40)}
+FREE = [f"10.53.0.{n}" for n in range(31, 51)]
 MEMBERS = {f"pvs-{n}": f"10.53.0.{10 + n}" for n in (1, 2, 3)}
 TTL = 2
 
@@ -87,6 +89,7 @@ class Site:
     network: Network
     folder: Path
     start: Callable[[Command, Path], None]
+    free: list[str]  # addresses for resolvers
 
     def check(self, *args: str, status: int) -> dict[str, Any]:
         """Run the check to its end; return what it tells scripts."""
@@ -107,27 +110,46 @@ class Site:
             check=False,
         )
 
-    def resolver(self, address: str, kind: str, change: Callable[[str], str]) -> str:
+    def resolver(self, kind: str, change: Callable[[str], str]) -> str:
         """Start Unbound or BIND as a resolver, with a change of its config; return its address."""
-        folder = self.folder / address
-        folder.mkdir()
-        make = {"unbound": unbound, "named": bind}[kind]
-        command = make(folder, Places(PARENT, RRDNS, address))
+        folder, address = self._place()
+        command = RESOLVERS[kind](folder, Places(PARENT, RRDNS, address))
         config = Path(command[-1])
         config.write_text(change(config.read_text()))
-        self.start(command, folder)
-        wait_until(lambda: _listens(self.network, address), 15, f"{kind} at {address} ready")
-        return address
+        return self._started(command, address)
 
-    def dnsmasq(self, address: str, *lines: str) -> str:
+    def dnsmasq(self, *lines: str) -> str:
         """Start dnsmasq as a resolver; return its address."""
-        folder = self.folder / address
-        folder.mkdir()
+        folder, address = self._place()
         config = folder / "dnsmasq.conf"
         own = ("no-resolv", "no-hosts", "bind-interfaces", "user=root", f"listen-address={address}")
         config.write_text("\n".join((*own, *lines)) + "\n")
-        self.start([peer("dnsmasq"), "--keep-in-foreground", f"--conf-file={config}"], folder)
-        wait_until(lambda: _listens(self.network, address), 15, f"dnsmasq at {address} ready")
+        command: Command = [peer("dnsmasq"), "--keep-in-foreground", f"--conf-file={config}"]
+        return self._started(command, address)
+
+    def printed(self, kind: str) -> str:
+        """Start a resolver that finds rrdns by what is printed for it, and by nothing else."""
+        form = {"named": "bind-resolver"}.get(kind, kind)
+        text = self.run("--format", form, "--zone", "pvs.example.test").stdout
+        if kind == "dnsmasq":
+            return self.dnsmasq("stop-dns-rebind", text)
+        # What its config has of the zone and of the parent so far.
+        known = {
+            "unbound": r"(?ms)^stub-zone:.*?(?=^\S)|^ *local-zone:.*?$|^ *private-domain:.*?$",
+            "named": r"(?m)^zone .*$",
+        }
+        return self.resolver(kind, lambda config: re.sub(known[kind], "", config) + text)
+
+    def _place(self) -> tuple[Path, str]:
+        """Return a folder and an address for one more resolver."""
+        address = self.free.pop(0)
+        folder = self.folder / address
+        folder.mkdir()
+        return folder, address
+
+    def _started(self, command: Command, address: str) -> str:
+        self.start(command, self.folder / address)
+        wait_until(lambda: _listens(self.network, address), 15, f"{command[0]} at {address} ready")
         return address
 
 
@@ -136,7 +158,7 @@ def a_site(folder: Path) -> Iterator[Site]:
     """Set up the parent and both rrdns, for the length of the block."""
     for path in (folder, *folder.parents[:2]):
         path.chmod(path.stat().st_mode | 0o755)  # wider only: one of them may be /tmp itself
-    addresses = [PARENT, RRDNS, TWIN, *RESOLVERS, *MEMBERS.values()]
+    addresses = [PARENT, RRDNS, TWIN, *FREE, *MEMBERS.values()]
     with ExitStack() as stack:
         network = stack.enter_context(a_network(addresses))
 
@@ -144,7 +166,8 @@ def a_site(folder: Path) -> Iterator[Site]:
             log = into / f"{Path(command[0]).name}.log"
             stack.enter_context(running(network.command(*command), log=log))
 
-        site = Site(network, folder, start)
+        site = Site(network, folder, start, list(FREE))
+        _serve_boot_files(site)
         places = Places(PARENT, RRDNS, "")
         command = parent(folder, places)
         with (folder / "example.test.zone").open("a") as out:
@@ -155,6 +178,16 @@ def a_site(folder: Path) -> Iterator[Site]:
         for server in (PARENT, RRDNS, TWIN):
             wait_until(lambda at=server: _listens(network, at), 10, f"{server} ready")  # type: ignore[misc]
         yield site
+
+
+def _serve_boot_files(site: Site) -> None:
+    root = site.folder / "tftp"
+    root.mkdir()
+    (root / "ARDBP32.BIN").write_bytes(BOOT_FILE)
+    options = ("--listen", "--foreground", "--user", "root", "--secure")
+    for address in MEMBERS.values():
+        command: Command = [peer("in.tftpd"), *options, "--address", f"{address}:69", root]
+        site.start(command, site.folder)
 
 
 def _twin(folder: Path) -> Command:
