@@ -171,15 +171,13 @@ def _servers(texts: list[str]) -> tuple[Endpoint, ...]:
 
 
 def _of_this_host() -> tuple[Endpoint, ...]:
-    try:
-        lines = [line.split() for line in RESOLV_CONF.read_text().splitlines()]
-    except OSError:
-        lines = []
-    found = [line[1] for line in lines if len(line) > 1 and line[0] == "nameserver"]
+    from rrdns.net.asker import known_resolvers
+
+    found = known_resolvers(RESOLV_CONF)
     if not found:
         advice = f"{RESOLV_CONF} names none; --via says which one targets ask"
         raise Trouble("no DNS server is known", advice, WRONG_USE)
-    return tuple(Endpoint(address.partition("%")[0], 53) for address in found[:3])
+    return found[:3]
 
 
 def _address(text: str, version: int | None, what: str) -> None:

@@ -157,7 +157,8 @@ def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
 
 def _plan(zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]) -> Plan:
     from rrdns.cli.query import endpoint
-    from rrdns.net.survey import Plan, known_resolvers
+    from rrdns.net.asker import known_resolvers
+    from rrdns.net.survey import Plan
 
     parents, resolvers, servers = (
         tuple(dict.fromkeys(endpoint(text, option) for text in texts or ()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rrdns.cli.progress import waiting
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.trouble import DONE, REFUSED
 
@@ -21,53 +20,21 @@ if TYPE_CHECKING:
     from rrdns.core.delegation_report import Report
     from rrdns.net.survey import Plan
 
-_TO_LINE_START = "\r" + " " * 70 + "\r"
-
 
 def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
     """Check a delegation, and return the exit status."""
     from rrdns.core.delegation_report import report
     from rrdns.net.survey import real_world, survey
 
-    progress = Progress(plan.patience)
-    try:
-        seen = survey(plan, real_world(timeout, progress.tick))
-    finally:
-        progress.clear()
+    what = f"Asking, and waiting for answers to expire (--wait {plan.patience:g})"
+    with waiting(what) as tick:
+        seen = survey(plan, real_world(timeout, tick))
     told = report(seen)
     if as_json:
         show_json(_as_json(seen, told))
     else:
         show(*_in_words(seen, told))
     return REFUSED if told.findings else DONE
-
-
-class Progress:
-    """A line on a terminal that tells for how long it has been asked, and for what."""
-
-    def __init__(self, patience: float) -> None:
-        self.began = time.monotonic()
-        self.patience = patience
-        self.shown = False
-
-    def tick(self) -> None:
-        """Renew the line; nothing where nobody watches, and for what is over at once."""
-        took = time.monotonic() - self.began
-        if took < 1 or not sys.stderr.isatty():
-            return
-        self._write(
-            f"\rAsking, and waiting for answers to expire: {took:.0f} s (--wait {self.patience:g}) "
-        )
-        self.shown = True
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self.shown:
-            self._write(_TO_LINE_START)
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
 
 
 def _in_words(seen: Survey, told: Report) -> Iterator[RenderableType]:

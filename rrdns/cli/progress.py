@@ -7,12 +7,37 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
 SHOWN_AFTER = 0.5  # seconds: what is done by then needs no progress
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[], None]]:
+    """Return what to call now and then: it shows on a terminal for how long it has been waited."""
+    began, shown = time.monotonic(), ""
+
+    def tick() -> None:
+        nonlocal shown
+        took = time.monotonic() - began
+        if took > SHOWN_AFTER and sys.stderr.isatty():
+            shown = f"{what}: {took:.0f} s"
+            _write(f"\r{shown}")
+
+    try:
+        yield tick
+    finally:
+        if shown:
+            _write(f"\r{' ' * len(shown)}\r")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def counted(things: Iterable[Thing], what: str, total: int | None = None) -> Iterator[Thing]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from rrdns.core.heard import Reply
 from rrdns.core.model import Endpoint
@@ -16,6 +17,8 @@ from rrdns.wire import client
 
 MOST_DATAGRAM = 65535
 TRIES = 3
+DNS_PORT = 53
+RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,17 @@ def ask(server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float 
         reply = client.read_reply(_over_tcp(server, datagram, timeout))
         over = "TCP, since UDP was cut"
     return Answered(reply, time.perf_counter() - started, over)
+
+
+def known_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
+    """Return the DNS servers that this host asks; none where it names none."""
+    try:
+        lines = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    except OSError:
+        return ()
+    hosts = (words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+    # What follows a % is a link, which only fe80:: addresses have.
+    return tuple(dict.fromkeys(Endpoint(host.partition("%")[0], DNS_PORT) for host in hosts))
 
 
 def reason(error: OSError | EOFError, timeout: float) -> str:

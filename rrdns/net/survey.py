@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rrdns.core.delegation import (
@@ -36,13 +35,19 @@ from rrdns.core.model import Endpoint, Pool, Zone, is_inside
 from rrdns.net import asker
 from rrdns.wire import client
 
-RESOLV_CONF = Path("/etc/resolv.conf")
 MOST_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
 MOST_LOOKS = 16  # at rrdns itself, at once
 THREADS = 16
 TICK = 0.2  # seconds between two signs of life
 
-_LOCAL = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES, errno.EPERM}
+_LOCAL = {
+    errno.ENETUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+    errno.EINVAL,  # a link-local address without its link
+    errno.EACCES,
+    errno.EPERM,
+}
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -108,16 +113,6 @@ def asking(timeout: float) -> Ask:
             return Silence(asker.reason(error, timeout), local=local)
 
     return ask
-
-
-def known_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
-    """Return the resolvers that this host uses."""
-    try:
-        lines = [line.split() for line in path.read_text(errors="replace").splitlines()]
-    except OSError:
-        return ()
-    hosts = (words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
-    return tuple(dict.fromkeys(Endpoint(host, DNS_PORT) for host in hosts))
 
 
 def survey(plan: Plan, world: World) -> Survey:

@@ -17,7 +17,7 @@ import pytest
 
 from rrdns.config import load
 from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.net import survey
+from rrdns.net import asker
 from rrdns.wire.answers import Answers, AnswerTable
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
@@ -169,7 +169,7 @@ def test_without_names_the_resolvers_of_this_host_are_asked(
     rrdns: Run, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them, where it has none; that is a note."""
-    monkeypatch.setattr(survey, "known_resolvers", lambda: ())
+    monkeypatch.setattr(asker, "known_resolvers", lambda: ())
     args = site.args("--wait", "0")
     del args[args.index("--resolver") : args.index("--resolver") + 2]
     result = rrdns(*args)
@@ -224,7 +224,7 @@ def test_waiting_is_shown_on_a_terminal_and_wiped_away(site: Site) -> None:
     """On standard error; what is told follows on a clean line."""
     said, status = on_a_terminal(*site.args("--wait", "2"), errors=True)
     assert status == 0, said
-    assert b"\rAsking, and waiting for answers to expire: 1 s (--wait 2)" in said
+    assert b"\rAsking, and waiting for answers to expire (--wait 2): 1 s" in said
     assert b" \rThe delegation of" in said
 
 

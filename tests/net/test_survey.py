@@ -14,7 +14,8 @@ from rrdns.core.delegation import Survey, firsts
 from rrdns.core.delegation_report import report
 from rrdns.core.heard import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Nameserver
-from rrdns.net.survey import Plan, World, asking, known_resolvers, survey
+from rrdns.net.asker import known_resolvers
+from rrdns.net.survey import Plan, World, asking, survey
 from tests.core.seen import (
     ADDRESSES,
     AT_PARENT,
