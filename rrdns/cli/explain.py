@@ -94,4 +94,6 @@ def _way(way: Mapping[str, Any], now: float) -> str:
         told += f", in about {span(way['seconds'])} at the earliest"
     if way["at"]:
         told += f" at {when(way['at'], now)}"
-    return f"{told}: `{way['command']}`" if way["command"] else told
+    if not way["command"]:
+        return told
+    return f"{told}{'; to cancel it' if way['at'] else ''}: `{way['command']}`"

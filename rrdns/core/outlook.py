@@ -68,7 +68,7 @@ def _by_plan(pool: Pool, report: MemberReport) -> Iterator[Way]:
     if report.plan is not None:
         order = report.plan.override
         command = f"rrdns resume {report.member.name} --pool {pool.name}"
-        yield Way(f"a {_WORDS[order.order]} begins; to cancel it", at=order.since, command=command)
+        yield Way(f"a {_WORDS[order.order]} begins", at=order.since, command=command)
 
 
 def _to_next(probe: ProbeSpec, report: MemberReport, now: float) -> float:

@@ -27,19 +27,35 @@ ARGS = (
 )
 
 
+EXPORTER = """
+[[exporters]]
+name = "dnsmasq"
+type = "file"
+pools = ["boot"]
+path = "{folder}/dnsmasq.hosts"
+template = "dnsmasq-hosts"
+"""
+
+
 @dataclass
 class GuardedRrdns(Rrdns):
-    """rrdns with a token for each role."""
+    """rrdns with a token for each role, members in two racks, and whatever `more` there is."""
+
+    more: str = ""
 
     def write_config(self, **changes: Any) -> None:
         """Write the config file."""
         super().write_config(**changes)
+        text = self.config.read_text()
+        for number, (name, _) in enumerate(self.members):
+            rack = f'name = "{name}"\ntags = ["rack-{1 + number % 2}"]'
+            text = text.replace(f'name = "{name}"', rack)
         tokens = (
             f'[[api.tokens]]\nname = "{name}"\nrole = "{role}"\n'
             f'sha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\n'
             for name, role in TOKENS.items()
         )
-        self.config.write_text("\n".join([self.config.read_text(), *tokens]))
+        self.config.write_text("\n".join([text, self.more.format(folder=self.folder), *tokens]))
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any] | str]:
         """Call the API as an admin who is not at the page."""
@@ -58,10 +74,16 @@ class GuardedRrdns(Rrdns):
 
 @contextmanager
 def a_watched_farm(
-    folder: Path, *, first_host: int, size: int = 3, drifted: str = "", tokens: bool = True
+    folder: Path,
+    *,
+    first_host: int,
+    size: int = 3,
+    drifted: str = "",
+    tokens: bool = True,
+    more: str = "",
 ) -> Iterator[tuple[Rrdns, dict[str, Tftpd]]]:
     """Run TFTP servers and rrdns before them; `drifted` serves another file than the others."""
-    rrdns = (GuardedRrdns if tokens else Rrdns)(folder)
+    rrdns = GuardedRrdns(folder, more=more) if tokens else Rrdns(folder)
     servers = {}
     for number in range(size):
         name = f"pvs-{number + 1}"

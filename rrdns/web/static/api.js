@@ -105,6 +105,11 @@ export function memberPath(pool, member) {
   return `${poolPath(pool)}/members/${encodeURIComponent(member)}`;
 }
 
+/** Return the part of a query that names a pool. */
+export function poolQuery(pool) {
+  return `pool=${encodeURIComponent(pool)}`;
+}
+
 /** Return the path of a pool below the API's root. */
 export function poolPath(pool) {
   return `v1/pools/${encodeURIComponent(pool)}`;

@@ -2,12 +2,13 @@
 
 import { Api } from "./api.js";
 import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
+import { Exporters } from "./exporters.js";
 import { Live } from "./live.js";
 import { Orders } from "./orders.js";
 import { PoolCard, matches } from "./pool.js";
 import { Shares } from "./shares.js";
 import { Trail } from "./trail.js";
-import { eventSentence, lengthOf, listOf, momentOf } from "./words.js";
+import { capital, eventSentence, lengthOf, listOf, momentOf } from "./words.js";
 
 const MANY_POOLS = 4; // from here on a filter is of use
 const TOAST = 10_000; // milliseconds
@@ -15,6 +16,7 @@ const TOAST = 10_000; // milliseconds
 const api = new Api();
 const shares = new Shares();
 const trail = new Trail(api);
+const exporters = new Exporters(api);
 const orders = new Orders(api, { onDone: toast });
 const cards = new Map();
 
@@ -36,6 +38,8 @@ function onView(seen) {
   trail.offer(view.pools);
   orders.update(view.pools);
   render();
+  exporters.refresh();
+  for (const card of cards.values()) card.explain();
 }
 
 function onEvent(event) {
@@ -140,7 +144,7 @@ function renderTitle() {
 function renderAlarms(alarms) {
   const shown = alarms.filter(({ name }) => name !== "everything-down");
   byId("alarms").hidden = shown.length === 0;
-  const said = shown.map(({ sentence, since }) => `${sentence} (since ${momentOf(since, api.now())})`);
+  const said = shown.map(({ sentence, since }) => `${capital(sentence)} (since ${momentOf(since, api.now())})`);
   if (said.join("\n") === byId("alarms").dataset.said) return;
   byId("alarms").dataset.said = said.join("\n");
   byId("alarms").replaceChildren(...said.map((text) => el("p", { role: "alert" }, text)));
@@ -160,7 +164,7 @@ function renderPools() {
   };
   for (const name of cards.keys()) if (!view.pools.some((pool) => pool.name === name)) cards.delete(name);
   for (const pool of shown) {
-    if (!cards.has(pool.name)) cards.set(pool.name, new PoolCard(orders, `pool-${pool.name}`));
+    if (!cards.has(pool.name)) cards.set(pool.name, new PoolCard(api, orders, `pool-${pool.name}`));
     cards.get(pool.name).show(pool, { ...common, shares: shares.of(pool) });
   }
   setChildren(byId("pools"), shown.map((pool) => cards.get(pool.name).element));

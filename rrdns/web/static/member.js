@@ -2,7 +2,7 @@
 
 import { Bar, Sparkline } from "./chart.js";
 import { el, setAttribute, setText, setTexts } from "./dom.js";
-import { countOf, lengthOf, momentOf, probeTime, stateOf } from "./words.js";
+import { capital, countOf, lengthOf, momentOf, probeTime, stateOf } from "./words.js";
 
 const OLD = 10_000; // milliseconds after which a verdict's age is told
 const FLASH = 2500;
@@ -10,11 +10,15 @@ const FLASH = 2500;
 export class MemberRow {
   #why = null;
 
-  /** `orders.open(kind, pool, member, row)` is called for a button. */
-  constructor(orders) {
+  /** `card.order(kind, members, row)` is called for a button, `card.choose(name, isChosen)` for
+      the box, and `card.chooseTag(tag)` for a tag. */
+  constructor(card) {
+    this.pick = el("input", { type: "checkbox", class: "pick", hidden: "" });
+    this.pick.addEventListener("change", () => card.choose(this.member.name, this.pick.checked));
     this.name = el("strong");
     this.address = el("span", { class: "address" });
     this.tags = el("span", { class: "tags" });
+    this.tags.addEventListener("click", ({ target }) => target.dataset.tag && card.chooseTag(target.dataset.tag));
     this.badge = el("span", { class: "badge" });
     this.since = el("span", { class: "note" });
     this.sentence = el("p", { class: "sentence" });
@@ -26,7 +30,7 @@ export class MemberRow {
     this.spark = new Sparkline();
     this.took = el("span", { class: "number" });
     this.bar = new Bar();
-    this.buttons = this.#makeButtons(orders);
+    this.buttons = this.#makeButtons(card);
     this.element = this.#makeRow();
   }
 
@@ -38,7 +42,11 @@ export class MemberRow {
     setAttribute(this.element, "data-tone", state.tone);
     setText(this.name, member.name);
     setText(this.address, member.address);
-    setTexts(this.tags, "span", [...(member.backup ? ["backup"] : []), ...member.tags]);
+    this.#showTags(view.mayOrder);
+    setAttribute(this.pick, "aria-label", `Select ${member.name}`);
+    this.pick.hidden = !view.mayOrder;
+    this.pick.checked = view.chosen.has(member.name);
+    setAttribute(this.element, "data-chosen", this.pick.checked ? "" : null);
     setText(this.badge, state.word);
     setText(this.since, `for ${lengthOf(secondsSince(this.#sinceWhen(), view.now))}`);
     // Of a healthy member the verdict says it all.
@@ -53,6 +61,18 @@ export class MemberRow {
   /** Put the focus on the first order that may be given. */
   focus() {
     [...this.orders.querySelectorAll("button")].find((button) => !button.hidden)?.focus();
+  }
+
+  /** Tags select all that have them, where there is something to order. */
+  #showTags(mayOrder) {
+    const { tags, backup } = this.member;
+    const said = JSON.stringify([mayOrder, backup, tags]);
+    if (this.tags.dataset.said === said) return;
+    this.tags.dataset.said = said;
+    const tag = (name) => mayOrder
+      ? el("button", { type: "button", "data-tag": name, title: `Select all with the tag ${name}` }, name)
+      : el("span", {}, name);
+    this.tags.replaceChildren(...(backup ? [el("span", {}, "backup")] : []), ...tags.map(tag));
   }
 
   #sinceWhen() {
@@ -76,7 +96,7 @@ export class MemberRow {
     const { last_probe: probe, recent, drift } = this.member;
     const age = probe ? now - Date.parse(probe.at) : 0;
     const when = age > OLD ? ` (${lengthOf(age / 1000)} ago)` : "";
-    setText(this.verdict, probe ? probe.sentence + when : "");
+    setText(this.verdict, probe ? verdictOf(probe, this.member) + when : "");
     setAttribute(this.verdict, "data-passed", probe ? String(probe.verdict === "ok") : null);
     setTexts(this.warnings, "li", [...new Set([...drift, ...(probe?.warnings ?? [])])]);
     this.warnings.hidden = this.warnings.children.length === 0;
@@ -112,11 +132,11 @@ export class MemberRow {
     setTimeout(() => this.element.classList.remove("changed"), FLASH);
   }
 
-  #makeButtons(orders) {
+  #makeButtons(card) {
     const button = (kind, text, look = "") => {
       const made = el("button", { type: "button", class: look, hidden: "" }, text);
       made.addEventListener("click", () => {
-        if (made.getAttribute("aria-disabled") !== "true") orders.open(kind, this.pool, this.member, this);
+        if (made.getAttribute("aria-disabled") !== "true") card.order(kind, [this.member], this);
       });
       return made;
     };
@@ -134,7 +154,7 @@ export class MemberRow {
     return el(
       "tr",
       { role: "row" },
-      el("th", { role: "rowheader", scope: "row", class: "member" }, this.name, this.address, this.tags),
+      el("th", { role: "rowheader", scope: "row", class: "member" }, el("div", { class: "named" }, this.pick, el("div", {}, this.name, this.address, this.tags))),
       cell("state", this.badge, this.since),
       cell("why", this.sentence, this.reason, this.plan, this.safe, this.verdict, this.warnings),
       cell("probe", this.spark.element, this.took),
@@ -142,6 +162,12 @@ export class MemberRow {
       this.orders,
     );
   }
+}
+
+/** Return what the probe said, without the address that stands beside it anyway. */
+function verdictOf({ sentence }, { address }) {
+  const rest = sentence.startsWith(`${address} `) ? sentence.slice(address.length + 1) : sentence;
+  return capital(rest);
 }
 
 function orderSentence(override, now) {

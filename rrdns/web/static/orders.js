@@ -1,22 +1,27 @@
-/* Ask for an order: its reason and length, who is left, and the guard's word. */
+/* Ask for an order, for one member or several: its reason, start and length, who is left, and
+   the guard's word, which is asked for before anybody confirms. */
 
 import { memberPath, poolPath } from "./api.js";
 import { byId, setText } from "./dom.js";
-import { listOf, momentOf } from "./words.js";
+import { capital, isoOf, lengthOf, listOf, momentOf } from "./words.js";
 
 const KINDS = {
-  drain: { title: "Drain", act: "Drain", means: "It leaves the answers at once and is probed on. Targets that boot from it now are not disturbed." },
-  resume: { title: "Resume", act: "Resume", means: "The order ends, and one for later is cancelled; from then on the probes decide." },
-  force: { title: "Force", act: "Force", means: "The probes are overruled." },
+  drain: { title: "Drain", means: "Out of the answers at once, and probed on. Targets that boot from there now are not disturbed." },
+  resume: { title: "Resume", means: "What is ordered ends, and what was to come is cancelled; from then on the probes decide." },
+  force: { title: "Force", means: "The probes are overruled." },
 };
-const DONE = { drain: "is drained", resume: "is resumed", "force-up": "is forced in", "force-down": "is forced out" };
+const ARE = { drain: "drained", resume: "resumed", "force-up": "forced in", "force-down": "forced out" };
+const TAKES_OUT = ["drain", "force-down"];
 const REFUSED = 409;
 const OUTDATED = 412;
+const CALM = 200; // milliseconds without a change before the guard is asked
 
 export class Orders {
   #api;
   #told;
-  #asked = null; // { kind, pool, member, row, tag, looking }
+  #asked = null; // { kind, pool, members, origin, tag, looking }
+  #timer = null;
+  #isForeseen = false; // what the guard box says is a preview's word
 
   /** `told` has onDone(sentence): an order was carried out. */
   constructor(api, told) {
@@ -30,30 +35,37 @@ export class Orders {
       this.#send();
     });
     this.form.querySelector("[value=cancel]").addEventListener("click", () => this.dialog.close());
-    this.form.elements.other.addEventListener("input", () => {
-      this.form.elements.lasting.value = "other";
+    for (const [field, radio] of [["other", "lasting"], ["at", "starting"]]) {
+      this.form.elements[field].addEventListener("input", () => {
+        this.form.elements[radio].value = "other";
+        this.#changed();
+      });
+    }
+    this.form.addEventListener("change", () => this.#changed());
+    this.dialog.addEventListener("close", () => {
+      clearTimeout(this.#timer);
+      this.#asked?.origin.focus();
     });
-    this.form.addEventListener("change", () => this.#showLeft());
-    this.dialog.addEventListener("close", () => this.#asked?.row.focus());
   }
 
-  /** Open the dialog for an order of a kind. */
-  open(kind, pool, member, row) {
-    this.#asked = { kind, pool, member, row, tag: null };
+  /** Open the dialog for an order of a kind; `origin` gets the focus back. */
+  open(kind, pool, members, origin) {
+    this.#asked = { kind, pool, members, origin, tag: null };
     this.form.reset();
     this.#sayNothing();
-    const { title, act, means } = KINDS[kind];
-    setText(byId("order-title"), `${title} ${member.name}`);
-    setText(byId("order-means"), means);
-    setText(this.submit, act);
+    const { title, means } = KINDS[kind];
+    setText(byId("order-title"), `${title} ${listOf(members.map(({ name }) => name))}`);
+    setText(byId("order-means"), members.length > 1 ? `For all of them or for none. ${means}` : means);
+    setText(this.submit, title);
     byId("order-kinds").hidden = kind !== "force";
-    byId("order-lengths").hidden = kind === "resume";
-    if (kind === "force") this.form.elements.kind.value = member.standing.up ? "force-down" : "force-up";
-    if (kind === "drain" && member.override) this.form.elements.reason.value = member.override.reason;
+    byId("order-starts").hidden = byId("order-lengths").hidden = kind === "resume";
+    if (kind === "force") this.form.elements.kind.value = members.every(({ standing }) => standing.up) ? "force-down" : "force-up";
+    if (kind === "drain" && members[0].override) this.form.elements.reason.value = members[0].override.reason;
     this.#showLeft();
     this.dialog.showModal();
     this.form.elements.reason.focus();
     this.#asked.looking = this.#look(this.#asked);
+    this.#foresee();
   }
 
   /** Take in a newer view of the pool that the dialog is about. */
@@ -76,6 +88,26 @@ export class Orders {
     }
   }
 
+  #changed() {
+    this.#showLeft();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#foresee(), CALM);
+  }
+
+  /** Ask what the guard would say, and show it before anybody confirms. */
+  async #foresee() {
+    const asked = this.#asked;
+    if (!this.dialog.open || this.#isUnfinished()) return;
+    try {
+      const done = await this.#post(asked, { dry_run: true });
+      if (asked !== this.#asked || !this.dialog.open) return;
+      if (done.guard) this.#warn(done.guard);
+      else if (this.#isForeseen) this.#sayNothing();
+    } catch {
+      // Whatever is wrong is said when the order is given.
+    }
+  }
+
   #action() {
     const { kind } = this.#asked;
     return kind === "force" ? this.form.elements.kind.value : kind;
@@ -83,36 +115,68 @@ export class Orders {
 
   #showLeft() {
     if (!this.#asked) return;
-    const { pool, member } = this.#asked;
-    const action = this.#action();
-    const takesOut = action === "drain" || action === "force-down";
-    const rest = pool.members.filter((one) => one.in && one.name !== member.name).map(({ name }) => name);
+    const { pool, members } = this.#asked;
+    const meant = new Set(members.map(({ name }) => name));
+    const rest = pool.members.filter((one) => one.in && !meant.has(one.name)).map(({ name }) => name);
     const who = rest.length ? `${listOf(rest)} ${rest.length > 1 ? "stay" : "stays"} in.` : "Nobody else is in.";
-    setText(byId("order-left"), takesOut ? who : "");
+    const start = this.#start();
+    const left = start ? (start - this.#api.now()) / 1000 : 0;
+    const when = start ? `Begins in ${lengthOf(left)}, if the guard agrees then. ` : "";
+    setText(byId("order-left"), when + (TAKES_OUT.includes(this.#action()) ? who : ""));
+  }
+
+  /** Return when the order shall begin, in milliseconds; null: now. */
+  #start() {
+    const { starting, at } = this.form.elements;
+    const start = starting.value === "other" ? new Date(at.value).getTime() : NaN;
+    return this.#asked.kind !== "resume" && Number.isFinite(start) ? start : null;
   }
 
   #body() {
     const { reason, lasting: chosen, other, force } = this.form.elements;
+    const order = { reason: reason.value.trim() };
+    if (this.#action() === "resume") return order;
     const lasting = chosen.value === "other" ? other.value.trim() : chosen.value;
-    const order = { reason: reason.value.trim(), ...(lasting ? { for: lasting } : {}) };
-    if (this.#action() === "resume") return { reason: order.reason };
-    return force.checked ? { ...order, force: true } : order;
+    const start = this.#start();
+    if (lasting) order.for = lasting;
+    if (start) order.at = isoOf(start);
+    if (force.checked) order.force = true;
+    return order;
+  }
+
+  #post(asked, more) {
+    const { pool, members, tag } = asked;
+    const body = { ...this.#body(), ...more };
+    if (members.length === 1) {
+      return this.#api.post(`${memberPath(pool.name, members[0].name)}/${this.#action()}`, body, more.dry_run ? null : tag);
+    }
+    const names = members.map(({ name }) => name);
+    return this.#api.post(`v1/orders/${this.#action()}`, { ...body, pool: pool.name, members: names });
+  }
+
+  /** Return what is chosen and not said yet, as the field and what to say of it. */
+  #isUnfinished() {
+    const { lasting, other, starting, at } = this.form.elements;
+    if (this.#asked.kind === "resume") return null;
+    if (lasting.value === "other" && !other.value.trim()) return [other, "Say for how long, such as 1h30m."];
+    if (starting.value === "other" && !at.value) return [at, "Say when it is to begin."];
+    return null;
   }
 
   async #send() {
     const asked = this.#asked;
-    if (this.form.elements.lasting.value === "other" && !this.form.elements.other.value.trim()) {
-      this.#say("Say for how long, such as 1h30m.");
-      this.form.elements.other.focus();
+    const unfinished = this.#isUnfinished();
+    if (unfinished) {
+      this.#say(unfinished[1]);
+      unfinished[0].focus();
       return;
     }
     const action = this.#action();
     this.submit.disabled = true;
     try {
       await asked.looking;
-      const path = `${memberPath(asked.pool.name, asked.member.name)}/${action}`;
-      const done = await this.#api.post(path, this.#body(), asked.tag);
-      this.#told.onDone(doneSentence(action, done, this.#api.now()));
+      const done = await this.#post(asked, {});
+      this.#told.onDone(doneSentence(action, done, this.#start() !== null, this.#api.now()));
       this.dialog.close();
     } catch (problem) {
       this.#refused(problem);
@@ -123,37 +187,53 @@ export class Orders {
 
   #refused(problem) {
     this.#say(sentence(problem.message));
-    if (problem.status === REFUSED && this.#action() !== "resume") {
-      const label = byId("order-force");
-      setText(label.querySelector("span"), `${KINDS[this.#asked.kind].act} it all the same; the audit trail will say so`);
-      label.hidden = false;
-      this.form.elements.force.focus();
-    }
+    if (problem.status === REFUSED && this.#action() !== "resume") this.#offerForce(true);
     if (problem.status === OUTDATED) {
       this.#say("Something changed since you opened this. Look again who stays in, then confirm.");
       this.#asked.looking = this.#look(this.#asked);
     }
   }
 
+  #warn(guard) {
+    const later = this.#start() ? "As things are now it will be refused then: " : "";
+    this.#say(sentence(later + guard));
+    this.#offerForce(false);
+    this.#isForeseen = true;
+  }
+
+  #offerForce(isUrgent) {
+    const label = byId("order-force");
+    setText(label.querySelector("span"), `${KINDS[this.#asked.kind].title} all the same; the audit trail will say so`);
+    label.hidden = false;
+    if (isUrgent) this.form.elements.force.focus();
+  }
+
   #say(text) {
+    this.#isForeseen = false;
     byId("order-guard").hidden = false;
     setText(byId("order-said"), text);
   }
 
   #sayNothing() {
+    this.#isForeseen = false;
     setText(byId("order-said"), "");
-    byId("order-guard").hidden = true;
-    byId("order-force").hidden = true;
+    byId("order-guard").hidden = byId("order-force").hidden = true;
+    this.form.elements.force.checked = false;
   }
 }
 
-function doneSentence(action, { member, safe_after: safeAfter, changed }, now) {
-  if (!changed) return `${member.name}: nothing to change, it was so before.`;
-  const safe = member.in ? "" : ` Safe to take down after ${momentOf(safeAfter, now)}.`;
-  return `${member.name} ${DONE[action]}.${action === "drain" || action === "force-down" ? safe : ""}`;
+function doneSentence(action, done, isLater, now) {
+  const members = (done.members ?? [done]).map(({ member }) => member);
+  const who = listOf(members.map(({ name }) => name));
+  const are = members.length > 1 ? "are" : "is";
+  if (!done.changed) return `${who}: nothing to change, it was so before.`;
+  const plan = members[0].plan;
+  if (isLater && plan) return `${who} will be ${ARE[action]} at ${momentOf(plan.at, now)}.`;
+  const isOut = TAKES_OUT.includes(action) && members.every((member) => !member.in);
+  return `${who} ${are} ${ARE[action]}.${isOut ? ` Safe to take down after ${momentOf(done.safe_after, now)}.` : ""}`;
 }
 
 function sentence(text) {
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  const first = capital(text);
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }

@@ -1,7 +1,9 @@
 /* Show one pool: how many members are in, what it promises, and its members. */
 
 import { topOf } from "./chart.js";
+import { Choice } from "./choice.js";
 import { el, setAttribute, setChildren, setText, setTexts } from "./dom.js";
+import { Explanation } from "./explain.js";
 import { MemberRow } from "./member.js";
 import { countOf, lengthOf, secondsOf, stateOf } from "./words.js";
 
@@ -15,8 +17,10 @@ const TONES = ["bad", "warn", "order", "ok"]; // the worst first
 export class PoolCard {
   #rows = new Map();
 
-  constructor(orders, id) {
+  constructor(api, orders, id) {
     this.orders = orders;
+    this.choice = new Choice((kind, members, origin) => this.order(kind, members, origin), () => this.#again());
+    this.explanation = new Explanation(api);
     this.title = el("h2", { id });
     this.score = el("p", { class: "score" });
     this.in = el("strong");
@@ -33,11 +37,29 @@ export class PoolCard {
       el("header", {}, this.score, el("div", {}, this.title, this.told, this.facts)),
       this.shout,
       el("table", { role: "table", "aria-labelledby": id }, this.#head(), this.body),
+      this.choice.element,
+      this.explanation.element,
     );
+  }
+
+  /** Ask for an order for members of this pool. */
+  order(kind, members, origin) {
+    this.orders.open(kind, this.pool, members, origin);
+  }
+
+  choose(name, isChosen) {
+    this.choice.set(name, isChosen);
+  }
+
+  chooseTag(tag) {
+    this.choice.setTag(tag);
   }
 
   /** Show the pool; `view` says what else is to be known. */
   show(pool, view) {
+    this.pool = pool;
+    this.view = view;
+    this.choice.show(pool, view);
     setAttribute(this.element, "data-tone", toneOf(pool));
     setText(this.title, pool.hostname);
     const inside = pool.members.filter((member) => member.in).length;
@@ -48,7 +70,16 @@ export class PoolCard {
     setTexts(this.facts, "li", factsOf(pool));
     this.#showShout(pool, view);
     setText(this.window, view.shares.seconds >= 1 ? `, last ${lengthOf(view.shares.seconds)}` : "");
-    this.#showRows(pool, view);
+    this.#showRows(pool, { ...view, chosen: this.choice.names });
+  }
+
+  /** Explain again what may be other than it was. */
+  explain() {
+    this.explanation.show(this.pool);
+  }
+
+  #again() {
+    this.show(this.pool, this.view);
   }
 
   #showShout(pool, { alarms }) {
@@ -64,7 +95,7 @@ export class PoolCard {
 
   #showRows(pool, view) {
     const top = topOf(pool.members);
-    const rows = new Map(pool.members.map(({ name }) => [name, this.#rows.get(name) ?? new MemberRow(this.orders)]));
+    const rows = new Map(pool.members.map(({ name }) => [name, this.#rows.get(name) ?? new MemberRow(this)]));
     this.#rows = rows;
     for (const member of pool.members) rows.get(member.name).show(member, pool, { ...view, top });
     setChildren(this.body, pool.members.map(({ name }) => rows.get(name).element));

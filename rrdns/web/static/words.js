@@ -96,13 +96,25 @@ export function probeTime(seconds) {
 export function momentOf(text, now, { seconds = true } = {}) {
   const moment = new Date(text);
   const clock = moment.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
-  const near = Math.abs(moment.getTime() - now) < DAY && moment.getDate() === new Date(now).getDate();
-  return near ? clock : `${moment.toLocaleDateString("en-CA")} ${clock}`;
+  const away = Math.abs(moment.getTime() - now);
+  if (away < DAY && moment.getDate() === new Date(now).getDate()) return clock;
+  const day = away < 6 * DAY ? moment.toLocaleDateString("en-GB", { weekday: "short" }) : moment.toLocaleDateString("en-CA");
+  return `${day} ${clock}`;
+}
+
+/** Return a moment in milliseconds as the API takes it. */
+export function isoOf(milliseconds) {
+  return new Date(milliseconds).toISOString();
 }
 
 /** Return a count with its thousands apart. */
 export function countOf(number) {
   return COUNT.format(number);
+}
+
+/** Return a text with a capital at its beginning. */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Return names as an English list. */
