@@ -118,7 +118,7 @@ def _servers(summary: Summary) -> RenderableType:
 def _spread(summary: Summary) -> list[str]:
     if summary.uneven is None:
         return []
-    return [f"  spread: {summary.uneven:.1%} from an even share at most, of those that served"]
+    return [f"  spread: those that served are at most {summary.uneven:.1%} off an even share"]
 
 
 def _times(times: Times) -> str:

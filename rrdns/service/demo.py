@@ -256,6 +256,7 @@ def _say_what_to_try(console: Console) -> None:
 _SUGGESTIONS: Sequence[str] = (
     f"rrdns status                                   # API on http://{API}",
     f"rrdns query {NAME} --server {DNS} --count 30",
+    f"rrdns boot {NAME} --via {DNS} --port {TFTP_PORT} --clients 60    # a boot storm",
     f"dig +short @{DNS.host} -p {DNS.port} {NAME}",
     "rrdns drain pvs-2 --reason 'patch night' --for 5m",
     "rrdns resume pvs-2",

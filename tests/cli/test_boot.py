@@ -45,7 +45,7 @@ def test_it_tells_who_booted_from_whom_and_how_fast(rrdns: Run, port: int) -> No
     assert "  10 of 10 booted" in lines
     for server in (FIRST, SECOND):
         assert any(line.split() == [server, "5", "50.0%", "0"] for line in lines)
-    assert "  spread: 0.0% from an even share at most, of those that served" in lines
+    assert "  spread: those that served are at most 0.0% off an even share" in lines
     assert "switched on to boot file: median " in result.stdout
     assert "█" in result.stdout
 
