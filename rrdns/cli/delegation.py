@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rrdns.net.survey import Plan
 
 FORMATS = ("windows", "bind", "bind-resolver", "knot", "unbound", "dnsmasq")
-_CHECK = "To check"
 
 
 def delegation(
@@ -39,9 +38,8 @@ def delegation(
         typer.Option(
             "--parent",
             metavar="ADDRESS",
-            help="A parent's server, or ADDRESS:PORT.",
+            help="With --check: a server of the parent zone; ADDRESS:PORT for another port.",
             show_default="those found through the resolver",
-            rich_help_panel=_CHECK,
         ),
     ] = None,
     resolver: Annotated[
@@ -49,9 +47,8 @@ def delegation(
         typer.Option(
             "--resolver",
             metavar="ADDRESS",
-            help="A resolver, or ADDRESS:PORT.",
+            help="With --check: a resolver; may be given again, as may --parent.",
             show_default="those of this host",
-            rich_help_panel=_CHECK,
         ),
     ] = None,
     server: Annotated[
@@ -59,18 +56,16 @@ def delegation(
         typer.Option(
             "--server",
             metavar="ADDRESS",
-            help="Where rrdns is, or ADDRESS:PORT.",
+            help="With --check: where rrdns is to be asked.",
             show_default="those of the zone's nameservers",
-            rich_help_panel=_CHECK,
         ),
     ] = None,
     pool: Annotated[
         str | None,
         typer.Option(
             "--pool",
-            help="Whose hostname to ask for.",
+            help="With --check: whose hostname to ask for.",
             show_default="the zone's first",
-            rich_help_panel=_CHECK,
         ),
     ] = None,
     wait: Annotated[
@@ -79,8 +74,7 @@ def delegation(
             "--wait",
             min=0.0,
             max=3600.0,
-            rich_help_panel=_CHECK,
-            help="Seconds at most to see answers expire and turn at a resolver.",
+            help="With --check: seconds at most to see answers expire and turn.",
         ),
     ] = 60.0,
     timeout: Annotated[
@@ -89,8 +83,7 @@ def delegation(
             "--timeout",
             min=0.05,
             max=60.0,
-            rich_help_panel=_CHECK,
-            help="Seconds for an answer, a try.",
+            help="With --check: seconds for an answer, a try.",
         ),
     ] = 2.0,
     config: Annotated[
@@ -118,20 +111,13 @@ def delegation(
 
     settings = load(config)
     chosen = choose_zone(settings.zones, zone)
+    asked = {"--parent": parent, "--resolver": resolver, "--server": server}
     if not check:
-        _refuse(
-            {"--parent": parent, "--resolver": resolver, "--server": server, "--pool": pool},
-            "is for --check",
-        )
+        _refuse({**asked, "--pool": pool}, "is for --check")
         _print(form, _delegation(settings, chosen, parent_zone), as_json=as_json)
         return
     _refuse({"--format": form, "--parent-zone": parent_zone}, "is for printing, without --check")
-    plan = _plan(
-        chosen,
-        _pool_in(settings, chosen, pool),
-        wait,
-        {"--parent": parent, "--resolver": resolver, "--server": server},
-    )
+    plan = _plan(chosen, _pool_in(settings, chosen, pool), wait, asked)
     raise typer.Exit(run_check(plan, timeout, as_json=as_json))
 
 

@@ -24,8 +24,9 @@ def waiting(what: str) -> Iterator[Callable[[], None]]:
     def tick() -> None:
         nonlocal shown
         took = time.monotonic() - began
-        if took > SHOWN_AFTER and sys.stderr.isatty():
-            shown = f"{what}: {took:.0f} s"
+        line = f"{what}: {took:.0f} s"
+        if took > SHOWN_AFTER and line != shown and sys.stderr.isatty():
+            shown = line
             _write(f"\r{shown}")
 
     try:

@@ -85,9 +85,10 @@ def _missing(seen: ParentSeen, reply: Reply, survey: Survey) -> Finding:
             f"{server} refers to the servers of {other}, and not to those of {zone}",
             f"the delegation belongs into {other}; ask its server with --parent",
         )
+    how = "" if reply.rcode == "NOERROR" else f": it {said(reply)}"
     return Finding(
         Fault.NO_DELEGATION,
-        f"{parent} at {server} does not delegate {zone} ({reply.rcode})",
+        f"{parent} at {server} does not delegate {zone}{how}",
         PRINTED,
     )
 

@@ -61,8 +61,16 @@ def report(survey: Survey) -> Report:
 
 
 def _without_unasked(survey: Survey) -> tuple[Survey, list[str]]:
-    """Leave out whom this host cannot even ask, as without IPv6, if others of its kind answer."""
-    parents, no_parents = _asked(survey.parents, [one.delegation for one in survey.parents])
+    """Leave out whom this host cannot ask, if others of its kind answer.
+
+    Without IPv6 that is anybody there; of a parent's servers that nobody named, also those that
+    are silent, as a firewall need not let this host ask all of them.
+    """
+    parents, no_parents = _asked(
+        survey.parents,
+        [one.delegation for one in survey.parents],
+        silent_too=not survey.parents_named,
+    )
     servers, no_servers = _asked(survey.servers, [one.soa for one in survey.servers])
     resolvers, no_resolvers = _asked(survey.resolvers, [one.soa for one in survey.resolvers])
     kept = replace(survey, parents=parents, servers=servers, resolvers=resolvers)
@@ -72,10 +80,16 @@ def _without_unasked(survey: Survey) -> tuple[Survey, list[str]]:
 S = TypeVar("S", ParentSeen, ServerSeen, ResolverSeen)
 
 
-def _asked(seen: tuple[S, ...], heard: Sequence[Heard]) -> tuple[tuple[S, ...], list[str]]:
+def _asked(
+    seen: tuple[S, ...], heard: Sequence[Heard], *, silent_too: bool = False
+) -> tuple[tuple[S, ...], list[str]]:
     """Return who could be asked, and a note for each other one."""
     pairs = list(zip(seen, heard, strict=True))
-    unasked = [(one, what) for one, what in pairs if isinstance(what, Silence) and what.local]
+    unasked = [
+        (one, what)
+        for one, what in pairs
+        if isinstance(what, Silence) and (what.local or silent_too)
+    ]
     if len(unasked) == len(seen):
         return seen, []
     notes = [

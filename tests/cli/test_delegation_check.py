@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +70,17 @@ def rota(ttl: int) -> Rota:
 
 
 @contextmanager
-def a_site(folder: Path, ttl: int = 5) -> Iterator[Site]:
+def a_site(folder: Path, ttl: int = 5, *, tcp: bool = True) -> Iterator[Site]:
     """Answer the zones of a config on loopback."""
     path = folder / "rrdns.toml"
     path.write_text(CONFIG.format(ttl=ttl))
     settings = load(path)
     answers = Answers(AnswerTable.build(Snapshot(1, settings.zones, {"boot": rota(ttl)})))
     port = free_port()
-    with udp_service(answers, port=port), tcp_service(answers, port=port):
+    with ExitStack() as stack:
+        stack.enter_context(udp_service(answers, port=port))
+        if tcp:
+            stack.enter_context(tcp_service(answers, port=port))
         yield Site(path, f"127.0.0.1:{port}")
 
 
@@ -135,6 +138,15 @@ def test_a_finding_is_told_with_its_mend(rrdns: Run, site: Site) -> None:
     assert result.exit_code == 1
     assert f"no-delegation: example.test at {parent} does not delegate" in result.stdout
     assert "\n  -> `rrdns delegation` prints what to enter there\n" in result.stdout
+    assert result.stdout.endswith("\n1 finding.\n")
+
+
+def test_a_firewall_that_lets_no_tcp_pass_is_found(rrdns: Run, tmp_path: Path) -> None:
+    """Nothing fails at once for want of it, so nobody else would tell."""
+    with a_site(tmp_path, tcp=False) as site:
+        result = rrdns(*site.args("--wait", "0"))
+    assert result.exit_code == 1
+    assert f"no-tcp: {site.server} does not answer over TCP: connection refused" in result.stdout
     assert result.stdout.endswith("\n1 finding.\n")
 
 

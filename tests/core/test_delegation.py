@@ -318,6 +318,18 @@ def test_who_cannot_be_asked_from_here_is_a_note_if_others_can() -> None:
     assert the(replace(SURVEY, servers=(six,))).fault is Fault.SILENT
 
 
+def test_a_silent_server_of_a_parent_that_nobody_named_is_a_note() -> None:
+    """Not every server of a large site can be asked from every host; one has to answer."""
+    quiet = replace(PARENT, server=Endpoint("192.0.2.2", 53), delegation=QUIET)
+    both = replace(SURVEY, parents=(PARENT, quiet))
+    assert the(both).fault is Fault.PARENT_SILENT
+    told = report(replace(both, parents_named=False))
+    assert told.findings == ()
+    assert told.notes == (f"192.0.2.2 could not be asked from here: {QUIET.why}",)
+    alone = replace(SURVEY, parents=(quiet,), parents_named=False)
+    assert the(alone).fault is Fault.PARENT_SILENT
+
+
 def test_who_was_not_asked_is_told() -> None:
     """And how to name them."""
     told = report(replace(SURVEY, parents=(), resolvers=()))

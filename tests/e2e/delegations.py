@@ -21,7 +21,7 @@ from tests.e2e.nameservers import RESOLVERS, Command, Places, parent, rrdns
 from tests.e2e.netns import Network, a_network
 from tests.peers import peer, running, wait_until
 
-PARENT, RRDNS, TWIN = "10.53.0.1", "10.53.0.2", "10.53.0.3"
+PARENT, RRDNS, TWIN, SIGNED = "10.53.0.1", "10.53.0.2", "10.53.0.3", "10.53.0.4"
 FREE = [f"10.53.0.{n}" for n in range(31, 51)]
 MEMBERS = {f"pvs-{n}": f"10.53.0.{10 + n}" for n in (1, 2, 3)}
 TTL = 2
@@ -140,6 +140,36 @@ class Site:
         }
         return self.resolver(kind, lambda config: re.sub(known[kind], "", config) + text)
 
+    def validating(self) -> str:
+        """Start a copy of the parent that Knot signs, and BIND that trusts its key alone."""
+        folder = self.folder / "signed"
+        folder.mkdir()
+        config = folder / "knot.conf"
+        text = (self.folder / "knot.conf").read_text().replace(str(self.folder), str(folder))
+        config.write_text(text.replace(PARENT, SIGNED) + "    dnssec-signing: on\n")
+        zone = (self.folder / "example.test.zone").read_text()
+        (folder / "example.test.zone").write_text(zone.replace(f"ns A {PARENT}", f"ns A {SIGNED}"))
+        self.start([peer("knotd"), "-c", config], folder)
+        wait_until(lambda: bool(self._keys()), 15, "the parent signed")
+        algorithm, key = self._keys()[0]
+        anchor = f'trust-anchors {{ example.test. static-key 257 3 {algorithm} "{key}"; }};\n'
+        return self.resolver(
+            "named",
+            lambda text: (
+                anchor + text.replace(PARENT, SIGNED).replace("validation no", "validation yes")
+            ),
+        )
+
+    def _keys(self) -> list[tuple[str, str]]:
+        """Return algorithm and key of the signed parent's keys that sign keys."""
+        args = ("+short", "+tries=1", "+time=1", f"@{SIGNED}", "example.test", "DNSKEY")
+        try:
+            said = self.network.run(peer("dig"), *args)
+        except AssertionError:  # not up yet
+            return []
+        words = [line.split() for line in said.splitlines()]
+        return [(word[2], "".join(word[3:])) for word in words if word[0] == "257"]
+
     def _place(self) -> tuple[Path, str]:
         """Return a folder and an address for one more resolver."""
         address = self.free.pop(0)
@@ -158,7 +188,7 @@ def a_site(folder: Path) -> Iterator[Site]:
     """Set up the parent and both rrdns, for the length of the block."""
     for path in (folder, *folder.parents[:2]):
         path.chmod(path.stat().st_mode | 0o755)  # wider only: one of them may be /tmp itself
-    addresses = [PARENT, RRDNS, TWIN, *FREE, *MEMBERS.values()]
+    addresses = [PARENT, RRDNS, TWIN, SIGNED, *FREE, *MEMBERS.values()]
     with ExitStack() as stack:
         network = stack.enter_context(a_network(addresses))
 

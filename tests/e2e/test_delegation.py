@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.delegations import PARENT, RRDNS, TTL, TWIN, Site, a_site
+from tests.e2e.delegations import PARENT, RRDNS, SIGNED, TTL, TWIN, Site, a_site
 
 pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("delegation")]
 
@@ -161,3 +161,15 @@ def test_what_is_printed_makes_resolvers_find_rrdns(site: Site) -> None:
     asked = [word for one in (unbound, named, dnsmasq) for word in ("--resolver", one)]
     told = site.check(*PVS, "--parent", PARENT, *asked, status=0)
     assert len(told["asked"]) == 5
+
+
+def test_a_signed_parent_is_well_without_a_ds_record_and_broken_with_one(site: Site) -> None:
+    """It proves that there is none; one for a zone that nobody signs makes validation fail."""
+    named = site.validating()
+    asked = ("--parent", SIGNED, "--resolver", named, "--wait", "0")
+    assert site.check(*PVS, *asked, status=0)["findings"] == []
+    told = site.check("--zone", "signed.example.test", *asked, status=1)
+    assert [(one["server"], one["fault"]) for one in told["findings"]] == [
+        (SIGNED, "ds-present"),
+        (named, "validation-fails"),
+    ]
