@@ -22,6 +22,7 @@ from rrdns.core.delegation import (
     shown,
     ttl_of,
 )
+from rrdns.core.delegation_watch import BURST
 from rrdns.core.heard import Heard, Silence
 
 
@@ -141,9 +142,15 @@ def _answers(looks: Sequence[Look]) -> str:
     """Say what is answered: how many addresses, for how long, and whether they turn."""
     count = len(addresses_of(looks[-1].heard))
     longest = max(ttl_of(look.heard) or 0 for look in looks)
-    turning = ", the first one turns" if len(firsts(looks)) > 1 else ""
     plural = "address" if count == 1 else "addresses"
-    return f"{count} {plural}, TTL {longest} s at most{turning}"
+    return f"{count} {plural}, TTL {longest} s at most{_turns(looks)}"
+
+
+def _turns(looks: Sequence[Look]) -> str:
+    if len(firsts(looks)) < 2:
+        return ""
+    at_once = len(firsts(looks[:BURST])) > 1
+    return ", the first one turns" + ("" if at_once else " with each new answer")
 
 
 def _notes(survey: Survey, parents: list[Asked], resolvers: list[Asked]) -> Iterator[str]:

@@ -297,6 +297,14 @@ def test_a_resolver_need_not_tell_the_soa() -> None:
         assert report(at_resolver(soa=soa)).findings == ()
 
 
+def test_an_order_that_stands_still_until_the_answer_is_renewed_is_told() -> None:
+    """Whoever boots within one TTL goes to the same server; that is no fault."""
+    still = looks(*[turned(0)] * 6, turned(1), at=(*[0.0] * 6, 6.2))
+    told = report(at_resolver(looks=still))
+    assert told.findings == ()
+    assert told.asked[-1].well.endswith("the first one turns with each new answer")
+
+
 def test_what_could_not_be_told_in_time_is_a_note() -> None:
     """Too few looks to say that the order stands still."""
     survey = at_resolver(looks=looks(turned(0), turned(0), at=(0.0, 6.2)))
