@@ -25,6 +25,7 @@ from rrdns.config.tables import (
     RateLimitTable,
     ZoneTable,
 )
+from rrdns.config.webhooks import hook_of
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
 from rrdns.core.rates import RateLimits
 from rrdns.web.auth import Token
@@ -45,6 +46,7 @@ def build(file: File, source: str) -> Settings:
         log=LogSettings(format=file.log.format.value, level=file.log.level.value),
         process=ProcessSettings(user=file.process.user, group=file.process.group),
         exporters=tuple(settings_of(table) for table in file.exporters),
+        webhooks=tuple(hook_of(table) for table in file.webhooks),
         source=source,
     )
 

@@ -55,6 +55,7 @@ def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
         *_zone_changes(old, new),
         *_pool_changes(old, new),
         *_exporter_changes(old, new),
+        *_webhook_changes(old, new),
     )
 
 
@@ -105,7 +106,26 @@ def _exporter_changes(old: Settings, new: Settings) -> Iterator[str]:
         if type(before[name]) is not type(after[name]):
             yield f"exporter {name}: type {before[name].kind} -> {after[name].kind}"
         else:
-            yield from _field_changes(f"exporter {name}", before[name], after[name], leave=())
+            what = f"exporter {name}"
+            yield from _field_changes(what, before[name], after[name], leave=("headers",))
+            yield from _replaced(what, before[name], after[name], ("headers",))
+
+
+def _webhook_changes(old: Settings, new: Settings) -> Iterator[str]:
+    before = {hook.name: hook for hook in old.webhooks}
+    after = {hook.name: hook for hook in new.webhooks}
+    yield from _came_and_went("webhook", before, after)
+    for name in (name for name in after if name in before):
+        what, secret = f"webhook {name}", ("url", "headers")
+        yield from _field_changes(what, before[name], after[name], leave=secret)
+        yield from _replaced(what, before[name], after[name], secret)
+
+
+def _replaced(what: str, before: Any, after: Any, names: tuple[str, ...]) -> Iterator[str]:
+    """Tell of values that may hold a key, without showing them."""
+    for name in names:
+        if getattr(before, name, None) != getattr(after, name, None):
+            yield f"{what}: {name}: replaced by another"
 
 
 def _member_changes(before: Pool, after: Pool) -> Iterator[str]:

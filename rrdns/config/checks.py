@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
-from rrdns.config import exporters
+from rrdns.config import exporters, webhooks
 from rrdns.config.places import Broken, Place
 from rrdns.config.tables import File, NameserverTable, PoolTable, ZoneTable
 from rrdns.core.model import is_inside
@@ -30,6 +30,7 @@ def find(file: File, broken: Broken) -> list[Mistake]:
         *_hostnames(file, broken),
         *_pools(file, broken),
         *exporters.find(file, broken),
+        *webhooks.find(file, broken),
     ]
 
 

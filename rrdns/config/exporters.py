@@ -7,7 +7,7 @@ belongs to which type is told by the dataclasses of `rrdns.export.settings` alon
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def find(file: File, broken: Broken) -> Iterator[Mistake]:
             )
         first.setdefault(table.name, f"{place}.name")
         if "pools" not in broken:
-            yield from _strangers(place, table, pools)
+            yield from strangers(place, table.pools, pools)
         if not any(blamed.startswith(place) for blamed in broken):
             yield from _of_type(place, table)
 
@@ -66,8 +66,11 @@ def settings_of(table: ExporterTable) -> ExporterSettings:
     return _KINDS[table.type](**written)
 
 
-def _strangers(place: Place, table: ExporterTable, pools: set[str]) -> Iterator[Mistake]:
-    for index, pool in enumerate(table.pools):
+def strangers(
+    place: Place, named: Sequence[str | None], pools: Collection[str]
+) -> Iterator[Mistake]:
+    """Return a mistake for each pool that a table names and that is none."""
+    for index, pool in enumerate(named):
         if pool and pool not in pools:
             known = ", ".join(sorted(name for name in pools if name)) or "none"
             yield Mistake(

@@ -230,6 +230,12 @@ def one_of(words: type[Word]) -> Callable[[object], Word]:
     return check
 
 
+def item_of(words: type[Word]) -> Callable[[object], Word | None]:
+    """Return the same for an item of a list; None stands for one that was cut out."""
+    check = one_of(words)
+    return lambda value: None if value is None else check(value)
+
+
 def hint(value: object, known: Iterable[str]) -> str:
     """Return the end of a sentence that asks whether a known word was meant."""
     if not isinstance(value, str):

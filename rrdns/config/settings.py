@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
 from rrdns.core.rates import RateLimits
-from rrdns.export.settings import ExporterSettings
+from rrdns.export.settings import ExporterSettings, HookSettings
 from rrdns.web.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose
@@ -96,4 +96,5 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)
     exporters: tuple[ExporterSettings, ...] = ()
+    webhooks: tuple[HookSettings, ...] = ()
     source: str = ""  # the file, as it was named

@@ -24,7 +24,7 @@ from rrdns.config import kinds
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.model import Endpoint, OnEmpty, Policy
 from rrdns.core.networks import EVERYBODY
-from rrdns.export.settings import Option66
+from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
 from rrdns.export.telling import Tell
 from rrdns.web.auth import Role
 
@@ -289,6 +289,23 @@ class ExporterTable(Table):
     headers: dict[str, str] | None = None
 
 
+class WebhookTable(Table):
+    """`[[webhooks]]`."""
+
+    heading: ClassVar[str] = "[[webhooks]]"
+    name: Handle = required('name = "chat"')
+    url: Text = required('url = "https://chat.example.test/hooks/rrdns"')
+    secret_file: Text | None = None
+    ca_file: Text | None = None
+    headers: dict[str, str] = {}
+    events: list[Annotated[Subject | None, BeforeValidator(kinds.item_of(Subject))]] = list(
+        USUAL_SUBJECTS
+    )
+    pools: list[Handle | None] = []
+    timeout: Seconds = 10.0
+    queue: Annotated[int, AfterValidator(kinds.between(1, 100_000, "events"))] = 1000
+
+
 class StoreTable(Table):
     """`[store]`."""
 
@@ -325,3 +342,4 @@ class File(Table):
     log: LogTable = LogTable()
     process: ProcessTable = ProcessTable()
     exporters: list[ExporterTable] = []
+    webhooks: list[WebhookTable] = []

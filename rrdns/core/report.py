@@ -90,6 +90,27 @@ class ExportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookReport:
+    """How one webhook fares that is told of events."""
+
+    name: str
+    where: str  # scheme and host of its URL: the rest may hold a key
+    events: tuple[str, ...]  # what it is told of
+    pools: tuple[str, ...]  # and of which; none: of all
+    failing: bool = False  # the last attempt failed
+    waiting: int = 0  # events that are not delivered yet
+    room: int = 0  # how many may wait
+    attempts: int = 0  # in a row that failed
+    last_success: float | None = None
+    last_error: str = ""  # the last failure's sentence, also after a success
+    last_error_at: float | None = None
+    next_try: float | None = None
+    told: int = 0  # events delivered since the service started
+    failed: int = 0  # failed attempts since the service started
+    lost: int = 0  # events let go since the service started
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceReport:
     """The service as a whole."""
 
@@ -103,3 +124,4 @@ class ServiceReport:
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
     unanswered: int = 0  # datagrams that got no answer
     exports: tuple[ExportReport, ...] = ()
+    webhooks: tuple[WebhookReport, ...] = ()

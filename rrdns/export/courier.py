@@ -24,6 +24,11 @@ COALESCE = 0.1  # seconds that a change waits for others
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
 
 
+def back_off(failures: int) -> float:
+    """Return how long to wait after one more failure than these in a row."""
+    return min(RETRY_FIRST * 2.0 ** min(failures, 10), RETRY_MOST)
+
+
 class Outcome(StrEnum):
     """What became of an attempt, as far as it is worth a line in the log."""
 
@@ -191,8 +196,7 @@ class Courier:
 
     def _failed(self, sentence: str) -> None:
         known = self._report.failing and self._report.last_error == sentence
-        back_off = min(RETRY_FIRST * 2.0 ** min(self._report.attempts, 10), RETRY_MOST)
-        self._retry_at = asyncio.get_running_loop().time() + back_off
+        self._retry_at = asyncio.get_running_loop().time() + back_off(self._report.attempts)
         self._report = replace(
             self._report,
             failing=True,

@@ -66,10 +66,11 @@ class SignalFailed(ExportFailed):
 class Unreachable(ExportFailed):
     """A server did not answer, or not in a way that can be understood."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(where, reason)
+    def __init__(self, where: str, reason: str, status: int = 0) -> None:
+        super().__init__(where, reason, status)
         self.where = where
         self.reason = reason
+        self.status = status  # of HTTP, where there was an answer
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"

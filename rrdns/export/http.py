@@ -25,6 +25,7 @@ class Post:
     user: str = ""
     password: str = ""
     ca_file: Path | None = None
+    called: str = ""  # in place of the URL, where that may hold a key
 
 
 async def post(request: Post) -> bytes:
@@ -37,6 +38,7 @@ async def post(request: Post) -> bytes:
     # secret, and goes where the admin said and nowhere else.
     timeout = aiohttp.ClientTimeout(total=None)
     headers = {"Content-Type": "application/json", **request.headers, **_basic_auth(request)}
+    where = request.called or request.url
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -50,10 +52,13 @@ async def post(request: Post) -> bytes:
         ):
             said = await _read(response)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise Unreachable(request.url, str(error) or type(error).__name__) from error
+        reason = str(error) or type(error).__name__
+        raise Unreachable(where, reason.replace(request.url, where)) from error
     if not 200 <= response.status < 300:
         text = said[:200].decode(errors="replace").strip()
-        raise Unreachable(request.url, f"HTTP status {response.status}{': ' if text else ''}{text}")
+        raise Unreachable(
+            where, f"HTTP status {response.status}{': ' if text else ''}{text}", response.status
+        )
     return said
 
 

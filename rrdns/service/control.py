@@ -19,16 +19,15 @@ from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.errors import ConfigInvalid, StoreFailed
-from rrdns.export.courier import News, Outcome
-from rrdns.export.dispatch import Dispatch
 from rrdns.net.prober import probe
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.desk import Desk
 from rrdns.service.herald import STORE_FAILED, Herald
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log
-from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store
+from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store, outbox_path
 from rrdns.service.orders import Orders
+from rrdns.service.outside import Outside
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
@@ -42,7 +41,6 @@ from rrdns.wire.book import Pages
 
 BEAT_EVERY = 0.5
 API_CERTIFICATE = "api-certificate"
-EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
 LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
@@ -95,14 +93,14 @@ class Control:
         self._herald = Herald(store, clock)
         self._memory = Memory(store, last_good, self._roster, self._herald, clock)
         self._publisher = Publisher(plan.pages, self._workers_changed)
-        self._dispatch = Dispatch(self._heard, clock)
+        self._outside = Outside(self._herald, clock, outbox_path(plan.settings))
         stats = Stats()
         self._publication = Publication(
             self._roster,
             self._publisher,
             self._herald,
             last_good,
-            self._dispatch,
+            self._outside.dispatch,
             clock,
             stats.publications.add,
         )
@@ -118,13 +116,13 @@ class Control:
             self._publisher,
             self._herald,
             self._orders,
-            self._dispatch.reports,
+            self._outside.dispatch.reports,
+            self._outside.hooks.reports,
             clock,
         )
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
         self._api_is_open = False
-        self._exporters: set[str] = set()
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
 
@@ -136,6 +134,7 @@ class Control:
             self._keep_beating(beat),
             self._herald.keep_audit(),
             self._publication.keep_on_disk(),
+            self._outside.hooks.keep(),
             self._keep_time(),
             self._memory.mind(self._publication, self._audit_seconds),
         ]
@@ -180,7 +179,7 @@ class Control:
         self._gate.replace_tokens(settings.api.tokens)
         await self._open_api()
         self._publish(settings, before, gone)
-        self._configure_exporters(settings)
+        self._outside.configure(settings)
         changes = describe_changes(before, settings)
         entry = self._herald.entry("reload", after="; ".join(changes) or "no change")
         self._herald.tell(entry)
@@ -204,7 +203,7 @@ class Control:
         await self._publisher.start(self._plan.feed)
         await self._open_api()
         self._checker.configure(self._settings.pools)
-        self._configure_exporters(self._settings)
+        self._outside.configure(self._settings)
         details = {"api": str(self._settings.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
@@ -232,9 +231,10 @@ class Control:
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         await self._checker.stop()
-        await asyncio.gather(self._api.stop(), self._dispatch.stop())
+        await asyncio.gather(self._api.stop(), self._outside.dispatch.stop())
         self._herald.tell(self._herald.entry("stop"))
         await self._herald.flush()
+        await self._outside.hooks.stop()
         try:
             await asyncio.wait_for(self._publication.on_disk(), DISK_PATIENCE)
         except TimeoutError:
@@ -244,22 +244,6 @@ class Control:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._publisher.stop()
         await self._memory.close()
-
-    def _configure_exporters(self, settings: Settings) -> None:
-        self._dispatch.configure(settings.exporters)
-        for name in self._exporters - {exporter.name for exporter in settings.exporters}:
-            self._herald.calm(EXPORT_FAILED.format(name))
-        self._exporters = {exporter.name for exporter in settings.exporters}
-
-    def _heard(self, news: News) -> None:
-        """Tell how an exporter fares: each failure is an alarm for as long as it lasts."""
-        alarm = EXPORT_FAILED.format(news.exporter)
-        if news.outcome is Outcome.FAILED:
-            self._herald.alarm(alarm, f"exporter {news.exporter!r}: {news.sentence}")
-            return
-        if news.outcome is Outcome.RECOVERED:
-            self._herald.calm(alarm)
-        self._log.info("told", exporter=news.exporter, serial=news.serial, said=news.sentence)
 
     def _audit_seconds(self) -> float:
         return self._settings.store.audit_days * 86400

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rrdns import __version__
 from rrdns.core.command import Command
 from rrdns.core.model import AuditEntry
-from rrdns.core.report import ExportReport, PoolReport, ServiceReport
+from rrdns.core.report import ExportReport, PoolReport, ServiceReport, WebhookReport
 from rrdns.service.herald import Herald
 from rrdns.service.orders import Orders
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
@@ -32,6 +32,7 @@ class Desk:
         herald: Herald,
         orders: Orders,
         exports: Callable[[], tuple[ExportReport, ...]],
+        webhooks: Callable[[], tuple[WebhookReport, ...]],
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
@@ -40,6 +41,7 @@ class Desk:
         self._publisher = publisher
         self._herald = herald
         self._exports = exports
+        self._webhooks = webhooks
         self._clock = clock
         self._started_at = clock()
         self._orders = orders
@@ -79,6 +81,7 @@ class Desk:
             counts=counts,
             unanswered=unanswered,
             exports=self._exports(),
+            webhooks=self._webhooks(),
         )
 
     async def carry_out(self, command: Command) -> OrdersDone:

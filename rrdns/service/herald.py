@@ -7,7 +7,7 @@ audit trail is written behind the speaker's back, and a store that fails is an a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 from rrdns.core.model import AuditEntry
@@ -15,7 +15,7 @@ from rrdns.core.report import Alarm
 from rrdns.errors import StoreFailed
 from rrdns.service.logs import get_log
 from rrdns.store.base import Store
-from rrdns.web.events import EventLog
+from rrdns.web.events import Event, EventLog
 
 STORE_FAILED = "store-failed"
 OURSELVES = "rrdns"  # in the audit trail, for what nobody ordered
@@ -27,6 +27,7 @@ class Herald:
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self.events = EventLog(clock=clock)
+        self.listeners: list[Callable[[Event], None]] = []  # called at once; they must not wait
         self._store = store
         self._clock = clock
         self._alarms: dict[tuple[str, str], Alarm] = {}
@@ -71,7 +72,7 @@ class Herald:
         }
         shown = {name: fact for name, fact in facts.items() if fact}
         (self._log.warning if bad else self._log.info)(entry.action, **shown)
-        self.events.publish(entry.action, asdict(entry))
+        self._publish(entry.action, asdict(entry))
         if not kept:
             self._waiting.append(entry)
             del self._waiting[:-MOST_WAITING]
@@ -86,19 +87,24 @@ class Herald:
             return
         self._alarms[key] = Alarm(name, sentence, self._clock(), pool)
         self._log.critical(name, alarm=sentence, **({"pool": pool} if pool else {}))
-        self.events.publish("alarm", {"name": name, "sentence": sentence, "pool": pool})
+        self._publish("alarm", {"name": name, "sentence": sentence, "pool": pool})
 
     def calm(self, name: str, pool: str = "") -> None:
         """End an alarm, if there is one."""
         if self._alarms.pop((name, pool), None) is not None:
             self._log.warning(name, alarm="over", **({"pool": pool} if pool else {}))
-            self.events.publish("alarm-over", {"name": name, "pool": pool})
+            self._publish("alarm-over", {"name": name, "pool": pool})
 
     def calm_pool(self, pool: str) -> None:
         """End all alarms of a pool that is no more."""
         for name, of_pool in list(self._alarms):
             if of_pool == pool:
                 self.calm(name, pool)
+
+    def _publish(self, kind: str, data: Mapping[str, object]) -> None:
+        event = self.events.publish(kind, data)
+        for listener in self.listeners:
+            listener(event)
 
     def alarms(self) -> tuple[Alarm, ...]:
         """Return the alarms that last, the oldest first."""

@@ -182,3 +182,10 @@ def last_good_path(settings: Settings) -> Path | None:
     if settings.store.backend == "memory":
         return None
     return settings.store.path.with_suffix(".last-good.db")
+
+
+def outbox_path(settings: Settings) -> Path | None:
+    """Return where events are kept that webhooks have yet to tell, beside the store."""
+    if settings.store.backend == "memory":
+        return None
+    return settings.store.path.with_suffix(".webhooks.json")

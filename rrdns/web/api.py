@@ -66,6 +66,7 @@ def _guarded_handlers(
     return {
         "me": looking.me,
         "exporters": looking.exporters,
+        "webhooks": looking.webhooks,
         "pools": looking.pools,
         "pool": looking.pool,
         "member": looking.member,

@@ -92,6 +92,14 @@ CALLS = (
         Role.VIEWER,
         answer=models.Exporters,
     ),
+    Call(
+        "webhooks",
+        "GET",
+        "/v1/webhooks",
+        "What webhooks were told of events, and what waits",
+        Role.VIEWER,
+        answer=models.Webhooks,
+    ),
     Call("me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=models.Me),
     Call(
         "pools",

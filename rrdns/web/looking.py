@@ -31,6 +31,11 @@ class Looking:
         reports = self._farm.service().exports
         return answer(models.Exporters(exporters=[views.exporter_view(one) for one in reports]))
 
+    async def webhooks(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
+        """Tell how the webhooks fare."""
+        reports = self._farm.service().webhooks
+        return answer(models.Webhooks(webhooks=[views.webhook_view(one) for one in reports]))
+
     async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
         """Tell callers who they are."""
         return answer(models.Me(name=caller.name, role=caller.role))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from rrdns.core.probe import Depth, ProbeResult
-from rrdns.core.report import MemberReport, PoolReport, ServiceReport
+from rrdns.core.report import MemberReport, PoolReport, ServiceReport, WebhookReport
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 
@@ -87,6 +87,7 @@ class Scrape(Collector):
         yield from _service_metrics(self.service, self.now)
         yield from _worker_metrics(self.service)
         yield from _export_metrics(self.service)
+        yield from _webhook_metrics(self.service)
         yield from _pool_metrics(self.pools)
         yield from _member_metrics(self.pools)
         yield from self._probe_metrics()
@@ -212,6 +213,21 @@ def _export_metrics(service: ServiceReport) -> Iterator[Metric]:
     yield from (failing, success, told, failed)
 
 
+def _webhook_metrics(service: ServiceReport) -> Iterator[Metric]:
+    for name, text, read in _WEBHOOK_GAUGES:
+        gauge = GaugeMetricFamily(name, text, labels=["webhook"])
+        for report in service.webhooks:
+            value = read(report)
+            if value is not None:
+                gauge.add_metric([report.name], value)
+        yield gauge
+    for name, text, count in _WEBHOOK_COUNTERS:
+        counter = CounterMetricFamily(name, text, labels=["webhook"])
+        for report in service.webhooks:
+            counter.add_metric([report.name], count(report))
+        yield counter
+
+
 def _pool_metrics(pools: Iterable[PoolReport]) -> Iterator[Metric]:
     down = GaugeMetricFamily(
         "rrdns_pool_everything_down", "1: no member is healthy.", labels=["pool"]
@@ -259,6 +275,21 @@ def _probe_seconds(report: MemberReport) -> float | None:
     return None if report.last_probe is None else report.last_probe.seconds
 
 
+_Read = Callable[[WebhookReport], float | None]
+_WEBHOOK_GAUGES: tuple[tuple[str, str, _Read], ...] = (
+    ("rrdns_webhook_failing", "1: the last attempt failed.", lambda report: report.failing),
+    ("rrdns_webhook_waiting", "Events not delivered yet.", lambda report: report.waiting),
+    (
+        "rrdns_webhook_last_success_timestamp_seconds",
+        "When it last got through.",
+        lambda report: report.last_success,
+    ),
+)
+_WEBHOOK_COUNTERS: tuple[tuple[str, str, Callable[[WebhookReport], int]], ...] = (
+    ("rrdns_webhook_told", "Events delivered.", lambda report: report.told),
+    ("rrdns_webhook_failed", "Failed attempts.", lambda report: report.failed),
+    ("rrdns_webhook_lost", "Events let go.", lambda report: report.lost),
+)
 _MEMBER_GAUGES = (
     ("rrdns_member_up", "1: the probes say it is up.", lambda report: report.standing.up),
     ("rrdns_member_handed_out", "1: it is in the answers.", lambda report: report.why.handed_out),

@@ -285,6 +285,32 @@ class Exporters(Told):
     exporters: list[Exporter]
 
 
+class Webhook(Told):
+    """How one webhook fares."""
+
+    name: str
+    where: str = Field(description="scheme and host of its URL")
+    events: list[str] = Field(description="what it is told of")
+    pools: list[str] = Field(description="and of which pools; none: of all")
+    failing: bool = Field(description="the last attempt failed")
+    waiting: int = Field(description="events that are not delivered yet")
+    room: int = Field(description="how many may wait; then the oldest are let go")
+    attempts: int = Field(description="in a row that failed")
+    last_success: Time | None
+    last_error: str = Field(description="of the last failure, also after a success")
+    last_error_at: Time | None
+    next_try: Time | None
+    told: int = Field(description="events delivered since the control process started")
+    failed: int = Field(description="failed attempts since then")
+    lost: int = Field(description="events let go since then")
+
+
+class Webhooks(Told):
+    """All webhooks."""
+
+    webhooks: list[Webhook]
+
+
 class Me(Told):
     """Who is calling."""
 

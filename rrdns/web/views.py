@@ -7,7 +7,14 @@ from collections.abc import Iterable
 
 from rrdns.core.model import AuditEntry, Override, Plan
 from rrdns.core.probe import FileSeen
-from rrdns.core.report import Alarm, ExportReport, MemberReport, PoolReport, ServiceReport
+from rrdns.core.report import (
+    Alarm,
+    ExportReport,
+    MemberReport,
+    PoolReport,
+    ServiceReport,
+    WebhookReport,
+)
 from rrdns.web import models
 from rrdns.web.farm import OrderDone, OrdersDone
 from rrdns.web.times import rfc3339
@@ -48,6 +55,27 @@ def exporter_view(report: ExportReport) -> models.Exporter:
         told=report.told,
         failed=report.failed,
         note=report.note,
+    )
+
+
+def webhook_view(report: WebhookReport) -> models.Webhook:
+    """Return a webhook as the API shows it."""
+    return models.Webhook(
+        name=report.name,
+        where=report.where,
+        events=list(report.events),
+        pools=list(report.pools),
+        failing=report.failing,
+        waiting=report.waiting,
+        room=report.room,
+        attempts=report.attempts,
+        last_success=_time(report.last_success),
+        last_error=report.last_error,
+        last_error_at=_time(report.last_error_at),
+        next_try=_time(report.next_try),
+        told=report.told,
+        failed=report.failed,
+        lost=report.lost,
     )
 
 

@@ -81,6 +81,7 @@ class Office:
             self.herald,
             self.orders,
             tuple,
+            tuple,
             self.clock,
         )
 

@@ -14,6 +14,7 @@ from rrdns.core.report import (
     MemberReport,
     PoolReport,
     ServiceReport,
+    WebhookReport,
     WorkerReport,
 )
 from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
@@ -87,6 +88,19 @@ class FakeFarm:
             workers=self.workers,
             counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
             unanswered=3,
+            webhooks=(
+                WebhookReport("chat", "https://chat.example/", ("drift",), (), last_success=NOW),
+                WebhookReport(
+                    "tickets",
+                    "https://tickets.example/",
+                    ("standing",),
+                    ("boot",),
+                    failing=True,
+                    waiting=7,
+                    lost=2,
+                    last_error="refused",
+                ),
+            ),
             exports=(
                 ExportReport("kea", "kea", ("boot",), False, False, last_success=NOW, told=3),
                 ExportReport("ipam", "webhook", ("boot",), True, True, last_error="refused"),

@@ -25,6 +25,7 @@ MATRIX = [
     ("GET", MEMBER, Role.VIEWER),
     ("GET", "/v1/me", Role.VIEWER),
     ("GET", "/v1/exporters", Role.VIEWER),
+    ("GET", "/v1/webhooks", Role.VIEWER),
     ("GET", "/v1/audit", Role.VIEWER),
     ("GET", "/v1/audit/export", Role.VIEWER),
     ("GET", "/v1/events", Role.VIEWER),

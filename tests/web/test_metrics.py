@@ -123,6 +123,17 @@ async def test_publications_are_timed_and_the_unanswered_counted(client: Client)
     assert found[key("unanswered_total")] == 3
 
 
+async def test_webhooks_are_shown(client: Client) -> None:
+    """What waits, what was lost, and who fails."""
+    found = await scraped(client)
+    assert found[key("webhook_failing", webhook="chat")] == 0
+    assert found[key("webhook_failing", webhook="tickets")] == 1
+    assert found[key("webhook_waiting", webhook="tickets")] == 7
+    assert found[key("webhook_lost_total", webhook="tickets")] == 2
+    assert key("webhook_last_success_timestamp_seconds", webhook="chat") in found
+    assert key("webhook_last_success_timestamp_seconds", webhook="tickets") not in found
+
+
 async def test_failures_of_a_member_that_is_no_more_are_forgotten() -> None:
     """A reload must not let them pile up."""
     stats = Stats()

@@ -135,6 +135,7 @@ async def test_the_document_is_served_as_json(client: Client) -> None:
         ("POST", "/v1/orders/resume", "resume-together"),
         ("GET", "/v1/me", "me"),
         ("GET", "/v1/exporters", "exporters"),
+        ("GET", "/v1/webhooks", "webhooks"),
         ("GET", "/v1/audit", "audit"),
         ("GET", "/v1/explain", "explain"),
         ("GET", "/healthz", "liveness"),

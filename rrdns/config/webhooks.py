@@ -1,0 +1,46 @@
+"""What a `[[webhooks]]` table comes to, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rrdns.config.exporters import strangers
+from rrdns.config.places import Broken, Place
+from rrdns.config.tables import File, WebhookTable
+from rrdns.errors import Mistake
+from rrdns.export.settings import HookSettings, hook_mistakes
+
+
+def find(file: File, broken: Broken) -> Iterator[Mistake]:
+    """Return every mistake in the webhooks that lies between values."""
+    pools = {pool.name for pool in file.pools}
+    first: dict[str, Place] = {}
+    for index, table in enumerate(file.webhooks):
+        place = f"webhooks[{index}]"
+        if table.name and table.name in first:
+            yield Mistake(
+                f"{place}.name",
+                f'is "{table.name}", like {first[table.name]}; each webhook needs its own name',
+            )
+        first.setdefault(table.name, f"{place}.name")
+        if "pools" not in broken:
+            yield from strangers(place, table.pools, pools)
+        for name, problem in hook_mistakes(hook_of(table)):
+            if name in table.model_fields_set and f"{place}.{name}" not in broken:
+                yield Mistake(f"{place}.{name}", problem)
+
+
+def hook_of(table: WebhookTable) -> HookSettings:
+    """Return the settings that a table without mistakes comes to."""
+    return HookSettings(
+        name=table.name,
+        url=table.url,
+        secret_file=Path(table.secret_file) if table.secret_file else None,
+        ca_file=Path(table.ca_file) if table.ca_file else None,
+        headers=tuple(table.headers.items()),
+        events=tuple(subject for subject in table.events if subject is not None),
+        pools=tuple(pool for pool in table.pools if pool is not None),
+        timeout=float(table.timeout),
+        queue=table.queue,
+    )
