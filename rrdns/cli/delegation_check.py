@@ -30,11 +30,16 @@ def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
     with waiting(what) as tick:
         seen = survey(plan, real_world(timeout, tick))
     told = report(seen)
+    tell(seen, told, as_json=as_json)
+    return REFUSED if told.findings else DONE
+
+
+def tell(seen: Survey, told: Report, *, as_json: bool) -> None:
+    """Write what was found, for people or for scripts."""
     if as_json:
         show_json(_as_json(seen, told))
     else:
         show(*_in_words(seen, told))
-    return REFUSED if told.findings else DONE
 
 
 def _in_words(seen: Survey, told: Report) -> Iterator[RenderableType]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dns.flags
@@ -15,15 +16,20 @@ import dns.message
 import dns.rrset
 import pytest
 
+from rrdns.cli.delegation_check import tell
 from rrdns.config import load
+from rrdns.core.delegation import ServerSeen, Survey
+from rrdns.core.delegation_report import report
+from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.net import asker
 from rrdns.wire.answers import Answers, AnswerTable
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.cli.test_query import Answer, udp_server
+from tests.core import seen
 from tests.net.serving import tcp_service, udp_service
-from tests.peers import free_port
+from tests.peers import ROOT, free_port
 
 CONFIG = """
 [[zones]]
@@ -250,3 +256,26 @@ def test_waiting_can_be_interrupted(tmp_path: Path) -> None:
     assert status not in (0, 2), said
     assert time.monotonic() - began < 20
     assert b"Traceback" not in said
+
+
+def test_the_example_of_the_page_is_what_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/delegation.md shows one resolver that is well and one that makes TTLs longer."""
+    zone, ns1 = "pvs.corp.example", "ns1.pvs.corp.example"
+    ns, glue = f"{zone}. 3600 NS {ns1}.", f"{ns1}. 3600 A 10.0.0.53"
+    soa = seen.reply(f"{zone}. 60 SOA {ns1}. hostmaster.corp.example. 1 3600 600 86400 5")
+    delegation = seen.reply(authority=(ns,), additional=(glue,), flags=())
+    at_rrdns = Endpoint("10.0.0.53", 53)
+    resolver = replace(seen.RESOLVER, server=Endpoint("10.0.0.2", 53), soa=soa)
+    clamping = seen.looks(seen.turned(0, ttl=60), seen.turned(1, ttl=60))
+    survey = Survey(
+        Zone(zone, (Nameserver(ns1, ("10.0.0.53",)),), "hostmaster.corp.example"),
+        replace(seen.POOL, hostname="boot.pvs.corp.example"),
+        "corp.example",
+        (replace(seen.PARENT, server=Endpoint("10.0.0.1", 53), delegation=delegation),),
+        servers=(ServerSeen(at_rrdns, ns1, soa, seen.reply(ns), soa, soa, seen.TURNING),),
+        resolvers=(resolver, replace(resolver, server=Endpoint("10.0.0.3", 53), looks=clamping)),
+    )
+    tell(survey, report(survey), as_json=False)
+    page = (ROOT / "docs/delegation.md").read_text()
+    (block,) = re.findall(r"(?ms)^```\n(The delegation of .*?)^```$", page)
+    assert capsys.readouterr().out == block

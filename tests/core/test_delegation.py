@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rrdns.core.delegation import Fault, Finding, Survey
+from rrdns.core.delegation import (
+    Fault,
+    Finding,
+    Look,
+    ParentSeen,
+    ResolverSeen,
+    ServerSeen,
+    Survey,
+)
 from rrdns.core.delegation_report import Report, report
-from rrdns.core.heard import Silence
+from rrdns.core.heard import Heard, Silence
 from rrdns.core.model import Endpoint, Member, Nameserver
 from tests.core import seen
 from tests.core.seen import (
@@ -33,6 +43,7 @@ from tests.core.seen import (
     reply,
     turned,
 )
+from tests.peers import ROOT
 
 NOBODY = Silence("network is unreachable", local=True)
 NXDOMAIN = reply(rcode="NXDOMAIN", authority=(PARENT_SOA,))
@@ -355,6 +366,44 @@ def test_an_odd_port_is_told() -> None:
     """The usual one is not."""
     survey = replace(SURVEY, resolvers=(replace(RESOLVER, server=Endpoint("127.0.0.1", 5353)),))
     assert report(survey).asked[-1].server == "127.0.0.1:5353"
+
+
+HEARD: list[Heard] = [
+    QUIET,
+    NOBODY,
+    NXDOMAIN,
+    SERVFAIL,
+    NODATA,
+    reply(SOA),
+    reply(SOA, flags=("ra",)),
+    reply(NS),
+    reply("pvs.example.test. 0 SOA . . 0 0 0 0 0"),
+    referral(),
+    referral(NS, NS.replace("ns1", "ns9"), glue=[GLUE.replace(".53", ".99")]),
+    addresses("1.1.1.1", ttl=0),
+    addresses("10.0.0.77"),
+    turned(0),
+    turned(1, ttl=60),
+    reply(f"{POOL.hostname}. 5 CNAME other.test.", "other.test. 5 A 10.0.0.11"),
+]
+
+
+@given(st.lists(st.sampled_from(HEARD), min_size=20, max_size=20), st.integers(1, 9))
+def test_whatever_servers_say_comes_to_a_report(said: list[Heard], pace: int) -> None:
+    """Each finding has a sentence and a mend; nothing breaks."""
+    tries = tuple(Look(float(n * pace), one) for n, one in enumerate(said[12:]))
+    parent = ParentSeen(PARENT.server, *said[:5])
+    server = ServerSeen(SERVER.server, SERVER.name, said[5], said[6], said[7], said[8])
+    resolver = ResolverSeen(RESOLVER.server, said[9], tries, said[10], said[11])
+    told = report(replace(SURVEY, parents=(parent,), servers=(server,), resolvers=(resolver,)))
+    assert all(one.sentence and one.mend for one in told.findings)
+    assert all(one.well or one.findings for one in told.asked)
+
+
+def test_the_page_names_every_fault() -> None:
+    """Scripts look for these names."""
+    page = (ROOT / "docs/delegation.md").read_text()
+    assert [fault for fault in Fault if f"`{fault}`" not in page] == []
 
 
 def test_a_healthy_survey_is_made_of_what_servers_say() -> None:
