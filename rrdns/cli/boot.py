@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import secrets
-import sys
 import time
 from ipaddress import ip_address
 from pathlib import Path
@@ -69,7 +68,7 @@ def boot(
         int | None, typer.Option("--seed", min=0, help="Repeat who starts when, and as what.")
     ] = None,
     chart: Annotated[
-        Path | None, typer.Option("--chart", metavar="FILE.svg", help="Draw all boots.")
+        Path | None, typer.Option("--chart", metavar="FILE.svg|png", help="Draw all boots.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -90,43 +89,55 @@ def boot(
 
         rrdns boot boot.pvs.example.test --round-robin 10.0.0.11,10.0.0.12,10.0.0.13
     """
-    from rrdns.cli import storms
+    from rrdns.cli import drawing, storms
     from rrdns.lab.chart import draw
-    from rrdns.lab.storm import Storm
-    from rrdns.lab.target import BootFileAt
 
-    if chart is not None and chart.suffix.lower() != ".svg":
-        advice = "name it FILE.svg; `rsvg-convert -o FILE.png FILE.svg` makes a PNG of that"
-        raise Trouble(
-            f"--chart draws SVG, and not {chart.suffix or 'anything else'}", advice, WRONG_USE
-        )
-    ways = _ways(names or [], via or [], round_robin)
-    storm = Storm.planned(
-        ways,
-        BootFileAt(_file(file), port),
-        clients=clients,
-        ramp=_seconds(ramp),
-        firmware=_firmware(firmware),
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+    storm = _planned(
+        _ways(names or [], via or [], round_robin),
+        clients,
+        _seconds(ramp),
+        _firmware(firmware),
+        _file(file),
+        port,
+        secrets.randbelow(2**31) if seed is None else seed,
     )
-    _allow_sockets(clients * len(ways))
-    began = time.time()
-    ended = _run(storm, watched=sys.stdout.isatty() and not as_json)
     if chart is not None:
-        chart.write_text(draw(storm.courses, storms.title(storm)))
+        drawing.check(chart)
+    began = time.time()
+    ended = _run(storm)
+    if chart is not None:
+        drawing.write(chart, draw(storm.courses, storms.title(storm)))
     storms.tell(storm, began, as_json=as_json, chart=chart)
     first = storm.courses[0]
     raise typer.Exit(DONE if ended and first.booted == first.count else REFUSED)
 
 
-def _run(storm: Storm, *, watched: bool) -> bool:
+def _planned(
+    ways: list[Way],
+    clients: int,
+    ramp: float,
+    firmware: tuple[Firmware, ...],
+    file: str,
+    port: int,
+    seed: int,
+) -> Storm:
+    from rrdns.lab.storm import Storm
+    from rrdns.lab.target import BootFileAt
+
+    _allow_sockets(clients * len(ways))
+    return Storm.planned(
+        ways, BootFileAt(file, port), clients=clients, ramp=ramp, firmware=firmware, seed=seed
+    )
+
+
+def _run(storm: Storm) -> bool:
     """Let it blow; tell whether it came to its end, or was interrupted."""
     import asyncio
 
     from rrdns.cli.storms import watching
 
     async def run() -> None:
-        async with watching(storm.courses, shown=watched):
+        async with watching(storm.courses):
             await storm.run()
 
     try:

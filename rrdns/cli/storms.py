@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.say import console, safe, show, show_json
+from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import milliseconds, span
 
 if TYPE_CHECKING:
@@ -24,15 +25,17 @@ _LOOK = 0.1  # seconds between two looks at a storm that goes on
 
 
 @asynccontextmanager
-async def watching(courses: Sequence[Course], *, shown: bool) -> AsyncIterator[None]:
-    """Show the courses on the terminal while the block runs."""
-    if not shown:
+async def watching(courses: Sequence[Course]) -> AsyncIterator[None]:
+    """Show the courses while the block runs: on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
         yield
         return
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
-    with Progress(*columns, console=console(), transient=True, auto_refresh=False) as progress:
+    errors = Console(file=sys.stderr)
+    with Progress(*columns, console=errors, transient=True, auto_refresh=False) as progress:
         tasks = [
             progress.add_task(safe(course.way.label), total=course.count, now="")
             for course in courses

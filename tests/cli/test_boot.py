@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from rrdns.lab.files import boot_files
 from rrdns.lab.tftpd import LabServer
 from tests.cli.conftest import Run, in_a_thread
 from tests.cli.terminal import on_a_terminal
+from tests.peers import peer
 
 FIRST, SECOND, DEAD = "127.0.0.61", "127.0.0.62", "127.0.0.63"
 BOTH = f"{FIRST},{SECOND}"
@@ -106,6 +109,62 @@ def test_the_chart_is_written(rrdns: Run, port: int, tmp_path: Path) -> None:
     assert chart.read_text().startswith("<svg ")
 
 
+@pytest.mark.peers
+def test_a_png_is_made_by_librsvg(rrdns: Run, port: int, tmp_path: Path) -> None:
+    """By its ending."""
+    peer("rsvg-convert")
+    chart = tmp_path / "storm.PNG"
+    args = ("--port", port, "--clients", 3, "--ramp", "0", "--chart", chart)
+    assert rrdns("boot", "--round-robin", BOTH, *args).exit_code == 0
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_where_librsvg_is_not_there_a_png_is_refused_before_the_storm(
+    rrdns: Run, port: int, tmp_path: Path
+) -> None:
+    """It says what to install, or which name to give instead."""
+    chart = tmp_path / "storm.png"
+    args = ("boot", "--round-robin", BOTH, "--port", port, "--chart", chart)
+    result = rrdns(*args, env={"PATH": str(tmp_path)})
+    assert result.exit_code == 2
+    assert "a PNG needs rsvg-convert, which is not installed" in result.stderr
+    assert "librsvg2-bin" in result.stderr
+
+
+def test_a_converter_that_fails_is_heard(rrdns: Run, port: int, tmp_path: Path) -> None:
+    """In its own words."""
+    fake = tmp_path / "rsvg-convert"
+    fake.write_text("#!/bin/sh\necho no room >&2\nexit 3\n")
+    fake.chmod(0o755)
+    chart = tmp_path / "storm.png"
+    args = ("boot", "--round-robin", BOTH, "--port", port, "--ramp", 0, "--chart", chart)
+    result = rrdns(*args, env={"PATH": str(tmp_path)})
+    assert result.exit_code == 1
+    assert f"rsvg-convert could not write {chart}: no room" in result.stderr
+
+
+def test_a_chart_that_cannot_be_written_is_told_before_the_storm(rrdns: Run) -> None:
+    """Nobody waits for a picture that does not come."""
+    args = ("boot", "--round-robin", BOTH, "--ramp", "1h", "--chart", "/nowhere/storm.svg")
+    result = rrdns(*args)
+    assert result.exit_code == 1
+    assert "/nowhere/storm.svg: no such file or directory" in result.stderr
+
+
+def test_more_targets_than_this_process_may_open_files_can_be_played(port: int) -> None:
+    """As many as the system allows when it is asked; the soft limit is for the careless."""
+    script = (
+        "import resource as r; "
+        "r.setrlimit(r.RLIMIT_NOFILE, (40, r.getrlimit(r.RLIMIT_NOFILE)[1])); "
+        "from rrdns.cli.main import main; main()"
+    )
+    args = ("boot", "--round-robin", BOTH, "--port", port, "--clients", 150, "--ramp", 0)
+    command = [sys.executable, "-c", script, *(str(arg) for arg in args)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "150 of 150 booted" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -121,8 +180,8 @@ def test_the_chart_is_written(rrdns: Run, port: int, tmp_path: Path) -> None:
         (["boot.test@127.0.0.1", "--clients", "0"], "--clients"),
         (["--round-robin", "127.0.0.1,pvs-1"], "'pvs-1' is no IPv4 address"),
         (["--round-robin", "::1"], "'::1' is no IPv4 address"),
-        (["boot.test@127.0.0.1", "--chart", "storm.png"], "--chart draws SVG, and not .png"),
-        (["boot.test@127.0.0.1", "--chart", "storm"], "and not anything else"),
+        (["boot.test@127.0.0.1", "--chart", "storm.gif"], "draws SVG and PNG, and not .gif"),
+        (["boot.test@127.0.0.1", "--chart", "storm"], "and not what has no such ending"),
     ],
 )
 def test_what_cannot_be_played_is_wrong_use(rrdns: Run, args: list[str], said: str) -> None:
@@ -149,7 +208,7 @@ def test_without_a_dns_server_this_hosts_own_is_asked(
 def test_on_a_terminal_its_progress_is_seen_and_goes_away(port: int) -> None:
     """What is left is the report."""
     args = ("--port", port, "--clients", 5, "--ramp", "1s")
-    said, status = on_a_terminal("boot", "--round-robin", BOTH, *args)
+    said, status = on_a_terminal("boot", "--round-robin", BOTH, *args, errors=True)
     assert status == 0
     assert b"on their way" in said
     assert b"5 of 5 booted" in said
@@ -158,6 +217,8 @@ def test_on_a_terminal_its_progress_is_seen_and_goes_away(port: int) -> None:
 def test_interrupted_it_tells_what_it_knows(port: int) -> None:
     """Ctrl-C: how many had not ended, and status 1."""
     args = ("--port", port, "--clients", 30, "--ramp", "60s", "--seed", 1)
-    said, status = on_a_terminal("boot", "--round-robin", BOTH, *args, until=b"1 booted", signal=2)
+    said, status = on_a_terminal(
+        "boot", "--round-robin", BOTH, *args, errors=True, until=b"1 booted", signal=2
+    )
     assert status == 1
     assert b"had not ended" in said
