@@ -34,7 +34,7 @@ def commands() -> list[str]:
     blocks = "\n".join(block for page in PAGES for block in examples(page, "console"))
     lines = [line.split("#")[0].strip() for line in blocks.splitlines()]
     found = (re.search(r"(?:.* )?(?<![-\w/])rrdns ([a-z].*)", line) for line in lines)
-    return sorted({match[1] for match in found if match})
+    return sorted({re.split(r" (?:>|\||&&) ", match[1])[0] for match in found if match})
 
 
 def run(*args: str | Path) -> str:

@@ -12,15 +12,14 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.farm import Rrdns, Tftpd
 from tests.peers import wait_until
 from tests.web.browser import (
-    EXPORTER,
     a_browser,
     a_page,
-    a_watched_farm,
     badge,
     row,
     serious_faults,
     sign_in,
 )
+from tests.web.guarded import EXPORTER, a_watched_farm
 
 # One process has the browser, as Playwright's event loop fills its thread.
 pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser")]
