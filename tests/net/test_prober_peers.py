@@ -13,113 +13,37 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.net.prober import probe
 from rrdns.wire.tftp import Ack, Data, Error, Packet, decode
-from tests.peers import free_port, peer, running, wait_until
+from tests.peers import need_root, peer, running, wait_until
+from tests.tftp_servers import (
+    ADDRESS,
+    MAKERS,
+    PATIENT,
+    SECRET,
+    Peer,
+    a_tftp_server,
+    boot_directory,
+    dnsmasq,
+    is_bound,
+)
 
 pytestmark = pytest.mark.peers
-
-# Port 69 cannot be chosen everywhere, so each test process has an address of its own.
-ADDRESS = f"127.70.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
-SECRET = "secret.bin"
-PATIENT = 5.0
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A TFTP server that runs, and how it shows what."""
-
-    name: str
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-    repeats_after: float  # seconds: it sends again when nobody answers
-    unreadable: tuple[int, ...]  # the ERROR codes for a file that it may not read
-
-    def spec(self, *names: str, timeout: float = PATIENT) -> ProbeSpec:
-        """Return what to ask it for."""
-        files = tuple(BootFile(name) for name in names or (BIOS_FILE,))
-        return ProbeSpec(files=files, port=self.port, timeout=timeout)
-
-
-def needs_root() -> None:
-    """Skip, or fail where peers are required: TFTP servers change their user."""
-    if os.geteuid() != 0:
-        if os.environ.get("RRDNS_PEERS") == "required":
-            pytest.fail("this test must run as root")
-        pytest.skip("TFTP servers and packet capture need root")
-
-
-@contextmanager
-def boot_directory() -> Iterator[Path]:
-    """Make a directory that servers may read whatever their user, with one file that none may."""
-    with tempfile.TemporaryDirectory(prefix="rrdns-boot-") as name:
-        root = Path(name)
-        root.chmod(0o755)
-        for file, content in {**boot_files(), SECRET: b"not for you"}.items():
-            (root / file).write_bytes(content)
-            (root / file).chmod(0o644)
-        (root / SECRET).chmod(0o600)
-        yield root
-
-
-def is_bound(port: int) -> bool:
-    """Tell whether somebody listens on a port of our address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
-        try:
-            attempt.bind((ADDRESS, port))
-        except OSError:
-            return True
-    return False
-
-
-def hpa(root: Path, port: int) -> tuple[list[str], float, tuple[int, ...]]:
-    """Return how to run tftpd-hpa; it repeats after 0.3 s here."""
-    where = ["--address", f"{ADDRESS}:{port}", "--secure", str(root)]
-    args = [peer("in.tftpd"), "--listen", "--foreground", "--retransmit", "300000", *where]
-    return args, 0.3, (0, 2)
-
-
-def atftpd(root: Path, port: int) -> tuple[list[str], float, tuple[int, ...]]:
-    """Return how to run atftpd; it takes what it cannot read for missing."""
-    where = ["--bind-address", ADDRESS, "--port", str(port), "--user", "nobody.nogroup"]
-    args = [peer("atftpd"), "--daemon", "--no-fork", "--retry-timeout", "1", *where, str(root)]
-    return args, 1.0, (1, 2)
-
-
-def dnsmasq(root: Path, port: int) -> tuple[list[str], float, tuple[int, ...]]:
-    """Return how to run dnsmasq, whose TFTP has port 69 and no other."""
-    assert port == 69
-    where = [f"--listen-address={ADDRESS}", "--bind-interfaces", f"--tftp-root={root}"]
-    quiet = ["--conf-file=/dev/null", "--port=0", "--no-daemon", "--user=root"]
-    return [peer("dnsmasq"), *quiet, "--enable-tftp", *where], 2.0, (2,)
-
-
-MAKERS = {"tftpd-hpa": hpa, "atftpd": atftpd, "dnsmasq": dnsmasq}
 
 
 @pytest.fixture(params=list(MAKERS))
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
     """Run each server in turn."""
-    needs_root()
-    name = str(request.param)
-    port = 69 if name == "dnsmasq" else free_port(host=ADDRESS)
-    log = tmp_path / "log"
-    with boot_directory() as root:
-        args, repeats_after, unreadable = MAKERS[name](root, port)
-        with running(args, ready=lambda: is_bound(port), log=log) as process:
-            yield Peer(name, port, process, log, repeats_after, unreadable)
+    with a_tftp_server(str(request.param), tmp_path) as server:
+        yield server
 
 
 @contextmanager
@@ -219,7 +143,7 @@ async def test_a_stopped_server_is_silent(server: Peer) -> None:
 
 def test_dnsmasq_logs_a_whole_download_as_sent(tmp_path: Path) -> None:
     """It logs how each transfer ended: a full probe as a target's, a light one as stopped."""
-    needs_root()
+    need_root("dnsmasq")
     log = tmp_path / "log"
     with boot_directory() as root:
         args, _, _ = dnsmasq(root, 69)
@@ -249,7 +173,7 @@ asyncio.run(main())
 
 def test_routers_that_say_no_are_believed_at_once() -> None:
     """Host unreachable by a router, net unreachable by our own routes, and a prohibited one."""
-    needs_root()
+    need_root("a network namespace")
     ip, near, far = peer("ip"), f"rrdns-n{os.getpid()}", f"rrdns-f{os.getpid()}"
 
     def run(*args: str) -> None:
