@@ -49,6 +49,7 @@ def serve(
     api_port: int | None = None,
     cookies: bool = False,
     rate_limit: str = "enabled = false",
+    tcp: str = "",
 ) -> list[str]:
     """Write a config of rrdns with these pools; return the command."""
     tokens = '[[api.tokens]]\nname = "bench"\nrole = "admin"\n' + f'sha256 = "{TOKEN_SHA256}"\n'
@@ -56,6 +57,7 @@ def serve(
         directory / "rrdns.toml",
         f'[dns]\nlisten = ["127.0.0.1:{port}"]\nworkers = {workers}\n'
         f"cookies = {str(cookies).lower()}\nrate_limit = {{ {rate_limit} }}\n"
+        f"tcp = {{ {tcp} }}\n"
         f'[[zones]]\nname = "pvs.example.test"\nhostmaster = "hostmaster.example.test"\n'
         f'nameservers = [{{ name = "ns1.pvs.example.test", address = "127.0.0.1" }}]\n'
         f'[api]\nlisten = "127.0.0.1:{api_port or port + 1}"\n{tokens}'

@@ -131,7 +131,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         [dns]
         listen = ["0.0.0.0:53", "[::]:53"]
         workers = 3
-        tcp = {{ connections = 10, per_address = 2, idle = 4 }}
+        tcp = {{ connections = 10, per_address = 2, idle = 4, lifetime = 50 }}
         cookies = false
         cookie_secret = ["{"0A" * 16}", "{"0b" * 16}"]
         nsid = "one"
@@ -206,7 +206,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     assert got.dns == DnsSettings(
         (Endpoint("0.0.0.0", 53), Endpoint("::", 53)),
         3,
-        TcpSettings(10, 2, 4.0),
+        TcpSettings(10, 2, 4.0, 50.0),
         cookies=False,
         cookie_secrets=(b"\x0a" * 16, b"\x0b" * 16),
         rate_limit=RateLimits(1, 2, 3, 4.0, 5, 16, 64, ("10.0.0.0/8", "192.0.2.1/32")),

@@ -59,6 +59,7 @@ def _dns(table: DnsTable) -> DnsSettings:
             connections=table.tcp.connections,
             per_address=table.tcp.per_address,
             idle=float(table.tcp.idle),
+            lifetime=float(table.tcp.lifetime),
         ),
         cookies=table.cookies,
         cookie_secrets=tuple(bytes.fromhex(one) for one in table.cookie_secret if one),

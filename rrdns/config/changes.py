@@ -20,6 +20,7 @@ _SETTLED_AT_START = (
     "dns.tcp.connections",
     "dns.tcp.per_address",
     "dns.tcp.idle",
+    "dns.tcp.lifetime",
     "dns.cookies",
     _SECRETS,
     "dns.rate_limit",

@@ -25,6 +25,7 @@ class TcpSettings:
     connections: int = 512
     per_address: int = 64
     idle: float = 10.0  # seconds without a query that end a connection
+    lifetime: float = 300.0  # seconds that end any connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class TcpTable(Table):
     connections: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 512
     per_address: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 64
     idle: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 10.0
+    lifetime: Annotated[float, AfterValidator(kinds.between(1, 86400, "seconds"))] = 300.0
 
 
 class RateLimitTable(Table):

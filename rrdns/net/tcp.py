@@ -2,7 +2,8 @@
 
 Everything that a stranger can make grow has a bound here: the connections, in all and from
 one address, the bytes of a query in the making, the answers that nobody fetches, and the
-time for all of it. UDP has a thread of its own and does not notice.
+time for all of it. UDP has a thread of its own, but shares the interpreter with this one: so
+connections are accepted at a pace, and a flood of them waits in the kernel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from rrdns.wire.responder import respond
 
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
 _ROOM_BYTES = 2048  # of a connection at rest: several usual queries
+# So many connections at most are accepted in one go, and then none for a moment.
+BURST = 4
+PAUSE = 0.005  # seconds
 _SWEEP = 0.5  # seconds between two looks for connections whose time is up
 
 OnDefect = Callable[[BaseException, bytes], None]
@@ -51,7 +55,8 @@ class TcpService:
         self.limits = limits or TcpLimits()
         self._answers = answers
         self._on_defect = on_defect
-        self._servers: list[asyncio.Server] = []
+        self._listening: dict[socket.socket, asyncio.TimerHandle | None] = {}
+        self._coming: set[asyncio.Task[object]] = set()
         # The one that has been idle the longest comes first.
         self._connections: dict[_Connection, None] = {}
         self._per_address: Counter[bytes] = Counter()
@@ -59,26 +64,26 @@ class TcpService:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on listening sockets, until `stop`."""
-        loop = asyncio.get_running_loop()
         for sock in sockets:
-            server = await loop.create_server(
-                lambda: _Connection(self), sock=sock, backlog=TCP_BACKLOG
-            )
-            self._servers.append(server)
+            sock.setblocking(False)
+            sock.listen(TCP_BACKLOG)
+            self._listen(sock)
         self._sweep()
 
     async def stop(self) -> None:
         """Accept no more, and close what is open."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for server in self._servers:
-            server.close()
+        loop = asyncio.get_running_loop()
+        for sock, pause in self._listening.items():
+            if pause is not None:
+                pause.cancel()
+            loop.remove_reader(sock)
+            sock.close()
+        self._listening.clear()
+        await asyncio.gather(*self._coming, return_exceptions=True)
         for connection in list(self._connections):
             connection.drop()
-        for server in self._servers:
-            with suppress(OSError):
-                await server.wait_closed()
-        self._servers.clear()
 
     @property
     def open(self) -> int:
@@ -86,11 +91,15 @@ class TcpService:
         return len(self._connections)
 
     def admit(self, connection: _Connection) -> None:
-        """Take a connection in; where that is one too many, the longest idle one goes."""
+        """Take a connection in; where that is one too many, another goes.
+
+        It is the longest idle one of this address, or of the address that has most: whoever
+        floods drops its own, and a client with one connection keeps it.
+        """
         if self._per_address[connection.source] >= self.limits.per_address:
-            next(one for one in self._connections if one.source == connection.source).drop()
+            self._drop_one_of(connection.source)
         elif len(self._connections) >= self.limits.connections:
-            next(iter(self._connections)).drop()
+            self._drop_one_of(max(self._per_address, key=self._per_address.__getitem__))
         self._connections[connection] = None
         self._per_address[connection.source] += 1
 
@@ -102,6 +111,9 @@ class TcpService:
         self._per_address[connection.source] -= 1
         if not self._per_address[connection.source]:
             del self._per_address[connection.source]
+
+    def _drop_one_of(self, source: bytes) -> None:
+        next(one for one in self._connections if one.source == source).drop()
 
     def touch(self, connection: _Connection) -> None:
         """Note that a connection has asked something: it is the last to go now."""
@@ -119,6 +131,29 @@ class TcpService:
             if self._on_defect is not None:
                 self._on_defect(error, message)
             return None
+
+    def _listen(self, sock: socket.socket) -> None:
+        self._listening[sock] = None
+        asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        """Take in who waits, and look again a little later."""
+        loop = asyncio.get_running_loop()
+        # Another worker may have been quicker; without descriptors it goes on when there are some.
+        with suppress(OSError):
+            for _ in range(BURST):
+                client, _ = sock.accept()
+                client.setblocking(False)
+                coming = loop.create_task(self._let_in(client))
+                self._coming.add(coming)
+                coming.add_done_callback(self._coming.discard)
+        loop.remove_reader(sock)
+        self._listening[sock] = loop.call_later(PAUSE, self._listen, sock)
+
+    async def _let_in(self, client: socket.socket) -> None:
+        with suppress(OSError):  # gone already
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: _Connection(self), client)
 
     def _sweep(self) -> None:
         """Drop the connections whose time is up, and come again soon."""

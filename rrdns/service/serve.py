@@ -91,6 +91,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
                 connections=settings.dns.tcp.connections,
                 per_address=settings.dns.tcp.per_address,
                 idle=settings.dns.tcp.idle,
+                lifetime=settings.dns.tcp.lifetime,
             ),
             feed=feed_address,
             last_good=last_good_path(settings),

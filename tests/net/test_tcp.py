@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 
 import dns.message
 import pytest
@@ -204,6 +205,69 @@ def test_one_address_cannot_take_all_connections() -> None:
         assert all(is_closed(sock) for sock in socks[:-3])
         for sock in (other, *socks):
             sock.close()
+
+
+def test_a_flood_from_many_addresses_drops_its_own_connections() -> None:
+    """A client with one connection keeps it, however idle it is, while others have more."""
+    limits = TcpLimits(connections=20, per_address=10)
+    with tcp_service(Answers(world.table()), limits, "0.0.0.0") as (service, port):
+        good = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0))
+        wait_until(lambda: service.open == 1)
+        crowd = []
+        for number in range(60):
+            source = (f"127.0.1.{number % 6 + 1}", 0)
+            crowd.append(socket.create_connection(("127.0.0.1", port), 5, source))
+        wait_until(lambda: service.open == 20 and not service._coming)
+        good.sendall(numbered(9))
+        assert tcp_read(good)[:2] == b"\0\x09"
+        for sock in (good, *crowd):
+            sock.close()
+
+
+def test_connections_are_accepted_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of them waits in the kernel, and not in front of the UDP loop."""
+    monkeypatch.setattr(tcp, "PAUSE", 0.2)
+    with tcp_service(Answers(world.table())) as (service, port):
+        began = time.monotonic()
+        socks = [connect(port) for _ in range(3 * tcp.BURST)]
+        for sock in socks:
+            sock.sendall(numbered(1))
+            assert tcp_read(sock)[:2] == b"\0\1"
+        assert time.monotonic() - began >= 2 * 0.2 * 0.9
+        assert service.open == len(socks)
+        for sock in socks:
+            sock.close()
+
+
+def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the process has no descriptors left for a while."""
+    real, fails = socket.socket.accept, [OSError(24, "Too many open files")] * 3
+
+    def accept(self: socket.socket) -> tuple[socket.socket, object]:
+        if fails:
+            raise fails.pop()
+        return real(self)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    with tcp_service(Answers(world.table())) as (_, port), connect(port) as sock:
+        sock.sendall(numbered(1))
+        assert tcp_read(sock)[:2] == b"\0\1"
+    assert not fails
+
+
+def test_a_long_query_that_comes_slowly_is_given_up() -> None:
+    """Its room is let go with it: what is announced may be 65,535 bytes."""
+    limits = TcpLimits(idle=0.5)
+    with tcp_service(Answers(world.table()), limits) as (service, port), connect(port) as sock:
+        sock.sendall(b"\xff\xff" + bytes(100))
+        wait_until(lambda: any(len(one._room) == 65_537 for one in list(service._connections)))
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 5:
+                sock.sendall(bytes(1))
+                time.sleep(0.05)
+        assert time.monotonic() - began < 3
+        assert service.open == 0
 
 
 def test_ipv6_addresses_count_by_their_network() -> None:

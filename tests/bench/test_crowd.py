@@ -1,0 +1,38 @@
+"""UDP and well-behaved TCP clients beside a crowd of TCP connections, on a running rrdns."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import pytest
+
+from bench import crowd
+
+ROUNDS = 3
+SECONDS = 2.0
+# A shared machine's own noise, beyond which a difference is one.
+TIMES, MORE_US = 3, 2000
+MOST_MB = 60  # 5,000 connections that may stay; far less where they may not
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("limits", crowd.LIMITS)
+def test_thousands_of_tcp_connections_leave_udp_alone(limits: str) -> None:
+    """5,000 idle ones, then slow ones that send a byte a second; rounds alternate with none."""
+    found: dict[str, list[dict[str, Any]]] = {"none": [], "idle": [], "slow": []}
+    with crowd.serving(crowd.LIMITS[limits]) as (pid, port):
+        before = crowd.measure(pid, port, "none", SECONDS)
+        for _ in range(ROUNDS):
+            for kind, rounds in found.items():
+                rounds.append(crowd.measure(pid, port, kind, SECONDS))
+    quiet = found.pop("none")
+    for kind, rounds in found.items():
+        assert not any(one["lost"] for one in rounds), (kind, rounds)
+        assert all(one["tcp_answered"] == f"{crowd.GOOD_CLIENTS}/25" for one in rounds), rounds
+        for quantile in ("p50_us", "p99_us"):
+            calm, crowded = (
+                statistics.median(one[quantile] for one in ones) for ones in (quiet, rounds)
+            )
+            assert crowded <= TIMES * calm + MORE_US, (kind, quantile, quiet, rounds)
+        assert all(one["memory_mb"] <= before["memory_mb"] + MOST_MB for one in rounds), rounds
