@@ -123,5 +123,7 @@ class ServiceReport:
     workers: tuple[WorkerReport, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
     unanswered: int = 0  # datagrams that got no answer
+    configured_at: float = 0.0  # when the config in force was read
+    reload_failed: bool = False  # the config was read again since, and refused
     exports: tuple[ExportReport, ...] = ()
     webhooks: tuple[WebhookReport, ...] = ()

@@ -166,6 +166,7 @@ class Control:
         reason = f"{len(mistakes)} mistakes: {'; '.join(mistakes)}"
         entry = self._herald.entry("reload-failed", reason=reason, after="as before")
         self._herald.tell(entry, bad=True)
+        self._desk.reloaded(refused=True)
 
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
@@ -180,6 +181,7 @@ class Control:
         await self._open_api()
         self._publish(settings, before, gone)
         self._outside.configure(settings)
+        self._desk.reloaded(refused=False)
         changes = describe_changes(before, settings)
         entry = self._herald.entry("reload", after="; ".join(changes) or "no change")
         self._herald.tell(entry)

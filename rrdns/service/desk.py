@@ -43,8 +43,15 @@ class Desk:
         self._exports = exports
         self._webhooks = webhooks
         self._clock = clock
-        self._started_at = clock()
+        self._started_at = self._configured_at = clock()
+        self._reload_failed = False
         self._orders = orders
+
+    def reloaded(self, *, refused: bool) -> None:
+        """Note that the config was read again."""
+        self._reload_failed = refused
+        if not refused:
+            self._configured_at = self._clock()
 
     @property
     def events(self) -> EventLog:
@@ -80,6 +87,8 @@ class Desk:
             workers=self._publisher.workers(),
             counts=counts,
             unanswered=unanswered,
+            configured_at=self._configured_at,
+            reload_failed=self._reload_failed,
             exports=self._exports(),
             webhooks=self._webhooks(),
         )

@@ -145,16 +145,32 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
     about = {"version": service.version, "python": platform.python_version()}
     yield InfoMetricFamily("rrdns_build", "Which rrdns this is.", value=about)
-    yield _gauge("rrdns_start_time_seconds", "When it started, Unix time.", service.started_at)
+    yield _gauge(
+        "rrdns_start_time_seconds",
+        "When the control process started, Unix time.",
+        service.started_at,
+    )
     yield _gauge("rrdns_ready", "1: all workers answer, and no pool is all down.", service.ready)
     yield _gauge("rrdns_snapshot_serial", "Serial of the published snapshot.", service.serial)
     yield _gauge(
         "rrdns_snapshot_published_timestamp_seconds",
-        "When that was, Unix time.",
+        "When the last snapshot was published, Unix time.",
         service.published_at,
     )
     age = max(now - service.published_at, 0.0)
-    yield _gauge("rrdns_snapshot_age_seconds", "Seconds since then.", age)
+    yield _gauge(
+        "rrdns_snapshot_age_seconds", "Seconds since the last snapshot was published.", age
+    )
+    yield _gauge(
+        "rrdns_config_last_reload_successful",
+        "0: the config was read again, and refused.",
+        not service.reload_failed,
+    )
+    yield _gauge(
+        "rrdns_config_last_reload_success_timestamp_seconds",
+        "When the config in force was read, Unix time.",
+        service.configured_at,
+    )
     alarms = GaugeMetricFamily(
         "rrdns_alarm", "1 for each alarm that lasts.", labels=["name", "pool"]
     )
@@ -170,7 +186,7 @@ def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
     yield queries
     yield CounterMetricFamily(
         "rrdns_unanswered",
-        "Datagrams that are no query or were met with silence, and answers that could not be sent.",
+        "Datagrams met with silence, and answers that could not be sent.",
         value=service.unanswered,
     )
 

@@ -57,6 +57,7 @@ class FakeFarm:
         self.plans: dict[Target, Plan] = {}
         self.answers = 0
         self.unprobed: set[str] = set()
+        self.reload_failed = False
         self._pools = {one.name: one for one in (pools or (pool(),))}
 
     def pools(self) -> tuple[PoolReport, ...]:
@@ -88,6 +89,8 @@ class FakeFarm:
             workers=self.workers,
             counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
             unanswered=3,
+            configured_at=NOW - 60,
+            reload_failed=self.reload_failed,
             webhooks=(
                 WebhookReport("chat", "https://chat.example/", ("drift",), (), last_success=NOW),
                 WebhookReport(
