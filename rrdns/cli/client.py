@@ -226,11 +226,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _ADVICE = {
-    "last-member": "add --force to drain it all the same",
+    "last-member": "`rrdns status` tells who is out, and why; --force drains it all the same",
     "unknown-member": "`rrdns status` lists the members",
     "unknown-pool": "`rrdns status` lists the pools",
     "forbidden": "use a token with a higher role",
     "store-failed": "look at its disk and its log; the answers have not changed",
+    "wrong-host": "call it by an address or as localhost, or give its config tokens",
+    "too-many": "others ask at the same time; wait a few seconds, then say it again",
+    "too-slow": "say it again; is the line to it slow?",
+    "stale": "`rrdns status` shows what changed; then say it again",
+    "invalid": "`rrdns VERB --help` has examples",
+    "internal": "its log says more; answers go on",
 }
 
 

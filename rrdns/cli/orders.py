@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,10 @@ Lasting = Annotated[
     str | None,
     typer.Option("--for", metavar="TIME", help="How long, such as 90s, 2h or 1h30m."),
 ]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="WHEN", help="When it ends: 06:00 or 2026-01-31T06:00."),
+]
 At = Annotated[
     str | None,
     typer.Option("--at", metavar="WHEN", help="Begin later: 22:00, +2h or 2026-01-31T22:00."),
@@ -36,6 +42,7 @@ def drain(
     tag: Tag = None,
     pool: PoolName = None,
     lasting: Lasting = None,
+    until: Until = None,
     at: At = None,
     reason: Reason = "",
     force: Force = False,
@@ -58,7 +65,7 @@ def drain(
 
         rrdns drain pvs-1 --wait && ssh pvs-1 reboot
 
-        rrdns drain --tag rack-1 --at 22:00 --for 1h --reason "new switch"
+        rrdns drain --tag rack-1 --at 22:00 --until 06:00 --reason "new switch"
 
         rrdns drain 'pvs-*' --dry-run
     """
@@ -67,7 +74,7 @@ def drain(
     one = the_one(members, tag)
     if wait and (dry_run or at is not None):
         raise Trouble("there is nothing to --wait for", "leave it out", WRONG_USE)
-    order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, at)}
+    order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
     if one is not None:
         path = client.member_path(find_pool(client, one, pool), one)
@@ -132,6 +139,7 @@ def force(
     direction: Annotated[Direction, typer.Argument(help="In the answers, or out of them.")],
     pool: PoolName = None,
     lasting: Lasting = None,
+    until: Until = None,
     at: At = None,
     reason: Reason = "",
     overrule: Force = False,
@@ -151,7 +159,7 @@ def force(
     """
     from rrdns.cli.client import Client
 
-    order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, at)}
+    order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
     path = client.member_path(find_pool(client, member, pool), member)
     done = client.order(f"{path}/force-{direction}", order)
@@ -171,21 +179,35 @@ def _together(
     return client.order(path, asked)
 
 
-def _times(lasting: str | None, at: str | None) -> dict[str, Any]:
+def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, Any]:
     from rrdns.cli.times import start
     from rrdns.web.times import duration
 
+    if lasting is not None and until is not None:
+        raise Trouble("--for and --until both say when it ends", "leave one out", WRONG_USE)
     times: dict[str, Any] = {}
-    for option, name, given, read in (
+    reads: tuple[tuple[str, str, str | None, Callable[[str], Any]], ...] = (
         ("--for", "for", lasting, duration),
         ("--at", "at", at, start),
-    ):
+        ("--until", "until", until, lambda text: _end(text, times.get("at"))),
+    )
+    for option, name, given, read in reads:
         if given is not None:
             try:
                 times[name] = read(given)
             except ValueError as error:
                 raise Trouble(f"{option}: {error}", status=WRONG_USE) from error
     return times
+
+
+def _end(text: str, begins: str | None) -> str:
+    """Return when an order is to end: of 06:00 the next one after its beginning is meant."""
+    from rrdns.cli.times import moment
+    from rrdns.web.times import start_of
+
+    if begins is None:
+        return moment(text)
+    return moment(text, datetime.fromtimestamp(start_of(begins, time.time())).astimezone())
 
 
 def _finish(done: dict[str, Any], *, as_json: bool) -> None:

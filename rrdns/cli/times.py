@@ -18,11 +18,22 @@ def start(text: str, now: datetime | None = None) -> str:
     Raises:
         ValueError: it is no time.
     """
-    from rrdns.web.times import rfc3339, start_of
+    from rrdns.web.times import start_of
 
     if text.startswith("+"):
         start_of(text, 0.0)
         return text
+    return moment(text, now)
+
+
+def moment(text: str, now: datetime | None = None) -> str:
+    """Return a time of this host as the API takes it: of 22:00 the next one after `now` is meant.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    from rrdns.web.times import rfc3339
+
     now = now or datetime.now().astimezone()
     clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", text)
     if clock:
@@ -34,7 +45,7 @@ def start(text: str, now: datetime | None = None) -> str:
     try:
         return rfc3339(datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError):
-        said = f"{text!r} is no time; write it as 22:00, +2h or 2026-01-31T22:00"
+        said = f"{text!r} is no time; write it as 22:00 or 2026-01-31T22:00"
         raise ValueError(said) from None
 
 

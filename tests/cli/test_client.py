@@ -13,6 +13,7 @@ from aiohttp import web
 
 from rrdns.cli.client import Client
 from rrdns.cli.trouble import Trouble
+from rrdns.web.contract import CALLS
 from tests.cli.conftest import answering
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -34,6 +35,14 @@ def trouble_with(url: str) -> Trouble:
     with pytest.raises(Trouble) as caught:
         Client(url).pools()
     return caught.value
+
+
+def test_every_refusal_is_told_with_what_to_do() -> None:
+    """For each kind of problem that a call of the command line may be answered with."""
+    kinds = {kind.name for call in CALLS if call.needs for kind in call.kinds}
+    # No verb sends such a request: they would be defects of ours, with the API's own words.
+    kinds -= {"bad-json", "bad-request", "wrong-media-type", "too-large", "unauthorized"}
+    assert {kind for kind in kinds if not Client("http://127.0.0.1:1")._advice(kind, 409)} == set()
 
 
 def test_a_closed_port_is_told_with_what_to_do() -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -116,6 +117,38 @@ def test_the_probes_can_be_overruled(rrdns: Run, api: Api, direction: str, order
     assert api.farm.orders["boot", "pvs-1"].order is order
     done = json.loads(rrdns("force", "pvs-2", "down", "--json", "--url", api.url).stdout)
     assert done["member"]["why"] == "forced-down"
+
+
+def test_an_order_ends_when_the_clock_says_so(rrdns: Run, api: Api) -> None:
+    """At six in the morning: the next one after it begins."""
+    late = (datetime.now().astimezone() + timedelta(hours=30)).replace(microsecond=0)
+    earlier = (late - timedelta(hours=1)).strftime("%H:%M")
+    args = ("drain", "pvs-1", "--until", earlier, "--url", api.url)
+    assert rrdns(*args).exit_code == 0
+    until = api.farm.orders["boot", "pvs-1"].until
+    assert until is not None
+    assert 0 < until - time.time() <= 86_400
+    assert rrdns("drain", "pvs-2", "--at", late.isoformat(), *args[2:]).exit_code == 0
+    plan = api.farm.plans["boot", "pvs-2"].override
+    assert plan.until is not None
+    assert plan.since == late.timestamp()
+    assert 22 * 3600 < plan.until - plan.since < 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--for", "1h", "--until", "06:00"), "both say when it ends"),
+        (("--until", "soon"), "--until: 'soon' is no time; write it as 22:00 or"),
+    ],
+)
+def test_an_end_that_means_nothing_is_refused(
+    rrdns: Run, options: tuple[str, ...], said: str
+) -> None:
+    """Before anybody is asked."""
+    result = rrdns("drain", "pvs-1", *options, "--url", "http://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_the_clock_means_its_next_time_here() -> None:

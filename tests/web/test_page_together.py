@@ -25,6 +25,12 @@ from tests.web.guarded import EXPORTER, a_watched_farm
 pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 Farm = tuple[Rrdns, dict[str, Tftpd]]
+WEBHOOK = """
+[[webhooks]]
+name = "chat"
+url = "http://127.0.0.1:9/hooks"
+events = ["override"]
+"""
 FAILING = """
 [[exporters]]
 name = "inventory"
@@ -46,7 +52,7 @@ def browser() -> Iterator[Browser]:
 def used_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Return a farm of four in two racks: pvs-1 and pvs-3, pvs-2 and pvs-4."""
     folder = tmp_path_factory.mktemp("farm")
-    with a_watched_farm(folder, first_host=201, size=4, more=EXPORTER + FAILING) as farm:
+    with a_watched_farm(folder, first_host=201, size=4, more=EXPORTER + FAILING + WEBHOOK) as farm:
         yield farm
 
 
@@ -168,12 +174,17 @@ def test_the_page_explains_who_is_next_and_what_would_change_that(
         expect(answers).to_have_count(4)
 
 
-def test_the_page_tells_how_the_exporters_fare(browser: Browser, farm: Farm) -> None:
-    """One told its file, and one gets no answer: it says what and when it tries again."""
+def test_the_page_tells_how_exporters_and_webhooks_fare(browser: Browser, farm: Farm) -> None:
+    """One told its file; others get no answer: it says what, and when they try again."""
     rrdns, _ = farm
+    rrdns.json("POST", "/v1/pools/boot/members/pvs-1/drain", {"reason": "told to the chat"})
     with a_page(browser) as page:
         sign_in(page, rrdns, "look")
-        told, failing = page.locator("#exporters-rows tr").all()
+        expect(page.locator("#exporters-rows tr")).to_have_count(3)
+        told, failing, chat = page.locator("#exporters-rows tr").all()
+        expect(chat).to_contain_text("http://127.0.0.1:9/: override")
+        expect(chat.locator(".badge")).to_have_text("Failing")
+        expect(chat).to_contain_text(re.compile("[0-9]+ events? waits?"))
         expect(told).to_contain_text("dnsmasq")
         expect(told.locator(".badge")).to_have_text("Told")
         expect(failing).to_contain_text("inventory")

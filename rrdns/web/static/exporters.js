@@ -1,4 +1,5 @@
-/* Show what other systems were told: DHCP servers, files, webhooks; and which of them are behind. */
+/* Show what other systems were told: exporters of the answers, webhooks of the events; and which
+   of them are behind. */
 
 import { byId, el, setAttribute } from "./dom.js";
 import { countOf, lengthOf, momentOf } from "./words.js";
@@ -19,9 +20,9 @@ export class Exporters {
     if (this.#asking || Date.now() - this.#lookedAt < PATIENCE) return;
     this.#asking = true;
     try {
-      const { exporters } = await this.#api.get("v1/exporters");
+      const [{ exporters }, { webhooks }] = await Promise.all([this.#api.get("v1/exporters"), this.#api.get("v1/webhooks")]);
       this.#lookedAt = Date.now();
-      this.#show(exporters);
+      this.#show([...exporters, ...webhooks.map(asExporter)]);
     } catch {
       // The line's loss is said elsewhere; what is shown stays.
     } finally {
@@ -33,6 +34,14 @@ export class Exporters {
     byId("exporters").hidden = exporters.length === 0;
     byId("exporters-rows").replaceChildren(...exporters.map((one) => row(one, this.#api.now())));
   }
+}
+
+/** Return a webhook for events as if it were an exporter. */
+function asExporter(webhook) {
+  const { waiting, lost, where, events, pools } = webhook;
+  const late = waiting ? [`${countOf(waiting)} ${waiting > 1 ? "events wait" : "event waits"}`] : [];
+  const gone = lost ? [`${countOf(lost)} let go, as too many waited`] : [];
+  return { ...webhook, kind: `${where}: ${events.join(", ")}`, pending: waiting > 0, pools: pools.length ? pools : ["all"], note: [...late, ...gone].join("; ") };
 }
 
 function row(exporter, now) {
