@@ -25,7 +25,7 @@ from rrdns.wire.responder import respond
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
 _ROOM_BYTES = 2048  # of a connection at rest: several usual queries
 # So many connections at most are accepted in one go, and then none for a moment.
-BURST = 4
+BURST = 8
 PAUSE = 0.005  # seconds
 _SWEEP = 0.5  # seconds between two looks for connections whose time is up
 

@@ -25,6 +25,7 @@ from rrdns.store.lastgood import LastGood
 COALESCE = 0.002  # seconds between two publications
 EVERYTHING_DOWN = "everything-down"
 NOT_REMEMBERED = "snapshot-not-kept"
+MOST_BEHIND = 256  # publications that wait for a slow disk
 
 ToWrite = tuple[Change | None, tuple[str, ...]]  # what to save (None: everything), whose standings
 
@@ -85,7 +86,7 @@ class Publication:
         self._after(names, since if change is not None else None)
         self._tell_others(names, left)
         if names or left:
-            self._to_disk.put_nowait((change or Change(before.serial), tuple(names)))
+            self._keep(change or Change(before.serial), tuple(names))
         return self._publisher.snapshot.serial
 
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
@@ -98,7 +99,7 @@ class Publication:
         self._publisher.replace(snapshot)
         self._after(names, asyncio.get_running_loop().time())
         self._tell_others(names, gone)
-        self._to_disk.put_nowait((None, names))
+        self._keep(None, names)
 
     async def keep_on_disk(self) -> None:
         """Write publications to disk, one after the other, for as long as the service runs."""
@@ -139,6 +140,18 @@ class Publication:
                 await self._write(None, ())
             await self._last_good.sync()
             task.set()
+
+    def _keep(self, change: Change | None, names: tuple[str, ...]) -> None:
+        """Have a publication written to disk; a disk that is far behind gets the whole at once.
+
+        Whoever waits in `kept` meanwhile waits in vain, as with any disk that is too slow.
+        """
+        if self._to_disk.qsize() >= MOST_BEHIND:
+            while not self._to_disk.empty():
+                self._to_disk.get_nowait()
+                self._to_disk.task_done()
+            change, names = None, tuple(self._roster.names())
+        self._to_disk.put_nowait((change, names))
 
     async def _write(self, change: Change | None, names: Iterable[str]) -> None:
         if self._last_good is None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from rrdns.export import http
 from rrdns.export.errors import Unreachable
 from rrdns.export.settings import WebhookSettings
 from rrdns.export.webhook import SIGNATURE, WebhookExporter
@@ -103,3 +104,15 @@ async def test_a_ca_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(Unreachable, match="No such file"):
         await WebhookExporter(hook).tell([telling(1)])
+
+
+async def test_an_endless_answer_is_a_failure(
+    receiver: Receiver, hook: WebhookSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a receiver says is read as far as anything sensible goes."""
+    monkeypatch.setattr(http, "MOST_BYTES", 1000)
+    receiver.text = "x" * 1001
+    with pytest.raises(Unreachable, match="does not end"):
+        await WebhookExporter(hook).tell([telling(1)])
+    receiver.text = "x" * 1000
+    await WebhookExporter(hook).tell([telling(1)])

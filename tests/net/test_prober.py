@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -471,3 +473,36 @@ async def test_in_a_burst_of_full_probes_most_are_light(monkeypatch: pytest.Monk
         assert all(result.passed for result in results)
         assert [result.depth for result in results].count(Depth.FULL) == 3
         assert (await probe(ADDRESS, spec(server), Depth.FULL)).depth is Depth.FULL
+
+
+async def test_a_hundred_thousand_duplicates_cost_one_probe_nothing_but_time() -> None:
+    """None is acknowledged or kept, and the probes of other members go on meanwhile."""
+    many = 100_000
+    async with lab() as other:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind((ADDRESS, 0))
+            asked = ProbeSpec((BootFile("a"),), port=server.getsockname()[1], timeout=PATIENT)
+            task = asyncio.create_task(probe(ADDRESS, asked, Depth.FULL))
+            await asyncio.sleep(0)
+            _, reader = await asyncio.to_thread(server.recvfrom, 2000)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+            def flood() -> None:
+                for _ in range(many):
+                    server.sendto(b"\0\3\0\1" + b"x" * 512, reader)
+                server.sendto(b"\0\3\0\2end", reader)
+
+            flooding = asyncio.create_task(asyncio.to_thread(flood))
+            while not flooding.done():
+                assert (await probe(ADDRESS, spec(other), Depth.LIGHT)).passed
+            server.setblocking(False)
+            acks = []
+            with suppress(BlockingIOError):
+                while True:
+                    acks.append(server.recv(2000))
+            while not task.done():  # the end may have been lost among so many
+                server.sendto(b"\0\3\0\2end", reader)
+                await asyncio.sleep(0.05)
+            assert (await task).passed
+            assert acks.count(b"\0\4\0\1") <= 1 + 2 * PATIENT  # the first, and reminders
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB

@@ -13,6 +13,7 @@ from rrdns.core.exposure import WHOLE_SECONDS
 from rrdns.core.model import Pool
 from rrdns.core.probe import Verdict
 from rrdns.errors import LastMember, StoreFailed
+from rrdns.service import herald, publication
 from rrdns.service.roster import PUBLISH_TIME
 from rrdns.store.base import MemoryStore
 from rrdns.store.lastgood import LastGood
@@ -241,3 +242,39 @@ async def test_each_publication_is_timed_from_its_first_change_on() -> None:
     await asyncio.sleep(0.02)
     assert len(office.settled) == 1
     assert 0 <= office.settled[0] < 0.5
+
+
+async def test_audit_lines_that_cannot_be_written_do_not_pile_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest go first, however long the store is broken."""
+    monkeypatch.setattr(herald, "MOST_WAITING", 10)
+    office = Office(BrokenStore())
+    await office.open()
+    for number in range(50):
+        office.herald.tell(office.herald.entry("standing", member=str(number)))
+        await office.herald.flush()
+    waiting = [entry.member for entry in office.herald._waiting]
+    assert waiting == [str(number) for number in range(40, 50)]
+
+
+async def test_a_disk_that_hangs_gets_the_whole_once_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes do not pile up meanwhile, and none is lost."""
+    monkeypatch.setattr(publication, "MOST_BEHIND", 4)
+    kept = LastGood(tmp_path / "last.db")
+    office = Office(last_good=kept)
+    await office.open()
+    for turn in range(30):
+        office.probe("pvs-1", Verdict.OK if turn % 2 else Verdict.TIMEOUT, times=3)
+        office.publication.mark("boot")
+        office.publication.flush()
+        assert office.publication._to_disk.qsize() <= 4
+    assert office.publisher.snapshot.serial > 20
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    await office.publication.on_disk()
+    keeping.cancel()
+    remembered = kept.load()
+    assert remembered is not None
+    assert remembered.snapshot == office.publisher.snapshot

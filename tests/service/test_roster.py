@@ -12,7 +12,7 @@ from rrdns.core.health import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
 from rrdns.errors import UnknownMember, UnknownPool
-from rrdns.service.roster import Roster
+from rrdns.service.roster import RECENT_PROBES, Roster
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
@@ -182,3 +182,13 @@ def test_drift_is_found_between_full_probes_and_told_once() -> None:
     report = roster.report("boot", 102.0)
     assert report.members[2].drift == drift
     assert report.members[2].why is Why.HEALTHY
+
+
+def test_only_the_last_probes_are_remembered() -> None:
+    """However long a member is probed."""
+    roster = a_roster()
+    for number in range(3 * RECENT_PROBES):
+        roster.observe("boot", "pvs-1", PASSED, 100.0 + number)
+    recent = roster.track("boot", "pvs-1").recent
+    assert len(recent) == RECENT_PROBES
+    assert recent[-1][0] == 100.0 + 3 * RECENT_PROBES - 1

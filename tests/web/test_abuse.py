@@ -15,6 +15,7 @@ import structlog
 from rrdns.core.model import AuditEntry
 from rrdns.web import connections as connections_module
 from rrdns.web.auth import Role
+from rrdns.web.models import MOST_AUDIT, MOST_NAMES, MOST_REASON
 from rrdns.web.requests import MOST_BODY
 from rrdns.web.server import MOST_HEADERS, MOST_LINE
 from tests.web.serving import MEMBER, SECRETS, TOKENS, Client, serving
@@ -116,6 +117,28 @@ async def test_who_stops_reading_a_stream_is_let_go(
     with suppress(ConnectionError):
         assert not (await reader.read()).endswith(b"0\r\n\r\n")
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        (f"{MEMBER}/drain", {"reason": "x" * (MOST_REASON + 1)}, "reason"),
+        ("/v1/orders/drain", {"members": ["pvs-1"] * (MOST_NAMES + 1)}, "members"),
+    ],
+)
+async def test_an_order_has_bounds(client: Client, path: str, body: object, place: str) -> None:
+    """More than any order needs is a mistake."""
+    answer = await client.post(path, body)
+    assert (answer.status, answer.problem) == (422, "invalid")
+    assert place in answer.text
+    assert client.farm.orders == {}
+
+
+async def test_a_page_of_the_trail_has_a_bound(client: Client) -> None:
+    """Whoever wants it whole exports it, in a stream."""
+    assert (await client.get(f"/v1/audit?limit={MOST_AUDIT}")).status == 200
+    answer = await client.get(f"/v1/audit?limit={MOST_AUDIT + 1}")
+    assert (answer.status, answer.problem) == (422, "invalid")
 
 
 # What is wrong

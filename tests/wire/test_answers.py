@@ -261,6 +261,20 @@ def test_the_memo_and_the_negative_answers_are_bounded(monkeypatch: pytest.Monke
         assert len(answers._negatives) <= 8
 
 
+def test_every_memo_of_queries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain ones, those with a cookie, and those whose asker matters."""
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
+    answers, most = world.documented(), dict.fromkeys(("memo", "cookied", "guarded"), 0)
+    for number in range(30):
+        for name in ("boot.pvs.example.test", "closed.test"):
+            find(query(name, rtype=f"TYPE{300 + number}"), answers)
+            cookie = world.option(10, b"12345678")
+            find(query(name, rtype=f"TYPE{300 + number}", options=[cookie]), answers)
+        for memo in most:
+            most[memo] = max(most[memo], len(getattr(answers, memo)))
+    assert most == dict.fromkeys(most, 8)
+
+
 def test_the_memo_does_not_multiply_a_large_pool() -> None:
     """Many turns of many bytes stay shared between all who ask."""
     answers = table(rota("boot", members=1000, answers=28))
