@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +96,7 @@ class Rrdns:
     api_port: int = field(default_factory=free_port)
     tftp_port: int = field(default_factory=free_port)
     members: Sequence[tuple[str, str]] = ()
+    token: str = ""  # which the calls to the API send
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -167,6 +168,8 @@ class Rrdns:
         try:
             data = None if body is None else json.dumps(body)
             headers = {"Content-Type": "application/json"} if data is not None else {}
+            if self.token:
+                headers["Authorization"] = f"Bearer {self.token}"
             connection.request(method, path, data, headers)
             reply = connection.getresponse()
             text = reply.read().decode()
@@ -231,6 +234,13 @@ def a_farm(
         f"pvs-{n + 1}": Tftpd(f"pvs-{n + 1}", f"127.0.0.{first_host + n}", rrdns.tftp_port, root)
         for n in range(size)
     }
+    with in_service(rrdns, servers):
+        yield rrdns, servers
+
+
+@contextmanager
+def in_service(rrdns: Rrdns, servers: Mapping[str, Tftpd]) -> Iterator[None]:
+    """Run TFTP servers and rrdns before them, all probed, until the block ends."""
     rrdns.members = [(server.name, server.address) for server in servers.values()]
     rrdns.write_config()
     with ExitStack() as stack:
@@ -240,7 +250,7 @@ def a_farm(
         stack.callback(rrdns.stop)
         rrdns.start()
         wait_until(lambda: all_settled(rrdns), what="probed")
-        yield rrdns, servers
+        yield
 
 
 def _runs(pid: int) -> bool:

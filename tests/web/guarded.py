@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.farm import BOOT_FILE, Rrdns, Tftpd, all_settled
-from tests.peers import wait_until
+from tests.e2e.farm import BOOT_FILE, Rrdns, Tftpd, in_service
 
 TOKENS = {"ops": "operator", "look": "viewer", "boss": "admin"}  # each token is its name
 OTHER_FILE = BOOT_FILE.replace(b"v7.15.0.11", b"v7.15.0.12")
@@ -46,20 +43,6 @@ class GuardedRrdns(Rrdns):
         )
         self.config.write_text("\n".join([text, self.more.format(folder=self.folder), *tokens]))
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any] | str]:
-        """Call the API as an admin who is not at the page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=10)
-        try:
-            data = None if body is None else json.dumps(body)
-            headers = {"Content-Type": "application/json", "Authorization": "Bearer boss"}
-            connection.request(method, path, data, headers)
-            reply = connection.getresponse()
-            text = reply.read().decode()
-            is_json = "json" in (reply.getheader("Content-Type") or "")
-            return reply.status, json.loads(text) if is_json else text
-        finally:
-            connection.close()
-
 
 @contextmanager
 def a_watched_farm(
@@ -72,21 +55,13 @@ def a_watched_farm(
     more: str = "",
 ) -> Iterator[tuple[Rrdns, dict[str, Tftpd]]]:
     """Run TFTP servers and rrdns before them; `drifted` serves another file than the others."""
-    rrdns = GuardedRrdns(folder, more=more) if tokens else Rrdns(folder)
+    rrdns = GuardedRrdns(folder, token="boss", more=more) if tokens else Rrdns(folder)
     servers = {}
     for number in range(size):
         name = f"pvs-{number + 1}"
         root = _tftp_root(folder, "other" if name == drifted else "usual")
         servers[name] = Tftpd(name, f"127.0.0.{first_host + number}", rrdns.tftp_port, root)
-    rrdns.members = [(server.name, server.address) for server in servers.values()]
-    rrdns.write_config()
-    with ExitStack() as stack:
-        for server in servers.values():
-            server.start()
-            stack.callback(server.stop)
-        stack.callback(rrdns.stop)
-        rrdns.start()
-        wait_until(lambda: all_settled(rrdns), what="probed")
+    with in_service(rrdns, servers):
         yield rrdns, servers
 
 
