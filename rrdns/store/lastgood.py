@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,14 @@ class LastGood:
             )
 
     def _sync(self) -> None:
-        # Commits append to the write-ahead log; that is the file to sync (NORMAL does not).
+        # Commits append to the write-ahead log, and NORMAL leaves it to the system when that
+        # reaches the disk. Where a file system can have no such log, each commit was synced.
         log = self.path.with_name(f"{self.path.name}-wal")
-        with explained(self.path, "sync the snapshot"), log.open("rb") as file:
+        with (
+            explained(self.path, "sync the snapshot"),
+            suppress(FileNotFoundError),
+            log.open("rb") as file,
+        ):
             os.fsync(file.fileno())
 
     def _open(self) -> sqlite3.Connection:

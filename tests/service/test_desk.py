@@ -13,7 +13,7 @@ from rrdns.core.exposure import WHOLE_SECONDS
 from rrdns.core.model import Pool
 from rrdns.core.probe import Verdict
 from rrdns.errors import LastMember, StoreFailed
-from rrdns.service import herald, publication
+from rrdns.service import herald, orders, publication
 from rrdns.service.roster import PUBLISH_TIME
 from rrdns.store.base import MemoryStore
 from rrdns.store.lastgood import LastGood
@@ -171,6 +171,54 @@ async def test_orders_and_standings_are_taken_up_after_a_restart(tmp_path: Path)
     assert override is not None
     assert (override.reason, override.until) == ("patch", 5000.0)
     await again.memory.close()
+
+
+async def test_a_start_after_an_order_answers_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker would start from has the order by the time that it is acknowledged."""
+    monkeypatch.setattr(orders, "DISK_PATIENCE", 10.0)
+    last_good = LastGood(tmp_path / "last.db")
+    office = Office(SqliteStore(tmp_path / "rrdns.db"), last_good)
+    await office.open()
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    for change, addresses in (
+        (office.drain, ("10.0.0.1", "10.0.0.3")),
+        (office.resume, ("10.0.0.1", "10.0.0.2", "10.0.0.3")),
+    ):
+        await change("pvs-2")
+        remembered = LastGood(tmp_path / "last.db").load()
+        assert remembered is not None
+        assert remembered.snapshot.rotas["boot"].addresses == addresses
+    keeping.cancel()
+    await last_good.close()
+    await office.memory.close()
+
+
+async def test_a_disk_that_fails_is_said_and_holds_no_order_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is in the store; the snapshot on disk is made good with the next one."""
+    last_good = LastGood(tmp_path / "last.db")
+    office = Office(SqliteStore(tmp_path / "rrdns.db"), last_good)
+    await office.open()
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    await office.publication.on_disk()
+
+    async def fail() -> None:
+        raise StoreFailed("last.db", "sync the snapshot", "the disk is failing")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(last_good, "sync", fail)
+        await office.drain("pvs-2")
+        await office.publication.on_disk()
+    assert [alarm.name for alarm in office.herald.alarms()] == ["snapshot-not-kept"]
+    await office.drain("pvs-3")
+    await office.publication.on_disk()
+    assert office.herald.alarms() == ()
+    keeping.cancel()
+    await last_good.close()
+    await office.memory.close()
 
 
 async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -256,3 +258,24 @@ async def test_a_file_of_the_first_version_can_be_read_and_is_taken_further(
         {"p0": {"pvs-1": False}},
         {"p0": {"10.0.0.1": 1.0}},
     )
+
+
+async def test_what_was_saved_can_be_synced(
+    last_good: LastGood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log that commits go to; where there is none, they were synced one by one."""
+    await last_good.sync()
+    await last_good.save(snapshot(1), standings(1))
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    await last_good.sync()
+    assert synced == [last_good.path.with_name("last-good.db-wal")]
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StoreFailed, match="could not sync the snapshot: Input/output error"):
+        await last_good.sync()
