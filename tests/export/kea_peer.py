@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ class Kea:
     dhcp_port: int
     reply_port: int
     host: Host | None = None  # None: on loopback
+    process: subprocess.Popen[bytes] | None = None
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Give a command over the control socket, in the plainest way."""
@@ -167,7 +169,7 @@ def kea(
             except (OSError, ValueError):
                 return False
 
-        with running(command, ready=answers, log=here / "kea.log", env=env):
+        with running(command, ready=answers, log=here / "kea.log", env=env) as it.process:
             yield it
 
 
