@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def exporter(rrdns: Rrdns, name: str) -> dict[str, Any]:
     return next(one for one in exporters if one["name"] == name)
 
 
+def failed_twice(rrdns: Rrdns, name: str) -> bool:
+    """Tell whether an exporter was tried again after a failure, and failed again."""
+    return bool(exporter(rrdns, name)["failed"] >= 2)
+
+
 def next_server(server: Kea) -> str:
     """Return what Kea tells its clients; empty: nothing."""
     return str(server.config()["Dhcp4"]["subnet4"][0].get("next-server", ""))
@@ -79,7 +85,7 @@ def test_no_answer_waits_for_a_kea_in_trouble(tmp_path: Path) -> None:
             "refusing": "boot-file-name must be at most 127",
             "hanging": "it took more than 1 s and was given up",
         }.items():
-            wait_until(lambda name=name: exporter(rrdns, name)["failed"] >= 2, what="retried")
+            wait_until(partial(failed_twice, rrdns, name), what="retried")
             said = exporter(rrdns, name)
             assert said["failing"]
             assert sentence in said["last_error"]

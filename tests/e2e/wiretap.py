@@ -1,4 +1,4 @@
-"""Note who asks whom on a switch: boot servers (69), DNS servers (53), DHCP servers (67).
+"""Note who asks whom on a switch: for files (69), names (53), addresses (67), PXE (4011).
 
 Run as a program in the switch's namespace, it writes a line for each datagram. The wire is
 the one witness that knows of requests to a server that is dead.
@@ -21,7 +21,7 @@ from tests.e2e.netns import Network
 from tests.e2e.network import SWITCH
 from tests.peers import ROOT, running
 
-DNS, DHCP, TFTP = 53, 67, 69
+DNS, DHCP, TFTP, PXE = 53, 67, 69, 4011
 _IPV4, _UDP = b"\x08\x00", 17
 _ANY, _OUTGOING = 3, 4  # ETH_P_ALL, PACKET_OUTGOING
 
@@ -74,7 +74,7 @@ def _watch(file: Path) -> None:
             if kind == _OUTGOING or device == SWITCH:
                 continue  # the same frame again, on its way out or up
             request = _read(frame, time.monotonic())
-            if request is not None and request.port in (DNS, DHCP, TFTP):
+            if request is not None and request.port in (DNS, DHCP, TFTP, PXE):
                 out.write(json.dumps(asdict(request)) + "\n")
 
 
