@@ -12,12 +12,13 @@ BIOS = 0  # client architectures of option 93 (RFC 4578, section 2.1, and IANA's
 UEFI_X64 = (7, 9)  # firmware says 7 for x64 by custom; 9 is what the registry now lists too
 
 NO_OPTION_60 = (
-    "Do not set option 60 (PXEClient) unless the PXE service runs on this very DHCP server: a "
-    "client that sees it asks port 4011 there, gets no answer, and boots nothing."
+    "Do not set option 60 (PXEClient) unless a PXE service answers on port 4011: UEFI firmware "
+    "that sees it asks there (next-server, where there is one), gets no answer, and boots nothing."
 )
 WHO_RESOLVES = (
     "Most firmware does not resolve a name in option 66; it boots from next-server (siaddr). "
-    "iPXE resolves when option 67 is tftp://NAME/FILE."
+    "iPXE resolves when option 67 is tftp://NAME/FILE. UEFI firmware takes that for the name of a "
+    "file and boots nothing: tell it to iPXE alone (option 77, user class iPXE)."
 )
 LOGIN_SERVERS = (
     "The UEFI boot file holds no list of login servers: give them by option 11, or by option 17 "

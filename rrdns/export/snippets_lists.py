@@ -22,7 +22,11 @@ def option66(boot: Boot) -> str:
             "#", WHO_RESOLVES, "What resolves it gets the present order from rrdns at each boot."
         )
         + f"[a name]\n{boot.hostname}\n\n"
-        + comment("#", "For any firmware; stands still, also when that server is down.")
+        + comment(
+            "#",
+            "For firmware that reads option 66 at all: iPXE and EDK2 boot from next-server, "
+            "whatever option 66 says. Stands still, also when that server is down.",
+        )
         + f"[one address]\n{boot.first}\n\n"
         + comment(
             "#",

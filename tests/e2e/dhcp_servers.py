@@ -26,9 +26,9 @@ def kea_dns() -> dict[str, str]:
 
 
 @contextmanager
-def a_kea(site: Site, config: Mapping[str, Any]) -> Iterator[Kea]:
-    """Run Kea at the site."""
-    with kea(dict(config), host=site.lan["dhcp"]) as server:
+def a_kea(site: Site, config: Mapping[str, Any], folder: Path | None = None) -> Iterator[Kea]:
+    """Run Kea at the site; its control socket is in a folder of its own, or in `folder`."""
+    with kea(dict(config), folder, site.lan["dhcp"]) as server:
         yield server
 
 

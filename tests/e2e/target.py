@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ from tests.e2e.bootfiles import EXIT_PORT, EXIT_STATUS, MARK
 from tests.e2e.network import Lan
 from tests.peers import peer, running
 
-_GAVE_UP = ("No bootable device", "No more network devices", "UEFI Interactive Shell")
+# OVMF goes on to IPv6 and HTTP when IPv4 did not boot it.
+_GAVE_UP = ("No bootable device", "No more network devices", "Start PXE over IPv6")
 _OVMF = Path("/usr/share/OVMF")
 _KEYS = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|.)")  # what moves the cursor
 
@@ -30,6 +31,11 @@ class Boot:
 
     console: str
     status: int | None  # of the machine; None: it was still on
+
+    @property
+    def gave_up(self) -> bool:
+        """Tell whether its firmware has given up by itself."""
+        return any(words in self.console for words in _GAVE_UP)
 
     @property
     def server(self) -> str | None:
@@ -47,14 +53,16 @@ class Target:
     process: subprocess.Popen[bytes]
     began: float = field(default_factory=time.monotonic)
 
-    def wait(self, limit: float = 60.0) -> Boot:
+    def wait(self, limit: float = 120.0) -> Boot:
         """Return how it ended: off by its boot file's hand, given up, or out of time."""
+        so_far = Boot("", None)
         while time.monotonic() < self.began + limit:
             ended = self.process.poll()
-            if ended is not None or any(words in self.console() for words in _GAVE_UP):
-                return Boot(self.console(), ended)
+            so_far = Boot(self.console(), ended)
+            if ended is not None or so_far.gave_up:
+                return so_far
             time.sleep(0.1)
-        return Boot(self.console(), None)
+        return so_far
 
     def console(self) -> str:
         """Return what it has written on its serial port, without what moves the cursor."""
@@ -85,15 +93,14 @@ def a_target(lan: Lan, folder: Path, number: int, *, firmware: str = "bios") -> 
         lan.remove_tap(name)
 
 
-def boot(lan: Lan, folder: Path, *numbers: int, firmware: str = "bios") -> list[Boot]:
-    """Boot some targets at once; return how each ended."""
-    limit = 180.0 if firmware == "uefi" else 60.0
+def boot(lan: Lan, folder: Path, firmwares: Mapping[int, str]) -> list[Boot]:
+    """Boot targets at once, each by its number with its firmware; return how each ended."""
     with ExitStack() as stack:
         targets = [
             stack.enter_context(a_target(lan, folder, number, firmware=firmware))
-            for number in numbers
+            for number, firmware in firmwares.items()
         ]
-        return [target.wait(limit) for target in targets]
+        return [target.wait() for target in targets]
 
 
 def mac(number: int) -> str:

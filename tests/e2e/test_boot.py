@@ -50,7 +50,8 @@ def test_ipxe_boots_by_name_through_a_resolver_and_never_asks_a_dead_server(
     file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{BIOS_FILE}"}
     config = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
     with a_site(tmp_path, resolver=resolver, dead=["pvs-2"]) as site, a_kea(site, config):
-        booted = [server for _ in range(2) for server in servers(boot(site.lan, tmp_path, 1, 2))]
+        pair = {1: "bios", 2: "bios"}
+        booted = [server for _ in range(2) for server in servers(boot(site.lan, tmp_path, pair))]
         assert set(booted) == {"pvs-1", "pvs-3"}
         assert site.loads("pvs-2") == []
         assert asked_of_dns(site) == {PLACES.resolver}
@@ -88,17 +89,51 @@ rotate_every = 0.0
         before = kea.config()
         with control_agent(kea):
             named = _told(kea, {"", "0.0.0.0"})
-            assert servers(boot(site.lan, tmp_path, 1)) == [named]
+            assert servers(boot(site.lan, tmp_path, {1: "bios"})) == [named]
             site.command("drain", named, "--reason", "patch night")
             second = _told(kea, {MEMBERS[named]})
-            assert servers(boot(site.lan, tmp_path, 2, firmware="uefi")) == [second]
+            assert servers(boot(site.lan, tmp_path, {2: "uefi"})) == [second]
             site.stop(second)
             third = _told(kea, {MEMBERS[named], MEMBERS[second]})
-            assert servers(boot(site.lan, tmp_path, 1)) == [third]
+            assert servers(boot(site.lan, tmp_path, {1: "bios"})) == [third]
         assert {named, second, third} == set(MEMBERS)
         changed = differences(before, kea.config())
         assert changed == {"/Dhcp4/subnet4/0/next-server": MEMBERS[third]}
         assert asked_of_dns(site) == set()
+
+
+def test_ipxe_may_have_a_uri_in_a_class_of_its_own(tmp_path: Path) -> None:
+    """As docs/exporters.md says; EDK2 beside it boots from next-server."""
+    exporters = "".join(
+        f"""
+[[exporters]]
+name = "kea-{group}"
+type = "kea"
+pools = ["boot"]
+socket = "{tmp_path / "kea.sock"}"
+classes = ["{group}"]
+next_server = {told}
+boot_file = "{file}"
+rotate_every = 0.0
+"""
+        for group, told, file in (
+            ("ipxe", "false", f"tftp://$first/{BIOS_FILE}"),
+            ("uefi", "true", UEFI_FILE),
+        )
+    )
+    config = {
+        "client-classes": [
+            {"name": "ipxe", "test": "substring(option[77].hex,0,4) == 'iPXE'"},
+            {"name": "uefi", "test": "option[93].hex == 0x0007"},
+        ],
+        "subnet4": [kea_subnet()],
+    }
+    with a_site(tmp_path, dead=["pvs-1"], more=exporters) as site:
+        with a_kea(site, config, tmp_path) as kea:
+            wait_until(lambda: str(kea.config()).count(MEMBERS["pvs-2"]) == 2, 20, "told")
+            booted = boot(site.lan, tmp_path, {1: "bios", 2: "uefi"})
+        assert servers(booted) == ["pvs-2", "pvs-2"]
+        assert f"tftp://{MEMBERS['pvs-2']}/{BIOS_FILE}... ok" in booted[0].console
 
 
 def _told(kea: Kea, before: set[str]) -> str:
@@ -129,11 +164,11 @@ process = "dnsmasq"
         config = _with_the_name(snippet, hosts)
         wait_until(hosts.exists, what="exported")
         with a_dnsmasq(site, config, dns=True) as log:
-            before = servers(boot(site.lan, tmp_path, 1, 2))
+            before = servers(boot(site.lan, tmp_path, {1: "bios", 2: "bios"}))
             site.stop("pvs-1")
             wait_until(lambda: _last_read(log.read_text(), hosts) == 2, 20, "read again")
             asked = len(site.loads("pvs-1"))
-            after = servers(boot(site.lan, tmp_path, 3, 4))
+            after = servers(boot(site.lan, tmp_path, {3: "bios", 4: "bios"}))
             assert len(site.loads("pvs-1")) == asked
         assert asked_of_dns(site) == set()
     assert set(before) <= set(MEMBERS)
@@ -178,7 +213,6 @@ def test_both_kinds_of_firmware_boot_by_a_printed_snippet(tmp_path: Path, server
     with a_site(tmp_path, dead=["pvs-1"], files=[BIOS_FILE, UEFI_FILE]) as site:
         text = site.command("dhcp", "--format", server)
         with SERVERS[server](site, text):
-            for number, firmware in enumerate(("bios", "uefi"), 1):
-                booted = servers(boot(site.lan, tmp_path, number, firmware=firmware))
-                assert booted == ["pvs-2"]  # the first of those that are handed out
+            booted = servers(boot(site.lan, tmp_path, {1: "bios", 2: "uefi"}))
+            assert booted == ["pvs-2", "pvs-2"]  # the first of those that are handed out
         assert site.loads("pvs-1") == []

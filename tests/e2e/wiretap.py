@@ -1,4 +1,4 @@
-"""Note who asks whom on a switch: for files (69), names (53), addresses (67), PXE (4011).
+"""Note who asks whom on a switch: for files (69), names (53), leases (67), PXE (4011).
 
 Run as a program in the switch's namespace, it writes a line for each datagram. The wire is
 the one witness that knows of requests to a server that is dead.
@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
@@ -21,8 +21,10 @@ from tests.e2e.netns import Network
 from tests.e2e.network import SWITCH
 from tests.peers import ROOT, running
 
-DNS, DHCP, TFTP, PXE = 53, 67, 69, 4011
+DNS, DHCP, LEASE, TFTP, PXE = 53, 67, 68, 69, 4011
+WATCHED = (DNS, DHCP, LEASE, TFTP, PXE)
 _IPV4, _UDP = b"\x08\x00", 17
+_END = 255  # of DHCP options; a 0 is padding
 _ANY, _OUTGOING = 3, 4  # ETH_P_ALL, PACKET_OUTGOING
 
 
@@ -35,6 +37,7 @@ class Request:
     source_port: int
     to: str
     port: int
+    options: Sequence[int] = ()  # of a lease (68): the codes that a DHCP server sends
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def _watch(file: Path) -> None:
             if kind == _OUTGOING or device == SWITCH:
                 continue  # the same frame again, on its way out or up
             request = _read(frame, time.monotonic())
-            if request is not None and request.port in (DNS, DHCP, TFTP, PXE):
+            if request is not None and request.port in WATCHED:
                 out.write(json.dumps(asdict(request)) + "\n")
 
 
@@ -83,8 +86,20 @@ def _read(frame: bytes, at: float) -> Request | None:
     if len(frame) < 42 or frame[12:14] != _IPV4 or frame[23] != _UDP:
         return None
     source, to = IPv4Address(frame[26:30]), IPv4Address(frame[30:34])
-    source_port, port = struct.unpack_from("!HH", frame, 14 + (frame[14] & 15) * 4)
-    return Request(at, str(source), source_port, str(to), port)
+    head = 14 + (frame[14] & 15) * 4
+    source_port, port = struct.unpack_from("!HH", frame, head)
+    options = _options(frame[head + 8 + 240 :]) if port == LEASE else ()
+    return Request(at, str(source), source_port, str(to), port, options)
+
+
+def _options(rest: bytes) -> list[int]:
+    """Return the codes of DHCP options (RFC 2132): each has a code, a length and a value."""
+    codes: list[int] = []
+    while rest and rest[0] != _END:
+        if rest[0]:
+            codes.append(rest[0])
+        rest = rest[2 + rest[1] :] if rest[0] else rest[1:]
+    return codes
 
 
 if __name__ == "__main__":
