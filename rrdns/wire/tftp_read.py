@@ -8,6 +8,8 @@ loads the first block, a full one the whole file. What RFC 1350 and its options 
   would prove less (nothing was read yet), and tftpd-hpa logs a warning for each.
 - A block number behind the expected one is an old duplicate, and ignored. A server cannot
   rightly be ahead, so that is a bad reply.
+- Several blocks may come for one ACK where that was asked for (windowsize, RFC 7440): a block that
+  is ahead within the window then means that one was lost, and gets the last ACK once more.
 - A reply from another address ends nothing: the right one may still come, and a stray
   packet must not take a member out. It becomes the verdict when nothing else came in time.
 """
@@ -71,13 +73,17 @@ class ReadSession:
         "_blksize",
         "_depth",
         "_due",
+        "_gap",
         "_inspection",
         "_most_blksize",
+        "_most_window",
         "_options",
         "_size_only",
         "_stranger",
         "_strays",
         "_transfer",
+        "_unacked",
+        "_window",
         "finding",
         "progress",
     )
@@ -97,8 +103,13 @@ class ReadSession:
         self._depth = depth
         self._options = options
         self._size_only = size_only
-        self._most_blksize = int(dict(options).get("blksize", DEFAULT_BLKSIZE))
+        asked_for = dict(options)
+        self._most_blksize = int(asked_for.get("blksize", DEFAULT_BLKSIZE))
         self._blksize = DEFAULT_BLKSIZE
+        self._most_window = int(asked_for.get("windowsize", 1))
+        self._window = 1  # blocks for one ACK
+        self._unacked = 0  # blocks since the last ACK
+        self._gap = 0  # the lost block that was told of last
         self._transfer: Address | None = None  # the server's TID: its address and new port
         self._due = 1  # the block that comes next
         self._inspection = Inspection(asked, file)
@@ -131,7 +142,7 @@ class ReadSession:
         """
         if self.finding is not None or not self.progress:
             return None
-        return self._to_server(encode(Ack((self._due - 1) % BLOCK_NUMBERS)))
+        return self._acknowledge((self._due - 1) % BLOCK_NUMBERS)
 
     def silence(self, seconds: float) -> Send | None:
         """End the session: for so long nothing has brought it on."""
@@ -222,7 +233,10 @@ class ReadSession:
         blksize = int(options.get("blksize", self._blksize))
         if "blksize" in options and not SMALLEST_BLKSIZE <= blksize <= self._most_blksize:
             return f"it chose blocks of {blksize} bytes where {self._most_blksize} were asked for"
-        self._blksize = blksize
+        window = int(options.get("windowsize", 1))
+        if not 1 <= window <= self._most_window:
+            return f"it chose windows of {window} where {self._most_window} were asked for"
+        self._blksize, self._window = blksize, window
         return ""
 
     def _take_data(self, block: int, payload: bytes) -> Send | None:
@@ -237,6 +251,11 @@ class ReadSession:
         if finding is not None and not last:
             return self._stop(finding)
         self.finding = finding
+        self._unacked += 1
+        return self._acknowledge(block) if last or self._unacked >= self._window else None
+
+    def _acknowledge(self, block: int) -> Send | None:
+        self._unacked = 0
         return self._to_server(encode(Ack(block)))
 
     def _inspect(self, payload: bytes, last: bool) -> Finding | None:
@@ -251,7 +270,16 @@ class ReadSession:
         ahead = (block - self._due) % BLOCK_NUMBERS
         if self._inspection.size and ahead >= BLOCK_NUMBERS // 2:
             return None  # an old duplicate
+        if ahead < self._window:
+            return self._go_back()
         return self._breach(f"it sent block {block} where block {self._due} was due")
+
+    def _go_back(self) -> Send | None:
+        """Ask for the rest of the window again, once for each block that was lost."""
+        if self._gap == self._due:
+            return None
+        self._gap = self._due
+        return self._acknowledge((self._due - 1) % BLOCK_NUMBERS)
 
     def _breach(self, problem: str, code: ErrorCode = ErrorCode.ILLEGAL_OPERATION) -> Send | None:
         self.finding = findings.bad_reply(self._asked, problem)

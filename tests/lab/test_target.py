@@ -93,7 +93,7 @@ async def test_each_kind_of_firmware_resolves_and_boots(firmware: Firmware) -> N
     ("firmware", "options"),
     [
         (IPXE, b"blksize\x001432\0tsize\x000\0"),
-        (EDK2, b"tsize\x000\0blksize\x001468\0"),
+        (EDK2, b"tsize\x000\0blksize\x001468\0windowsize\x004\0"),
         (GRUB, b"blksize\x001024\0tsize\x000\0"),
         (U_BOOT, b"timeout\x005\0tsize\x000\0blksize\x001468\0"),
     ],

@@ -403,6 +403,58 @@ def test_who_wants_the_size_alone_ends_at_the_options_with_error_8() -> None:
     assert verdict(plain) is Verdict.OK
 
 
+def windowed(window: int = 3) -> ReadSession:
+    """Return a session whose server has accepted blocks of 8 bytes, several for one ACK."""
+    options = (("blksize", "8"), ("windowsize", "4"))
+    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    assert say(reader, OptionAck({"blksize": "8", "windowsize": str(window)})) == Ack(0)
+    return reader
+
+
+def test_a_window_of_blocks_is_acknowledged_as_one() -> None:
+    """At its end, or at the end of the file (RFC 7440)."""
+    reader = windowed()
+    replies = [say(reader, Data(block, b"x" * 8)) for block in range(1, 7)]
+    assert replies == [None, None, Ack(3), None, None, Ack(6)]
+    assert say(reader, Data(7, b"end")) == Ack(7)
+    assert verdict(reader) is Verdict.OK
+
+
+def test_a_block_that_is_lost_from_a_window_is_asked_for_once() -> None:
+    """The last one that came is acknowledged, and the server goes on from there."""
+    reader = windowed()
+    assert say(reader, Data(1, b"x" * 8)) is None
+    assert say(reader, Data(3, b"x" * 8)) == Ack(1)
+    assert say(reader, Data(3, b"x" * 8)) is None
+    replies = [say(reader, Data(block, b"x" * 8)) for block in (2, 3, 4)]
+    assert replies == [None, None, Ack(4)]
+
+
+def test_a_reminder_begins_a_window_anew() -> None:
+    """The server sends on from the last block that came."""
+    reader = windowed()
+    assert say(reader, Data(1, b"x" * 8)) is None
+    assert replied(reader.remind()) == Ack(1)
+    replies = [say(reader, Data(block, b"x" * 8)) for block in (2, 3, 4)]
+    assert replies == [None, None, Ack(4)]
+
+
+def test_a_block_beyond_the_window_is_a_bad_reply() -> None:
+    """No server can rightly be that far ahead."""
+    reader = windowed()
+    assert isinstance(say(reader, Data(4, b"x" * 8)), Error)
+    assert verdict(reader) is Verdict.BAD_REPLY
+
+
+@pytest.mark.parametrize("window", ["0", "5"])
+def test_a_window_that_was_not_asked_for_is_a_bad_reply(window: str) -> None:
+    """At most as many blocks as the request says."""
+    options = (("windowsize", "4"),)
+    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    assert isinstance(say(reader, OptionAck({"windowsize": window})), Error)
+    assert f"it chose windows of {window} where 4 were asked for" in sentence(reader)
+
+
 sources = st.sampled_from([TRANSFER, TRANSFER, TRANSFER, (SERVER, 40001), ("10.0.0.99", 40000)])
 blocks = st.one_of(st.integers(0, 6), st.sampled_from([65535, 32769]))
 payloads = st.sampled_from([b"x" * 8, b"x" * 8, b"x" * 512, b"", b"end", b"x" * 600])
