@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import grp
 import os
 import pwd
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rrdns.errors import RrdnsError
 from rrdns.service.lifeline import refuse_new_rights
 
 PRIVATE = 0o077
+CAP_NET_BIND_SERVICE = 10  # capabilities(7)
+_CAPABILITY_VERSION_3 = 0x20080522  # capset(2)
 
 
 class CannotBecome(RrdnsError):
@@ -26,7 +31,7 @@ class CannotBecome(RrdnsError):
 
 
 def drop(user: str | None, group: str | None, state: Path | None) -> None:
-    """Become the user and group, own the state folder, and gain no rights ever after.
+    """Become the user and group, own the state folder, and lose what is needed no more.
 
     Raises:
         CannotBecome: there is no such user or group, or this process may not change.
@@ -37,7 +42,27 @@ def drop(user: str | None, group: str | None, state: Path | None) -> None:
         state.mkdir(parents=True, exist_ok=True)
     if user is not None or group is not None:
         _become(user, group, state)
+    with suppress(OSError):  # a sandbox may forbid even this
+        _give_up_low_ports()
     refuse_new_rights()
+
+
+def _give_up_low_ports() -> None:
+    """Lose the right to ports below 1024: nothing is bound any more, also by no exporter's command.
+
+    Other rights are left as they are: who gave them, such as for a signal to a DHCP server,
+    wants them used.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: 0 to 31 of each, then more
+    if libc.capget(header, sets) == 0:
+        for at in range(3):
+            sets[at] &= ~(1 << CAP_NET_BIND_SERVICE) & 0xFFFF_FFFF
+        if libc.capset(header, sets) != 0:
+            raise OSError(ctypes.get_errno(), "capset")
 
 
 def _become(user: str | None, group: str | None, state: Path | None) -> None:

@@ -85,8 +85,9 @@ class LastGood:
         Raises:
             StoreFailed: it is damaged or cannot be read; `save` will start it anew.
         """
-        if not self.path.exists():
-            return None
+        with explained(self.path, "be read"):  # a folder above may be closed to us
+            if not self.path.exists():
+                return None
         connection = connect_to_read(self.path, SCHEMA)
         try:
             with explained(self.path, "be read"):

@@ -10,10 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.farm import Rrdns
-from tests.peers import wait_until
+from tests.peers import need_root, wait_until
 from tests.web.certificates import Pair, make_pair
 
 
@@ -87,18 +85,14 @@ def test_sighup_renews_the_certificate_and_refuses_a_bad_one(tmp_path: Path) -> 
         rrdns.stop()
 
 
-def test_a_key_that_only_root_may_read_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_key_that_only_root_may_read_is_told_at_the_start(open_folder: Path) -> None:
     """Before the first query, and not at the first reload."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
-    tmp_path.chmod(0o755)
-    for folder in list(tmp_path.parents)[:3]:
-        folder.chmod(0o755)
-    keys = tmp_path / "keys"
+    need_root("becoming somebody else")
+    keys = open_folder / "keys"
     keys.mkdir(mode=0o755)  # rrdns owns what lies in its state folder, and not what is below
     pair = make_pair(keys)
     pair.key.chmod(0o600)
-    rrdns = Rrdns(tmp_path, members=[("pvs-1", "127.0.0.21")])
+    rrdns = Rrdns(open_folder, members=[("pvs-1", "127.0.0.21")])
     rrdns.write_config()
     tls = f'tls_cert = "{pair.certificate}"\ntls_key = "{pair.key}"\n'
     rrdns.config.write_text(

@@ -279,3 +279,16 @@ async def test_what_was_saved_can_be_synced(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StoreFailed, match="could not sync the snapshot: Input/output error"):
         await last_good.sync()
+
+
+def test_a_folder_that_is_closed_to_us_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of root's above the state of another user; nobody falls over it."""
+
+    def closed(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(StoreFailed, match="Permission denied"):
+        LastGood(tmp_path / "last.db").load()

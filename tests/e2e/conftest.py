@@ -1,0 +1,17 @@
+"""What tests of whole services share."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that any user may reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="rrdns-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
