@@ -63,7 +63,7 @@ def _unbound_options(it: Delegation) -> str:
             f'private-domain: "{it.zone}"',
         ),
         (
-            "Where use-caps-for-id is set: after a loss Unbound compares answers, and these turn.",
+            "Where use-caps-for-id is set: after losses Unbound compares answers, and these turn.",
             f'caps-exempt: "{it.zone}"',
         ),
     ]
