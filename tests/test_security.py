@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import re
 
@@ -14,8 +13,7 @@ from tests.differential import servers
 from tests.differential.questions import questions
 from tests.fuzz.corpus import corpus
 from tests.net import amplification
-from tests.net.documented import message, rows
-from tests.peers import ROOT
+from tests.net.documented import function_exists, message, rows
 
 TEXT = amplification.PAGE.read_text()
 BOUNDS = re.findall(
@@ -46,10 +44,7 @@ def test_each_bound_is_the_codes(what: str, bound: str, place: str, _: str, _tes
 @pytest.mark.parametrize("name", sorted({row[4] for row in BOUNDS}))
 def test_each_bound_has_its_test(name: str) -> None:
     """It is there, under the name that the row has."""
-    path, _, function = name.partition("::")
-    tree = ast.parse((ROOT / path).read_text())
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert function in {node.name for node in found}
+    assert function_exists(name)
 
 
 def test_the_amplification_is_as_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from dataclasses import dataclass
 
@@ -58,6 +59,14 @@ def rows(column: str) -> list[Row]:
         elif column in heads and not cells[0].startswith("---"):
             found.append(Row(dict(zip(heads, cells, strict=True))))
     return found
+
+
+def function_exists(name: str) -> bool:
+    """Tell whether there is a test of this name: `tests/net/test_tcp.py::test_this`."""
+    path, _, function = name.partition("::")
+    tree = ast.parse((ROOT / path).read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(isinstance(node, kinds) and node.name == function for node in tree.body)
 
 
 def dig_args(row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from rrdns.net.udp import PlainLoop, UdpLoop
 from rrdns.wire.answers import Answers
-from tests.net.documented import Row, dig_args, message, rows
+from tests.net.documented import Row, dig_args, function_exists, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
 from tests.peers import free_port, peer
 from tests.wire import world
@@ -23,6 +24,8 @@ Ask = Callable[[bytes], bytes | None]
 QUESTIONS = rows("query")
 MESSAGES = rows("message")
 OPTIONS = rows("asked")
+_FIRST = (1034, 1035, 2181, 2308, 3597, 4343, 4592, 5001, 5936, 6891)
+RFCS = (*_FIRST, 7766, 7828, 7830, 7873, 8020, 8482, 8906, 8945, 9018, 9619)
 NAMES = {3: "NSID", 8: "ECS", 10: "COOKIE", 11: "KEEPALIVE", 12: "PADDING", 15: "EDE"}
 # Answers come in order: silence is an answer to this one, with none before it.
 LAST = b"\xff\xff" + world.query("lone.pvs.example.test")[2:]
@@ -71,6 +74,20 @@ def test_the_page_has_rows() -> None:
     assert len(QUESTIONS) > 40
     assert len(MESSAGES) > 20
     assert len(OPTIONS) > 15
+    assert len(rows("behaviour")) > 5
+
+
+@pytest.mark.parametrize("rfc", RFCS)
+def test_each_rfc_that_binds_an_authoritative_server_is_named(rfc: int) -> None:
+    """In the row of what is done for it, with its section."""
+    reasons = [row["why"] for row in (*QUESTIONS, *MESSAGES, *OPTIONS, *rows("behaviour"))]
+    assert any(re.search(rf"\bRFC {rfc}\b", reason) for reason in reasons)
+
+
+@pytest.mark.parametrize("row", rows("behaviour"), ids=lambda row: row["behaviour"])
+def test_what_is_said_of_tcp_has_its_test(row: Row) -> None:
+    """It is there, under the name that the row has."""
+    assert function_exists(row["test"].strip("`"))
 
 
 @pytest.mark.parametrize("row", QUESTIONS, ids=lambda row: row.kind)
