@@ -38,6 +38,7 @@ class Request:
     to: str
     port: int
     options: Sequence[int] = ()  # of a lease (68): the codes that a DHCP server sends
+    payload: str = ""  # in hex; of requests for files and names
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,10 @@ def _read(frame: bytes, at: float) -> Request | None:
         return None
     source, to = IPv4Address(frame[26:30]), IPv4Address(frame[30:34])
     head = 14 + (frame[14] & 15) * 4
-    source_port, port = struct.unpack_from("!HH", frame, head)
+    source_port, port, size = struct.unpack_from("!HHH", frame, head)
     options = _options(frame[head + 8 + 240 :]) if port == LEASE else ()
-    return Request(at, str(source), source_port, str(to), port, options)
+    payload = frame[head + 8 : head + size].hex() if port in (TFTP, DNS) else ""
+    return Request(at, str(source), source_port, str(to), port, options, payload)
 
 
 def _options(rest: bytes) -> list[int]:
