@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rrdns.core.eligibility import Why
-from rrdns.core.model import Order, Pool, ProbeSpec
+from rrdns.core.model import Order, Override, Pool, ProbeSpec
 from rrdns.core.report import MemberReport
 
 
@@ -24,7 +24,7 @@ class Way:
 def outlook(pool: Pool, report: MemberReport, now: float) -> tuple[Way, ...]:
     """Return what would take a member out, or bring it in."""
     if report.override is not None:
-        ways = _by_order(pool, report)
+        ways = _by_order(pool, report, report.override)
     elif report.why is Why.STANDBY:
         ways = iter([Way("no other member can be handed out: it is a backup")])
     else:
@@ -35,10 +35,7 @@ def outlook(pool: Pool, report: MemberReport, now: float) -> tuple[Way, ...]:
 _WORDS = {Order.DRAIN: "drain", Order.FORCE_UP: "force up", Order.FORCE_DOWN: "force down"}
 
 
-def _by_order(pool: Pool, report: MemberReport) -> Iterator[Way]:
-    order = report.override
-    if order is None:
-        return
+def _by_order(pool: Pool, report: MemberReport, order: Override) -> Iterator[Way]:
     word = _WORDS[order.order]
     then = "" if report.standing.up else "; it is down, so it stays out until its probes pass"
     if order.until is not None:

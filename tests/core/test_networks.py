@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.networks import EVERYBODY, Audience, Networks
+from rrdns.core.networks import EVERYBODY, Audience, Networks, holder_at
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(range(33)), max_size=4), st.data())
@@ -49,3 +49,12 @@ def test_everybody_is_every_address_of_both_families(
 ) -> None:
     """However that is written."""
     assert Audience(networks).is_everybody is is_everybody
+
+
+def test_what_holds_several_addresses_counts_as_one() -> None:
+    """An IPv6 /64 is one host's; a link after the % is nothing of it, and a name is nobody's."""
+    assert holder_at("192.0.2.1") != holder_at("192.0.2.2")
+    assert holder_at("2001:db8::1") == holder_at("2001:db8::2")
+    assert holder_at("2001:db8::1") != holder_at("2001:db8:0:1::1")
+    assert holder_at("fe80::1%eth0") == holder_at("fe80::1")
+    assert holder_at("pvs-1") == holder_at("") == b""

@@ -164,6 +164,16 @@ def test_another_version_of_edns_is_a_fault_of_its_own() -> None:
     assert found.edns is not None
 
 
+def test_options_are_kept_of_no_message_that_cannot_be_read() -> None:
+    """Those of another version of EDNS, or broken ones, are no options to answer to."""
+    for version, options in ((1, b""), (0, b"\0\x0a"), (1, b"\0\x0a\0\0")):
+        opt = b"\0\0\x29\4\xd0\0" + bytes([version]) + b"\0\0" + bytes([0, len(options)]) + options
+        found = read(b"\0\1\x28\0\0\0\0\0\0\0\0\1" + opt)
+        assert isinstance(found, Fault)
+        assert found.edns is not None
+        assert found.edns.options == b""
+
+
 def test_another_opcode_is_not_implemented_whatever_its_body() -> None:
     """The body of another opcode need not be a question (RFC 8906, section 3.1.4)."""
     for body in (b"", ASKED, ASKED[:3], ASKED + b"junk"):

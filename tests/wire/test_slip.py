@@ -1,0 +1,57 @@
+"""What an asker that is over its rate gets now and then."""
+
+from __future__ import annotations
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from rrdns.wire.answers import AnswerTable
+from rrdns.wire.responder import slip
+from tests.wire import world
+
+KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])
+
+
+@pytest.fixture
+def table() -> AnswerTable:
+    """Return a table that gives cookies."""
+    return world.documented()
+
+
+def slipped(message: bytes, table: AnswerTable) -> dns.message.Message:
+    """Return what an asker gets, which must be something."""
+    entry = slip(message, table, ASKER, 0.0, KIND)
+    assert entry is not None
+    assert entry.length <= len(message) + 24  # a cookie of ours is the most that is added
+    return dns.message.from_wire(message[:2] + entry.tail(0))
+
+
+def test_what_is_no_question_gets_nothing(table: AnswerTable) -> None:
+    """A runt, a response, a malformed one: nobody would come again for it."""
+    query = world.query()
+    for message in (b"", query[:11], query[:2] + b"\x81" + query[3:], query[:-2]):
+        assert slip(message, table, ASKER, 0.0, KIND) is None
+
+
+@pytest.mark.parametrize("options", [(), ((3, b""),), ((10, b"short"),)])
+def test_without_a_cookie_the_answer_is_cut_off(
+    table: AnswerTable, options: tuple[tuple[int, bytes], ...]
+) -> None:
+    """Other options, and such as cannot be read, change nothing of it."""
+    sent = [world.option(code, data) for code, data in options]
+    answer = slipped(world.query(use_edns=0, options=sent), table)
+    assert answer.flags & dns.flags.TC
+    assert answer.rcode() == dns.rcode.NOERROR
+    assert not answer.answer
+
+
+def test_with_a_cookie_ours_is_given(table: AnswerTable) -> None:
+    """To be come again with (RFC 7873, section 5.2.3)."""
+    sent = [world.option(10, b"clientcc")]
+    answer = slipped(world.query(use_edns=0, options=sent), table)
+    assert answer.rcode() == dns.rcode.BADCOOKIE
+    assert not answer.flags & dns.flags.TC
+    (option,) = answer.options
+    assert option.to_wire()[:8] == b"clientcc"
