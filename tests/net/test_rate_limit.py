@@ -213,14 +213,21 @@ print(sent)
 """
 
 
-def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody() -> None:
-    """50,000 queries a second in the name of one /24, and a client in another one."""
+@pytest.mark.parametrize(
+    "rate",
+    [
+        12_000,  # what a loop keeps up with beside other tests, and under the coverage tracer
+        pytest.param(50_000, marks=pytest.mark.long),
+    ],
+)
+def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int) -> None:
+    """So many queries a second in the name of one /24, and a client in another one."""
     answers, seconds = Answers(world.table()), 4
     with (
         udp_service(answers, quota=quota()) as (_, port, defects),
         client("127.8.8.8") as good,
         subprocess.Popen(
-            [sys.executable, "-c", FLOOD, str(port), "50000", str(seconds)],
+            [sys.executable, "-c", FLOOD, str(port), str(rate), str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -242,6 +249,6 @@ def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody() -> None:
     answered = queries["a/noerror"] - asked + queries["a/slipped"]
     assert not defects
     assert asked > 200
-    assert sent > 30_000 * seconds  # 50,000 a second where the machine can
+    assert sent > 0.6 * rate * seconds  # all of it where the machine can
     assert 0 < answered <= RateLimits().answers * seconds
     assert answered + queries["a/dropped"] > 0.9 * sent
