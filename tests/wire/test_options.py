@@ -14,7 +14,7 @@ from rrdns.wire.answers import AnswerTable
 from rrdns.wire.cookies import Jar
 from rrdns.wire.manners import Manners
 from rrdns.wire.reply import Proven
-from rrdns.wire.responder import find, respond
+from rrdns.wire.responder import find, respond, slip
 from tests.wire import world
 from tests.wire.world import option, query, rota
 
@@ -259,3 +259,29 @@ def test_no_options_make_the_responder_raise(data: bytes, tcp: bool, code: int) 
 
 
 TABLE = table()
+
+
+@pytest.mark.parametrize(
+    ("message", "rcode"),
+    [
+        (query(), "TC"),
+        (query(use_edns=0), "TC"),
+        (asked((65001, b"")), "TC"),
+        (asked((COOKIE, b"short")), "TC"),
+        (asked((COOKIE, CLIENT)), "BADCOOKIE"),
+        (query(use_edns=1), None),
+        (b"\0\1" + bytes(10), None),
+    ],
+    ids=["plain", "EDNS", "option", "bad cookie", "cookie", "EDNS 1", "no question"],
+)
+def test_who_is_over_its_rate_is_asked_to_prove_itself(message: bytes, rcode: str | None) -> None:
+    """Over TCP, or by our cookie; what is malformed gets nothing."""
+    entry = slip(message, table(), ADDRESS, NOW, "a/noerror")
+    if rcode is None:
+        assert entry is None
+        return
+    assert entry is not None
+    answer = dns.message.from_wire(message[:2] + entry.tail(0))
+    assert bool(answer.flags & dns.flags.TC) is (rcode == "TC")
+    assert dns.rcode.to_text(answer.rcode()) == ("NOERROR" if rcode == "TC" else rcode)
+    assert entry.rotation.kind == "a/slipped"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dnslib
 import pytest
 from hypothesis import example, given
@@ -181,3 +182,15 @@ def test_another_opcode_is_not_implemented_whatever_its_body() -> None:
         found = read(b"\0\1\x28\0" + count + b"\0\0\0\0\0\0" + body)
         assert isinstance(found, Fault)
         assert found.rcode is Rcode.NOTIMP
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_options_under_a_version_that_nobody_knows_are_not_read(version: int) -> None:
+    """Also where the opcode is the greater trouble: what they mean there, only it can say."""
+    made = dns.message.make_query("a.test", "A", use_edns=version, options=[world.option(3, b"")])
+    made.set_opcode(dns.opcode.STATUS)
+    fault = read(made.to_wire())
+    assert isinstance(fault, Fault)
+    assert fault.rcode is Rcode.NOTIMP
+    assert fault.edns is not None
+    assert fault.edns.options == (b"\0\3\0\0" if version == 0 else b"")
