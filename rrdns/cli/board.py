@@ -78,7 +78,8 @@ def _title(pool: Json) -> Text:
     inside = sum(bool(member["in"]) for member in pool["members"])
     facts = (
         f"  {inside} of {len(pool['members'])} in, TTL {pool['ttl']} s, a dead server "
-        f"is named for {pool['worst_case']:.1f} s at most, {pool['queries']:,} queries"
+        f"is named for {pool['worst_case']:.1f} s at most, {pool['queries']:,} "
+        f"{'query' if pool['queries'] == 1 else 'queries'}"
     )
     return title.append(facts, "not bold dim")
 

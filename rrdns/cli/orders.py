@@ -287,6 +287,6 @@ def _tell_back(done: dict[str, Any]) -> None:
         if not one["changed"]:
             typer.echo(f"Nothing was ordered for {name}.")
         elif told["in"]:
-            typer.echo(f"{name} is back in the answers.")
+            typer.echo(f"{name} is resumed, and in the answers.")
         else:
             typer.echo(f"{name} is resumed, and stays out for now: {told['why']}.")

@@ -33,7 +33,7 @@ def test_members_are_drained_together(rrdns: Run, api: Api, whom: list[str]) -> 
     assert "Safe to work on them after" in result.stdout
     back = rrdns("resume", *whom, "--url", api.url)
     assert back.stdout.splitlines() == [
-        f"{name} of pool boot is back in the answers." for name in BOTH
+        f"{name} of pool boot is resumed, and in the answers." for name in BOTH
     ]
 
 
