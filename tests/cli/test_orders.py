@@ -109,7 +109,7 @@ def test_a_script_gets_the_whole_reply(rrdns: Run, api: Api) -> None:
 def test_resuming_puts_a_member_back(rrdns: Run, api: Api) -> None:
     """It tells when there was nothing to lift, too."""
     rrdns("drain", "pvs-1", "--url", api.url)
-    assert "pvs-1 of pool boot is back" in rrdns("resume", "pvs-1", "--url", api.url).stdout
+    assert "is resumed, and in the answers" in rrdns("resume", "pvs-1", "--url", api.url).stdout
     assert api.farm.orders == {}
     again = rrdns("resume", "pvs-1", "--url", api.url)
     assert again.exit_code == 0
