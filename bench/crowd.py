@@ -53,7 +53,8 @@ def main() -> None:
         for number in range(wanted.rounds):
             for kind in KINDS:
                 found = measure(pid, port, kind, wanted.seconds)
-                print(json.dumps({"round": number, "crowd": kind} | found), flush=True)
+                about = {"limits": wanted.limits, "round": number, "crowd": kind}
+                print(json.dumps(about | found), flush=True)
 
 
 @contextmanager

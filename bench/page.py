@@ -25,6 +25,7 @@ ALONE = {
     "growth": "Growth with pools and members",
     "probes": "Probing",
     "flood": "A client beside a flood",
+    "crowd": "Clients beside thousands of TCP connections",
     "scaling": "One worker against two",
     "soak": "Soak",
 }
