@@ -223,14 +223,16 @@ def _width(page: Page) -> int:
 
 
 def test_choosing_works_with_the_keyboard(browser: Browser, farm: Farm) -> None:
-    """Space chooses, Enter orders, and the focus comes back."""
+    """Space chooses, Enter orders, and the focus comes back; the orders are always in sight."""
     rrdns, _ = farm
-    with a_page(browser) as page:
+    with a_page(browser, viewport={"width": 1280, "height": 420}) as page:
         sign_in(page, rrdns)
         for name in ("pvs-1", "pvs-3"):
             page.get_by_role("checkbox", name=f"Select {name}").focus()
             page.keyboard.press("Space")
         drain = page.get_by_role("button", name="Drain them")
+        page.evaluate("window.scrollTo(0, 0)")
+        expect(drain).to_be_in_viewport()
         drain.focus()
         page.keyboard.press("Enter")
         page.keyboard.type("by hand")
