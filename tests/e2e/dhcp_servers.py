@@ -13,6 +13,8 @@ from tests.export.kea_peer import Kea, kea
 from tests.peers import peer, running
 
 SUBNET = "10.77.0.0/24"
+# What a service manager does: run it again whenever it ends, and end it at one's own end.
+SERVICE = """trap 'kill $!; wait; exit' TERM; while :; do "$@" & wait $!; sleep 0.1; done"""
 
 
 def kea_subnet(**more: Any) -> dict[str, Any]:
@@ -55,19 +57,26 @@ def a_dnsmasq(site: Site, config: str, *, dns: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def an_isc_dhcpd(site: Site, config: str) -> Iterator[Path]:
-    """Run ISC dhcpd at the site; yields its log."""
+def an_isc_dhcpd(site: Site, config: str, *, resolv_conf: Path | None = None) -> Iterator[Path]:
+    """Run ISC dhcpd at the site, again whenever it ends; yields its log.
+
+    With `resolv_conf` it can resolve names.
+    """
     conf, log = site.folder / "dhcpd.conf", site.folder / "dhcpd.log"
     subnet = f"subnet 10.77.0.0 netmask 255.255.255.0 {{ range {' '.join(LEASES)}; }}\n"
     conf.write_text(config + subnet)
     leases = site.folder / "dhcpd.leases"
     leases.touch()
+    host = site.lan["dhcp"]
     command: list[str | Path] = [
-        peer("dhcpd"), "-4", "-f", "-d", "--no-pid", "-cf", conf, "-lf", leases, PORT,
+        "sh", "-c", SERVICE, "dhcpd",
+        peer("dhcpd"), "-4", "-f", "-d", "-pf", site.folder / "dhcpd.pid",
+        "-cf", conf, "-lf", leases, PORT,
     ]  # fmt: skip
+    line = host.resolving_command(resolv_conf, *command) if resolv_conf else host.command(*command)
 
     def ready() -> bool:
         return "Server starting service" in log.read_text()
 
-    with running(site.lan["dhcp"].command(*command), log=log, ready=ready):
+    with running(line, log=log, ready=ready):
         yield log

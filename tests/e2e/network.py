@@ -7,9 +7,10 @@ touched. A host can be cut off, as by a pulled cable, and virtual machines plug 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +105,12 @@ def _a_namespace(name: str) -> Iterator[str]:
     try:
         yield name
     finally:
+        # A namespace lives for as long as a process does in it, whatever its name's end.
+        for pid in _ip("netns", "pids", name).split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         _ip("netns", "del", name)
 
 
-def _ip(*args: str) -> None:
-    subprocess.run([peer("ip"), *args], check=True)
+def _ip(*args: str) -> str:
+    return subprocess.run([peer("ip"), *args], check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.e2e import bootfiles, nameservers
 from tests.e2e.nameservers import NAME, RESOLVERS, Places
-from tests.e2e.network import Host, Lan, a_lan
+from tests.e2e.network import PORT, Host, Lan, a_lan
 from tests.e2e.wiretap import TFTP, Request, Wiretap, a_wiretap
 from tests.peers import peer, running, wait_until
 
@@ -33,6 +33,7 @@ ADDRESSES = {
     "dhcp": "10.77.0.5",
     **MEMBERS,
     "client": "10.77.0.200",
+    "router": "10.77.0.254",
 }
 PLACES = Places(ADDRESSES["parent"], ADDRESSES["rrdns"], ADDRESSES["resolver"])
 LEASES = ("10.77.0.129", "10.77.0.190")  # the first and the last
@@ -48,6 +49,13 @@ class Site:
     folder: Path
     wiretap: Wiretap
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def resolv_conf(self) -> Path:
+        """Return a file that names the site's resolver."""
+        file = self.folder / "resolv.conf"
+        file.write_text(f"nameserver {PLACES.resolver}\n")
+        return file
 
     @property
     def rrdns(self) -> Host:
@@ -126,6 +134,8 @@ def a_site(
         start = partial(_start, stack, lan, folder)
         for name in MEMBERS.keys() - set(dead):
             site.servers[name] = start(name, _tftpd(folder, name))
+        lan["router"].run(peer("ip"), "addr", "add", "fd77::1/64", "dev", PORT, "nodad")
+        start("router", _router())
         start("parent", nameservers.parent(folder, PLACES))
         start("resolver", RESOLVERS[resolver](folder, PLACES))
         start(
@@ -143,6 +153,15 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     log = folder / f"{host}.log"
     return stack.enter_context(running(lan[host].command(*command), log=log))
+
+
+def _router() -> list[str | Path]:
+    """Return what advertises an IPv6 router: without one iPXE waits for it for 13 s."""
+    return [
+        peer("dnsmasq"), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+        f"--interface={PORT}", "--enable-ra", f"--ra-param={PORT},0,0",
+        "--dhcp-range=fd77::,ra-only", "--pid-file=", "--user=root", "--log-facility=-",
+    ]  # fmt: skip
 
 
 def _tftpd(folder: Path, name: str) -> list[str | Path]:

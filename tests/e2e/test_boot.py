@@ -194,6 +194,45 @@ def _last_read(log: str, hosts: Path) -> int:
     return int(said[-1].split(" - ")[1].split()[0]) if said else 0
 
 
+def test_an_isc_dhcpd_that_resolves_by_itself_keeps_a_dead_server(tmp_path: Path) -> None:
+    """Why there are exporters: it keeps the first address, whatever the TTL of 2 s says."""
+    config = f'next-server {NAME};\nfilename "{BIOS_FILE}";\n'
+    with a_site(tmp_path) as site, an_isc_dhcpd(site, config, resolv_conf=site.resolv_conf):
+        (named,) = servers(boot(site.lan, tmp_path, {1: "bios"}))
+        site.stop(named)
+        site.wait_until_answered(*(MEMBERS.keys() - {named}))
+        (failed,) = boot(site.lan, tmp_path, {1: "bios"})
+        assert failed.gave_up
+        assert f"Next server: {MEMBERS[named]}" in failed.console
+
+
+def test_a_target_boots_by_an_isc_dhcpd_that_is_started_anew(tmp_path: Path) -> None:
+    """The include of the file exporter; dhcpd reads it when it starts, so it is ended for that."""
+    include = tmp_path / "pvs.include"
+    exporter = f"""
+[[exporters]]
+name = "dhcpd"
+type = "file"
+pools = ["boot"]
+path = "{include}"
+template = "isc-dhcpd"
+tell = "first"
+rotate_every = 0.0
+option66 = "address"
+pid_file = "{tmp_path / "dhcpd.pid"}"
+signal = "TERM"
+process = "dhcpd"
+"""
+    with a_site(tmp_path, more=exporter) as site:
+        wait_until(include.exists, what="exported")
+        with an_isc_dhcpd(site, f'include "{include}";\nfilename "{BIOS_FILE}";\n') as log:
+            (named,) = servers(boot(site.lan, tmp_path, {1: "bios"}))
+            site.stop(named)
+            wait_until(lambda: log.read_text().count("starting service") == 2, 20, "anew")
+            (after,) = servers(boot(site.lan, tmp_path, {1: "bios"}))
+            assert after != named
+
+
 def a_kea_with_classes(site: Site, snippet: str) -> AbstractContextManager[object]:
     """Run Kea with the snippet's classes and a subnet."""
     body = "".join(line for line in snippet.splitlines() if not line.startswith("//"))

@@ -98,6 +98,22 @@ def test_firmware_boots_by_what_it_understands(tmp_path: Path, case: Case) -> No
         assert ADDRESSES["dhcp"] not in asked
 
 
+def test_an_ipxe_script_may_take_the_name_from_option_66(tmp_path: Path) -> None:
+    """The one way in which a name in option 66 boots: a script asks for it."""
+    options = [
+        kea_dns(),
+        {"name": "tftp-server-name", "data": NAME},
+        {"name": "boot-file-name", "data": "pvs.ipxe"},
+    ]
+    subnet = kea_subnet(**{"option-data": options, "next-server": MEMBERS["pvs-1"]})
+    with a_site(tmp_path) as site, a_kea(site, {"subnet4": [subnet]}):
+        script = f"#!ipxe\nchain tftp://${{66}}/{BIOS_FILE}\n"
+        (tmp_path / "pvs-1" / "pvs.ipxe").write_text(script)
+        (one,) = boot(site.lan, tmp_path, {1: "bios"})
+        assert one.server in MEMBERS, one.console[-2000:]
+        assert f"tftp://{NAME}/{BIOS_FILE}... ok" in one.console
+
+
 def assert_as_said(case: Case, it: Boot, *, boots: bool) -> None:
     """Check that firmware boots from whom it was told, or gives up by itself."""
     assert it.gave_up != boots, it.console[-2000:]

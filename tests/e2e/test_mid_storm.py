@@ -6,7 +6,8 @@ import logging
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,8 @@ import pytest
 from tests.e2e.bootfiles import MARK
 from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet
 from tests.e2e.nameservers import NAME
-from tests.e2e.site import BIOS_FILE, MEMBERS, PLACES, TTL, Site, a_site
-from tests.e2e.target import a_target
+from tests.e2e.site import BIOS_FILE, MEMBERS, TTL, Site, a_site
+from tests.e2e.target import Target, a_target
 from tests.peers import peer
 
 pytestmark = [pytest.mark.peers, pytest.mark.long]
@@ -60,17 +61,19 @@ def a_client(site: Site, command: tuple[str, ...], resolv_conf: Path) -> Client:
     return Client(began, process)
 
 
-def a_storm(site: Site, die: Callable[[], float]) -> tuple[float, list[Client]]:
-    """Start clients at a steady rate, and let something die between them; return when."""
-    resolv_conf = site.folder / "resolv.conf"
-    resolv_conf.write_text(f"nameserver {PLACES.resolver}\n")
-    began, died, clients = time.monotonic(), 0.0, []
+def a_storm(site: Site, events: Mapping[int, Callable[[], None]]) -> list[Client]:
+    """Start clients at a steady rate; before some of them, by number, something happens."""
+    resolv_conf, began = site.resolv_conf, time.monotonic()
+    clients = []
     for number in range(CLIENTS):
         time.sleep(max(0.0, began + number / RATE - time.monotonic()))
-        if number == BEFORE:
-            died = die()
+        events.get(number, _nothing)()
         clients.append(a_client(site, (CURL, BUSYBOX)[number % 2], resolv_conf))
-    return died, clients
+    return clients
+
+
+def _nothing() -> None:
+    pass
 
 
 def first_loads(site: Site, member: str) -> list[float]:
@@ -92,11 +95,20 @@ def test_only_those_that_asked_before_it_was_known_can_fail(
     window = detection + TTL + SLACK
     file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{BIOS_FILE}"}
     dhcp = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
-    with a_site(tmp_path, resolver=resolver) as site, a_kea(site, dhcp):
-        with a_target(site.lan, tmp_path, 1) as target:
-            died, clients = a_storm(site, lambda: getattr(site, death)(VICTIM))
-            ended = [(client.began - died, client.server()) for client in clients]
-            boot = target.wait()
+    deaths: list[float] = []
+    targets: list[Target] = []
+    with a_site(tmp_path, resolver=resolver) as site, a_kea(site, dhcp), ExitStack() as stack:
+
+        def die() -> None:
+            deaths.append(getattr(site, death)(VICTIM))
+
+        def switch_on() -> None:
+            targets.append(stack.enter_context(a_target(site.lan, tmp_path, 1)))
+
+        clients = a_storm(site, {BEFORE: die, BEFORE + round(window * RATE): switch_on})
+        (died,), (target,) = deaths, targets
+        ended = [(client.began - died, client.server()) for client in clients]
+        boot = target.wait()
         failed = [at for at, server in ended if server is None]
         asked = [round(at - died, 1) for at in first_loads(site, VICTIM)]
     hit = [at for at in asked if at >= -SLACK]
