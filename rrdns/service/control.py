@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ from rrdns.wire.book import Pages
 BEAT_EVERY = 0.5
 API_CERTIFICATE = "api-certificate"
 LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
+MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
 
@@ -183,7 +184,7 @@ class Control:
         self._outside.configure(settings)
         self._desk.reloaded(refused=False)
         changes = describe_changes(before, settings)
-        entry = self._herald.entry("reload", after="; ".join(changes) or "no change")
+        entry = self._herald.entry("reload", after=_told(changes))
         self._herald.tell(entry)
         for place in restart_needed(before, settings):
             self._log.warning("a restart is needed", place=place)
@@ -281,6 +282,13 @@ class Control:
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the control process broke", exc_info=True)
             os._exit(1)
+
+
+def _told(changes: Sequence[str]) -> str:
+    """Return the diff of a reload, as the log and the audit trail have it."""
+    more = len(changes) - MOST_CHANGES
+    shown = [*changes[:MOST_CHANGES], *([f"and {more} more"] if more > 0 else [])]
+    return "; ".join(shown) or "no change"
 
 
 def _read(path: Path) -> tuple[str, Settings]:

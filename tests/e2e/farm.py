@@ -173,7 +173,8 @@ class Rrdns:
             connection.request(method, path, data, headers)
             reply = connection.getresponse()
             text = reply.read().decode()
-            is_json = "json" in (reply.getheader("Content-Type") or "")
+            kind = (reply.getheader("Content-Type") or "").partition(";")[0]
+            is_json = kind.endswith("json")
             return reply.status, json.loads(text) if is_json else text
         finally:
             connection.close()
