@@ -6,6 +6,7 @@ The OpenAPI document is made from these, so what is said here is what is promise
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict, JsonValue
 
 from rrdns.core.eligibility import Why
 from rrdns.core.model import OnEmpty, Order, Policy
@@ -406,7 +408,11 @@ _SHAPE = f"^(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?$"
 Reason = Annotated[
     str,
     BeforeValidator(_one_line),
-    Field(max_length=MOST_REASON, description="why; goes to the audit trail"),
+    Field(
+        max_length=MOST_REASON,
+        description="why; goes to the audit trail",
+        json_schema_extra={"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"},
+    ),
 ]
 Seconds = Annotated[
     float,
@@ -458,6 +464,31 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
+def _given(*names: str) -> JsonDict:
+    """Return the schema of what has all of these, neither null nor false."""
+    nothing: list[JsonValue] = [None, False]
+    return {
+        "required": list(names),
+        "properties": {name: {"not": {"enum": nothing}} for name in names},
+    }
+
+
+def _only(name: str, names: Sequence[str]) -> JsonDict:
+    """Return the schema of what has one of several names, and not the others."""
+    others: list[JsonValue] = [{"not": _given(one)} for one in names if one != name]
+    return {"allOf": [_given(name), *others]}
+
+
+# What a schema can say of things that belong or do not belong together.
+_WAYS = ("members", "tag", "glob")
+_ONE_WAY: list[JsonValue] = [{"oneOf": [_only(way, _WAYS) for way in _WAYS]}]
+_ONE_END: list[JsonValue] = [
+    {"not": _given("for", "until")},
+    {"not": _given("wait", "dry_run")},
+    {"not": _given("wait", "at")},
+]
+
+
 class ResumeBody(Asked):
     """The end of an order, and of one for later."""
 
@@ -467,6 +498,8 @@ class ResumeBody(Asked):
 
 class OrderBody(ResumeBody):
     """An order for a member; without `for` and `until` it holds until it is resumed."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": _ONE_END})
 
     lasting: Seconds | None = Field(default=None, alias="for")
     until: Moment | None = None
@@ -517,7 +550,8 @@ class OrdersBody(Selecting, OrderBody):
             "examples": [
                 {"glob": "pvs-*", "pool": "boot", "reason": "patch night", "dry_run": True},
                 {"tag": "rack-1", "reason": "new switch", "at": "+2h", "for": "1h"},
-            ]
+            ],
+            "allOf": [*_ONE_WAY, *_ONE_END],
         }
     )
 
@@ -525,7 +559,9 @@ class OrdersBody(Selecting, OrderBody):
 class ResumesBody(Selecting):
     """The end of what is ordered for several members."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"tag": "rack-1"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tag": "rack-1"}], "allOf": _ONE_WAY}
+    )
 
 
 class AuditFilter(BaseModel):

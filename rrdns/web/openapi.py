@@ -12,10 +12,11 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from rrdns import __version__
 from rrdns.web import models
 from rrdns.web.contract import CALLS, JSON, Call
-from rrdns.web.problems import CONTENT_TYPE, Kind
+from rrdns.web.problems import CONTENT_TYPE, KINDS, Kind
 
 Json = dict[str, Any]
 
+_PATH_SCHEMAS: dict[str, Json] = {"kind": {"enum": sorted(KINDS)}}
 _REF = "#/components/schemas/{model}"
 _ABOUT = """\
 Watch and steer what rrdns answers. Times are RFC 3339 in UTC. Mistakes are answered with
@@ -80,7 +81,12 @@ def _operation(call: Call, refs: dict[type[BaseModel], Json], *, with_tokens: bo
 
 def _parameters(call: Call) -> list[Json]:
     found = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, **_PATH_SCHEMAS.get(name, {})},
+        }
         for name in re.findall(r"{(\w+)}", call.path)
     ]
     if call.query is not None:
