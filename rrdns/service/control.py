@@ -37,7 +37,7 @@ from rrdns.web.auth import Gate
 from rrdns.web.metrics import Stats
 from rrdns.web.server import ApiServer
 from rrdns.web.tls import BadPair, make_context
-from rrdns.wire.book import Pages
+from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
 API_CERTIFICATE = "api-certificate"

@@ -22,7 +22,8 @@ from rrdns.core.report import WorkerReport
 from rrdns.core.snapshot import Change, Snapshot, apply
 from rrdns.service.logs import get_log
 from rrdns.wire import feed
-from rrdns.wire.book import Pages, Reader
+from rrdns.wire.book import Reader
+from rrdns.wire.pages import Pages
 
 
 @dataclass(slots=True)

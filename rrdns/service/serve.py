@@ -24,9 +24,9 @@ from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
 from rrdns.web.tls import make_context
-from rrdns.wire.book import Pages
 from rrdns.wire.cookies import Jar
 from rrdns.wire.manners import Manners
+from rrdns.wire.pages import Pages
 from rrdns.wire.siphash import KEY_BYTES
 
 WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second

@@ -29,8 +29,8 @@ from rrdns.service.publisher import read_message
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import feed
 from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.book import Pages
 from rrdns.wire.manners import PLAIN, Manners
+from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
 FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk

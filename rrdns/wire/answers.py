@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
-from rrdns.wire.book import Counts, Pages
+from rrdns.wire.book import Counts
 from rrdns.wire.manners import PLAIN, Manners
+from rrdns.wire.pages import Pages
 from rrdns.wire.query import TYPE_A, Rcode
 from rrdns.wire.reply import Entry, Guarded, Reply, Turning, most_addresses
 from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns

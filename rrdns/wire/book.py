@@ -1,33 +1,21 @@
-"""Where a worker counts: memory that outlives it, so that no count dies with its process.
+"""Where a worker counts: in memory that outlives it, so that no count dies with its process.
 
-A count is one word of memory (a cell), written before the answer that it counts is sent: a
-worker that is killed has counted every answer that anybody received. A row tells what its
-cells count; rows stand in a journal. When a journal has grown, a new edition of it is written
-to the other half, with what is over summed up, and one word turns the page: whoever dies in
-between leaves the edition before. Control only reads.
+A count is written before the answer that it counts is sent: a worker that is killed has
+counted every answer that anybody received. When a journal has grown, what is over is summed up
+in a new edition of it. Control only reads.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-CELLS = 1 << 20  # enough for 65,536 pools of four members, and as much again that is retired
-HALF_BYTES = 16 << 20  # of the journal, for as many rows
-_WORD = 8
-_HEADER = 8  # words
-_STARTS, _EDITION, _LENGTHS = 0, 1, 2  # in the header; the lengths are those of both halves
-BOOK_BYTES = _WORD * (_HEADER + CELLS) + 2 * HALF_BYTES
-_LENGTH_BYTES = 4  # before each entry of the journal
+from rrdns.wire.pages import FIRSTS, TURN, Pages, Row
+
 _WORTH_RENEWING = 64 * 1024  # bytes of rows since the edition began
-TURN, REPEATS, FIRSTS = 0, 1, 2  # a row's cells
 _TRIES = 5
-# Pages that nobody writes to take no memory, and none is set aside for them.
-_SHARED = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 NOTHING = ""  # the kind of what got no answer
 
 _Told = TypeVar("_Told")
@@ -42,115 +30,6 @@ class Counts:
         default_factory=dict
     )  # pool -> address -> first places
     dropped: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the cells from one on count: the answers of one kind, in the order of their turns."""
-
-    cell: int
-    start: int  # the turn that it began with
-    shared: bool  # the turns are those of several workers: first places are counted one by one
-    kind: str
-    pool: str
-    addresses: tuple[str, ...]
-
-    def entry(self) -> list[Any]:
-        """Return it as an entry of the journal."""
-        return [self.cell, self.start, self.shared, self.kind, self.pool, self.addresses]
-
-    @property
-    def count(self) -> int:
-        """Return how many cells it has."""
-        return FIRSTS + (len(self.addresses) if self.shared else 0)
-
-    def total(self, cells: memoryview) -> int:
-        """Return how many answers are counted, without the repeated ones."""
-        if self.shared:
-            first = self.cell + FIRSTS
-            return sum(cells[first : first + len(self.addresses)])
-        return int(cells[self.cell]) - self.start
-
-    def repeats(self, cells: memoryview) -> int:
-        """Return how many answers to a query that was sent again are counted."""
-        return int(cells[self.cell + REPEATS])
-
-    def places(self, cells: memoryview) -> dict[str, int]:
-        """Return how often each address stood first."""
-        first, size = self.cell + FIRSTS, len(self.addresses)
-        if self.shared:
-            return dict(zip(self.addresses, cells[first : first + size], strict=True))
-        if not size:
-            return {}
-        rounds, rest = divmod(self.total(cells), size)
-        begin = self.start % size
-        return {
-            address: rounds + ((index - begin) % size < rest)
-            for index, address in enumerate(self.addresses)
-        }
-
-
-class Pages:
-    """The memory of one worker, in its parts; what no process wrote is zero."""
-
-    __slots__ = ("cells", "halves", "header")
-
-    def __init__(self) -> None:
-        """Take memory that is shared with every process forked from here on."""
-        room = memoryview(mmap.mmap(-1, BOOK_BYTES, flags=_SHARED))
-        cells_end = _WORD * (_HEADER + CELLS)
-        self.header = room[: _WORD * _HEADER].cast("Q")
-        self.cells = room[_WORD * _HEADER : cells_end].cast("Q")
-        middle = cells_end + HALF_BYTES
-        self.halves = room[cells_end:middle], room[middle:]
-
-    @property
-    def edition(self) -> int:
-        """Return which edition of the journal is in force."""
-        return int(self.header[_EDITION])
-
-    @property
-    def starts(self) -> int:
-        """Return how many processes have counted here, one after the other."""
-        return int(self.header[_STARTS])
-
-    def begin(self) -> None:
-        """Note that a process begins to count here."""
-        self.header[_STARTS] += 1
-
-    def read(self, edition: int, at: int) -> tuple[list[Any], int]:
-        """Return the entries of an edition from a place on, and where they end."""
-        half, end = self.halves[edition & 1], self.header[_LENGTHS + (edition & 1)]
-        entries = []
-        while at < end:
-            begin = at + _LENGTH_BYTES
-            at = begin + int.from_bytes(half[at:begin], "big")
-            entries.append(json.loads(bytes(half[begin:at])))
-        return entries, at
-
-    def append(self, value: object) -> bool:
-        """Add an entry to the edition in force; False where it has no room."""
-        which = self.edition & 1
-        at, entry = self.header[_LENGTHS + which], _entry(value)
-        if at + len(entry) > HALF_BYTES:
-            return False
-        self.halves[which][at : at + len(entry)] = entry
-        self.header[_LENGTHS + which] = at + len(entry)
-        return True
-
-    def written(self) -> int:
-        """Return how many bytes the edition in force has."""
-        return int(self.header[_LENGTHS + (self.edition & 1)])
-
-    def renew(self, values: Iterable[object]) -> bool:
-        """Put a new edition in force; False, and all as before, where it has no room."""
-        text, which = b"".join(map(_entry, values)), (self.edition + 1) & 1
-        if len(text) > HALF_BYTES:
-            return False
-        self.halves[which][: len(text)] = text
-        self.header[_LENGTHS + which] = len(text)
-        self.header[_EDITION] += 1  # one word: who reads sees all of it or nothing
-        return True
 
 
 class Sums:
@@ -223,8 +102,10 @@ class Book:
     def _allot(self, count: int) -> int:
         if self._free[count]:
             return self._free[count].pop()
-        if self._unused + 2 * count > CELLS:  # the last ones are for all that find no room
-            return CELLS - count
+        if self._unused + 2 * count > len(
+            self.cells
+        ):  # the last ones are for all that find no room
+            return len(self.cells) - count
         self._unused += count
         return self._unused - count
 
@@ -248,7 +129,7 @@ class Book:
         closed = [row.entry() for cell, row in self._rows.items() if cell in self._closed]
         lasting = [row.entry() for cell, row in self._rows.items() if cell not in self._closed]
         # Without room for another edition this one is the last, and no cell is used again.
-        self._limit = HALF_BYTES
+        self._limit = self._pages.room
         if self._pages.renew([self._sums.entry(), *closed, *lasting]):
             share = len(lasting) / (len(closed) + len(lasting) or 1)
             written = self._pages.written()
@@ -346,8 +227,3 @@ class Reader:
         self._rows.append(row)
         if pool:
             self._of_pool[pool].append(row)
-
-
-def _entry(value: object) -> bytes:
-    text = json.dumps(value, separators=(",", ":")).encode()
-    return len(text).to_bytes(_LENGTH_BYTES, "big") + text

@@ -12,7 +12,8 @@ from threading import Lock
 from typing import Protocol
 
 from rrdns.core.rates import Family
-from rrdns.wire.book import FIRSTS, NOTHING, REPEATS, Book, Counts, Pages, Reader
+from rrdns.wire.book import NOTHING, Book, Counts, Reader
+from rrdns.wire.pages import FIRSTS, REPEATS, Pages
 
 ALONE = -1
 

@@ -14,7 +14,7 @@ from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.service.logs import set_up
 from rrdns.service.publisher import Publisher, read_message
 from rrdns.wire import feed
-from rrdns.wire.book import Pages
+from rrdns.wire.pages import Pages
 
 ROTA = Rota("boot", "boot.example", 5, 4, ("10.0.0.1",))
 

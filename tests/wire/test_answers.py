@@ -16,7 +16,8 @@ from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.wire import answers as module
 from rrdns.wire.answers import AnswerTable
-from rrdns.wire.book import Pages, Reader
+from rrdns.wire.book import Reader
+from rrdns.wire.pages import Pages
 from rrdns.wire.reply import Fewer
 from rrdns.wire.responder import find, respond
 from tests.wire import world

@@ -11,8 +11,9 @@ from collections import Counter
 
 import pytest
 
-from rrdns.wire import book
-from rrdns.wire.book import NOTHING, Pages, Reader
+from rrdns.wire import book, pages
+from rrdns.wire.book import NOTHING, Reader
+from rrdns.wire.pages import Pages
 from rrdns.wire.tally import Ledger, Rotation
 
 MEMBERS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
@@ -141,25 +142,25 @@ def kill_a_counter(pages: Pages, truth: memoryview, after: float) -> None:
 
 
 def test_a_kill_at_any_moment_loses_no_count() -> None:
-    """Forty times in the middle of counting, opening rows and turning pages."""
+    """Forty times at least, in the middle of counting, opening rows and turning pages."""
     pages, truth = Pages(), memoryview(mmap.mmap(-1, 8)).cast("Q")
-    reader, dice, kills = Reader(pages), random.Random(1), 40
-    for done in range(kills):
+    reader, dice, done = Reader(pages), random.Random(1), 0
+    while done < 40 or pages.edition < 30:  # a busy machine gets less far between two kills
         kill_a_counter(pages, truth, dice.uniform(0.005, 0.04))
         counted = reader.queries().get("a/noerror", 0)
         # A kill may fall between a count and the truth's.
-        assert truth[0] <= counted <= truth[0] + done + 1
+        done += 1
+        assert truth[0] <= counted <= truth[0] + done
         assert sum(reader.firsts("boot").values()) == counted
     assert truth[0] > 1_000
-    assert pages.edition > 10
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Pages:
     """Return pages with room for few rows."""
-    monkeypatch.setattr(book, "CELLS", 64)
-    monkeypatch.setattr(book, "HALF_BYTES", 800)
-    monkeypatch.setattr(book, "BOOK_BYTES", 8 * (8 + 64) + 2 * 800)
+    monkeypatch.setattr(pages, "CELLS", 64)
+    monkeypatch.setattr(pages, "HALF_BYTES", 800)
+    monkeypatch.setattr(pages, "BOOK_BYTES", 8 * (8 + 64) + 2 * 800)
     return Pages()
 
 
@@ -177,13 +178,11 @@ def test_where_no_cell_is_left_answers_go_on_uncounted(small: Pages) -> None:
     assert 5 < reader.queries()["a/noerror"] < 25
 
 
-def test_a_journal_that_cannot_be_renewed_is_read_on(
-    small: Pages, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_journal_that_cannot_be_renewed_is_read_on(small: Pages) -> None:
     """Its rows stay where they are; nothing is summed up twice."""
     ledger, reader = Ledger(small), Reader(small)
     rotations = [ledger.rotation(f"a-pool-of-a-long-name-{n}", MEMBERS) for n in range(7)]
-    monkeypatch.setattr(book, "HALF_BYTES", 300)
+    small.halves = small.halves[0][:300], small.halves[1]
     ledger._book._limit = 0
     for _ in range(3):
         ledger.rotation("more", MEMBERS)
