@@ -5,6 +5,7 @@ Each function writes a config into a folder and returns the command that runs th
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -138,6 +139,14 @@ def rrdns(
     with config.open("a") as out:
         out.write(more)
     return [sys.executable, "-m", "rrdns", "serve", "--config", config]
+
+
+def exporter(**settings: object) -> str:
+    """Return an exporter of the pool for `more`; these values look alike in TOML and JSON."""
+    lines = {"pools": ["boot"], **settings}
+    return "\n[[exporters]]\n" + "".join(
+        f"{name} = {json.dumps(value)}\n" for name, value in lines.items()
+    )
 
 
 def _write(path: Path, template: str, places: Places, **others: object) -> Path:

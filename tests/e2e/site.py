@@ -5,7 +5,6 @@ DHCP is what the tests differ in, so they start it themselves (dhcp_servers.py).
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tests.e2e import bootfiles, nameservers
 from tests.e2e.nameservers import NAME, RESOLVERS, Places
@@ -65,12 +63,6 @@ class Site:
     def command(self, *args: str) -> str:
         """Run a command of rrdns on its host; return what it printed."""
         return self.rrdns.run(sys.executable, "-m", "rrdns", *args)
-
-    def api(self, path: str) -> dict[str, Any]:
-        """Return what the API says."""
-        said = self.rrdns.run(peer("curl"), "-sS", f"http://127.0.0.1:8053{path}")
-        reply: dict[str, Any] = json.loads(said)
-        return reply
 
     def resolved(self, server: str = PLACES.resolver) -> list[str]:
         """Return the addresses of the boot name as the client gets them."""

@@ -48,7 +48,6 @@ class Boot:
 class Target:
     """A machine that is on."""
 
-    name: str
     log: Path
     process: subprocess.Popen[bytes]
     began: float = field(default_factory=time.monotonic)
@@ -88,7 +87,7 @@ def a_target(lan: Lan, folder: Path, number: int, *, firmware: str = "bios") -> 
     said = folder / f"{name}.qemu.log"
     try:
         with running(lan.switch.command(*command), log=said) as process:
-            yield Target(name, log, process)
+            yield Target(log, process)
     finally:
         lan.remove_tap(name)
 

@@ -11,39 +11,16 @@ import pytest
 
 from tests.e2e.farm import Rrdns, a_farm, seconds_until
 from tests.e2e.load import lost_while
+from tests.e2e.nameservers import exporter
 from tests.export.kea_peer import Kea, kea
 from tests.peers import wait_until
 
 pytestmark = pytest.mark.peers
 
 SMALL = {"subnet4": [{"id": 1, "subnet": "10.0.0.0/24"}]}
-EXPORTERS = """
-[[exporters]]
-name = "down"
-type = "kea"
-pools = ["boot"]
-url = "http://127.0.0.1:1/"
-subnets = [1]
-
-[[exporters]]
-name = "refusing"
-type = "kea"
-pools = ["boot"]
-socket = "{refusing}"
-subnets = [1]
-boot_file = "{too_long}"
-
-[[exporters]]
-name = "hanging"
-type = "kea"
-pools = ["boot"]
-socket = "{hanging}"
-subnets = [1]
-timeout = 1.0
-"""
 
 
-def exporter(rrdns: Rrdns, name: str) -> dict[str, Any]:
+def fares(rrdns: Rrdns, name: str) -> dict[str, Any]:
     """Return what the API says of an exporter."""
     exporters: list[dict[str, Any]] = rrdns.json("GET", "/v1/exporters")["exporters"]
     return next(one for one in exporters if one["name"] == name)
@@ -51,7 +28,7 @@ def exporter(rrdns: Rrdns, name: str) -> dict[str, Any]:
 
 def failed_twice(rrdns: Rrdns, name: str) -> bool:
     """Tell whether an exporter was tried again after a failure, and failed again."""
-    return bool(exporter(rrdns, name)["failed"] >= 2)
+    return bool(fares(rrdns, name)["failed"] >= 2)
 
 
 def next_server(server: Kea) -> str:
@@ -62,9 +39,13 @@ def next_server(server: Kea) -> str:
 def test_no_answer_waits_for_a_kea_in_trouble(tmp_path: Path) -> None:
     """At 2,000 queries a second none is lost, and a dead server leaves the answers in its time."""
     with a_farm(tmp_path, first_host=175) as (rrdns, servers), kea(SMALL) as a, kea(SMALL) as b:
-        texts = {"refusing": a.socket, "hanging": b.socket, "too_long": "x" * 200}
+        common = {"type": "kea", "subnets": [1], "timeout": 1.0}
         with rrdns.config.open("a") as config:
-            config.write(EXPORTERS.format(**texts))
+            config.write(exporter(name="down", url="http://127.0.0.1:1/", **common))
+            config.write(
+                exporter(name="refusing", socket=str(a.socket), boot_file="x" * 200, **common)
+            )
+            config.write(exporter(name="hanging", socket=str(b.socket), **common))
         assert rrdns.process is not None
         assert b.process is not None
         rrdns.process.send_signal(signal.SIGHUP)
@@ -86,10 +67,10 @@ def test_no_answer_waits_for_a_kea_in_trouble(tmp_path: Path) -> None:
             "hanging": "it took more than 1 s and was given up",
         }.items():
             wait_until(partial(failed_twice, rrdns, name), what="retried")
-            said = exporter(rrdns, name)
+            said = fares(rrdns, name)
             assert said["failing"]
             assert sentence in said["last_error"]
         b.process.send_signal(signal.SIGCONT)
         wait_until(lambda: next_server(b) == servers["pvs-2"].address, 20, "told at last")
-        wait_until(lambda: not exporter(rrdns, "hanging")["failing"], what="recovered")
+        wait_until(lambda: not fares(rrdns, "hanging")["failing"], what="recovered")
         assert next_server(a) == ""  # the config that it refused is not half in force

@@ -120,3 +120,15 @@ def test_only_those_that_asked_before_it_was_known_can_fail(
     later = {server for at, server in ended if at > window}
     assert later == MEMBERS.keys() - {VICTIM}
     assert boot.server in later, boot.console[-2000:]
+
+
+def test_a_server_whose_cable_is_plugged_in_again_is_answered_again(tmp_path: Path) -> None:
+    """By itself, after two good probes; through the resolver a TTL later at most."""
+    with a_site(tmp_path) as site:
+        cut = site.cut_off(VICTIM)
+        site.wait_until_answered(*(MEMBERS.keys() - {VICTIM}))
+        assert time.monotonic() - cut <= 4.5 + TTL + SLACK
+        joined = time.monotonic()
+        site.lan.join(VICTIM)
+        site.wait_until_answered(*MEMBERS)
+        assert time.monotonic() - joined <= 4.5 + TTL + SLACK
