@@ -7,6 +7,12 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
+from signal import SIG_IGN, SIGINT, default_int_handler, getsignal
+from signal import signal as on_signal
+
+# What a shell runs in its background begins with Ctrl-C ignored, and so do its children.
+if getsignal(SIGINT) is SIG_IGN:
+    on_signal(SIGINT, default_int_handler)
 
 
 def on_a_terminal(
