@@ -145,14 +145,13 @@ def test_a_kill_at_any_moment_loses_no_count() -> None:
     """Forty times at least, in the middle of counting, opening rows and turning pages."""
     pages, truth = Pages(), memoryview(mmap.mmap(-1, 8)).cast("Q")
     reader, dice, done = Reader(pages), random.Random(1), 0
-    while done < 40 or pages.edition < 30:  # a busy machine gets less far between two kills
+    while done < 40 or truth[0] < 1_000:  # a busy machine gets less far between two kills
         kill_a_counter(pages, truth, dice.uniform(0.005, 0.04))
         counted = reader.queries().get("a/noerror", 0)
         # A kill may fall between a count and the truth's.
         done += 1
         assert truth[0] <= counted <= truth[0] + done
         assert sum(reader.firsts("boot").values()) == counted
-    assert truth[0] > 1_000
 
 
 @pytest.fixture
