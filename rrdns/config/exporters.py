@@ -43,15 +43,9 @@ _EXAMPLES = {
 def find(file: File, broken: Broken) -> Iterator[Mistake]:
     """Return every mistake in the exporters that lies between values."""
     pools = {pool.name for pool in file.pools}
-    first: dict[str, Place] = {}
+    yield from same_names("exporters", [table.name for table in file.exporters], "exporter")
     for index, table in enumerate(file.exporters):
         place = f"exporters[{index}]"
-        if table.name and table.name in first:
-            yield Mistake(
-                f"{place}.name",
-                f'is "{table.name}", like {first[table.name]}; each exporter needs its own name',
-            )
-        first.setdefault(table.name, f"{place}.name")
         if "pools" not in broken:
             yield from strangers(place, table.pools, pools)
         if not any(blamed.startswith(place) for blamed in broken):
@@ -64,6 +58,17 @@ def settings_of(table: ExporterTable) -> ExporterSettings:
         raise ValueError("an exporter without a type")
     written = {name: _value(name, getattr(table, name)) for name in _written(table)}
     return _KINDS[table.type](**written)
+
+
+def same_names(section: str, names: Sequence[str], each: str) -> Iterator[Mistake]:
+    """Return a mistake for each table of a section that is called like one before it."""
+    first: dict[str, Place] = {}
+    for index, name in enumerate(names):
+        place = f"{section}[{index}].name"
+        if name and name in first:
+            problem = f'is "{name}", like {first[name]}; each {each} needs its own name'
+            yield Mistake(place, problem)
+        first.setdefault(name, place)
 
 
 def strangers(

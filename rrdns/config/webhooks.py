@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rrdns.config.exporters import strangers
-from rrdns.config.places import Broken, Place
+from rrdns.config.exporters import same_names, strangers
+from rrdns.config.places import Broken
 from rrdns.config.tables import File, WebhookTable
 from rrdns.errors import Mistake
 from rrdns.export.settings import HookSettings, hook_mistakes
@@ -15,15 +15,9 @@ from rrdns.export.settings import HookSettings, hook_mistakes
 def find(file: File, broken: Broken) -> Iterator[Mistake]:
     """Return every mistake in the webhooks that lies between values."""
     pools = {pool.name for pool in file.pools}
-    first: dict[str, Place] = {}
+    yield from same_names("webhooks", [table.name for table in file.webhooks], "webhook")
     for index, table in enumerate(file.webhooks):
         place = f"webhooks[{index}]"
-        if table.name and table.name in first:
-            yield Mistake(
-                f"{place}.name",
-                f'is "{table.name}", like {first[table.name]}; each webhook needs its own name',
-            )
-        first.setdefault(table.name, f"{place}.name")
         if "pools" not in broken:
             yield from strangers(place, table.pools, pools)
         for name, problem in hook_mistakes(hook_of(table)):

@@ -176,11 +176,14 @@ class AnswerTable:
             if (before.addresses, before.slot) == (rota.addresses, slot):
                 return before
             self.ledger.retire(before)
-        turn = before.peek(self.turns) if before else self._next_turn(slot)
+        turn = before.peek(self.turns) if before else self._next_turn(rota.pool, slot)
         return self.ledger.rotation(rota.pool, rota.addresses, turn=turn, slot=slot)
 
-    def _next_turn(self, slot: int) -> int:
-        return 0 if self.turns is None or slot < 0 else self.turns.peek(slot)
+    def _next_turn(self, pool: str, slot: int) -> int:
+        """Return the turn to begin with; that of a worker alone goes on where the last one fell."""
+        if self.turns is None or slot < 0:
+            return self.ledger.left_at(pool)
+        return self.turns.peek(slot)
 
 
 class Answers:

@@ -73,7 +73,9 @@ class Book:
         self._resting: list[Row] = []  # summed up in the last edition
         self._free: defaultdict[int, list[int]] = defaultdict(list)  # first cells, by their number
         self._unused = 0  # the first cell that no row had yet
-        self._sums = Reader(pages).sums()  # of the processes before this one
+        before = Reader(pages)
+        self._sums = before.sums()  # of the processes before this one
+        self.turns = before.turns()  # pool -> the turn that the one before came to
         pages.begin()
         pages.renew([self._sums.entry()])
         self._limit = 2 * pages.written() + _WORTH_RENEWING  # bytes, before the next edition
@@ -183,6 +185,13 @@ class Reader:
             return int(self._pages.cells[rows[-1].cell + TURN]) if rows else None
 
         return self._steadily(read)
+
+    def turns(self) -> dict[str, int]:
+        """Return the next turn of every pool, as far as this worker knows."""
+        cells = self._pages.cells
+        return self._steadily(
+            lambda: {pool: int(cells[rows[-1].cell + TURN]) for pool, rows in self._of_pool.items()}
+        )
 
     def _queries(self) -> dict[str, int]:
         cells, queries = self._pages.cells, Counter(self._base[0])

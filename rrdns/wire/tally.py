@@ -117,6 +117,10 @@ class Ledger:
         with self._opening:
             return Rotation("a/noerror", pool, addresses, turn=turn, slot=slot, book=self._book)
 
+    def left_at(self, pool: str) -> int:
+        """Return the turn of a pool that the process before this one came to; 0 without any."""
+        return self._book.turns.get(pool, 0)
+
     def retire(self, rotation: Rotation) -> None:
         """Keep what a rotation has counted, and what the table before still counts on it."""
         with self._opening:

@@ -305,3 +305,13 @@ def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
     for _ in range(5):
         ask(answers, query())
     assert read.turn("boot") == 5
+
+
+def test_a_worker_that_follows_another_goes_on_with_its_turns() -> None:
+    """A restart is no reason to send the next targets to the first member again."""
+    pages, firsts = Pages(), Counter[str]()
+    for turns in (1, 1, 2, 2, 3):
+        answers = AnswerTable.build(world.snapshot(), pages=pages)
+        firsts.update(first(ask(answers, query())) for _ in range(turns))
+    assert sorted(firsts.values()) == [3, 3, 3]
+    assert answers.counts().turns["boot"] == dict(firsts)
