@@ -14,13 +14,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from email.message import Message
-from email.utils import parsedate_to_datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from rrdns.cli.clock import ApiClock
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
 
 PATIENCE = 10.0  # seconds
@@ -43,18 +42,13 @@ class Client:
         self.url = _checked(url)
         self._patience = patience
         self._token = _usable(token)
-        self.ahead = 0.0  # of our clock, the API's, seconds: at least so much
+        self.clock = ApiClock()
         handlers = [urllib.request.ProxyHandler({}), _NoRedirect(), *_tls(self.url, ca_file)]
         self._opener = urllib.request.build_opener(*handlers)
 
     def now(self) -> float:
         """Return the time by the API's clock, where ours is plainly another."""
-        alike = -1.5 < self.ahead < 0.5  # a Date has whole seconds, cut off
-        return time.time() + (0.0 if alike else self.ahead)
-
-    def at_least(self) -> float:
-        """Return a time that the API's clock has surely reached: safe to wait by."""
-        return time.time() + self.ahead
+        return self.clock.now()
 
     def pools(self, recent: int | None = None) -> list[dict[str, Any]]:
         """Return all pools with their members, each with so many of its last probes."""
@@ -76,7 +70,9 @@ class Client:
 
     def order(self, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
         """Give an order."""
-        return self._call("POST", path, body=order)
+        done = self._call("POST", path, body=order)
+        self.clock.hear_order(done)
+        return done
 
     def explain(self, pool: str | None) -> dict[str, Any]:
         """Return who is answered next, and why others are not."""
@@ -142,20 +138,16 @@ class Client:
         request = urllib.request.Request(  # noqa: S310 - _checked lets only http and https pass
             self.url + path, data=data, method=method, headers=self._headers(data is not None)
         )
+        asked_at = time.time()
         try:
             with self._opener.open(request, timeout=self._patience) as reply:
-                self._compare_clocks(reply.headers)
+                self.clock.hear_date(reply.headers["Date"], asked_at)
                 yield reply
         except urllib.error.HTTPError as error:
             with error:
                 raise _Answered(error.code, error.read(MOST_BYTES), _is_problem(error)) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
-
-    def _compare_clocks(self, headers: Message) -> None:
-        """Learn how the API's clock differs, so that "safe after" holds on this host, too."""
-        with suppress(ValueError, TypeError):
-            self.ahead = parsedate_to_datetime(headers["Date"]).timestamp() - time.time()
 
     def _headers(self, has_body: bool) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "rrdns"}

@@ -37,7 +37,7 @@ def stay_until_safe(
 
     targets = list(targets)
     while True:
-        wait_until(safe_after, clock=client.at_least, quiet=quiet, sleep=sleep)
+        wait_until(safe_after, clock=client.clock.at_least, quiet=quiet, sleep=sleep)
         members = [client.member(pool, name) for pool, name in targets]
         for member in members:
             if member["in"]:
@@ -47,7 +47,7 @@ def stay_until_safe(
                 )
         # A worker that was slow to hear of it moves the time on.
         safe_after = max(str(member["safe_after"] or safe_after) for member in members)
-        if from_rfc3339(safe_after) <= client.at_least():
+        if from_rfc3339(safe_after) <= client.clock.at_least():
             break
     if not quiet:
         typer.echo("It is safe now.")

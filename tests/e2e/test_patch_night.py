@@ -57,8 +57,9 @@ def watching(site: Site, *servers: str) -> Iterator[list[Watch]]:
 
         def listen() -> None:
             for line in asker.stdout or ():
-                number, at, *named = line.split()
-                watches[int(number)].seen.append((float(at), tuple(named)))
+                if line.endswith("\n"):  # the last one is cut where the asker was killed
+                    number, at, *named = line.split()
+                    watches[int(number)].seen.append((float(at), tuple(named)))
 
         listener = threading.Thread(target=listen)
         listener.start()
