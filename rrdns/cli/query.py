@@ -151,7 +151,8 @@ def _why_empty(asked: Asked, reply: Reply) -> str:
     known = {
         "NOERROR": f"{name} exists and has no {asked.rtype} record",
         "NXDOMAIN": f"{name} does not exist there",
-        "REFUSED": f"{asked.server} does not answer for {name}: it is outside of its zones",
+        "REFUSED": f"{asked.server} does not answer for {name}: it is outside of its zones, "
+        "or this host is outside of their allow_query",
         "SERVFAIL": f"{asked.server} cannot answer for {name} now",
     }
     return known.get(reply.rcode, f"no answer: {reply.rcode}")
