@@ -9,6 +9,7 @@ import typer
 
 from rrdns.cli.say import safe
 from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.lab.faults import fault_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,10 @@ def tftpd(
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
     fault: Annotated[
         list[str] | None,
-        typer.Option("--fault", help="What all do wrong from the start; may be given again."),
+        typer.Option(
+            "--fault",
+            help=f"What all do wrong; may be given again: {', '.join(fault_names())}.",
+        ),
     ] = None,
     root: Annotated[
         Path | None,
