@@ -95,7 +95,7 @@ function Invoke-Stubbornly([scriptblock] $Do, [string] $What) {
 function Start-Drain {
     $order = @{ reason = $Reason; for = $For; wait = $true }
     $done = Invoke-Stubbornly { Invoke-Rrdns Post '/drain' $order } 'the drain'
-    # A long TTL outlasts one wait; the same order again is no second one.
+    # A long TTL outlasts one wait; the same order again only moves its end.
     while (-not $done.safe) {
         if ($done.member.in) { throw "$Member is handed out again: somebody has resumed it" }
         $done = Invoke-Stubbornly { Invoke-Rrdns Post '/drain' $order } 'the wait'
@@ -103,12 +103,24 @@ function Start-Drain {
     Write-Output "$Member is out of every answer since $($done.safe_after)"
 }
 
-function Stop-Drain {
+# What was seen before the patch proves nothing: three new probes must have passed, one after another.
+function Wait-Healthy {
     $end = (Get-Date) + $HealthyWithin
-    while (-not (Invoke-Stubbornly { Invoke-Rrdns Get '?recent=0' } 'the look').standing.up) {
+    $passed = 0
+    $last = ''
+    while ($passed -lt 4) { # the first of them may still be from before
         if ((Get-Date) -gt $end) { throw "$Member does not serve the boot file again: it stays drained" }
-        Start-Sleep -Seconds 5
+        Start-Sleep -Seconds 2
+        $look = Invoke-Stubbornly { Invoke-Rrdns Get '?recent=0' } 'the look'
+        $probe = $look.last_probe
+        if (-not $look.standing.up -or -not $probe -or $probe.verdict -ne 'ok') { $passed = 0 }
+        elseif ([string] $probe.at -ne $last) { $passed++ }
+        if ($probe) { $last = [string] $probe.at }
     }
+}
+
+function Stop-Drain {
+    Wait-Healthy
     $done = Invoke-Stubbornly { Invoke-Rrdns Post '/resume' @{ reason = "$Reason, done" } } 'the resume'
     if (-not $done.member.in -and $done.member.why -ne 'standby') { throw "$Member is resumed, and not handed out: $($done.member.why)" }
     Write-Output "$Member is back in the answers"

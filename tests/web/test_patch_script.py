@@ -15,7 +15,8 @@ from tests.powershell import commands
 
 SCRIPT = (ROOT / "conf/examples/Invoke-PvsPatch.ps1").read_text(encoding="utf-8-sig")
 MEMBER = "/v1/pools/{pool}/members/{member}"
-OWN = {"Get-Status", "Invoke-Rrdns", "Invoke-Stubbornly", "Start-Drain", "Stop-Drain"}
+OWN = {"Get-Status", "Invoke-Rrdns", "Invoke-Stubbornly"}
+OWN |= {"Start-Drain", "Stop-Drain", "Wait-Healthy"}
 
 
 def test_it_can_be_parsed_and_calls_what_windows_has() -> None:
@@ -38,7 +39,8 @@ def test_its_calls_and_fields_are_the_api_s() -> None:
     for field in ("safe", "safe_after", "member"):
         assert f"$done.{field}" in SCRIPT
         assert field in models.Done.model_fields
-    assert {"standing", "why"} <= models.Member.model_fields.keys()
+    assert {"standing", "why", "last_probe"} <= models.Member.model_fields.keys()
+    assert {"verdict", "at"} <= models.Probe.model_fields.keys()
 
 
 def test_it_waits_longer_than_the_api_does() -> None:

@@ -34,10 +34,9 @@ export class MemberRow {
     this.element = this.#makeRow();
   }
 
-  /** Show the member as it is in `pool`; `view` says what else is to be known. */
-  show(member, pool, view) {
+  /** Show the member as it is; `view` says what else is to be known. */
+  show(member, view) {
     this.member = member;
-    this.pool = pool;
     const state = stateOf(member);
     setAttribute(this.element, "data-tone", state.tone);
     setText(this.name, member.name);

@@ -47,10 +47,12 @@ export class PoolCard {
     this.orders.open(kind, this.pool, members, origin);
   }
 
+  /** Choose a member, or choose it no more. */
   choose(name, isChosen) {
     this.choice.set(name, isChosen);
   }
 
+  /** Choose all with a tag. */
   chooseTag(tag) {
     this.choice.setTag(tag);
   }
@@ -97,7 +99,7 @@ export class PoolCard {
     const top = topOf(pool.members);
     const rows = new Map(pool.members.map(({ name }) => [name, this.#rows.get(name) ?? new MemberRow(this)]));
     this.#rows = rows;
-    for (const member of pool.members) rows.get(member.name).show(member, pool, { ...view, top });
+    for (const member of pool.members) rows.get(member.name).show(member, { ...view, top });
     setChildren(this.body, pool.members.map(({ name }) => rows.get(name).element));
   }
 
