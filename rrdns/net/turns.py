@@ -15,6 +15,7 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from threading import Lock
 
 from rrdns.core.rates import ACCOUNTS, Accounts
 
@@ -27,26 +28,33 @@ _PTHREAD_MUTEX_ROBUST = 1
 
 
 class SharedTurns:
-    """One counter per slot, shared with every process forked after it was made."""
+    """One counter per slot, shared with every process forked after it was made.
+
+    Pools beyond `SLOTS` share one with another pool: each of their turns is still nobody else's.
+    """
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _MUTEX_BYTES + 8 * SLOTS)
         self._counters = memoryview(self._map)[_MUTEX_BYTES:].cast("Q")
         self._mutex = _Mutex(self._map)
+        # Threads of one process queue up here, without the interpreter's lock. At the mutex they
+        # would wait with it, and so keep from its way out the very thread that they wait for.
+        self._ours = Lock()
 
     def take(self, slot: int, count: int = 1) -> int:
         """Return the next turn of a slot, and keep `count` turns from there for the caller."""
-        counters = self._counters
-        held = self._mutex.acquire()
-        turn = counters[slot]
-        counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
-        if held:
-            self._mutex.release()
+        counters, slot = self._counters, slot % SLOTS
+        with self._ours:
+            held = self._mutex.acquire()
+            turn = counters[slot]
+            counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
+            if held:
+                self._mutex.release()
         return turn
 
     def peek(self, slot: int) -> int:
         """Return the next turn of a slot: one word of memory, read without the mutex."""
-        return self._counters[slot]
+        return self._counters[slot % SLOTS]
 
 
 def shared_accounts() -> Accounts:
@@ -62,8 +70,7 @@ class _Mutex:
     """A process-shared, robust pthread mutex in a mapping."""
 
     def __init__(self, room: mmap.mmap) -> None:
-        # PyDLL keeps the interpreter's lock: the calls are too short to give it away, and
-        # with it kept no other thread of this process can stand between lock and unlock.
+        # PyDLL keeps the interpreter's lock: the calls are too short to give it away.
         libc = ctypes.PyDLL(None)
         self._room = (ctypes.c_char * _MUTEX_BYTES).from_buffer(room)
         self._mutex = ctypes.c_void_p(ctypes.addressof(self._room))

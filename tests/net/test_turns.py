@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 from rrdns.net.turns import SLOTS, SharedTurns
@@ -15,6 +16,39 @@ def test_turns_rise_by_what_is_taken() -> None:
     turns = SharedTurns()
     assert [turns.take(0), turns.take(0, 10), turns.take(0), turns.take(1)] == [0, 1, 11, 0]
     assert turns.take(SLOTS - 1) == 0
+
+
+def test_pools_beyond_the_slots_share_one() -> None:
+    """More than 65,536 pools: each turn is still given once."""
+    turns = SharedTurns()
+    assert [turns.take(7), turns.take(SLOTS + 7), turns.peek(2 * SLOTS + 7)] == [0, 1, 2]
+
+
+def test_threads_of_a_worker_wait_for_each_other_without_the_interpreter() -> None:
+    """One that is held up between lock and unlock needs the interpreter to go on."""
+    turns = SharedTurns()
+    lock, wait, waits = turns._mutex.acquire, turns._mutex._timed, []
+
+    def lock_and_be_held_up() -> bool:
+        held = lock()
+        time.sleep(0.001)  # another thread gets the interpreter
+        return held
+
+    def wait_with_the_interpreter(*args: object) -> int:
+        waits.append(args)
+        return int(wait(*args))
+
+    turns._mutex.acquire = lock_and_be_held_up  # type: ignore[method-assign]
+    turns._mutex._timed = wait_with_the_interpreter  # type: ignore[assignment]
+    threads = [
+        threading.Thread(target=lambda: [turns.take(1) for _ in range(20)]) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not waits
+    assert turns.peek(1) == 60
 
 
 def test_processes_that_race_lose_no_turn() -> None:
