@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
+
+
+class Out:
+    """A stream whose failures are nobody's: a full disk or a reader that is gone costs lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if that can be done."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Let go of what was written, if that can be done."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def set_up(format_: str, level: str = "info", process: str = "") -> None:
@@ -32,7 +50,7 @@ def set_up(format_: str, level: str = "info", process: str = "") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Out(sys.stdout))),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
@@ -26,6 +27,10 @@ STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
 STEADY_AFTER = 10.0  # a process that has run this long is started again at once
 FIRST_DELAY = 0.1  # before the second start in a row; doubles
 MOST_DELAY = 10.0
+_MOST_DOUBLINGS = 10
+# The loop comes round twice a second. Where it did not for so long, the whole host may have stood
+# still (a paused virtual machine), and silence means nothing.
+STOOD_STILL = 1.0  # seconds
 EXIT_HOPELESS = 78  # EX_CONFIG: what a child ends with when starting it again is no use
 
 Main = Callable[[Beat, int], None]  # what a child runs: its beat, the lifeline's descriptor
@@ -43,6 +48,7 @@ class Child:
     beat_fd: int = -1
     beaten: float = 0.0
     ready: bool = False
+    heard: bool = False  # it has beaten, so its signal handlers are in place
     failures: int = 0  # falls in a row, each soon after its start
     starts: int = 0
     due: float | None = None  # when to start it again
@@ -61,6 +67,8 @@ class Supervisor:
     _signals: list[int] = field(default_factory=list)
     _lifeline: tuple[int, int] = (-1, -1)
     _announced: bool = False
+    _reload_asked: bool = False
+    _looked_at: float = 0.0
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit status."""
@@ -74,9 +82,11 @@ class Supervisor:
         self._selector.register(wake_read, selectors.EVENT_READ)
         for child in self.children:
             self._start(child)
+        self._looked_at = self.clock()
         while not self._stopping:
             self._wait(wake_read)
             self._handle_signals()
+            self._ask_for_reload()
             self._reap()
             self._kill_hung()
             self._start_due()
@@ -102,21 +112,26 @@ class Supervisor:
             os.close(child.beat_fd)
             child.beat_fd = -1
             return
-        child.beaten = self.clock()
+        child.beaten, child.heard = self.clock(), True
         child.ready = child.ready or Beat.READY in said
 
     def _handle_signals(self) -> None:
         while self._signals:
             number = self._signals.pop(0)
             if number == signal.SIGHUP:
-                self._tell("control", signal.SIGHUP)
+                self._reload_asked = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stopping = True
 
-    def _tell(self, name: str, number: int) -> None:
+    def _ask_for_reload(self) -> None:
+        """Have the control process read the config again, as soon as it can hear that.
+
+        Until then it ignores the signal, or is not there.
+        """
         for child in self.children:
-            if child.name == name and child.pid:
-                os.kill(child.pid, number)
+            if self._reload_asked and child.name == "control" and child.pid and child.heard:
+                os.kill(child.pid, signal.SIGHUP)
+                self._reload_asked = False
 
     def _reap(self) -> None:
         for child in self.children:
@@ -133,10 +148,7 @@ class Supervisor:
             get_log().error("cannot start", process_name=child.name)
             self._stopping, self._status = True, 2
             return
-        # The first fall is made good at once; who falls again soon waits longer each time.
-        delay = 0.0
-        if child.failures > 1:
-            delay = min(FIRST_DELAY * 2 ** (child.failures - 2), MOST_DELAY)
+        delay = pause_after(child.failures)
         child.due = now + delay
         get_log().error(
             "a process fell",
@@ -146,7 +158,11 @@ class Supervisor:
         )
 
     def _kill_hung(self) -> None:
-        now = self.clock()
+        now, looked_at = self.clock(), self._looked_at
+        self._looked_at = now
+        if now - looked_at > STOOD_STILL:
+            for child in self.children:
+                child.beaten = now
         for child in self.children:
             if child.pid and now - child.beaten > child.hang_after:
                 get_log().error(
@@ -154,7 +170,7 @@ class Supervisor:
                     process_name=child.name,
                     because=f"no beat for {now - child.beaten:.1f} s",
                 )
-                child.beaten = now
+                child.beaten, child.heard = now, False
                 os.kill(child.pid, signal.SIGKILL)
 
     def _start_due(self) -> None:
@@ -164,10 +180,13 @@ class Supervisor:
                 self._start(child)
 
     def _start(self, child: Child) -> None:
-        read_fd, write_fd = os.pipe()
         supervisor = os.getpid()
-        sys.stdout.flush()
-        pid = os.fork()
+        _flush()
+        try:
+            pid, read_fd, write_fd = _fork()
+        except OSError as error:  # no process or no descriptor is to be had just now
+            self._start_later(child, error)
+            return
         if pid == 0:
             _be_child(
                 partial(self._enter, child, read_fd, supervisor), Beat(write_fd), self._lifeline[0]
@@ -179,8 +198,20 @@ class Supervisor:
             os.close(child.beat_fd)
         child.pid, child.beat_fd, child.due = pid, read_fd, None
         child.started = child.beaten = self.clock()
+        child.heard = False
         child.starts += 1
         self._selector.register(read_fd, selectors.EVENT_READ, child)
+
+    def _start_later(self, child: Child, error: OSError) -> None:
+        child.failures += 1
+        delay = pause_after(child.failures)
+        child.due = self.clock() + delay
+        get_log().error(
+            "a process cannot be started",
+            process_name=child.name,
+            because=error.strerror,
+            tried_again_in=delay,
+        )
 
     def _enter(self, child: Child, read_fd: int, supervisor: int) -> Main:
         """Become a child: let go of what is the supervisor's alone."""
@@ -219,6 +250,33 @@ class Supervisor:
             os.waitpid(child.pid, 0)
 
 
+def pause_after(failures: int) -> float:
+    """Return how many seconds to wait before the next start, after so many falls in a row.
+
+    The first is made good at once; who falls again soon waits longer each time.
+    """
+    if failures < 2:
+        return 0.0
+    return min(FIRST_DELAY * 2.0 ** min(failures - 2, _MOST_DOUBLINGS), MOST_DELAY)
+
+
+def _fork() -> tuple[int, int, int]:
+    """Fork; return the child's process id, 0 there, and the ends of its beat."""
+    read_fd, write_fd = os.pipe()
+    try:
+        return os.fork(), read_fd, write_fd
+    except OSError:
+        os.close(read_fd)
+        os.close(write_fd)
+        raise
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # who reads it may be gone, or its disk full
+            stream.flush()
+
+
 def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
     """Run a child's main to its end, and never return into the supervisor's code."""
     status = 1
@@ -230,8 +288,7 @@ def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
     except BaseException:  # noqa: BLE001 - the last place where it can be told
         get_log().critical("a process broke", exc_info=True)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os._exit(status)
 
 

@@ -69,7 +69,7 @@ class Worker:
             threading.Thread(target=loop.run, name=f"udp-{index}", daemon=True)
             for index, loop in enumerate(self._loops)
         ]
-        self._tcp = TcpService(self._answers, plan.limits)
+        self._tcp = TcpService(self._answers, plan.limits, self._defect)
         self._log = get_log()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
@@ -154,7 +154,8 @@ class Worker:
         while True:
             await asyncio.sleep(BEAT_EVERY)
             beats = [loop.beat for loop in self._loops]
-            started = self._threads[0].is_alive() if self._threads else False
+            # A thread that has ended has an ident all the same.
+            started = bool(self._threads) and self._threads[0].ident is not None
             if not started or all(now != before for now, before in zip(beats, seen, strict=True)):
                 beat.alive()
                 seen = beats

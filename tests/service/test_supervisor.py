@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rrdns.service.supervisor import FIRST_DELAY, MOST_DELAY, pause_after
 from tests.peers import wait_until
 
 PROGRAM = """
@@ -21,9 +22,17 @@ from rrdns.service.logs import set_up
 from rrdns.service.supervisor import Child, Supervisor
 
 folder = Path(sys.argv[1])
+fork = os.fork
+
+def fork_where_there_is_room():
+    if (folder / "no-room").exists():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
 
 def work(name, restarted, beat, lifeline):
     stop = []
+    while (folder / f"{name}.slow").exists():
+        time.sleep(0.02)
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     signal.signal(signal.SIGHUP, lambda *_: (folder / "hup").write_text(name))
     starts = folder / f"{name}.starts"
@@ -39,15 +48,18 @@ def work(name, restarted, beat, lifeline):
 def child(name):
     return Child(name, lambda restarted: partial(work, name, restarted), hang_after=1.0)
 
+os.fork = fork_where_there_is_room
 set_up("json")
 sys.exit(Supervisor([child("worker-0"), child("control")]).run())
 """
 
 
 @contextmanager
-def supervised(folder: Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def supervised(
+    folder: Path, log_to: Path | None = None, **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a supervisor with two children that note each start."""
-    with (folder / "log").open("wb") as log:
+    with (log_to or folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder)],
             stdout=log,
@@ -100,6 +112,50 @@ def test_a_child_that_keeps_falling_is_started_ever_more_slowly(tmp_path: Path) 
         assert time.monotonic() - killed > 0.15
 
 
+def test_the_pause_before_a_start_grows_up_to_a_bound() -> None:
+    """Also for a child that has been falling for days."""
+    pauses = [pause_after(failures) for failures in range(5_000)]
+    assert pauses[:4] == [0.0, 0.0, FIRST_DELAY, 2 * FIRST_DELAY]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == MOST_DELAY
+
+
+def test_a_child_is_started_when_there_is_room_for_it_again(tmp_path: Path) -> None:
+    """No process to be had (fork(2), EAGAIN): the others go on, and it is tried again."""
+    with supervised(tmp_path) as process:
+        (tmp_path / "no-room").touch()
+        os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+        tried = "a process cannot be started"
+        wait_until(lambda: (tmp_path / "log").read_text().count(tried) > 2, what="tried")
+        assert process.poll() is None
+        (tmp_path / "no-room").unlink()
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+        assert len(starts(tmp_path, "control")) == 1
+
+
+def test_a_log_that_takes_nothing_ends_no_process(tmp_path: Path) -> None:
+    """A full disk, or a reader that is gone, costs log lines."""
+    with supervised(tmp_path, log_to=Path("/dev/full")) as process:
+        os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+        assert process.poll() is None
+        assert len(starts(tmp_path, "control")) == 1
+
+
+def test_who_stood_still_together_is_not_taken_for_hung(tmp_path: Path) -> None:
+    """A paused virtual machine: children that ran as little as the supervisor keep running."""
+    with supervised(tmp_path) as process:
+        pids = [starts(tmp_path, name)[0][0] for name in ("worker-0", "control")]
+        for pid in (process.pid, *pids):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.3)  # longer than a child may be silent
+        for pid in (process.pid, *pids):
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.1)
+        assert all(is_alive(pid) for pid in pids)
+        assert "hangs" not in (tmp_path / "log").read_text()
+
+
 def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
     """A stopped process does not beat."""
     with supervised(tmp_path):
@@ -146,6 +202,19 @@ def test_sighup_reaches_the_control_process_alone(tmp_path: Path) -> None:
         wait_until((tmp_path / "hup").exists, what="told")
         wait_until(lambda: (tmp_path / "hup").read_text() == "control")
         assert len(starts(tmp_path, "worker-0")) == 1
+
+
+def test_a_reload_that_is_asked_for_too_early_is_not_lost(tmp_path: Path) -> None:
+    """A control process that has only just been started cannot hear the signal yet."""
+    with supervised(tmp_path) as process:
+        (tmp_path / "control.slow").touch()
+        os.kill(starts(tmp_path, "control")[0][0], signal.SIGKILL)
+        wait_until(lambda: "fell" in (tmp_path / "log").read_text(), what="fallen")
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert not (tmp_path / "hup").exists()
+        (tmp_path / "control.slow").unlink()
+        wait_until((tmp_path / "hup").exists, what="told")
 
 
 def test_the_service_manager_hears_when_all_are_ready(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""A worker says that it lives only while all of it does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from rrdns.core.snapshot import Snapshot
+from rrdns.net.tcp import TcpLimits
+from rrdns.service import worker
+from rrdns.service.lifeline import Beat
+from rrdns.service.logs import set_up
+from rrdns.service.worker import Worker, WorkerPlan
+from rrdns.store.lastgood import LastGood
+from rrdns.wire.book import Pages
+
+
+class Ending:
+    """A loop that ends at once, as by a defect."""
+
+    beat = 0.0
+
+    def run(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class Ear(Beat):
+    """Where a worker's beats are counted."""
+
+    def __init__(self) -> None:
+        self.beats, self.answers = 0, asyncio.Event()
+
+    def alive(self) -> None:
+        self.beats += 1
+
+    def ready(self) -> None:
+        self.answers.set()
+
+
+async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor then replaces it, though all else in it goes on."""
+    set_up("json")
+    monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
+    monkeypatch.setattr(worker, "BEAT_EVERY", 0.01)
+    last_good = LastGood(tmp_path / "last-good.db")
+    await last_good.save(Snapshot(1), {})
+    await last_good.close()
+    ear, stopping = Ear(), asyncio.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        plan = WorkerPlan(0, (udp,), (), TcpLimits(), "\0nobody", last_good.path, None, Pages())
+        running = asyncio.create_task(Worker(plan).run(ear, stopping))
+        await asyncio.wait_for(ear.answers.wait(), 5)
+        assert ear.beats  # while it waited for something to answer from
+        await asyncio.sleep(0.05)
+        before = ear.beats
+        await asyncio.sleep(0.2)
+        assert ear.beats == before
+        stopping.set()
+        await running
