@@ -6,6 +6,7 @@ import ctypes
 import grp
 import os
 import pwd
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,18 +31,18 @@ class CannotBecome(RrdnsError):
         return f"cannot become {self.name!r}: {self.reason}"
 
 
-def drop(user: str | None, group: str | None, state: Path | None) -> None:
-    """Become the user and group, own the state folder, and lose what is needed no more.
+def drop(user: str | None, group: str | None, store: Path | None) -> None:
+    """Become the user and group, own the store and its folder, and lose what is needed no more.
 
     Raises:
         CannotBecome: there is no such user or group, or this process may not change.
-        OSError: the state folder cannot be made.
+        OSError: the store's folder cannot be made.
     """
     os.umask(PRIVATE)
-    if state is not None:
-        state.mkdir(parents=True, exist_ok=True)
+    if store is not None:
+        store.parent.mkdir(parents=True, exist_ok=True)
     if user is not None or group is not None:
-        _become(user, group, state)
+        _become(user, group, store)
     with suppress(OSError):  # a sandbox may forbid even this
         _give_up_low_ports()
     refuse_new_rights()
@@ -65,20 +66,32 @@ def _give_up_low_ports() -> None:
             raise OSError(ctypes.get_errno(), "capset")
 
 
-def _become(user: str | None, group: str | None, state: Path | None) -> None:
+def _become(user: str | None, group: str | None, store: Path | None) -> None:
     uid, gid = _ids(user, group)
     if (os.geteuid(), os.getegid()) == (uid, gid):
         return
     try:
-        if state is not None:
-            for path in (state, *state.iterdir()):
-                os.chown(path, uid, gid)
+        if store is not None:
+            _give_away(store, uid, gid)
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
     except PermissionError as error:
         reason = "only root may; start rrdns as root or leave [process] out"
         raise CannotBecome(user or group or "", reason) from error
+
+
+def _give_away(store: Path, uid: int, gid: int) -> None:
+    """Let a user own the store, what stands beside it under its name, and their folder.
+
+    Who may write there must not be given other files by links to them, nor what else is in a
+    folder that is not ours alone.
+    """
+    if not store.parent.stat().st_mode & stat.S_ISVTX:  # as of /tmp, where anybody may write
+        os.chown(store.parent, uid, gid)
+    for path in store.parent.iterdir():
+        if path.name.startswith(store.stem):
+            os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def _ids(user: str | None, group: str | None) -> tuple[int, int]:

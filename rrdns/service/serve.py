@@ -41,8 +41,8 @@ def run(settings: Settings, path: Path) -> int:
     """
     set_up(settings.log.format, settings.log.level, "supervisor")
     children = _bind(settings, path)
-    state = None if settings.store.backend == "memory" else settings.store.path.parent
-    rights.drop(settings.process.user, settings.process.group, state)
+    store = None if settings.store.backend == "memory" else settings.store.path
+    rights.drop(settings.process.user, settings.process.group, store)
     if settings.api.tls_cert is not None and settings.api.tls_key is not None:
         # Read once as the user who reads it at each reload: better no start than no API then.
         make_context(settings.api.tls_cert, settings.api.tls_key)
