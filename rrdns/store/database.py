@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT = 2.0  # seconds to wait for another process's lock
 COMPANIONS = ("-wal", "-shm")  # files that belong to a database in WAL mode
+_WRITABLE, _STANDING_STILL = "mode=rw", "mode=ro&immutable=1"  # in SQLite's URIs
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
         Damaged, Newer, StoreFailed: as for `connect`.
     """
     with explained(path, "be opened"):
-        connection = _plain_connection(path)
+        connection = _plain_connection(path, _STANDING_STILL if _stands_still(path) else _WRITABLE)
         try:
             connection.execute("PRAGMA query_only = ON")
             _check_version(connection, path, schema)
@@ -158,9 +159,18 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _plain_connection(path: Path) -> sqlite3.Connection:
+def _stands_still(path: Path) -> bool:
+    """Tell whether nobody can change a database: it is whole, on a read-only file system.
+
+    SQLite must be told so, or it wants to make the companions that WAL mode asks for.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not log.exists()
+
+
+def _plain_connection(path: Path, how: str = _WRITABLE) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        f"{path.absolute().as_uri()}?{how}",
         uri=True,
         timeout=BUSY_TIMEOUT,
         isolation_level=None,  # transactions are begun by name

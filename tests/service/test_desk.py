@@ -19,6 +19,7 @@ from rrdns.store.base import MemoryStore
 from rrdns.store.lastgood import LastGood
 from rrdns.store.sqlite import SqliteStore
 from tests.service.office import POOL, BrokenStore, Office
+from tests.store.test_sqlite import remount, small_disk
 
 
 async def test_a_drain_changes_the_answers_before_it_is_acknowledged() -> None:
@@ -274,6 +275,28 @@ async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Pat
     assert [alarm.name for alarm in again.herald.alarms()] == ["store-damaged"]
     assert list(tmp_path.glob("rrdns.db.damaged-*"))
     await again.memory.close()
+
+
+async def test_a_start_on_a_read_only_disk_does_not_bring_drained_servers_back(
+    tmp_path: Path,
+) -> None:
+    """After a clean stop: the orders cannot be opened, the last good snapshot can be read."""
+    disk = tmp_path / "disk"
+    with small_disk(disk, "size=4m"):
+        store, last_good = SqliteStore(disk / "rrdns.db"), LastGood(disk / "last-good.db")
+        office = Office(store, last_good)
+        await office.open()
+        keeping = asyncio.create_task(office.publication.keep_on_disk())
+        await office.drain("pvs-2")
+        await office.publication.on_disk()
+        keeping.cancel()
+        await office.memory.close()
+        remount(disk, "ro")
+        again = Office(SqliteStore(store.path), LastGood(last_good.path))
+        await again.open()
+        assert again.answers() == ("10.0.0.1", "10.0.0.3")
+        assert [alarm.name for alarm in again.herald.alarms()] == ["store-failed"]
+        await again.memory.close()
 
 
 async def test_each_publication_is_timed_from_its_first_change_on() -> None:
