@@ -16,6 +16,7 @@ from rrdns.wire.pages import FIRSTS, TURN, Pages, Row
 
 _WORTH_RENEWING = 64 * 1024  # bytes of rows since the edition began
 _TRIES = 5
+_SPARE_SHARE = 8  # of the cells, the last eighth is for all rows that find no room, of any size
 NOTHING = ""  # the kind of what got no answer
 
 _Told = TypeVar("_Told")
@@ -104,10 +105,9 @@ class Book:
     def _allot(self, count: int) -> int:
         if self._free[count]:
             return self._free[count].pop()
-        if self._unused + 2 * count > len(
-            self.cells
-        ):  # the last ones are for all that find no room
-            return len(self.cells) - count
+        cells = len(self.cells)
+        if self._unused + count > cells - cells // _SPARE_SHARE:
+            return cells - count
         self._unused += count
         return self._unused - count
 

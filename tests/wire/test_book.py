@@ -177,6 +177,19 @@ def test_where_no_cell_is_left_answers_go_on_uncounted(small: Pages) -> None:
     assert 5 < reader.queries()["a/noerror"] < 25
 
 
+def test_a_long_row_without_room_spoils_no_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted beside them, though less is left than it needs."""
+    monkeypatch.setattr(pages, "CELLS", 64)
+    monkeypatch.setattr(pages, "BOOK_BYTES", 8 * (8 + 64) + 2 * pages.HALF_BYTES)
+    few = Pages()
+    ledger, reader = Ledger(few), Reader(few)
+    for number in range(40):
+        ledger.kind(f"k{number}/noerror").take(None)
+    before = reader.queries()
+    ledger.rotation("boot", MEMBERS, slot=0).take(Shared(), 9)
+    assert reader.queries() == before
+
+
 def test_a_journal_that_cannot_be_renewed_is_read_on(small: Pages) -> None:
     """Its rows stay where they are; nothing is summed up twice."""
     ledger, reader = Ledger(small), Reader(small)
