@@ -136,13 +136,15 @@ class Roster:
         before = self._records
         taken = {record.slot for record in before.values()}
         fresh_slots = iter(slot for slot in range(len(taken) + 1_000_000) if slot not in taken)
+        by_hostname = {record.pool.hostname: record for record in before.values()}
         self._records = {}
         for pool in pools:
             old = before.get(pool.name)
             slot = old.slot if old is not None else next(fresh_slots)
             tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
             drift = old.drift if old is not None else ()
-            exposures = _still_exposed(old or _of_hostname(before, pool.hostname), now)
+            # A pool may get another name.
+            exposures = _still_exposed(old or by_hostname.get(pool.hostname), now)
             self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
         self._orders = {
             (pool, member): override
@@ -340,11 +342,6 @@ def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) 
         unproven = replace(track.standing, settled=False, doubts=0)
         return replace(track, member=member, standing=unproven, seen=(), decided=None)
     return replace(track, member=member)
-
-
-def _of_hostname(records: Mapping[str, PoolRecord], hostname: str) -> PoolRecord | None:
-    """Return the pool that answered for a hostname: a pool may get another name."""
-    return next((one for one in records.values() if one.pool.hostname == hostname), None)
 
 
 def _still_exposed(record: PoolRecord | None, now: float) -> dict[str, Exposure]:
