@@ -15,7 +15,7 @@ from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
 from rrdns.service.worker import Worker, WorkerPlan
 from rrdns.store.lastgood import LastGood
-from rrdns.wire.book import Pages
+from rrdns.wire.pages import Pages
 
 
 class Ending:
