@@ -19,8 +19,8 @@ def test_a_reload_lets_others_ask(tmp_path: Path) -> None:
     rrdns.write_config()
     open_to_all = rrdns.config.read_text()
     guarded = 'hostmaster.example.test"\nallow_query = ["192.0.2.0/24"]'
-    rrdns.start()
     try:
+        rrdns.start()
         for config, rcode in (
             (open_to_all.replace('hostmaster.example.test"', guarded), dns.rcode.REFUSED),
             (open_to_all, dns.rcode.NOERROR),

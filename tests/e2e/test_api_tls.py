@@ -54,8 +54,8 @@ def test_sighup_renews_the_certificate_and_refuses_a_bad_one(tmp_path: Path) -> 
     rrdns.write_config()
     tls = f'tls_cert = "{tmp_path}/api.crt"\ntls_key = "{tmp_path}/api.key"\n'
     rrdns.config.write_text(rrdns.config.read_text().replace("[store]", f"{tls}\n[store]"))
-    rrdns.start()
     try:
+        rrdns.start()
         assert served(rrdns) == first.certificate.read_text()
         assert verb(rrdns, "status", first)  # a member that is down: exit status 1, but told
         put(second, tmp_path)

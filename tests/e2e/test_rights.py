@@ -60,8 +60,8 @@ def serving(
     state.mkdir(mode=0o755)
     rrdns.write_config(state=state)
     rrdns.config.write_text(rrdns.config.read_text() + more)
-    rrdns.start()
     try:
+        rrdns.start()
         yield rrdns
     finally:
         rrdns.stop()
