@@ -20,7 +20,8 @@ from threading import Lock
 from rrdns.core.rates import ACCOUNTS, Accounts
 
 SLOTS = 65_536
-PATIENCE = 0.05  # seconds to wait for the mutex: far longer than a holder is off its core
+# Seconds to wait for the mutex: a crowded host keeps a holder off its core for a tenth of one.
+PATIENCE = 0.25
 _TRIES = 20
 _MUTEX_BYTES = 128  # pthread_mutex_t and its attributes are smaller everywhere
 _PTHREAD_PROCESS_SHARED = 1
