@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from rrdns.core.model import AuditEntry
@@ -19,6 +20,7 @@ from rrdns.web.events import Event, EventLog
 
 STORE_FAILED = "store-failed"
 OURSELVES = "rrdns"  # in the audit trail, for what nobody ordered
+TRY_STORE_EVERY = 5.0  # seconds, while lines wait for a store that failed
 MOST_WAITING = 10_000  # audit lines that wait for a slow store; the oldest are let go
 
 
@@ -113,7 +115,10 @@ class Herald:
     async def keep_audit(self) -> None:
         """Write what was told to the audit trail, for as long as the service runs."""
         while True:
-            await self._something.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._something.wait(), TRY_STORE_EVERY if self._waiting else None
+                )
             await self.flush()
 
     async def flush(self) -> None:
@@ -126,6 +131,6 @@ class Herald:
             await self._store.note(entries)
         except StoreFailed as error:
             self.alarm(STORE_FAILED, str(error))
-            self._waiting = entries + self._waiting  # tried again with the next one
+            self._waiting = entries + self._waiting  # tried again soon, or with the next one
         else:
             self.calm(STORE_FAILED)

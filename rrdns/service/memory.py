@@ -125,9 +125,11 @@ class Memory:
             self._roster.exposed(pool.name, known)
 
     async def _reopen(self, publication: Publication) -> None:
-        await self._store.open()
+        damage = await self._store.open()
         self._is_open = True
         self._herald.calm(STORE_FAILED)
+        if damage:
+            self._herald.alarm(STORE_DAMAGED, damage)
         await self.take_up_orders()
         for name in self._roster.names():
             publication.mark(name)

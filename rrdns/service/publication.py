@@ -25,6 +25,7 @@ from rrdns.store.lastgood import LastGood
 COALESCE = 0.002  # seconds between two publications
 EVERYTHING_DOWN = "everything-down"
 NOT_REMEMBERED = "snapshot-not-kept"
+TRY_DISK_EVERY = 5.0  # seconds, after it failed
 MOST_BEHIND = 256  # publications that wait for a slow disk
 
 ToWrite = tuple[Change | None, tuple[str, ...]]  # what to save (None: everything), whose standings
@@ -104,7 +105,7 @@ class Publication:
     async def keep_on_disk(self) -> None:
         """Write publications to disk, one after the other, for as long as the service runs."""
         while True:
-            task = await self._to_disk.get()
+            task = await self._next_task()
             try:
                 await self._write_or_sync(task)
             except StoreFailed as error:
@@ -115,6 +116,14 @@ class Publication:
                 self._herald.calm(NOT_REMEMBERED)
             finally:
                 self._to_disk.task_done()
+
+    async def _next_task(self) -> ToWrite | asyncio.Event:
+        """Wait for what is to be written; after a failure nobody need publish anything anew."""
+        if self._disk_is_behind:
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(self._to_disk.get(), TRY_DISK_EVERY)
+            self._to_disk.put_nowait((None, ()))
+        return await self._to_disk.get()
 
     async def on_disk(self) -> None:
         """Wait until the disk has all that was published."""

@@ -13,7 +13,7 @@ from rrdns.core.exposure import WHOLE_SECONDS
 from rrdns.core.model import Pool
 from rrdns.core.probe import Verdict
 from rrdns.errors import LastMember, StoreFailed
-from rrdns.service import herald, orders, publication
+from rrdns.service import herald, memory, orders, publication
 from rrdns.service.roster import PUBLISH_TIME
 from rrdns.store.base import MemoryStore
 from rrdns.store.lastgood import LastGood
@@ -222,6 +222,60 @@ async def test_a_disk_that_fails_is_said_and_holds_no_order_up(
     await office.memory.close()
 
 
+async def test_a_disk_that_recovers_is_made_good_though_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the alarm is over; the next change may be days away."""
+    monkeypatch.setattr(publication, "TRY_DISK_EVERY", 0.01)
+    last_good = LastGood(tmp_path / "last.db")
+    office = Office(last_good=last_good)
+    await office.open()
+    keeping = asyncio.create_task(office.publication.keep_on_disk())
+    await office.publication.on_disk()
+
+    async def fail(*_: object) -> None:
+        raise StoreFailed("last.db", "keep the change", "the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(last_good, "save", fail)
+        broken.setattr(last_good, "save_change", fail)
+        await office.drain("pvs-2")
+        await asyncio.sleep(0.05)
+        assert [alarm.name for alarm in office.herald.alarms()] == ["snapshot-not-kept"]
+    await asyncio.sleep(0.05)
+    await office.publication.on_disk()
+    assert office.herald.alarms() == ()
+    remembered = last_good.load()
+    assert remembered is not None
+    assert remembered.snapshot == office.publisher.snapshot
+    keeping.cancel()
+    await last_good.close()
+
+
+async def test_a_store_that_proves_damaged_when_it_can_be_opened_at_last_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at a start: the orders in it are not in force, and somebody must know."""
+
+    class Late(MemoryStore):
+        tries = 0
+
+        async def open(self) -> str | None:
+            self.tries += 1
+            if self.tries == 1:
+                raise StoreFailed("rrdns.db", "be opened", "another process holds it locked")
+            return "the store was damaged and has been moved"
+
+    monkeypatch.setattr(memory, "RETRY_EVERY", 0.01)
+    office = Office(Late())
+    await office.open()
+    assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
+    minding = asyncio.create_task(office.memory.mind(office.publication, lambda: 1.0))
+    await asyncio.sleep(0.1)
+    assert [alarm.name for alarm in office.herald.alarms()] == ["store-damaged"]
+    minding.cancel()
+
+
 async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: Path) -> None:
     """Who is out since before the fall keeps its end; others may have been named until now."""
 
@@ -327,6 +381,25 @@ async def test_audit_lines_that_cannot_be_written_do_not_pile_up(
         await office.herald.flush()
     waiting = [entry.member for entry in office.herald._waiting]
     assert waiting == [str(number) for number in range(40, 50)]
+
+
+async def test_audit_lines_are_written_when_the_store_recovers_though_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And its alarm is over then."""
+    monkeypatch.setattr(herald, "TRY_STORE_EVERY", 0.01)
+    office = Office()
+    await office.open()
+    with monkeypatch.context() as broken:
+        broken.setattr(office.store, "note", BrokenStore().note)
+        keeping = asyncio.create_task(office.herald.keep_audit())
+        office.herald.tell(office.herald.entry("start"))
+        await asyncio.sleep(0.05)
+        assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
+    await asyncio.sleep(0.05)
+    assert office.herald.alarms() == ()
+    assert [entry.action for entry in await office.store.audit(9)] == ["start"]
+    keeping.cancel()
 
 
 async def test_a_disk_that_hangs_gets_the_whole_once_it_goes_on(
