@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -40,6 +41,7 @@ from rrdns.web.tls import BadPair, make_context
 from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
+_WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
 LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
 MOST_CHANGES = 200  # told of one reload
@@ -51,19 +53,28 @@ class AppliedConfig:
     """The text of the config that is in force, kept in a file that outlives the process.
 
     A control process that is started again takes up what was applied, not what somebody
-    may be half through editing.
+    may be half through editing. Whoever dies while it writes leaves the one before.
     """
 
     fd: int
 
     def keep(self, text: str) -> None:
         """Keep the text in place of the one before."""
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text.encode(), 0)
+        data = text.encode()
+        at, length = self._where()
+        place = _WHERE.size if _WHERE.size + len(data) <= at else at + length
+        if os.pwrite(self.fd, data, place) == len(data):
+            os.pwrite(self.fd, _WHERE.pack(place, len(data)), 0)
 
     def text(self) -> str:
         """Return the text; empty when none was applied since the start."""
-        return os.pread(self.fd, os.fstat(self.fd).st_size, 0).decode()
+        at, length = self._where()
+        return os.pread(self.fd, length, at).decode()
+
+    def _where(self) -> tuple[int, int]:
+        """Return where the text is, and how long."""
+        found = os.pread(self.fd, _WHERE.size, 0)
+        return _WHERE.unpack(found) if found else (_WHERE.size, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,7 @@ class Control:
         self._api_is_open = False
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
+        self._reload_waits = False
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
@@ -146,8 +158,15 @@ class Control:
             await self._stop(tasks)
 
     async def reload(self) -> None:
-        """Read the config again; one with mistakes changes nothing."""
-        async with self._reloading:  # a second SIGHUP waits, and then reads what is there then
+        """Read the config again; one with mistakes changes nothing.
+
+        A second SIGHUP waits, and then reads what is there then: more of them ask for the same.
+        """
+        if self._reload_waits:
+            return
+        self._reload_waits = True
+        async with self._reloading:
+            self._reload_waits = False
             await self._reload()
 
     async def _reload(self) -> None:
@@ -171,11 +190,12 @@ class Control:
 
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        gone = self._roster.configure(settings.pools, self._clock())
-        try:
-            await self._memory.take_up_orders()
-        except StoreFailed as error:
-            self._herald.alarm(STORE_FAILED, str(error))
+        async with self._orders.one_at_a_time:  # one under way must find its members
+            gone = self._roster.configure(settings.pools, self._clock())
+            try:
+                await self._memory.take_up_orders()
+            except StoreFailed as error:
+                self._herald.alarm(STORE_FAILED, str(error))
         self._orders.changed.set()
         self._checker.configure(settings.pools)
         self._gate.replace_tokens(settings.api.tokens)

@@ -57,7 +57,7 @@ class Orders:
         self._publisher = publisher
         self._herald = herald
         self._clock = clock
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
         self.changed = asyncio.Event()  # the next order to end or begin may be another
 
     async def carry_out(self, command: Command) -> OrdersDone:
@@ -68,7 +68,7 @@ class Orders:
             LastMember: too few members would be left, and it is not forced.
             StoreFailed: the order could not be kept, so nothing was changed.
         """
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             for target in command.targets:
                 self._roster.track(*target)
             if command.order is None:
@@ -83,7 +83,7 @@ class Orders:
         Raises:
             StoreFailed: that could not be kept, so all is as before.
         """
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             now = self._clock()
             over = self._roster.expired(now)
             if over:

@@ -1,0 +1,139 @@
+"""The control process as a whole: reloads beside orders, and what outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rrdns.config import load
+from rrdns.core.command import Command
+from rrdns.core.model import Order, ProbeSpec
+from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.service.control import AppliedConfig, Control, ControlPlan, anonymous_file
+from rrdns.service.lifeline import Beat
+from rrdns.service.logs import set_up
+from rrdns.store.base import Batch
+
+CONFIG = """
+[[zones]]
+name = "pvs.example.test"
+nameservers = [{{ name = "ns1.example.net" }}]
+hostmaster = "hostmaster.example.test"
+[[pools]]
+name = "boot"
+hostname = "boot.pvs.example.test"
+[pools.probe]
+files = ["ARDBP32.BIN"]
+{members}
+[store]
+backend = "memory"
+"""
+MEMBER = '[[pools.members]]\nname = "pvs-{n}"\naddress = "10.0.0.{n}"\n'
+
+
+def write(path: Path, *members: int) -> None:
+    path.write_text(CONFIG.format(members="".join(MEMBER.format(n=n) for n in members)))
+
+
+async def always_up(_address: str, _spec: ProbeSpec, depth: Depth) -> ProbeResult:
+    return ProbeResult(Verdict.OK, "it is so", depth, 0.001)
+
+
+@asynccontextmanager
+async def controlling(path: Path) -> AsyncIterator[Control]:
+    """Run the control process's parts, without workers."""
+    set_up("json")
+    feed, api = socket.socket(socket.AF_UNIX), socket.socket()
+    feed.bind(f"\0rrdns-test-{os.getpid()}-{id(feed)}")
+    api.bind(("127.0.0.1", 0))
+    for sock in (feed, api):
+        sock.listen()
+        sock.setblocking(False)
+    applied = AppliedConfig(anonymous_file())
+    plan = ControlPlan(load(path), path, applied, feed, api, (), restarted=False)
+    beating, beat = os.pipe()
+    control, stopping = Control(plan, prober=always_up), asyncio.Event()
+    running = asyncio.create_task(control.run(Beat(beat), stopping))
+    while "start" not in told(control):  # noqa: ASYNC110 - it tells nobody else
+        await asyncio.sleep(0.01)
+    try:
+        yield control
+    finally:
+        stopping.set()
+        await running
+        for fd in (beating, beat, applied.fd):
+            os.close(fd)
+        feed.close()
+        api.close()
+
+
+def told(control: Control) -> list[str]:
+    return [event.kind for event in control._herald.events.after(0)]
+
+
+async def test_a_storm_of_reloads_is_two(tmp_path: Path) -> None:
+    """One under way, and one that reads what is there when that has ended."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1, 2)
+    async with controlling(path) as control:
+        await asyncio.gather(*(control.reload() for _ in range(100)))
+        assert told(control).count("reload") == 2
+        write(path, 1, 2, 3)
+        await control.reload()
+        assert control._roster.has("boot", "pvs-3")
+
+
+async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_member(
+    tmp_path: Path,
+) -> None:
+    """Else it would be in the store, and not in the answers, and break who gave it."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1, 2)
+    async with controlling(path) as control:
+        store, slow = control._orders._store, asyncio.Event()
+        commit = store.commit
+
+        async def commit_slowly(batch: Batch) -> None:
+            await slow.wait()
+            await commit(batch)
+
+        store.commit = commit_slowly  # type: ignore[method-assign]
+        command = Command((("boot", "pvs-2"),), Order.DRAIN, "anna")
+        ordering = asyncio.create_task(control._desk.carry_out(command))
+        await asyncio.sleep(0.01)
+        write(path, 1)
+        reloading = asyncio.create_task(control.reload())
+        await asyncio.sleep(0.3)
+        slow.set()
+        done = await ordering
+        assert [one.report.member.name for one in done.members if one.changed] == ["pvs-2"]
+        await reloading
+        assert not control._roster.has("boot", "pvs-2")
+
+
+def test_who_is_killed_while_a_config_is_kept_leaves_a_whole_one() -> None:
+    """Else a control process that comes back might know half of the pools."""
+    applied = AppliedConfig(anonymous_file())
+    assert applied.text() == ""
+    texts = ["a" * 3_000_000, "b" * 2_000_000, "c" * 4_000_000]
+    applied.keep(texts[0])
+    dice = random.Random(7)
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            while True:
+                for text in texts:
+                    applied.keep(text)
+        time.sleep(dice.uniform(0.0, 0.02))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert applied.text() in texts, "torn"
+    assert os.fstat(applied.fd).st_size < 4 * 4_000_000
+    os.close(applied.fd)
