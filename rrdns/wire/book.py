@@ -133,6 +133,7 @@ class Book:
         # Without room for another edition this one is the last, and no cell is used again.
         self._limit = self._pages.room
         if self._pages.renew([self._sums.entry(), *closed, *lasting]):
+            # The next one is due when as much has been opened again as will last.
             share = len(lasting) / (len(closed) + len(lasting) or 1)
             written = self._pages.written()
             self._limit = written + max(int(written * share), _WORTH_RENEWING)
