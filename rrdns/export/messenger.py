@@ -199,6 +199,7 @@ class Messenger:
 
     def _give_up(self, notice: Notice, losing: tuple[int, Notice] | None) -> None:
         """Forget what the receiver does not want; that an event is lost is told once."""
+        self._report = replace(self._report, attempts=0)
         if self._queue and self._queue[0] is notice:
             self._lose(0)
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, TypeAlias
+from urllib.parse import urlsplit
 
 from rrdns.export.telling import Tell
 
@@ -218,3 +219,12 @@ def hook_mistakes(settings: HookSettings) -> Iterator[tuple[str, str]]:
 def _of_url(setting: str, url: str) -> Iterator[tuple[str, str]]:
     if not url.startswith(("http://", "https://")):
         yield setting, "must begin with http:// or https://"
+    elif not _host_of(url):
+        yield setting, "names no host: write https://HOST/PATH"
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets of an IPv6 address that do not close
+        return ""

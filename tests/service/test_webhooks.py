@@ -90,6 +90,13 @@ secret = "x"
         assert mistake.startswith(start.replace("'", '"')), mistake
 
 
+@pytest.mark.parametrize("url", ["https://", "http:///hook", "https://[::1/hook"])
+def test_a_url_without_a_host_is_a_mistake(url: str) -> None:
+    """It is found when the config is read, not when the first event comes."""
+    with pytest.raises(ConfigInvalid, match=r"webhooks\[0\].url: names no host"):
+        parse(BASE + f'[[webhooks]]\nname = "chat"\nurl = "{url}"\n', "x")
+
+
 def test_a_reload_tells_what_changed_and_no_key() -> None:
     """URL and headers may hold one."""
     hook = '[[webhooks]]\nname = "chat"\nurl = "https://chat.example/KEY1"\nqueue = 5\n'
