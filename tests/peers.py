@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -37,18 +38,24 @@ def peer(name: str) -> str:
     """Return the path of a program, or skip the test (fail it where peers are required)."""
     found = shutil.which(name, path=SEARCH)
     if found is None:
-        message = f"{name} is not installed; .ci/run installs what the tests need"
-        if os.environ.get("RRDNS_PEERS") == "required":
-            pytest.fail(message)
-        pytest.skip(message)
+        _lack(f"{name} is not installed; .ci/run installs what the tests need")
     return found
+
+
+def peer_file(path: Path) -> Path:
+    """Return a file of a package's, or skip the test (fail it where peers are required)."""
+    if not path.exists():
+        _lack(f"{path} is not there; .ci/run installs what the tests need")
+    return path
 
 
 def need_root(what: str) -> None:
     """Skip the test where it does not run as root (fail it where peers are required)."""
-    if os.geteuid() == 0:
-        return
-    message = f"{what} needs root"
+    if os.geteuid() != 0:
+        _lack(f"{what} needs root")
+
+
+def _lack(message: str) -> NoReturn:
     if os.environ.get("RRDNS_PEERS") == "required":
         pytest.fail(message)
     pytest.skip(message)

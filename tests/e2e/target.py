@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.e2e.bootfiles import EXIT_PORT, EXIT_STATUS, MARK
 from tests.e2e.network import Lan
-from tests.peers import peer, running
+from tests.peers import peer, peer_file, running
 
 # OVMF goes on to IPv6 and HTTP when IPv4 did not boot it.
 _GAVE_UP = ("No bootable device", "No more network devices", "Start PXE over IPv6")
@@ -108,11 +108,11 @@ def mac(number: int) -> str:
 
 
 def _uefi(folder: Path, name: str, card: str) -> Sequence[str]:
-    variables = folder / f"{name}.vars"
-    shutil.copy(_OVMF / "OVMF_VARS.fd", variables)
+    code, variables = peer_file(_OVMF / "OVMF_CODE.fd"), folder / f"{name}.vars"
+    shutil.copy(peer_file(_OVMF / "OVMF_VARS.fd"), variables)
     flash = "if=pflash,format=raw"
     return (
         "-m", "256", "-device", f"{card},romfile=",
-        "-drive", f"{flash},readonly=on,file={_OVMF / 'OVMF_CODE.fd'}",
+        "-drive", f"{flash},readonly=on,file={code}",
         "-drive", f"{flash},file={variables}",
     )  # fmt: skip
