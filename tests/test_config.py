@@ -687,7 +687,17 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     """TOML is UTF-8."""
     path = tmp_path / "latin.toml"
     path.write_bytes(SOUND.encode() + "# Köln".encode("latin-1"))
-    with pytest.raises(ConfigInvalid, match="is no UTF-8 text"):
+    line = SOUND.count("\n") + 1
+    with pytest.raises(ConfigInvalid, match=f"is no UTF-8 text .line {line}, byte [0-9]+ of"):
+        load(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_that_powershell_wrote_is_named_with_its_mend(tmp_path: Path, encoding: str) -> None:
+    """Its `>` writes UTF-16, and no line or byte of that tells anything."""
+    path = tmp_path / "rrdns.toml"
+    path.write_bytes(f"\ufeff{SOUND}".encode(encoding))
+    with pytest.raises(ConfigInvalid, match="UTF-16: save it anew, with the encoding UTF-8"):
         load(path)
 
 

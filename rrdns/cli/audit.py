@@ -99,7 +99,8 @@ def _row(entry: Mapping[str, Any], now: float) -> list[Any]:
 
     from rrdns.web.times import from_rfc3339
 
-    change = " -> ".join(part for part in (entry["before"], entry["after"]) if part)
+    before, after = entry["before"], entry["after"]
+    change = f"{before} -> {after}".strip() if before or after else ""
     cells = (
         str(entry["id"]),
         clock_time(from_rfc3339(entry["at"]), now),

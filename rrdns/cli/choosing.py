@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Members = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="MEMBER...",
+        metavar="MEMBER",
         help="The members, as config names them, or 'pvs-*'.",
         autocompletion=completing.members,
         show_default=False,
@@ -30,24 +30,29 @@ Tag = Annotated[
     str | None,
     typer.Option("--tag", help="All members that have this tag.", autocompletion=completing.tags),
 ]
+AllPools = Annotated[bool, typer.Option("--all-pools", help="In each pool that has such a member.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also for several members.")]
 
 _PATTERN = set("*?[")
 
 
-def the_one(members: Sequence[str] | None, tag: str | None) -> str | None:
+def the_one(
+    members: Sequence[str] | None, tag: str | None, pool: str | None, *, everywhere: bool
+) -> str | None:
     """Return the single member that is plainly named, or None where a choice is to be made.
 
     Raises:
         Trouble: nobody is named, or in two ways.
     """
+    if everywhere and pool is not None:
+        raise Trouble("--pool and --all-pools say two things", "leave one out", WRONG_USE)
     if bool(members) == (tag is not None):
         raise Trouble(
             "say whom you mean: members, a pattern such as 'pvs-*', or --tag",
             "`rrdns status` lists the members",
             WRONG_USE,
         )
-    if members and len(members) == 1 and not _PATTERN & set(members[0]):
+    if not everywhere and members and len(members) == 1 and not _PATTERN & set(members[0]):
         return members[0]
     return None
 
@@ -60,7 +65,7 @@ def chosen(
     if tag is not None:
         return {"tag": tag, **where}
     names = list(members or ())
-    if len(names) == 1:
+    if len(names) == 1 and _PATTERN & set(names[0]):
         return {"glob": names[0], **where}
     return {"members": _spelled_out(client, names, pool), **where}
 
@@ -79,7 +84,7 @@ def _spelled_out(client: Client, names: Iterable[str], pool: str | None) -> list
     return list(meant)
 
 
-def find_pool(client: Client, member: str, pool: str | None) -> str:
+def find_pool(client: Client, member: str, pool: str | None, *, or_all: str = "") -> str:
     """Return the pool that a member is in, where its name alone tells.
 
     Raises:
@@ -93,14 +98,24 @@ def find_pool(client: Client, member: str, pool: str | None) -> str:
         return str(homes[0])
     if not homes:
         known = {name for each in pools for name in _names(each)}
-        near = difflib.get_close_matches(member, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else "`rrdns status` lists the members"
+        near = _nearest(member, sorted(known))
+        advice = f"did you mean {near}?" if near else "`rrdns status` lists the members"
         raise Trouble(f"no pool has a member {member!r}", advice, WRONG_USE)
     raise Trouble(
         f"{member!r} is a member of several pools: {', '.join(homes)}",
-        "say which one: " + " or ".join(f"--pool {name}" for name in homes),
+        "say which one: " + " or ".join(f"--pool {name}" for name in homes) + or_all,
         WRONG_USE,
     )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return what may have been meant: the names that are equally near, three at most."""
+
+    def nearness(one: str) -> float:
+        return difflib.SequenceMatcher(None, one, name).ratio()
+
+    near = difflib.get_close_matches(name, known)
+    return " or ".join(sorted(one for one in near if nearness(one) == nearness(near[0])))
 
 
 def confirm(verb: str, preview: dict[str, Any], *, yes: bool) -> None:

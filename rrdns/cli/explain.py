@@ -30,7 +30,7 @@ _WHYS = {
 def explain(
     pool: Annotated[
         str | None,
-        typer.Argument(metavar="[POOL]", help="Only this pool.", autocompletion=completing.pools),
+        typer.Argument(metavar="POOL", help="Only this pool.", autocompletion=completing.pools),
     ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,

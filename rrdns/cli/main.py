@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -22,7 +23,7 @@ from rrdns.cli.service import demo, serve
 from rrdns.cli.status import status
 from rrdns.cli.token import token
 from rrdns.cli.top import top
-from rrdns.cli.trouble import Verbs
+from rrdns.cli.trouble import INTERRUPTED, REFUSED, Verbs, sentence_of
 
 app = typer.Typer(
     name="rrdns",
@@ -77,7 +78,25 @@ def rrdns(
 
 def main() -> None:
     """Run the command line."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a reason has
             stream.reconfigure(errors="replace")
-    app(prog_name="rrdns")
+    try:
+        app(prog_name="rrdns")
+    except KeyboardInterrupt:  # before there is a verb
+        sys.exit(INTERRUPTED)
+    except OSError as error:  # help that cannot be written
+        print(f"rrdns: {sentence_of(error)}", file=sys.stderr)  # noqa: T201 - as in trouble
+        sys.exit(REFUSED)
+
+
+def _open_what_is_closed() -> None:
+    """Let standard streams that the caller has closed (`rrdns drain pvs-1 >&-`) go nowhere.
+
+    Opened first and in this order they get their own numbers, which no socket can take then.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))

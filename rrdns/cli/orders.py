@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrdns.cli import completing
-from rrdns.cli.choosing import Members, Tag, Yes, chosen, confirm, find_pool, left_in, the_one
+from rrdns.cli.choosing import (
+    AllPools,
+    Members,
+    Tag,
+    Yes,
+    chosen,
+    confirm,
+    find_pool,
+    left_in,
+    the_one,
+)
 from rrdns.cli.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
 from rrdns.cli.say import safe, show_json, when
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
@@ -36,11 +46,14 @@ At = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Even if too few members are left.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and do nothing.")]
 
+_OR_ALL = "; or all: --all-pools"
+
 
 def drain(
     members: Members = None,
     tag: Tag = None,
     pool: PoolName = None,
+    all_pools: AllPools = False,
     lasting: Lasting = None,
     until: Until = None,
     at: At = None,
@@ -63,7 +76,7 @@ def drain(
 
         rrdns drain pvs-1 --for 2h --reason "patch night"
 
-        rrdns drain pvs-1 --wait && ssh pvs-1 reboot
+        rrdns drain pvs-1 --all-pools --wait && ssh pvs-1 reboot
 
         rrdns drain --tag rack-1 --at 22:00 --until 06:00 --reason "new switch"
 
@@ -71,13 +84,13 @@ def drain(
     """
     from rrdns.cli.client import Client
 
-    one = the_one(members, tag)
+    one = the_one(members, tag, pool, everywhere=all_pools)
     if wait and (dry_run or at is not None):
         raise Trouble("there is nothing to --wait for", "leave it out", WRONG_USE)
     order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
     if one is not None:
-        path = client.member_path(find_pool(client, one, pool), one)
+        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL), one)
         done = client.order(f"{path}/drain", {**order, "dry_run": dry_run})
     else:
         asked = {**order, **chosen(client, members, tag, pool)}
@@ -93,6 +106,7 @@ def resume(
     members: Members = None,
     tag: Tag = None,
     pool: PoolName = None,
+    all_pools: AllPools = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -111,10 +125,10 @@ def resume(
     """
     from rrdns.cli.client import Client
 
-    one = the_one(members, tag)
+    one = the_one(members, tag, pool, everywhere=all_pools)
     client = Client(url, token, ca_file)
     if one is not None:
-        path = client.member_path(find_pool(client, one, pool), one)
+        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL), one)
         done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
     else:
         asked = {"reason": reason, **chosen(client, members, tag, pool)}
@@ -136,7 +150,9 @@ def force(
         str,
         typer.Argument(metavar="MEMBER", help="The member.", autocompletion=completing.members),
     ],
-    direction: Annotated[Direction, typer.Argument(help="In the answers, or out of them.")],
+    direction: Annotated[
+        Direction, typer.Argument(metavar="up|down", help="In the answers, or out of them.")
+    ],
     pool: PoolName = None,
     lasting: Lasting = None,
     until: Until = None,

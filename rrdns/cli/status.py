@@ -100,13 +100,12 @@ def watch_board(
     """Show the table again and again, until somebody presses Ctrl-C."""
     from rich.live import Live
 
-    out = console()
     try:
         if not sys.stdout.isatty():
             while True:
-                out.print(_current(client, pool), "")
+                show(_current(client, pool), "")
                 sleep(WATCH_EVERY)
-        with Live(console=out, screen=True, auto_refresh=False) as live:
+        with Live(console=console(), screen=True, auto_refresh=False) as live:
             while True:
                 live.update(_current(client, pool), refresh=True)
                 sleep(WATCH_EVERY)

@@ -23,7 +23,10 @@ def start(text: str, now: datetime | None = None) -> str:
     if text.startswith("+"):
         start_of(text, 0.0)
         return text
-    return moment(text, now)
+    try:
+        return moment(text, now)
+    except ValueError as error:
+        raise ValueError(f"{error}, or +2h") from None
 
 
 def moment(text: str, now: datetime | None = None) -> str:

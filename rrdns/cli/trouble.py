@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from rrdns.errors import ConfigInvalid, RrdnsError
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
+INTERRUPTED = 130  # as the shell says of a program that Ctrl-C ended
 
 
 class Trouble(Exception):
@@ -43,7 +44,7 @@ class Verbs(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(DONE) from None
         except OSError as error:
-            _end(_sentence(error), "", REFUSED)
+            _end(sentence_of(error), "", REFUSED)
         except Exception as defect:
             if _is_for_typer(defect):
                 raise
@@ -68,6 +69,7 @@ def _end(sentence: str, advice: str, status: int) -> NoReturn:
     raise typer.Exit(status) from None
 
 
-def _sentence(error: OSError) -> str:
+def sentence_of(error: OSError) -> str:
+    """Return what the system refused."""
     reason = (error.strerror or str(error)).lower()
     return f"{error.filename}: {reason}" if error.filename else reason

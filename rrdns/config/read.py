@@ -6,6 +6,7 @@ remaining values mean to one another (`checks`) is looked at even in a file with
 
 from __future__ import annotations
 
+import codecs
 import copy
 import re
 from collections.abc import Iterator
@@ -36,9 +37,17 @@ def load(path: Path) -> Settings:
         problem = f"cannot be read: {error.strerror or error}"
         raise ConfigInvalid(str(path), (Mistake("", problem),)) from error
     except UnicodeDecodeError as error:
-        problem = f"is no UTF-8 text (byte {error.start} is wrong), as TOML must be"
+        problem = f"is no UTF-8 text ({_why_not(error)}), as TOML must be"
         raise ConfigInvalid(str(path), (Mistake("", problem),)) from error
     return parse(text, str(path))
+
+
+def _why_not(error: UnicodeDecodeError) -> str:
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # As Windows PowerShell's `>` writes it, and Notepad calls it "Unicode".
+        return "it is UTF-16: save it anew, with the encoding UTF-8"
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return f"line {line}, byte {error.start} of the file, is wrong"
 
 
 def parse(text: str, source: str, *, with_files: bool = True) -> Settings:

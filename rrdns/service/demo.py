@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -18,15 +21,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
 
 from rrdns.core.model import Endpoint
-from rrdns.errors import RrdnsError
+from rrdns.errors import ListenFailed, RrdnsError
 from rrdns.lab.files import boot_files
 from rrdns.lab.tftpd import LabServer
+from rrdns.service.lifeline import die_with_parent
 from rrdns.wire import client
 
 NAME = "boot.pvs.example.test"
@@ -122,27 +127,41 @@ def run(script: bool) -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         return asyncio.run(_run(console, script))
-    except KeyboardInterrupt:
-        return 0
+    except asyncio.CancelledError:
+        return _INTERRUPTED if script else 0
     except (RrdnsError, OSError, TimeoutError, aiohttp.ClientError) as error:
         console.print(f"[bold red]The demo failed:[/] {error}")
         return 1
 
 
+_INTERRUPTED = 130  # a story that was not told to its end
+
+
 async def _run(console: Console, script: bool) -> int:
+    _end_on_signals()
     with tempfile.TemporaryDirectory(prefix="rrdns-demo-") as folder:
         async with _stage(console, Path(folder), quiet=script) as stage:
             if script:
                 await _tell_story(console, stage)
             else:
                 _say_what_to_try(console)
-                await _until_interrupted()
+                await asyncio.Event().wait()  # until a signal
     return 0
+
+
+def _end_on_signals() -> None:
+    """Let a signal at any time, also that of a closed terminal, end all that was started."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has one
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 @asynccontextmanager
 async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[Stage]:
     """Start the servers and rrdns; end them all with the block."""
+    for endpoint in (DNS, API):
+        see_that_it_is_free(endpoint)
     servers = {name: LabServer(host, TFTP_PORT, boot_files()) for name, host in MEMBERS.items()}
     config = folder / "rrdns.toml"
     config.write_text(
@@ -161,6 +180,20 @@ async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterato
             await server.stop()
 
 
+def see_that_it_is_free(endpoint: Endpoint) -> None:
+    """Refuse to begin where another rrdns listens: the story would be told of that one.
+
+    Raises:
+        ListenFailed: something has the port.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((endpoint.host, endpoint.port))
+        except OSError as error:
+            raise ListenFailed("the demo", str(endpoint), error.strerror or "") from error
+
+
 @asynccontextmanager
 async def _service(config: Path, *, quiet: bool) -> AsyncIterator[asyncio.subprocess.Process]:
     log = config.with_name("log")
@@ -170,6 +203,7 @@ async def _service(config: Path, *, quiet: bool) -> AsyncIterator[asyncio.subpro
             stdout=out if quiet else None,
             stderr=out if quiet else None,
             start_new_session=True,  # a Ctrl-C is for us; we stop it ourselves
+            preexec_fn=partial(die_with_parent, os.getpid()),  # should we be killed
         )
     try:
         yield process
@@ -249,8 +283,14 @@ def _check(holds: bool, expected: str, found: Iterable[object]) -> None:
 def _say_what_to_try(console: Console) -> None:
     console.print("[bold]Try, in another terminal:[/]")
     for line in _SUGGESTIONS:
-        console.print(f"  {line}")
+        console.print(f"  {re.sub('^rrdns ', f'{_program()} ', line)}")
     console.print("\nCtrl-C ends it. What follows is the log of rrdns.\n")
+
+
+def _program() -> str:
+    """Return what to type for rrdns: `make demo` runs one that is not on the PATH."""
+    called = sys.argv[0]
+    return called if shutil.which("rrdns") is None and Path(called).name == "rrdns" else "rrdns"
 
 
 _SUGGESTIONS: Sequence[str] = (
@@ -263,14 +303,6 @@ _SUGGESTIONS: Sequence[str] = (
     f"rrdns probe {MEMBERS['pvs-1']} --port {TFTP_PORT} --file ARDBP32.BIN",
     f"the page: http://{API}/",
 )
-
-
-async def _until_interrupted() -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    await stopping.wait()
 
 
 def _member_tables() -> str:

@@ -407,12 +407,12 @@ _SHAPE = f"^(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?$"
 
 Reason = Annotated[
     str,
-    BeforeValidator(_one_line),
     Field(
         max_length=MOST_REASON,
         description="why; goes to the audit trail",
         json_schema_extra={"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"},
     ),
+    BeforeValidator(_one_line),
 ]
 Seconds = Annotated[
     float,

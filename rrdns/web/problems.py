@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rrdns.errors import (
     LastMember,
@@ -74,7 +75,10 @@ STALE = Kind(
 )
 TOO_LARGE = Kind("too-large", 413, "Too large", "The body is larger than any order can be.")
 NOT_JSON = Kind(
-    "wrong-media-type", 415, "Wrong media type", "Send `Content-Type: application/json`."
+    "wrong-media-type",
+    415,
+    "Wrong media type",
+    "Send `Content-Type: application/json`, and `{}` or nothing where there is nothing to say.",
 )
 UNEXPECTED = Kind("expectation", 417, "Too much expected", "Of Expect only 100-continue is known.")
 INVALID = Kind("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
@@ -148,10 +152,17 @@ def slips_of(error: ValidationError) -> list[Slip]:
     return [
         Slip(
             place=".".join(str(part) for part in found["loc"]),
-            problem=_SAID.get(found["type"], found["msg"].removeprefix("Value error, ")),
+            problem=_problem(found),
         )
         for found in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _problem(found: ErrorDetails) -> str:
+    said = _SAID.get(found["type"])
+    if said is None:
+        return found["msg"].removeprefix("Value error, ")
+    return said.format(**found.get("ctx", {}))
 
 
 def of_error(error: RrdnsError) -> Trouble:
@@ -202,4 +213,13 @@ _SAID = {
     "model_type": "the body must be a JSON object",
     "bool_type": "must be true or false",
     "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "too_short": "must not be empty",
+    "too_long": "must be a list of at most {max_length}, not {actual_length}",
 }

@@ -15,7 +15,7 @@ import pytest
 import tomli
 
 from rrdns import __version__
-from rrdns.cli.main import app
+from rrdns.cli.main import app, main
 from rrdns.cli.times import clock_time, span
 from rrdns.cli.trouble import Trouble
 from rrdns.config import Settings, load
@@ -331,6 +331,45 @@ def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("args", "status"), [(("check-config", EXAMPLE), 0), (("--help",), 0), (("sattus",), 2)]
+)
+def test_streams_that_the_caller_has_closed_are_no_defect(
+    args: tuple[object, ...], status: int
+) -> None:
+    """As in `rrdns drain pvs-1 <&- >&- 2>&-`, which a cron job may well say."""
+    run = '"$0" -m rrdns "$@" <&- >&- 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", run, sys.executable, *map(str, args)], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+
+
+@pytest.mark.parametrize("args", [("check-config", EXAMPLE), ("--help",), ("drain", "--help")])
+def test_what_cannot_be_written_is_a_sentence(args: tuple[object, ...]) -> None:
+    """A full disk is no traceback, whoever meets it."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rrdns", *map(str, args)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"rrdns: no space left on device\n")
+
+
+def test_ctrl_c_before_there_is_a_verb_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is the shell's for it."""
+
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rrdns.cli.main.app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
 
 
 def test_colours_appear_on_a_terminal_unless_refused() -> None:

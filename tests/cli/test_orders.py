@@ -75,13 +75,37 @@ def test_a_name_in_two_pools_needs_the_pool(rrdns: Run, two_pools: FakeFarm) -> 
     assert set(two_pools.orders) == {("login", "pvs-1"), ("boot", "pvs-3")}
 
 
+def test_a_server_can_be_taken_out_of_all_its_pools_at_once(
+    rrdns: Run, two_pools: FakeFarm
+) -> None:
+    """One server often serves two boot files; it is rebooted once."""
+    with api_of(two_pools) as api:
+        assert "; or all: --all-pools" in rrdns("drain", "pvs-1", "--url", api.url).stderr
+        drained = rrdns("drain", "pvs-1", "--all-pools", "--url", api.url)
+        assert drained.exit_code == 0
+        assert "pvs-1 of pool boot is drained" in drained.stdout
+        assert "pvs-1 of pool login is drained" in drained.stdout
+        assert set(two_pools.orders) == {("boot", "pvs-1"), ("login", "pvs-1")}
+        assert rrdns("resume", "pvs-1", "--all-pools", "--url", api.url).exit_code == 0
+        assert two_pools.orders == {}
+        both = rrdns("drain", "pvs-1", "--all-pools", "--pool", "boot", "--url", api.url)
+        assert (both.exit_code, two_pools.orders) == (2, {})
+        unknown = rrdns("drain", "pvs-9", "--all-pools", "--url", api.url)
+        assert (unknown.exit_code, unknown.stderr[:38]) == (
+            2,
+            "rrdns: no pool has a member 'pvs-9'\n  ",
+        )
+
+
 @pytest.mark.parametrize("verb", ["drain", "resume"])
 def test_an_unknown_member_is_wrong_use(rrdns: Run, api: Api, verb: str) -> None:
-    """With the nearest name that there is."""
+    """With the nearest name that there is, or those that are equally near."""
     result = rrdns(verb, "psv-1", "--url", api.url)
     assert result.exit_code == 2
     assert "no pool has a member 'psv-1'" in result.stderr
     assert "did you mean pvs-1?" in result.stderr
+    unsure = rrdns(verb, "pvs-9", "--url", api.url).stderr
+    assert "did you mean pvs-1 or pvs-2 or pvs-3?" in unsure
     elsewhere = rrdns(verb, "psv-1", "--pool", "boot", "--url", api.url)
     assert elsewhere.exit_code == 2
     assert "pool 'boot' has no member 'psv-1'" in elsewhere.stderr

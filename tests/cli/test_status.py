@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -214,6 +217,21 @@ def test_watching_looks_again_and_survives_an_api_that_is_away(
     assert shown.count("3 of 3 in") == 1
     assert shown.count("2 of 3 in") == 1
     assert "cannot reach the rrdns API at http://127.0.0.1:1: connection refused" in shown
+
+
+def test_a_reader_that_has_seen_enough_ends_the_watch(api: Api) -> None:
+    """As in `rrdns status --watch | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "rrdns", "status", "--watch", "--url", api.url],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=30,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_watching_as_json_is_a_line_for_each_look(

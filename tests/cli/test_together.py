@@ -140,6 +140,7 @@ def test_an_order_ends_when_the_clock_says_so(rrdns: Run, api: Api) -> None:
     [
         (("--for", "1h", "--until", "06:00"), "both say when it ends"),
         (("--until", "soon"), "--until: 'soon' is no time; write it as 22:00 or"),
+        (("--at", "soon"), "write it as 22:00 or 2026-01-31T22:00, or +2h"),
     ],
 )
 def test_an_end_that_means_nothing_is_refused(

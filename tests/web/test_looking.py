@@ -247,4 +247,4 @@ async def test_all_mistakes_in_a_query_are_listed(
     answer = await client.get(path)
     assert (answer.status, answer.problem) == (422, "invalid")
     assert sorted(slip["place"] for slip in answer.json["errors"]) == sorted(places)
-    assert all(slip["problem"] for slip in answer.json["errors"])
+    assert not any("Input" in slip["problem"] for slip in answer.json["errors"])

@@ -145,6 +145,25 @@ async def test_all_mistakes_in_a_body_are_listed(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"tag": "rack-1", "reason": "x" * 501}, "must have at most 500 characters"),
+        ({"tag": ""}, "must not be empty"),
+        ({"members": []}, "must not be empty"),
+        ({"members": "pvs-1"}, "must be a list"),
+        ({"members": ["pvs-1"] * 1001}, "must be a list of at most 1000, not 1001"),
+    ],
+)
+async def test_a_mistake_is_told_in_words_of_the_request(
+    client: Client, body: object, problem: str
+) -> None:
+    """Nobody needs to know what a validator calls it."""
+    answer = await client.post("/v1/orders/drain", body)
+    assert (answer.status, answer.problem) == (422, "invalid")
+    assert [slip["problem"] for slip in answer.json["errors"]] == [problem]
+
+
+@pytest.mark.parametrize(
     ("body", "place"),
     [
         ({"for": 0}, "for"),
