@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -181,3 +183,16 @@ def test_the_commands_in_the_pages_are_understood(command: str) -> None:
         found = program.get_command(context, verb)
         assert found is not None
         found.make_context(verb, options, parent=context)
+
+
+def test_what_is_built_with_outlives_the_environment_that_is_active() -> None:
+    """`make` in an activated .venv makes that anew, so its own Python is not there to do it."""
+    inside = Path(sys.prefix, "bin")
+    assert sys.prefix != sys.base_prefix
+    environment = {"PATH": f"{inside}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [ROOT / "tools/python"], env=environment, capture_output=True, text=True, check=True
+    )
+    found = Path(done.stdout.strip())
+    assert found.is_file()
+    assert Path(sys.prefix) not in found.parents
