@@ -24,6 +24,7 @@ from rrdns.service.logs import get_log
 from rrdns.service.notify import Notifier
 
 STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
+START_PATIENCE = 60.0  # ten thousand pools are read before the first beat
 STEADY_AFTER = 10.0  # a process that has run this long is started again at once
 FIRST_DELAY = 0.1  # before the second start in a row; doubles
 MOST_DELAY = 10.0
@@ -52,6 +53,11 @@ class Child:
     failures: int = 0  # falls in a row, each soon after its start
     starts: int = 0
     due: float | None = None  # when to start it again
+
+    @property
+    def patience(self) -> float:
+        """Return how many seconds of silence are no hang: a start may take longer than a beat."""
+        return self.hang_after if self.heard else max(self.hang_after, START_PATIENCE)
 
 
 @dataclass(slots=True)
@@ -164,7 +170,7 @@ class Supervisor:
             for child in self.children:
                 child.beaten = now
         for child in self.children:
-            if child.pid and now - child.beaten > child.hang_after:
+            if child.pid and now - child.beaten > child.patience:
                 get_log().error(
                     "a process hangs",
                     process_name=child.name,

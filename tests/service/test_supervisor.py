@@ -30,14 +30,14 @@ def fork_where_there_is_room():
     return fork()
 
 def work(name, restarted, beat, lifeline):
-    stop = []
-    while (folder / f"{name}.slow").exists():
-        time.sleep(0.02)
-    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    signal.signal(signal.SIGHUP, lambda *_: (folder / "hup").write_text(name))
     starts = folder / f"{name}.starts"
     with starts.open("a") as out:
         out.write(f"{os.getpid()} {restarted}\\n")
+    while (folder / f"{name}.slow").exists():
+        time.sleep(0.02)
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    signal.signal(signal.SIGHUP, lambda *_: (folder / "hup").write_text(name))
     beat.ready()
     while not stop:
         beat.alive()
@@ -163,6 +163,19 @@ def test_a_child_that_hangs_is_replaced(tmp_path: Path) -> None:
         os.kill(hung, signal.SIGSTOP)
         wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="replaced")
         assert not is_alive(hung)
+
+
+def test_a_start_may_take_longer_than_a_beat(tmp_path: Path) -> None:
+    """A large config on a slow host: killed for it, the child would never get through."""
+    with supervised(tmp_path):
+        (tmp_path / "control.slow").touch()
+        os.kill(starts(tmp_path, "control")[0][0], signal.SIGKILL)
+        wait_until(lambda: len(starts(tmp_path, "control")) == 2, what="started again")
+        time.sleep(1.5)  # longer than it may be silent afterwards
+        (tmp_path / "control.slow").unlink()
+        (tmp_path / "control.starts").rename(tmp_path / "before")
+        time.sleep(0.5)
+        assert starts(tmp_path, "control") == []
 
 
 def test_nothing_outlives_a_killed_supervisor_not_even_a_stopped_child(tmp_path: Path) -> None:
