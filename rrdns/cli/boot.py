@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import secrets
 import time
 from ipaddress import ip_address
@@ -16,6 +15,7 @@ from rrdns.cli.probe import DEFAULT_FILE
 from rrdns.cli.query import endpoint
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
 from rrdns.core.model import Endpoint
+from rrdns.net.descriptors import allow_descriptors
 
 if TYPE_CHECKING:
     from rrdns.lab.firmware import Firmware
@@ -124,7 +124,7 @@ def _planned(
     from rrdns.lab.storm import Storm
     from rrdns.lab.target import BootFileAt
 
-    _allow_sockets(clients * len(ways))
+    allow_descriptors(clients * len(ways) + _FILES_BESIDE_SOCKETS)
     return Storm.planned(
         ways, BootFileAt(file, port), clients=clients, ramp=ramp, firmware=firmware, seed=seed
     )
@@ -241,12 +241,3 @@ def _firmware(kind: str) -> tuple[Firmware, ...]:
     if kind not in KINDS:
         raise Trouble(f"there is no firmware {kind!r}", f"one of {', '.join(KINDS)}", WRONG_USE)
     return tuple(FIRMWARE.values()) if kind == "mixed" else (FIRMWARE[kind],)
-
-
-def _allow_sockets(most: int) -> None:
-    """Raise this process's limit on open files; each target has one socket at a time."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + _FILES_BESIDE_SOCKETS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))

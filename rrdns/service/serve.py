@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rrdns.config import DnsSettings, Settings
 from rrdns.errors import RrdnsError
+from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLimits
 from rrdns.net.turns import SharedTurns, shared_accounts
@@ -31,6 +32,9 @@ from rrdns.wire.siphash import KEY_BYTES
 
 WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second
 CONTROL_HANGS_AFTER = 10.0
+# Each probe has a socket, and a silent member keeps it for the time-out: with a shell's usual 1,024
+# the loss of one rack would leave none for members that are well, and take them out.
+MOST_DESCRIPTORS = 65_536
 
 
 def run(settings: Settings, path: Path) -> int:
@@ -40,6 +44,7 @@ def run(settings: Settings, path: Path) -> int:
         ListenFailed, CannotBecome, BadPair: the service cannot start.
     """
     set_up(settings.log.format, settings.log.level, "supervisor")
+    allow_descriptors(MOST_DESCRIPTORS)
     children = _bind(settings, path)
     store = None if settings.store.backend == "memory" else settings.store.path
     rights.drop(settings.process.user, settings.process.group, store)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from rrdns.service.serve import MOST_DESCRIPTORS
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
 
@@ -132,6 +133,16 @@ def test_the_capability_for_the_port_is_given_back(tmp_path: Path) -> None:
                 name
             )
             assert facts["NoNewPrivs"] == "1", name
+
+
+def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    """A silent member keeps a socket open, and a lost rack must leave some for the others."""
+    low = ["sh", "-c", 'ulimit -S -n 100; exec "$@"', "sh"]
+    with serving(tmp_path, before=low) as rrdns:
+        for name, pid in rrdns.pids().items():
+            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+            soft, hard = next(line for line in limits if "open files" in line).split()[3:5]
+            assert int(soft) == min(int(hard), MOST_DESCRIPTORS), name
 
 
 def test_what_is_written_is_for_its_user_alone(tmp_path: Path) -> None:
