@@ -47,8 +47,8 @@ def _alarms(pools: Sequence[Json], readiness: Json, now: float) -> Iterator[Text
             yield Text(f" EVERYTHING IS DOWN in {_called(pool)}: {_consequence(pool)} ", _SHOUT)
     for alarm in alarms:
         since = when(alarm.get("since"), now)
-        told = f"ALARM {alarm['name']}: {alarm['sentence']}"
-        yield Text(safe(told + (f" Since {since}." if since else "")), _OUT)
+        told = f"ALARM {alarm['name']}{f', since {since}' if since else ''}: {alarm['sentence']}"
+        yield Text(safe(told), _OUT)
     if not readiness.get("ready") and not alarms:
         yield Text("rrdns is NOT READY to answer.", _OUT)
 
@@ -125,7 +125,8 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
     else:
         yield _WHY.get(why) or str(why)
     if standing["doubts"]:
-        yield f"{standing['doubts']} probes in a row say otherwise"
+        row = "probe says" if standing["doubts"] == 1 else "probes in a row say"
+        yield f"{standing['doubts']} {row} otherwise"
     plan = member.get("plan")
     if plan:
         yield f"{_COMING.get(plan['order'], plan['order'])} {when(plan['at'], now)} by {plan['by']}"

@@ -27,6 +27,8 @@ def outlook(pool: Pool, report: MemberReport, now: float) -> tuple[Way, ...]:
         ways = _by_order(pool, report, report.override)
     elif report.why is Why.STANDBY:
         ways = iter([Way("no other member can be handed out: it is a backup")])
+    elif report.why is Why.LAST_RESORT:  # its own good probes would only keep it in
+        ways = iter([Way("another member comes back: this one is handed out because all are down")])
     else:
         ways = _by_probes(pool.probe, report, now)
     return (*ways, *_by_plan(pool, report))
@@ -36,6 +38,8 @@ _WORDS = {Order.DRAIN: "drain", Order.FORCE_UP: "force up", Order.FORCE_DOWN: "f
 
 
 def _by_order(pool: Pool, report: MemberReport, order: Override) -> Iterator[Way]:
+    if order.order is Order.FORCE_UP and report.standing.up:
+        return  # it stays in without the order
     word = _WORDS[order.order]
     then = "" if report.standing.up else "; it is down, so it stays out until its probes pass"
     if order.until is not None:
@@ -57,13 +61,13 @@ def _by_probes(probe: ProbeSpec, report: MemberReport, now: float) -> Iterator[W
     more = "more " if report.standing.doubts else ""
     row = "probe" if needed == 1 else "probes in a row"
     yield Way(f"{needed} {more}{word} {row}", probes=needed, seconds=seconds)
-    if report.why is Why.LAST_RESORT:
-        yield Way("another member comes back: this one is handed out only because all are down")
 
 
 def _by_plan(pool: Pool, report: MemberReport) -> Iterator[Way]:
-    if report.plan is not None:
-        order = report.plan.override
+    if report.plan is None:
+        return
+    order = report.plan.override
+    if report.why.handed_out is not (order.order is Order.FORCE_UP):
         command = f"rrdns resume {report.member.name} --pool {pool.name}"
         yield Way(f"a {_WORDS[order.order]} begins", at=order.since, command=command)
 

@@ -183,7 +183,8 @@ class Control:
     def _refuse(self, mistakes: list[str]) -> None:
         for mistake in mistakes:
             self._log.error("config mistake", mistake=mistake)
-        reason = f"{len(mistakes)} mistakes: {'; '.join(mistakes)}"
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        reason = f"{count}: {'; '.join(mistakes)}"
         entry = self._herald.entry("reload-failed", reason=reason, after="as before")
         self._herald.tell(entry, bad=True)
         self._desk.reloaded(refused=True)

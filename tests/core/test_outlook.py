@@ -50,10 +50,10 @@ def test_a_member_that_is_down_comes_back_after_good_probes() -> None:
     assert way.sentence == "2 good probes in a row"
 
 
-def test_a_last_resort_also_goes_when_another_comes_back() -> None:
-    """It is handed out only because all are down."""
-    ways = outlook(POOL, a_report(Why.LAST_RESORT, Standing(up=False)), NOW)
-    assert ways[1].sentence.startswith("another member comes back")
+def test_a_last_resort_goes_when_another_comes_back() -> None:
+    """And only then: its own good probes would keep it in."""
+    (way,) = outlook(POOL, a_report(Why.LAST_RESORT, Standing(up=False)), NOW)
+    assert way.sentence.startswith("another member comes back")
 
 
 def test_a_member_that_was_never_probed_waits_for_its_first_one() -> None:
@@ -77,6 +77,34 @@ def test_an_order_ends_at_its_time_or_by_a_word() -> None:
     down = a_report(Why.DRAINED, Standing(up=False), override=DRAIN)
     (word,) = outlook(POOL, down, NOW)
     assert "it is down, so it stays out until its probes pass" in word.sentence
+
+
+def test_an_order_that_holds_up_what_stands_by_itself_is_no_reason() -> None:
+    """The end of it changes nothing; of a member that is down it does."""
+    forced = replace(DRAIN, order=Order.FORCE_UP)
+    assert outlook(POOL, a_report(Why.FORCED_UP, override=forced), NOW) == ()
+    down = a_report(Why.FORCED_UP, Standing(up=False), override=forced)
+    (way,) = outlook(POOL, down, NOW)
+    assert way.sentence.startswith("somebody ends the force up; it is down")
+
+
+@pytest.mark.parametrize(
+    ("why", "order", "tells"),
+    [
+        (Why.HEALTHY, Order.DRAIN, True),
+        (Why.HEALTHY, Order.FORCE_DOWN, True),
+        (Why.HEALTHY, Order.FORCE_UP, False),
+        (Why.DOWN, Order.DRAIN, False),
+        (Why.DOWN, Order.FORCE_UP, True),
+    ],
+)
+def test_an_order_for_later_is_told_where_it_changes_something(
+    why: Why, order: Order, tells: bool
+) -> None:
+    """Nothing comes in by a drain, and nothing leaves by being forced in."""
+    plan = Plan(replace(DRAIN, order=order, since=900.0), 50.0)
+    report = a_report(why, Standing(up=why is Why.HEALTHY), plan=plan)
+    assert any(way.at == 900.0 for way in outlook(POOL, report, NOW)) is tells
 
 
 def test_an_order_for_later_is_told_with_how_to_cancel_it() -> None:
