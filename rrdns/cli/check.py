@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,7 +64,31 @@ def notes(settings: Settings) -> list[str]:
     ]
     if settings.store.backend == "memory":
         found.append("orders such as drains are forgotten when rrdns ends (store.backend)")
+    return found + _notes_on_secrets(settings)
+
+
+def _notes_on_secrets(settings: Settings) -> list[str]:
+    found = []
+    api = settings.api
+    if api.tls_key is None and not ipaddress.ip_address(api.listen.host).is_loopback:
+        found.append(
+            f"tokens cross the network unencrypted (api.listen is {api.listen}): set api.tls_cert "
+            "and api.tls_key, or put a proxy with TLS before it"
+        )
+    secrets = [api.tls_key, *(hook.secret_file for hook in settings.webhooks)]
+    found += [
+        f"{path} can be read by everyone on this host: chmod 640, and a group for rrdns"
+        for path in secrets
+        if path is not None and _is_open(path)
+    ]
     return found
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:  # of a webhook, which reads it anew each time
+        return False
 
 
 def _in_words(settings: Settings) -> list[RenderableType]:

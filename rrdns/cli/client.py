@@ -252,11 +252,20 @@ def _distrust(error: ssl.SSLError) -> tuple[str, str]:
     """Return why TLS was not agreed on, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"its certificate is not trusted ({error.verify_message})"
-        return why, "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
+        return why, _MENDS.get(error.verify_code, _UNKNOWN_AUTHORITY)
     if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return "it does not speak TLS", "write the URL with http://"
     why = str(error.reason or error).lower().replace("_", " ")
     return f"TLS failed ({why})", "look at its certificate and at --url"
+
+
+_UNKNOWN_AUTHORITY = "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
+_MENDS = {  # by OpenSSL's number (openssl-verification-options(1))
+    9: "compare the clocks of both hosts",  # not valid yet
+    10: "renew it there, then `systemctl reload rrdns`; or compare the clocks",  # expired
+    62: "call it by a name that its certificate has, or give it one with this name",
+    64: "call it by an address that its certificate has, or give it one with this address",
+}
 
 
 def _checked(url: str) -> str:

@@ -24,6 +24,7 @@ from rrdns.service import demo, serve
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.test_config import EXAMPLE, SOUND
+from tests.web.certificates import make_pair
 
 VERBS = (
     *("serve", "check-config", "token", "demo"),
@@ -150,6 +151,29 @@ def test_what_may_not_be_meant_is_noted(rrdns: Run, config: Path, text: str, not
     result = rrdns("check-config", config)
     assert result.exit_code == 0
     assert note in result.stdout
+
+
+def test_secrets_that_others_may_read_are_noted(rrdns: Run, config: Path, tmp_path: Path) -> None:
+    """A token on the wire, a key on the disk."""
+    pair, secret = make_pair(tmp_path), tmp_path / "chat.secret"
+    secret.write_text("hush")
+    token = f'[[api.tokens]]\nname = "ops"\nrole = "operator"\nsha256 = "{"a" * 64}"\n'
+    api = f'{SOUND}[api]\nlisten = "0.0.0.0:8053"\n'
+    config.write_text(api + token)
+    assert "unencrypted (api.listen is 0.0.0.0:8053)" in rrdns("check-config", config).stdout
+    tls = f'tls_cert = "{pair.certificate}"\ntls_key = "{pair.key}"\n'
+    hook = f'[[webhooks]]\nname = "chat"\nurl = "http://127.0.0.1/"\nsecret_file = "{secret}"\n'
+    config.write_text(api + tls + token + hook)
+    for open_to in (pair.key, secret):
+        pair.key.chmod(0o640)
+        secret.chmod(0o600)
+        assert "Note: " not in rrdns("check-config", config).stdout
+        open_to.chmod(0o644)
+        told = json.loads(rrdns("check-config", config, "--json").stdout)["notes"]
+        said = "can be read by everyone on this host: chmod 640, and a group for rrdns"
+        assert told == [f"{open_to} {said}"]
+    config.write_text(SOUND + hook.replace(str(secret), "/nowhere"))
+    assert "/nowhere can be read" not in rrdns("check-config", config).stdout
 
 
 def test_a_missing_config_is_wrong_use(rrdns: Run, tmp_path: Path) -> None:

@@ -75,6 +75,17 @@ def test_an_unknown_certificate_is_not_trusted(rrdns: Run, secure: str, tmp_path
     assert rrdns("status", "--url", secure, "--ca-file", other).exit_code == 1
 
 
+def test_a_certificate_for_another_name_is_no_matter_of_trust(
+    rrdns: Run, secure: str, pair: Pair
+) -> None:
+    """No authority helps there."""
+    elsewhere = secure.replace("127.0.0.1", "127.1")  # the same address by another name
+    told = rrdns("status", "--url", elsewhere, "--ca-file", pair.certificate)
+    assert told.exit_code == 1
+    assert "call it by a name that its certificate has" in told.stderr
+    assert "--ca-file" not in told.stderr
+
+
 def test_http_where_tls_is_and_tls_where_http_is(
     rrdns: Run, secure: str, api: Api, pair: Pair
 ) -> None:
