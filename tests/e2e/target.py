@@ -1,7 +1,8 @@
 """A target: a virtual machine that boots from the network, as its firmware does it.
 
 BIOS is SeaBIOS with iPXE as the network card's ROM; UEFI is OVMF, whose own PXE and TFTP
-are those of EDK2. There is no disk: what cannot boot from the network does not boot.
+are those of EDK2, or with iPXE as the card's ROM too. There is no disk: what cannot boot from
+the network does not boot.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def a_target(lan: Lan, folder: Path, number: int, *, firmware: str = "bios") -> 
         "-serial", f"file:{log}",
         "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4",
         "-netdev", f"tap,id=lan,ifname={name},script=no,downscript=no",
-        *(_uefi(folder, name, card) if firmware == "uefi" else ("-m", "64", "-device", card)),
+        *_machine(folder, name, card, firmware),
     ]  # fmt: skip
     said = folder / f"{name}.qemu.log"
     try:
@@ -107,12 +108,15 @@ def mac(number: int) -> str:
     return f"52:54:00:00:00:{number:02x}"
 
 
-def _uefi(folder: Path, name: str, card: str) -> Sequence[str]:
+def _machine(folder: Path, name: str, card: str, firmware: str) -> Sequence[str]:
+    """Return the options for "bios", "uefi", or "uefi-ipxe": iPXE as the card's ROM in OVMF."""
+    if firmware == "bios":
+        return ("-m", "64", "-device", card)
     code, variables = peer_file(_OVMF / "OVMF_CODE.fd"), folder / f"{name}.vars"
     shutil.copy(peer_file(_OVMF / "OVMF_VARS.fd"), variables)
     flash = "if=pflash,format=raw"
     return (
-        "-m", "256", "-device", f"{card},romfile=",
+        "-m", "256", "-device", card if firmware == "uefi-ipxe" else f"{card},romfile=",
         "-drive", f"{flash},readonly=on,file={code}",
         "-drive", f"{flash},file={variables}",
     )  # fmt: skip

@@ -114,6 +114,16 @@ def test_an_ipxe_script_may_take_the_name_from_option_66(tmp_path: Path) -> None
         assert f"tftp://{NAME}/{BIOS_FILE}... ok" in one.console
 
 
+def test_ipxe_for_uefi_boots_by_a_uri_too(tmp_path: Path) -> None:
+    """The other line for iPXE that `rrdns dhcp --format option66` prints."""
+    file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{UEFI_FILE}"}
+    subnet = kea_subnet(**{"option-data": [kea_dns(), file]})
+    with a_site(tmp_path, files=[UEFI_FILE]) as site, a_kea(site, {"subnet4": [subnet]}):
+        (one,) = boot(site.lan, tmp_path, {1: "uefi-ipxe"})
+        assert one.server in MEMBERS, one.console[-2000:]
+        assert f"tftp://{NAME}/{UEFI_FILE}... ok" in one.console
+
+
 def assert_as_said(case: Case, it: Boot, *, boots: bool) -> None:
     """Check that firmware boots from whom it was told, or gives up by itself."""
     assert it.gave_up != boots, it.console[-2000:]
