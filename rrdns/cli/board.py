@@ -6,8 +6,10 @@ What the API may add later is passed over, and words that it may add are shown a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +18,7 @@ from rrdns.cli.times import milliseconds, span
 from rrdns.web.times import from_rfc3339
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 Json = Mapping[str, Any]
 
@@ -34,7 +36,7 @@ def board(pools: Sequence[Json], readiness: Json, now: float) -> list[Renderable
     """Return what there is to show, the most urgent first."""
     lines: list[RenderableType] = [*_alarms(pools, readiness, now)]
     for pool in pools:
-        lines += [*([""] if lines else []), _title(pool), _table(pool, now), *_remarks(pool)]
+        lines += [*([""] if lines else []), _title(pool), Members(pool, now), *_remarks(pool)]
     if not pools:
         lines.append(Text("There are no pools.", _OUT))
     return lines
@@ -84,16 +86,74 @@ def _title(pool: Json) -> Text:
     return title.append(facts, "not bold dim")
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of a pool; where their reasons do not fit beside them, those follow below."""
+
+    pool: Json
+    now: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose by the width that there is."""
+        boundless = options.update(max_width=10_000)
+
+        def fits(table: Table) -> bool:
+            return Measurement.get(console, boundless, table).maximum <= options.max_width
+
+        whole = _table(self.pool, self.now)
+        if options.max_width >= _ROOMY or fits(whole):
+            yield whole
+            return
+        short = _short_table(self.pool, self.now, with_details=True)
+        yield short if fits(short) else _short_table(self.pool, self.now, with_details=False)
+        yield from _below(self.pool, self.now)
+
+
+_ROOMY = 120  # columns: enough to fold a reason in a column of its own
+
+
+def _short_table(pool: Json, now: float, *, with_details: bool) -> Table:
+    table = _new_table("", "member", *(["address"] if with_details else []), "why", "last probe")
+    for heading in (["took"] if with_details else []) + ["share"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for member in pool["members"]:
+        state, name, address, _, _, took, share = _row(member, now)
+        probe = member.get("last_probe")
+        word = f"{probe['verdict']}, {_ago(probe, now)} ago" if probe else "none yet"
+        facts = Text(safe(member["why"])), Text(safe(word))
+        if with_details:
+            table.add_row(state, name, address, *facts, took, share)
+        else:
+            table.add_row(state, name, *facts, share)
+    return table
+
+
+def _below(pool: Json, now: float) -> Iterator[Text]:
+    """Return, for each member of which there is more to say than a word, all of it."""
+    for member in pool["members"]:
+        probe = member.get("last_probe")
+        said = list(_reasons(member, now))
+        if probe and probe["verdict"] != "ok":
+            said.append(str(probe["sentence"]))
+        if said != [member["why"]]:
+            yield Text.assemble((safe(member["name"]), "bold"), safe(f": {'; '.join(said)}"))
+
+
 def _table(pool: Json, now: float) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("", "member", "address"):
-        table.add_column(heading, no_wrap=True)
+    table = _new_table("", "member", "address")
     table.add_column("why", overflow="fold", ratio=3)
     table.add_column("last probe", overflow="fold", ratio=3)
     for heading in ("took", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     for member in pool["members"]:
         table.add_row(*_row(member, now))
+    return table
+
+
+def _new_table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
     return table
 
 
@@ -162,10 +222,14 @@ def _order(override: Json, now: float) -> str:
 def _verdict(probe: Json | None, now: float) -> Text:
     if probe is None:
         return Text("none yet", "dim")
-    ago = span(now - from_rfc3339(probe["at"]))
+    ago = _ago(probe, now)
     if probe["verdict"] == "ok":
         return Text(f"ok, {ago} ago")
     return Text(safe(f"{probe['sentence']} ({ago} ago)"), _OUT)
+
+
+def _ago(probe: Json, now: float) -> str:
+    return span(now - from_rfc3339(probe["at"]))
 
 
 def _remarks(pool: Json) -> Iterator[Text]:

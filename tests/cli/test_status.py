@@ -194,6 +194,42 @@ def test_words_that_a_later_version_adds_are_shown_as_they_are() -> None:
     assert "targets get SERVFAIL" in shown.get()
 
 
+def shown_at(width: int, farm: FakeFarm) -> str:
+    """Return the table of a farm on a terminal so wide."""
+    out = console()
+    out.width = width
+    with api_of(farm) as api, out.capture() as shown:
+        client = Client(api.url)
+        for thing in board(*status.look(client, None), client.now()):
+            out.print(thing)
+    return shown.get()
+
+
+def test_what_fits_no_column_is_told_below_the_table(farm: FakeFarm) -> None:
+    """80 columns are what a console on a server has; nothing is cut off there."""
+    order(Api(farm, ""), "pvs-1", reason="KB5031356, and the firmware of the storage controller")
+    farm.fall("boot", "pvs-2")
+    shown = shown_at(80, farm)
+    assert re.search(r"^OUT  pvs-1   10\.0\.0\.11  drained  ok, .* ago ", shown, re.MULTILINE)
+    assert re.search(r"^OUT  pvs-2   10\.0\.0\.12  down     timeout, .* ago ", shown, re.MULTILINE)
+    assert re.search(r"^IN   pvs-3   10\.0\.0\.13  healthy  ok, ", shown, re.MULTILINE)
+    told = " ".join(shown.split())
+    assert "pvs-1: drained by ops: KB5031356, and the firmware of the storage controller" in told
+    assert "pvs-2: down since" in told
+    assert "no answer within 1 s" in told
+    assert "pvs-3: " not in told
+    narrow = shown_at(50, farm)
+    assert re.search(r"^OUT  pvs-2   down     timeout, .* ago", narrow, re.MULTILINE)
+    assert "10.0.0.11 " not in narrow
+
+
+def test_what_fits_beside_is_told_beside(farm: FakeFarm) -> None:
+    """As long as all is well, and where the terminal is wide."""
+    assert "IN  pvs-2   10.0.0.12  healthy  ok, " in shown_at(80, farm)
+    order(Api(farm, ""), "pvs-1", reason="KB5031356, and the firmware of the storage controller")
+    assert "pvs-1: " not in shown_at(120, farm)
+
+
 def test_watching_looks_again_and_survives_an_api_that_is_away(
     farm: FakeFarm, capsys: pytest.CaptureFixture[str]
 ) -> None:
