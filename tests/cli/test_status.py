@@ -218,7 +218,7 @@ def test_what_fits_no_column_is_told_below_the_table(farm: FakeFarm) -> None:
     assert "pvs-2: down since" in told
     assert "no answer within 1 s" in told
     assert "pvs-3: " not in told
-    narrow = shown_at(50, farm)
+    narrow = shown_at(60, farm)
     assert re.search(r"^OUT  pvs-2   down     timeout, .* ago", narrow, re.MULTILINE)
     assert "10.0.0.11 " not in narrow
 
