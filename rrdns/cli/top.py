@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rrdns.cli.client import Client
     from rrdns.cli.panel import Look
 
-_ENDS = {"q", "Q", "\x03", "\x04"}
+_ENDS = {"q", "Q", "\x03", "\x04", ""}  # nothing: the terminal is gone
 
 
 def top(

@@ -184,3 +184,26 @@ def test_queries_are_summed_by_rcode() -> None:
         'rrdns_queries_total{kind="refused",rcode="refused"} 1.0\n'
     )
     assert queries_by_rcode(metrics) == {"noerror": 15.0, "refused": 1.0}
+
+
+def test_it_ends_when_its_terminal_is_gone(api: Api) -> None:
+    """Also where whoever started it has the hang-up ignored."""
+    here, there = pty.openpty()
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' HUP; exec {sys.executable} -m rrdns top --url {api.url}"],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env={**os.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    os.close(there)
+    try:
+        said = b""
+        while b"pvs-3" not in said:
+            said += os.read(here, 65536)
+        os.close(here)
+        assert process.wait(10) in (0, 1)
+    finally:
+        process.kill()
+        process.wait(5)
