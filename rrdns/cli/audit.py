@@ -13,10 +13,16 @@ from rrdns.cli.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
 from rrdns.cli.progress import counted
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import clock_time
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+PAGE = 20  # entries, where nobody says otherwise
 
 
 def audit(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most entries.")] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, max=1000, help="Most entries.", show_default=str(PAGE)),
+    ] = None,
     before: Annotated[
         int | None, typer.Option("--before", min=1, help="Only entries with a smaller number.")
     ] = None,
@@ -47,13 +53,16 @@ def audit(
     """
     from rrdns.cli.client import Client
 
+    if export and (limit is not None or before is not None):
+        raise Trouble("--export writes all of it", "leave --limit and --before out", WRONG_USE)
     client = Client(url, token, ca_file)
     if export:
         for line in _lines(client.export_audit(pool=pool, member=member)):
             sys.stdout.buffer.write(line)
         sys.stdout.flush()
         return
-    told = client.audit(limit=limit, before=before, pool=pool, member=member)
+    most = limit or PAGE
+    told = client.audit(limit=most, before=before, pool=pool, member=member)
     if as_json:
         show_json(told)
         return
@@ -63,7 +72,7 @@ def audit(
         return
     show(_table(entries, client.now()))
     oldest = min(entry["id"] for entry in entries)
-    if len(entries) == limit and oldest > 1:
+    if len(entries) == most and oldest > 1:
         typer.echo(f"Older ones: rrdns audit --before {oldest}")
 
 

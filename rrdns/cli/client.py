@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
@@ -65,7 +66,14 @@ class Client:
         return self._call("GET", f"{self.member_path(pool, member)}?recent=0")
 
     def member_path(self, pool: str, member: str) -> str:
-        """Return where the API keeps a member."""
+        """Return where the API keeps a member.
+
+        Raises:
+            Trouble: a name is empty.
+        """
+        if not (pool and member):
+            what = "member" if pool else "pool"
+            raise Trouble(f"the {what}'s name is empty", "is a variable not set?", WRONG_USE)
         return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
 
     def order(self, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,14 +279,22 @@ _MENDS = {  # by OpenSSL's number (openssl-verification-options(1))
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        whole = parts.hostname and parts.port != 0 and parts.username is None
+        sound = whole and parts.scheme in {"http", "https"}
     except ValueError:
         sound = False
     if not sound:
         raise Trouble(
-            f"{url!r} is no URL of an API", "write it as http://127.0.0.1:8053", WRONG_USE
+            f"{_without_user(url)!r} is no URL of an API",
+            "write it as http://127.0.0.1:8053",
+            WRONG_USE,
         )
     return url.rstrip("/")
+
+
+def _without_user(url: str) -> str:
+    """Return a URL without a password in it, as what is said may be kept in a log."""
+    return re.sub(r"(?<=//)[^/]*@", "...@", url)
 
 
 def _usable(token: str | None) -> str | None:

@@ -107,13 +107,17 @@ def test_a_redirect_is_not_followed() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8053", "ftp://x", "file:///etc/passwd", "http://", "http://x:99999", "http://["],
+    [
+        *("127.0.0.1:8053", "ftp://x", "file:///etc/passwd", "http://", "http://x:99999"),
+        *("http://[", "http://ops:hush@127.0.0.1:8053"),
+    ],
 )
 def test_what_is_no_url_of_an_api_is_wrong_use(url: str) -> None:
     """It is found before anything is sent."""
     with pytest.raises(Trouble, match="is no URL of an API") as caught:
         Client(url)
     assert caught.value.status == 2
+    assert "hush" not in caught.value.sentence
 
 
 @pytest.mark.parametrize("token", ["two words", "a\nb", "schlüssel"])

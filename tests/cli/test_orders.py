@@ -198,6 +198,27 @@ def test_the_audit_trail_can_be_filtered_and_read_by_scripts(rrdns: Run, api: Ap
     assert [entry["member"] for entry in told["entries"]] == ["pvs-2"]
 
 
+@pytest.mark.parametrize("options", [("--limit", "5"), ("--before", "9"), ("--limit", "20")])
+def test_an_export_is_of_all_and_says_so(rrdns: Run, options: tuple[str, ...]) -> None:
+    """What is asked for and not done is refused, before anybody is asked."""
+    told = rrdns("audit", "--export", *options, "--url", "http://127.0.0.1:1")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "--export writes all of it" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "what"), [(("", "--pool", "boot"), "member"), (("x", "--pool", ""), "pool")]
+)
+def test_an_empty_name_is_told_as_such(
+    rrdns: Run, api: Api, args: tuple[str, ...], what: str
+) -> None:
+    """As a script's variable that is not set comes out."""
+    told = rrdns("drain", *args, "--url", api.url)
+    assert told.exit_code == 2
+    assert f"the {what}'s name is empty" in told.stderr
+    assert "is a variable not set?" in told.stderr
+
+
 def test_a_token_is_sent_and_its_lack_explained(rrdns: Run, farm: FakeFarm) -> None:
     """401 with and without a token, and 403 for a role that may not."""
     with api_of(farm, tokens=TOKENS) as api:
