@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from rrdns.cli.clock import ApiClock
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.trust import distrust, handlers_for
 
 PATIENCE = 10.0  # seconds
 MOST_BYTES = 256 * 1024 * 1024  # of an answer
@@ -44,7 +45,11 @@ class Client:
         self._patience = patience
         self._token = _usable(token)
         self.clock = ApiClock()
-        handlers = [urllib.request.ProxyHandler({}), _NoRedirect(), *_tls(self.url, ca_file)]
+        handlers = [
+            urllib.request.ProxyHandler({}),
+            _NoRedirect(),
+            *handlers_for(self.url, ca_file),
+        ]
         self._opener = urllib.request.build_opener(*handlers)
 
     def now(self) -> float:
@@ -200,7 +205,7 @@ class Client:
         if isinstance(reason, TimeoutError | socket.timeout):
             why = f"no answer within {self._patience:g} s"
         elif isinstance(reason, ssl.SSLError):
-            why, advice = _distrust(reason)
+            why, advice = distrust(reason)
         elif isinstance(reason, ConnectionResetError) and self.url.startswith("http:"):
             why, advice = "it hangs up", "does it serve TLS? then the URL begins with https://"
         else:
@@ -237,42 +242,6 @@ _ADVICE = {
     "stale": "`rrdns status` shows what changed; then say it again",
     "invalid": "`rrdns VERB --help` has examples",
     "internal": "its log says more; answers go on",
-}
-
-
-def _tls(url: str, ca_file: Path | None) -> list[urllib.request.BaseHandler]:
-    """Return what checks the certificate of an https URL; the file is looked at in any case."""
-    if ca_file is None and not url.startswith("https:"):
-        return []
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        why = (
-            "has no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-        )
-        raise Trouble(
-            f"--ca-file {ca_file}: {why}", "name the file of the authority's certificate", WRONG_USE
-        ) from error
-    return [urllib.request.HTTPSHandler(context=context)]
-
-
-def _distrust(error: ssl.SSLError) -> tuple[str, str]:
-    """Return why TLS was not agreed on, and what to do about it."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = f"its certificate is not trusted ({error.verify_message})"
-        return why, _MENDS.get(error.verify_code, _UNKNOWN_AUTHORITY)
-    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
-        return "it does not speak TLS", "write the URL with http://"
-    why = str(error.reason or error).lower().replace("_", " ")
-    return f"TLS failed ({why})", "look at its certificate and at --url"
-
-
-_UNKNOWN_AUTHORITY = "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
-_MENDS = {  # by OpenSSL's number (openssl-verification-options(1))
-    9: "compare the clocks of both hosts",  # not valid yet
-    10: "renew it there, then `systemctl reload rrdns`; or compare the clocks",  # expired
-    62: "call it by a name that its certificate has, or give it one with this name",
-    64: "call it by an address that its certificate has, or give it one with this address",
 }
 
 

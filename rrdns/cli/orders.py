@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,11 +19,11 @@ from rrdns.cli.choosing import (
     chosen,
     confirm,
     find_pool,
-    left_in,
     the_one,
 )
 from rrdns.cli.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
-from rrdns.cli.say import safe, show_json, when
+from rrdns.cli.outcome import targets, tell_back, tell_out
+from rrdns.cli.say import show_json
 from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
 from rrdns.cli.waiting import stay_until_safe
 
@@ -96,9 +96,9 @@ def drain(
         asked = {**order, **chosen(client, members, tag, pool)}
         done = _together(client, "drain", asked, dry_run=dry_run, yes=yes)
     if not as_json:
-        _tell_out(done, client.now())
+        tell_out(done, client.now())
     if wait:
-        stay_until_safe(client, _targets(done), done["safe_after"], quiet=as_json)
+        stay_until_safe(client, targets(done), done["safe_after"], quiet=as_json)
     _finish(done, as_json=as_json)
 
 
@@ -134,7 +134,7 @@ def resume(
         asked = {"reason": reason, **chosen(client, members, tag, pool)}
         done = _together(client, "resume", asked, dry_run=dry_run, yes=yes)
     if not as_json:
-        _tell_back(done)
+        tell_back(done)
     _finish(done, as_json=as_json)
 
 
@@ -180,7 +180,7 @@ def force(
     path = client.member_path(find_pool(client, member, pool), member)
     done = client.order(f"{path}/force-{direction}", order)
     if not as_json:
-        _tell_out(done, client.now())
+        tell_out(done, client.now())
     _finish(done, as_json=as_json)
 
 
@@ -231,78 +231,3 @@ def _finish(done: dict[str, Any], *, as_json: bool) -> None:
         show_json(done)
     if done["dry_run"] and done["guard"]:
         raise typer.Exit(REFUSED)
-
-
-def _each(done: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what became of each member, whether one was ordered or several."""
-    return list(done["members"]) if "members" in done else [done]
-
-
-def _targets(done: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(one["member"]["pool"], one["member"]["name"]) for one in _each(done)]
-
-
-def _left(done: dict[str, Any]) -> dict[str, list[str]]:
-    left = done["left"]
-    return left if isinstance(left, dict) else {done["member"]["pool"]: left}
-
-
-def _tell_out(done: dict[str, Any], now: float) -> None:
-    if done["dry_run"]:
-        _tell_preview(done, now)
-        return
-    for one in _each(done):
-        typer.echo(_sentence(one, now))
-    if done["guard"]:
-        typer.echo(f"As things are now it will be refused then: {safe(done['guard'])}.")
-    if not any(one["member"]["in"] for one in _each(done)):
-        them = "it" if len(_each(done)) == 1 else "them"
-        typer.echo(f"Safe to work on {them} after {when(done['safe_after'], now)}.")
-
-
-_IS = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
-
-
-def _sentence(one: Mapping[str, Any], now: float) -> str:
-    member = one["member"]
-    name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
-    plan, override = member.get("plan"), member.get("override")
-    order = plan if plan and (one["changed"] or not override) else override or {}
-    until = order.get("until")
-    lasts = f"until {when(until, now)}" if until else "until you resume it"
-    word = _IS.get(order.get("order", ""), "ordered")
-    if order is plan and plan:
-        return f"{name} will be {word} at {when(plan['at'], now)}, {lasts}."
-    state = f"is {word}" if one["changed"] else f"was {word} already,"
-    return f"{name} {state} {lasts}."
-
-
-def _tell_preview(done: dict[str, Any], now: float) -> None:
-    typer.echo("Nothing was done. What it would do:")
-    for one in _each(done):
-        member = one["member"]
-        change = "would change" if one["changed"] else "is so already"
-        name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
-        typer.echo(
-            f"  {name} ({member['why']}) {change}, safe after {when(one['safe_after'], now)}"
-        )
-    typer.echo(left_in(_left(done)))
-    if done["guard"]:
-        typer.echo(f"It would be REFUSED: {safe(done['guard'])}.")
-
-
-def _tell_back(done: dict[str, Any]) -> None:
-    if done["dry_run"]:
-        names = [safe(one["member"]["name"]) for one in _each(done) if one["changed"]]
-        typer.echo(f"Nothing was done. It would end what is ordered for: {', '.join(names)}.")
-        typer.echo(left_in(_left(done)))
-        return
-    for one in _each(done):
-        told = one["member"]
-        name = f"{safe(told['name'])} of pool {safe(told['pool'])}"
-        if not one["changed"]:
-            typer.echo(f"Nothing was ordered for {name}.")
-        elif told["in"]:
-            typer.echo(f"{name} is resumed, and in the answers.")
-        else:
-            typer.echo(f"{name} is resumed, and stays out for now: {told['why']}.")

@@ -1,0 +1,45 @@
+"""Decide whom the client verbs trust over TLS, and say what to do where they do not."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from pathlib import Path
+
+from rrdns.cli.trouble import WRONG_USE, Trouble
+
+
+def handlers_for(url: str, ca_file: Path | None) -> list[urllib.request.BaseHandler]:
+    """Return what checks the certificate of an https URL; the file is looked at in any case."""
+    if ca_file is None and not url.startswith("https:"):
+        return []
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        why = (
+            "has no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        )
+        raise Trouble(
+            f"--ca-file {ca_file}: {why}", "name the file of the authority's certificate", WRONG_USE
+        ) from error
+    return [urllib.request.HTTPSHandler(context=context)]
+
+
+def distrust(error: ssl.SSLError) -> tuple[str, str]:
+    """Return why TLS was not agreed on, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"its certificate is not trusted ({error.verify_message})"
+        return why, _MENDS.get(error.verify_code, _UNKNOWN_AUTHORITY)
+    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        return "it does not speak TLS", "write the URL with http://"
+    why = str(error.reason or error).lower().replace("_", " ")
+    return f"TLS failed ({why})", "look at its certificate and at --url"
+
+
+_UNKNOWN_AUTHORITY = "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
+_MENDS = {  # by OpenSSL's number (openssl-verification-options(1))
+    9: "compare the clocks of both hosts",  # not valid yet
+    10: "renew it there, then `systemctl reload rrdns`; or compare the clocks",  # expired
+    62: "call it by a name that its certificate has, or give it one with this name",
+    64: "call it by an address that its certificate has, or give it one with this address",
+}
