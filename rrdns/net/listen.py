@@ -37,18 +37,22 @@ def bind_udp(endpoint: Endpoint, reuse_port: bool = False) -> socket.socket:
     return sock
 
 
-def bind_tcp(endpoint: Endpoint, backlog: int = TCP_BACKLOG) -> socket.socket:
+def bind_tcp(
+    endpoint: Endpoint, backlog: int = TCP_BACKLOG, what: str = "DNS over TCP"
+) -> socket.socket:
     """Return a listening TCP socket; SO_REUSEADDR lets a restart have its port at once.
+
+    What it is for is told where it cannot be had.
 
     Raises:
         ListenFailed: the address cannot be bound.
     """
-    sock = _bound(endpoint, socket.SOCK_STREAM, "DNS over TCP", reuse_port=False)
+    sock = _bound(endpoint, socket.SOCK_STREAM, what, reuse_port=False)
     try:
         sock.listen(backlog)
     except OSError as error:
         sock.close()
-        raise ListenFailed("DNS over TCP", str(endpoint), _reason(error, endpoint)) from error
+        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
     sock.setblocking(False)
     return sock
 
@@ -89,13 +93,19 @@ def _address(endpoint: Endpoint, family: int) -> tuple[str | int, ...]:
 def _reason(error: OSError, endpoint: Endpoint) -> str:
     advice = _ADVICE.get(error.errno or 0)
     reason = error.strerror or str(error)
-    return f"{reason}; {advice.format(port=endpoint.port)}" if advice else reason
+    if not advice:
+        return reason
+    way_out = _IN_USE_53 if endpoint.port == _DNS_PORT else "stop it, or choose another port"
+    return f"{reason}; {advice.format(port=endpoint.port, way_out=way_out)}"
+
+
+_DNS_PORT = 53
+_IN_USE_53 = "often it is systemd-resolved: stop it, or listen on one address only"
 
 
 _ADVICE = {
     errno.EADDRINUSE: (
-        "another program has port {port} there (`ss -lnp 'sport = :{port}'` names it; "
-        "systemd-resolved often has port 53): stop it, or listen on one address only"
+        "another program has port {port} there (`ss -lnp 'sport = :{port}'` names it); {way_out}"
     ),
     errno.EACCES: (
         "ports below 1024 need a right: start as root (rrdns drops it), give the service "

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from rrdns.errors import RrdnsError
+from rrdns.errors import RrdnsError, StoreFailed
 from rrdns.service.lifeline import refuse_new_rights
 
 PRIVATE = 0o077
@@ -36,16 +36,25 @@ def drop(user: str | None, group: str | None, store: Path | None) -> None:
 
     Raises:
         CannotBecome: there is no such user or group, or this process may not change.
-        OSError: the store's folder cannot be made.
+        StoreFailed: its folder cannot be made.
     """
     os.umask(PRIVATE)
     if store is not None:
-        store.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(store)
     if user is not None or group is not None:
         _become(user, group, store)
     with suppress(OSError):  # a sandbox may forbid even this
         _give_up_low_ports()
     refuse_new_rights()
+
+
+def _make_folder(store: Path) -> None:
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = f"make {store.parent} and give it to rrdns' user, or set store.path elsewhere"
+        reason = f"{error.strerror or error}; {advice}"
+        raise StoreFailed(str(store), "have its folder made", reason) from error
 
 
 def _give_up_low_ports() -> None:

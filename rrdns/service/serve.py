@@ -71,7 +71,7 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
         tuple(bind_udp(endpoint, reuse_port=count > 1) for endpoint in settings.dns.listen)
         for _ in range(count)
     ]
-    api = bind_tcp(settings.api.listen)
+    api = bind_tcp(settings.api.listen, what="the admin API")
     feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
     manners = _manners(settings.dns)

@@ -11,6 +11,7 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
+from rrdns.net import listen
 from rrdns.net.listen import bind_tcp, bind_udp, is_wildcard
 from tests.peers import free_port
 
@@ -24,6 +25,17 @@ def test_an_address_in_use_is_said_with_what_to_do(
         port = first.getsockname()[1]
         with pytest.raises(ListenFailed, match=f"127.0.0.1:{port}: .*ss -lnp 'sport = :{port}'"):
             bind(Endpoint("127.0.0.1", port))
+
+
+def test_what_a_port_is_for_is_said() -> None:
+    """The API's is not DNS, and another port than 53 is free to choose."""
+    with bind_tcp(Endpoint("127.0.0.1", 0)) as first:
+        taken = Endpoint("127.0.0.1", first.getsockname()[1])
+        said = f"cannot listen for the admin API on {taken}: .* stop it, or choose another port"
+        with pytest.raises(ListenFailed, match=said):
+            bind_tcp(taken, what="the admin API")
+    reason = listen._reason(OSError(errno.EADDRINUSE, "in use"), Endpoint("0.0.0.0", 53))
+    assert "systemd-resolved" in reason
 
 
 def test_workers_share_a_port() -> None:

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from rrdns.errors import StoreFailed
+from rrdns.service import rights
 from tests.peers import need_root
 
 PROGRAM = """
@@ -51,3 +55,13 @@ def test_a_folder_of_everybody_stays_that(tmp_path: Path) -> None:
     tmp_path.chmod(0o777 | stat.S_ISVTX)
     drop_to_nobody(tmp_path / "rrdns.db")
     assert tmp_path.stat().st_uid == 0
+
+
+def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """The service does not start, so its only words must do."""
+    (tmp_path / "state").touch()
+    store = tmp_path / "state" / "rrdns.db"
+    with pytest.raises(StoreFailed) as caught:
+        rights._make_folder(store)
+    assert str(caught.value).startswith(f"the store {store} could not have its folder made: ")
+    assert f"make {store.parent} and give it to rrdns' user" in str(caught.value)
