@@ -49,7 +49,7 @@ def test_a_reload_is_in_the_trail_with_its_diff(tmp_path: Path) -> None:
             "pool boot: ttl: 5 -> 3",
             "pool boot: member pvs-3: removed",
         ]
-        assert str(refused["reason"]).startswith("1 mistakes: pools[0].ttl: is 0")
+        assert str(refused["reason"]).startswith("1 mistake: pools[0].ttl: is 0")
         assert refused["after"] == "as before"
         assert drain["reason"] == "patch night"
         assert (drain["before"], drain["after"]) == ("", "drain")
