@@ -15,7 +15,6 @@ import mmap
 import os
 import time
 from collections.abc import Callable
-from threading import Lock
 
 from rrdns.core.rates import ACCOUNTS, Accounts
 
@@ -38,19 +37,15 @@ class SharedTurns:
         self._map = mmap.mmap(-1, _MUTEX_BYTES + 8 * SLOTS)
         self._counters = memoryview(self._map)[_MUTEX_BYTES:].cast("Q")
         self._mutex = _Mutex(self._map)
-        # Threads of one process queue up here, without the interpreter's lock. At the mutex they
-        # would wait with it, and so keep from its way out the very thread that they wait for.
-        self._ours = Lock()
 
     def take(self, slot: int, count: int = 1) -> int:
         """Return the next turn of a slot, and keep `count` turns from there for the caller."""
         counters, slot = self._counters, slot % SLOTS
-        with self._ours:
-            held = self._mutex.acquire()
-            turn = counters[slot]
-            counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
-            if held:
-                self._mutex.release()
+        held = self._mutex.acquire()
+        turn = counters[slot]
+        counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
+        if held:
+            self._mutex.release()
         return turn
 
     def peek(self, slot: int) -> int:
@@ -71,7 +66,7 @@ class _Mutex:
     """A process-shared, robust pthread mutex in a mapping."""
 
     def __init__(self, room: mmap.mmap) -> None:
-        # PyDLL keeps the interpreter's lock: the calls are too short to give it away.
+        # PyDLL keeps the interpreter's lock: these calls are too short to give it away.
         libc = ctypes.PyDLL(None)
         self._room = (ctypes.c_char * _MUTEX_BYTES).from_buffer(room)
         self._mutex = ctypes.c_void_p(ctypes.addressof(self._room))
@@ -83,7 +78,9 @@ class _Mutex:
         if failed:
             raise OSError(failed, os.strerror(failed))
         self._try: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_trylock
-        self._timed = libc.pthread_mutex_timedlock
+        # This one waits, and lets other threads run (CDLL): a worker must not stand still for a
+        # holder off its core, and the holder may be another thread here that needs the interpreter.
+        self._timed = ctypes.CDLL(None).pthread_mutex_timedlock
         self._unlock: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_unlock
         self._mend = libc.pthread_mutex_consistent
         self._patient = True

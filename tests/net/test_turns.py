@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 
-from rrdns.net.turns import SLOTS, SharedTurns
+from rrdns.net.turns import PATIENCE, SLOTS, SharedTurns
 from tests.peers import wait_until
 
 
@@ -24,22 +24,25 @@ def test_pools_beyond_the_slots_share_one() -> None:
     assert [turns.take(7), turns.take(SLOTS + 7), turns.peek(2 * SLOTS + 7)] == [0, 1, 2]
 
 
-def test_threads_of_a_worker_wait_for_each_other_without_the_interpreter() -> None:
+def test_threads_of_a_worker_hold_each_other_up_no_longer_than_it_takes() -> None:
     """One that is held up between lock and unlock needs the interpreter to go on."""
     turns = SharedTurns()
-    lock, wait, waits = turns._mutex.acquire, turns._mutex._timed, []
+    lock, wait = turns._mutex.acquire, turns._mutex._timed
+    waits: list[float] = []
 
     def lock_and_be_held_up() -> bool:
         held = lock()
         time.sleep(0.001)  # another thread gets the interpreter
         return held
 
-    def wait_with_the_interpreter(*args: object) -> int:
-        waits.append(args)
-        return int(wait(*args))
+    def wait_and_be_timed(*args: object) -> int:
+        began = time.monotonic()
+        failed = int(wait(*args))
+        waits.append(time.monotonic() - began)
+        return failed
 
     turns._mutex.acquire = lock_and_be_held_up  # type: ignore[method-assign]
-    turns._mutex._timed = wait_with_the_interpreter  # type: ignore[assignment]
+    turns._mutex._timed = wait_and_be_timed  # type: ignore[assignment]
     threads = [
         threading.Thread(target=lambda: [turns.take(1) for _ in range(20)]) for _ in range(3)
     ]
@@ -47,7 +50,8 @@ def test_threads_of_a_worker_wait_for_each_other_without_the_interpreter() -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert not waits
+    assert waits
+    assert max(waits) < PATIENCE / 2
     assert turns.peek(1) == 60
 
 
@@ -98,3 +102,32 @@ def test_a_stopped_holder_is_waited_for_once_and_no_more() -> None:
     os.waitpid(child, 0)
     assert turns._mutex.acquire()
     turns._mutex.release()
+
+
+def test_who_waits_for_another_process_holds_up_no_other_thread() -> None:
+    """A worker beats, and serves TCP, while one of its loops waits for a holder off its core."""
+    turns, lived, done = SharedTurns(), list[float](), threading.Event()
+    child = os.fork()
+    if child == 0:
+        turns._mutex.acquire()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+    os.waitpid(child, os.WUNTRACED)
+
+    def live() -> None:
+        while not done.wait(PATIENCE / 20):
+            lived.append(time.monotonic())
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        began = time.monotonic()
+        assert turns.take(1) == 0
+        ended = time.monotonic()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        done.set()
+        thread.join()
+    assert ended - began >= PATIENCE * 0.9
+    assert len([at for at in lived if began < at < ended]) >= 3
