@@ -31,7 +31,7 @@ MOST_DELAY = 10.0
 _MOST_DOUBLINGS = 10
 # The loop comes round twice a second. Where it did not for so long, the whole host may have stood
 # still (a paused virtual machine), and silence means nothing.
-STOOD_STILL = 1.0  # seconds
+STOOD_STILL = 2.0  # seconds
 EXIT_HOPELESS = 78  # EX_CONFIG: what a child ends with when starting it again is no use
 
 Main = Callable[[Beat, int], None]  # what a child runs: its beat, the lifeline's descriptor

@@ -148,7 +148,7 @@ def test_who_stood_still_together_is_not_taken_for_hung(tmp_path: Path) -> None:
         pids = [starts(tmp_path, name)[0][0] for name in ("worker-0", "control")]
         for pid in (process.pid, *pids):
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(1.3)  # longer than a child may be silent
+        time.sleep(2.3)  # longer than a child may be silent
         for pid in (process.pid, *pids):
             os.kill(pid, signal.SIGCONT)
             time.sleep(0.1)
