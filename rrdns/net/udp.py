@@ -27,8 +27,8 @@ from rrdns.net.mmsg import (
     QUICK_BYTES,
     Batch,
     Row,
+    be_prompt,
     is_available,
-    sleep_precisely,
 )
 from rrdns.net.repeats import Repeats
 from rrdns.wire.answers import Answers, AnswerTable
@@ -43,7 +43,7 @@ _RECOVERY = 0.01  # seconds of rest when receiving itself fails
 CROWDED = 50_000
 RATE_OVER = 512  # queries
 SMALL_BATCH = 32
-NAP = 0.000_1  # seconds
+NAP = 0.000_2  # seconds
 _QUIET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 
 _Control = tuple[int, int, bytes]  # level, type, data of an ancillary message
@@ -190,7 +190,7 @@ class UdpLoop(_Base):
 
     def run(self) -> None:
         """Answer until `stop`."""
-        sleep_precisely()
+        be_prompt()
         super().run()
 
     def _round(self) -> None:
