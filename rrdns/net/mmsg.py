@@ -11,11 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
-import os
-import platform
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -80,11 +76,6 @@ PACKET_INFO = {
     socket.AF_INET: PacketInfo(socket.IPPROTO_IP, 8, 32, 16),  # IP_PKTINFO, ip(7)
     socket.AF_INET6: PacketInfo(socket.IPPROTO_IPV6, 50, 40, 32),  # IPV6_PKTINFO, ipv6(7)
 }
-_PR_SET_TIMERSLACK = 29
-_SYS_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # the C library has no function for it
-# struct sched_attr: size, policy, flags, nice, priority, runtime, deadline, period.
-_SCHED_ATTR = struct.Struct("=IIQiIQQQ")
-SLICE = 100_000  # nanoseconds, the least that there is
 SOCKADDR_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
 # Where in a sockaddr_in(6) the address is (ip(7), ipv6(7)).
 ADDRESS_IN_NAME = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
@@ -113,25 +104,6 @@ _telling = _load(use_errno=True)
 def is_available() -> bool:
     """Tell whether this system has recvmmsg and sendmmsg."""
     return _quick is not None
-
-
-def be_prompt() -> None:
-    """Let this thread's short sleeps be short, and let it run soon after it wakes; Linux only.
-
-    A short slice (sched_setattr(2), from Linux 6.12 on) lets a loop that wakes for a query
-    run before the control process has used up its own on the same core. Where the kernel
-    knows none of it, or refuses, all stays as it is.
-    """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_TIMERSLACK, 1000, 0, 0, 0)
-    number = _SYS_SCHED_SETATTR.get(platform.machine())
-    if number is not None and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        attributes = _SCHED_ATTR.pack(
-            _SCHED_ATTR.size, os.SCHED_OTHER, 0, os.getpriority(os.PRIO_PROCESS, 0), 0, SLICE, 0, 0
-        )
-        libc.syscall(number, 0, attributes, 0)
 
 
 class Batch:

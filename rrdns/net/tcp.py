@@ -2,124 +2,111 @@
 
 Everything that a stranger can make grow has a bound here: the connections, in all and from
 one address, the bytes of a query in the making, the answers that nobody fetches, and the
-time for all of it. UDP has a thread of its own, but shares the interpreter with this one: so
-connections are accepted at a pace, and a flood of them waits in the kernel.
+time for all of it.
+
+The loop has a thread of its own, but shares the interpreter with those that answer over UDP.
+So it gives way to them after each thing it has done, accepts connections at a pace (a flood of
+them waits in the kernel), and lets the kernel gather the bytes of a query that come singly.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
+import selectors
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from selectors import EVENT_READ, EVENT_WRITE
 
+from rrdns.core.admission import Admission, Guest, TcpLimits
 from rrdns.core.networks import holder_of
 from rrdns.net.listen import TCP_BACKLOG
+from rrdns.net.scheduling import give_way
 from rrdns.wire.answers import Answers
 from rrdns.wire.responder import respond
 
+BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
-_ROOM_BYTES = 2048  # of a connection at rest: several usual queries
-# So many connections at most are accepted in one go, and then none for a moment.
-BURST = 8
+_LEAST_BYTES = _LENGTH_BYTES + 12  # a length and a header: no query is shorter
+_READ_BYTES = 2048  # in one go: several usual queries
+BURST = 8  # connections at most are accepted on a socket in each PAUSE
 PAUSE = 0.005  # seconds
-_SWEEP = 0.5  # seconds between two looks for connections whose time is up
+# After each of them, besides the kernel's slack: to accept one and drop another is the most
+# that is done at once, and only who sleeps surely lets others run first.
+_BREATH = 0.000_01  # seconds
 
 OnDefect = Callable[[BaseException, bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class TcpLimits:
-    """How much of this host TCP clients may use; times in seconds."""
+@dataclass(slots=True, eq=False)
+class _Door:
+    """A listening socket, and its pace."""
 
-    connections: int = 512  # in all: one more drops the one that has been idle the longest
-    per_address: int = 64  # from one IPv4 address or IPv6 /64; likewise
-    idle: float = 10.0  # between two whole queries; a byte now and then does not count
-    lifetime: float = 300.0  # of a connection, however busy it is
-    unsent_bytes: int = 65_536  # of answers not fetched, before no more queries are read
+    sock: socket.socket
+    accepted: int = 0  # in the PAUSE that ends then
+    pause_ends: float = 0.0
 
 
-class TcpService:
-    """The TCP side of a worker."""
+class TcpLoop:
+    """Answers on listening sockets, and on what is accepted there."""
 
     def __init__(
         self,
+        sockets: Sequence[socket.socket],
         answers: Answers,
         limits: TcpLimits | None = None,
         on_defect: OnDefect | None = None,
     ) -> None:
+        self.beat = 0.0  # changes at least twice a second while the loop lives
         self.limits = limits or TcpLimits()
         self._answers = answers
         self._on_defect = on_defect
-        self._listening: dict[socket.socket, asyncio.TimerHandle | None] = {}
-        self._coming: set[asyncio.Task[object]] = set()
-        # The one that has been idle the longest comes first.
-        self._connections: dict[_Connection, None] = {}
-        self._per_address: Counter[bytes] = Counter()
-        self._sweeper: asyncio.TimerHandle | None = None
-
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept connections on listening sockets, until `stop`."""
-        for sock in sockets:
-            sock.setblocking(False)
-            sock.listen(TCP_BACKLOG)
-            self._listen(sock)
-        self._sweep()
-
-    async def stop(self) -> None:
-        """Accept no more, and close what is open."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        loop = asyncio.get_running_loop()
-        for sock, pause in self._listening.items():
-            if pause is not None:
-                pause.cancel()
-            loop.remove_reader(sock)
-            sock.close()
-        self._listening.clear()
-        await asyncio.gather(*self._coming, return_exceptions=True)
-        for connection in list(self._connections):
-            connection.drop()
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._admission: Admission[_Connection] = Admission(self.limits)
+        self._doors = [_Door(sock) for sock in sockets]
+        self._shut: list[_Door] = []  # those that had their BURST in this PAUSE
 
     @property
     def open(self) -> int:
         """Return how many connections are open."""
-        return len(self._connections)
+        return len(self._admission)
 
-    def admit(self, connection: _Connection) -> None:
-        """Take a connection in; where that is one too many, another goes.
+    def run(self) -> None:
+        """Answer until `stop`; then accept no more, and close what is open."""
+        for door in self._doors:
+            door.sock.setblocking(False)
+            door.sock.listen(TCP_BACKLOG)
+            self._listen(door)
+        while not self._stopping:
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
+                self._tell(error, b"")
+        for door in self._doors:
+            door.sock.close()
+        for connection in list(self._admission):
+            connection.drop()
+        self._selector.close()
 
-        It is the longest idle one of this address, or of the address that has most: whoever
-        floods drops its own, and a client with one connection keeps it.
-        """
-        if self._per_address[connection.source] >= self.limits.per_address:
-            self._drop_one_of(connection.source)
-        elif len(self._connections) >= self.limits.connections:
-            self._drop_one_of(max(self._per_address, key=self._per_address.__getitem__))
-        self._connections[connection] = None
-        self._per_address[connection.source] += 1
+    def stop(self) -> None:
+        """Let `run` return, within a moment."""
+        self._stopping = True
+
+    def watch(self, connection: _Connection, events: int) -> None:
+        """Look at a connection for these events from now on."""
+        self._selector.modify(connection.sock, events, connection)
 
     def dismiss(self, connection: _Connection) -> None:
         """Forget a connection; it may be forgotten already."""
-        if connection not in self._connections:
-            return
-        del self._connections[connection]
-        self._per_address[connection.source] -= 1
-        if not self._per_address[connection.source]:
-            del self._per_address[connection.source]
-
-    def _drop_one_of(self, source: bytes) -> None:
-        next(one for one in self._connections if one.source == source).drop()
+        if connection in self._admission:
+            self._admission.remove(connection)
+            self._selector.unregister(connection.sock)
 
     def touch(self, connection: _Connection) -> None:
-        """Note that a connection has asked something: it is the last to go now."""
-        if connection in self._connections:
-            del self._connections[connection]
-            self._connections[connection] = None
+        """Note that a connection has asked something."""
+        self._admission.touch(connection, time.monotonic())
 
     def answer(self, message: bytes, address: bytes) -> bytes | None:
         """Return the answer to a message; a defect costs this answer only."""
@@ -128,136 +115,173 @@ class TcpService:
             return respond(message, table, address, time.time(), tcp=True)
         except Exception as error:  # noqa: BLE001 - no message may end the service; it is told
             table.ledger.drop()
-            if self._on_defect is not None:
-                self._on_defect(error, message)
+            self._tell(error, message)
             return None
 
-    def _listen(self, sock: socket.socket) -> None:
-        self._listening[sock] = None
-        asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+    def _round(self) -> None:
+        """Wait until there is something to do, and do it."""
+        ready = self._selector.select(PAUSE if self._shut else BEAT)
+        self.beat = now = time.monotonic()
+        for connection in self._admission.overdue(now):
+            connection.drop()
+        for key, events in ready:
+            if isinstance(key.data, _Connection):
+                self._attend(key.data, events)
+            else:
+                self._accept(key.data)
+            give_way()
+        for door in [one for one in self._shut if now >= one.pause_ends]:
+            self._shut.remove(door)
+            self._listen(door)
 
-    def _accept(self, sock: socket.socket) -> None:
-        """Take in who waits, and look again a little later."""
-        loop = asyncio.get_running_loop()
-        # Another worker may have been quicker; without descriptors it goes on when there are some.
-        with suppress(OSError):
-            for _ in range(BURST):
-                client, _ = sock.accept()
-                client.setblocking(False)
-                coming = loop.create_task(self._let_in(client))
-                self._coming.add(coming)
-                coming.add_done_callback(self._coming.discard)
-        loop.remove_reader(sock)
-        self._listening[sock] = loop.call_later(PAUSE, self._listen, sock)
+    def _attend(self, connection: _Connection, events: int) -> None:
+        """Do for a connection what it is ready for; whatever happens, it costs this one only."""
+        try:
+            connection.attend(events)
+        except OSError:  # gone
+            connection.drop()
+        except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
+            connection.drop()
+            self._tell(error, b"")
 
-    async def _let_in(self, client: socket.socket) -> None:
-        with suppress(OSError):  # gone already
-            loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(lambda: _Connection(self), client)
+    def _listen(self, door: _Door) -> None:
+        self._selector.register(door.sock, EVENT_READ, door)
 
-    def _sweep(self) -> None:
-        """Drop the connections whose time is up, and come again soon."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in list(self._connections):
-            if connection.is_overdue(now):
-                connection.drop()
-        self._sweeper = loop.call_later(_SWEEP, self._sweep)
-
-
-class _Connection(asyncio.BufferedProtocol):
-    """One client, with one buffer that is as large as the query in it asks for."""
-
-    def __init__(self, service: TcpService) -> None:
-        self.source = b""  # what counts as one address: an IPv4 address, or an IPv6 /64
-        self._address = b""
-        self._service = service
-        self._transport: asyncio.Transport | None = None
-        self._room = bytearray(_ROOM_BYTES)
-        self._filled = 0
-        self._paused = False
-        self._began = self._asked = asyncio.get_running_loop().time()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask to be admitted."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(transport)
-        peer = transport.get_extra_info("peername")
-        if peer is None:  # gone already
-            transport.abort()
+    def _accept(self, door: _Door) -> None:
+        """Take in who waits, as many as may come now."""
+        now = time.monotonic()
+        if now >= door.pause_ends:
+            door.accepted, door.pause_ends = 0, now + PAUSE
+        try:
+            while door.accepted < BURST:
+                client, peer = door.sock.accept()
+                door.accepted += 1
+                self._let_in(client, peer[0])
+                time.sleep(_BREATH)
+        except BlockingIOError:  # that was all, or another worker was quicker
             return
-        self._address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-        self.source = holder_of(self._address)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._service.limits.unsent_bytes)
-        self._service.admit(self)
+        except OSError:  # as without descriptors: it goes on when there are some
+            pass
+        self._selector.unregister(door.sock)
+        self._shut.append(door)
 
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """Be forgotten."""
-        self._service.dismiss(self)
-        self._transport = None
+    def _let_in(self, client: socket.socket, host: str) -> None:
+        """Admit a connection; where that is one too many, another goes."""
+        address = socket.inet_pton(client.family, host.partition("%")[0])
+        try:
+            connection = _Connection(self, client, address)
+            self._selector.register(client, EVENT_READ, connection)
+        except OSError:  # gone already
+            client.close()
+            return
+        if (other := self._admission.one_too_many(connection.source)) is not None:
+            other.drop()
+        self._admission.add(connection)
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Return the room that is left; there always is some."""
-        return memoryview(self._room)[self._filled :]
+    def _tell(self, error: BaseException, message: bytes) -> None:
+        if self._on_defect is not None:
+            self._on_defect(error, message)
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Answer what is whole."""
-        self._filled += nbytes
-        self._answer()
 
-    def pause_writing(self) -> None:
-        """Read no more while answers pile up (RFC 7766, section 6.2.3 asks for such limits)."""
-        self._paused = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+class _Connection(Guest):
+    """One client: what has come of its next query, and the answers that it has not fetched."""
 
-    def resume_writing(self) -> None:
-        """Go on with what was read before the pause."""
-        self._paused = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-            self._answer()
+    __slots__ = ("_address", "_ended", "_loop", "_low", "_part", "_unsent", "_watched", "sock")
 
-    def is_overdue(self, now: float) -> bool:
-        """Tell whether the connection has been open or idle too long."""
-        limits = self._service.limits
-        return now - self._asked >= limits.idle or now - self._began >= limits.lifetime
+    def __init__(self, loop: TcpLoop, sock: socket.socket, address: bytes) -> None:
+        now = time.monotonic()
+        super().__init__(holder_of(address), now, now)
+        self.sock = sock
+        self._address = address
+        self._loop = loop
+        self._part = b""  # read, and not answered
+        self._unsent = b""
+        self._ended = False  # the client sends no more
+        self._watched = EVENT_READ
+        self._low = 1  # bytes that must have come before the kernel tells of any
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wait_for_query()
+
+    def attend(self, events: int) -> None:
+        """Send and read what the socket is ready for, and answer what is whole.
+
+        Raises:
+            OSError: the client is gone.
+        """
+        if self.sock.fileno() < 0:
+            return  # dropped after the kernel had told of it
+        if events & EVENT_WRITE:
+            self._send(b"")
+        if events & EVENT_READ:
+            self._read()
+        while self._answer():
+            pass
+        if self._ended and not self._unsent:
+            self.drop()
+            return
+        if self._unsent:
+            self._watch(EVENT_WRITE)
+        else:
+            self._wait_for_query()
+            self._watch(EVENT_READ)
 
     def drop(self) -> None:
         """End the connection at once, whatever is still unsent."""
-        self._service.dismiss(self)
-        if self._transport is not None:
-            self._transport.abort()
+        self._loop.dismiss(self)
+        self.sock.close()
 
-    def _answer(self) -> None:
-        """Answer the whole queries in the buffer, as far as the client fetches the answers."""
-        at, answers = 0, []
-        while not self._paused and (end := self._end_of_query(at)):
-            message = bytes(self._room[at + _LENGTH_BYTES : end])
-            answer = self._service.answer(message, self._address)
+    def _read(self) -> None:
+        with suppress(BlockingIOError):
+            data = self.sock.recv(max(_READ_BYTES, self._low))
+            self._part += data
+            self._ended = not data
+
+    def _answer(self) -> bool:
+        """Answer what is whole, as far as the client fetches the answers.
+
+        Tell whether that was anything: more may wait behind it.
+        """
+        if self._unsent:  # RFC 7766, section 6.2.3 asks for such limits
+            return False
+        data, at, answers = self._part, 0, bytearray()
+        while len(answers) < self._loop.limits.unsent_bytes and (end := _end_of_query(data, at)):
+            answer = self._loop.answer(data[at + _LENGTH_BYTES : end], self._address)
             at = end
             if answer is not None:
-                answers.append(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
-        if at:
-            self._asked = asyncio.get_running_loop().time()
-            self._service.touch(self)
-        self._make_room(at)
-        if answers and self._transport is not None:
-            self._transport.write(b"".join(answers))
+                answers += len(answer).to_bytes(_LENGTH_BYTES, "big") + answer
+        if not at:
+            return False
+        self._part = data[at:]
+        self._loop.touch(self)
+        self._send(answers)
+        return True
 
-    def _end_of_query(self, at: int) -> int:
-        """Return where the query at `at` ends; 0 while it is not whole."""
-        if self._filled - at < _LENGTH_BYTES:
-            return 0
-        end = at + _LENGTH_BYTES + int.from_bytes(self._room[at : at + _LENGTH_BYTES], "big")
-        return end if end <= self._filled else 0
+    def _send(self, answers: bytes | bytearray) -> None:
+        data, sent = self._unsent + answers, 0
+        with suppress(BlockingIOError):
+            sent = self.sock.send(data)
+        self._unsent = data[sent:]
 
-    def _make_room(self, done: int) -> None:
-        """Move what is left to the front, in a buffer that holds the query it begins."""
-        left = bytes(self._room[done : self._filled])
-        size = _LENGTH_BYTES + int.from_bytes(left[:_LENGTH_BYTES], "big")
-        # asyncio holds no view of the old buffer here, but a new one is simpler to be sure of.
-        self._room = bytearray(max(_ROOM_BYTES, size, len(left) + 1))
-        self._room[: len(left)] = left
-        self._filled = len(left)
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            self._watched = events
+            self._loop.watch(self, events)
+
+    def _wait_for_query(self) -> None:
+        """Let the kernel tell of bytes only when the query that they belong to may be whole."""
+        part = self._part
+        size = _LENGTH_BYTES + int.from_bytes(part[:_LENGTH_BYTES], "big")
+        low = max(size if len(part) >= _LENGTH_BYTES else 0, _LEAST_BYTES) - len(part)
+        if low != self._low:
+            self._low = low
+            with suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
+
+
+def _end_of_query(data: bytes, at: int) -> int:
+    """Return where the query at `at` ends; 0 while it is not whole."""
+    if len(data) - at < _LENGTH_BYTES:
+        return 0
+    end = at + _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
+    return end if end <= len(data) else 0

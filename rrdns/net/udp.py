@@ -27,10 +27,10 @@ from rrdns.net.mmsg import (
     QUICK_BYTES,
     Batch,
     Row,
-    be_prompt,
     is_available,
 )
 from rrdns.net.repeats import Repeats
+from rrdns.net.scheduling import be_prompt
 from rrdns.wire.answers import Answers, AnswerTable
 from rrdns.wire.reply import Entry, Proven
 from rrdns.wire.responder import find, slip

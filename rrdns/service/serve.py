@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from rrdns.config import DnsSettings, Settings
+from rrdns.core.admission import TcpLimits
 from rrdns.errors import RrdnsError
 from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
-from rrdns.net.tcp import TcpLimits
 from rrdns.net.turns import SharedTurns, shared_accounts
 from rrdns.net.udp import Quota
 from rrdns.service import control, rights, worker

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rrdns.core.admission import TcpLimits
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
-from rrdns.net.tcp import TcpLimits, TcpService
+from rrdns.net.tcp import TcpLoop
 from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import Quota, make_loop
+from rrdns.net.udp import Loop, Quota, make_loop
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log
 from rrdns.service.publisher import read_message
@@ -62,14 +63,13 @@ class Worker:
         nothing = AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners, pages=plan.pages)
         self._answers = Answers(nothing)
         self._has_table = asyncio.Event()
-        self._loops = [
-            make_loop(sock, self._answers, self._defect, plan.quota) for sock in plan.udp
-        ]
+        loops = [make_loop(sock, self._answers, self._defect, plan.quota) for sock in plan.udp]
+        tcp = TcpLoop(plan.tcp, self._answers, plan.limits, self._defect)
+        self._loops: list[Loop] = [*loops, tcp]
         self._threads = [
-            threading.Thread(target=loop.run, name=f"udp-{index}", daemon=True)
+            threading.Thread(target=loop.run, name=f"dns-{index}", daemon=True)
             for index, loop in enumerate(self._loops)
         ]
-        self._tcp = TcpService(self._answers, plan.limits, self._defect)
         self._log = get_log()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
@@ -90,13 +90,11 @@ class Worker:
         await self._has_table.wait()
         for thread in self._threads:
             thread.start()
-        await self._tcp.start(self._plan.tcp)
         beat.ready()
 
     async def _stop(self) -> None:
         for loop in self._loops:
             loop.stop()
-        await self._tcp.stop()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(1.0)
@@ -149,7 +147,7 @@ class Worker:
         return self._answers.table.snapshot.serial
 
     async def _keep_beating(self, beat: Beat) -> None:
-        """Beat only while every UDP loop does: what hangs there is a hung worker."""
+        """Beat only while every loop does: what hangs there is a hung worker."""
         seen = [-1.0 for _ in self._loops]
         while True:
             await asyncio.sleep(BEAT_EVERY)

@@ -1,16 +1,16 @@
-"""Run UDP loops and TCP services for the length of a block, on real sockets."""
+"""Run UDP and TCP loops for the length of a block, on real sockets."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rrdns.core.admission import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net.listen import bind_tcp, bind_udp
-from rrdns.net.tcp import TcpLimits, TcpService
+from rrdns.net.tcp import TcpLoop
 from rrdns.net.udp import PlainLoop, Quota, UdpLoop
 from rrdns.wire.answers import Answers
 
@@ -54,36 +54,26 @@ def tcp_service(
     host: str = "127.0.0.1",
     port: int = 0,
     sent: int = 0,
-) -> Iterator[tuple[TcpService, int]]:
-    """Answer on a TCP socket, from an event loop in a thread of its own.
+    also: Sequence[socket.socket] = (),
+) -> Iterator[tuple[TcpLoop, int]]:
+    """Answer on a TCP socket; give the loop and its port.
 
-    `sent` is the size of the kernel's buffers for what is not fetched; 0 for the usual.
+    `sent` is the size of the kernel's buffers for what is not fetched; 0 for the usual. `also`
+    are listening sockets that it answers on besides.
     """
-    service = TcpService(answers, limits)
     sock = bind_tcp(Endpoint(host, port))
     if sent:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sent)
-    started, loop = threading.Event(), asyncio.new_event_loop()
-    stopping = asyncio.Event()
-
-    async def serve() -> None:
-        await service.start([sock])
-        started.set()
-        await stopping.wait()
-        await service.stop()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     bound = sock.getsockname()[1]
+    loop = TcpLoop([sock, *also], answers, limits)
+    thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
-    assert started.wait(5)
     try:
-        yield service, bound
+        yield loop, bound
     finally:
-        loop.call_soon_threadsafe(stopping.set)
+        loop.stop()
         thread.join(5)
         assert not thread.is_alive()
-        loop.close()
-        sock.close()
 
 
 def udp_client(host: str = "127.0.0.1", timeout: float = 5.0) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,9 +13,11 @@ from contextlib import suppress
 import dns.message
 import pytest
 
+from rrdns.core.admission import TcpLimits
+from rrdns.core.model import Endpoint
 from rrdns.core.networks import holder_of
 from rrdns.net import tcp
-from rrdns.net.tcp import TcpLimits
+from rrdns.net.listen import bind_tcp
 from rrdns.wire.answers import Answers, AnswerTable
 from rrdns.wire.responder import respond
 from tests.net.serving import tcp_read, tcp_service
@@ -73,6 +76,43 @@ def test_a_client_that_has_asked_its_last_still_gets_its_answers() -> None:
         assert is_closed(sock)
 
 
+def test_who_has_asked_its_last_and_fetches_slowly_gets_everything() -> None:
+    """The answers that wait are sent before the connection is ended."""
+    count, size = 2_000, 2 + 39 + 48
+    with (
+        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024), sent=16_384) as (_, port),
+        socket.socket() as sock,
+    ):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(b"".join(numbered(ident) for ident in range(count)))
+        sock.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        with sock.makefile("rb") as answers:
+            for ident in range(count):
+                assert answers.read(size)[2:4] == ident.to_bytes(2, "big")
+            assert answers.read() == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel may tell of each byte")
+def test_the_kernel_gathers_the_bytes_of_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sends a byte now and then does not wake the loop for it."""
+    reads, real = [], tcp._Connection._read
+
+    def read(self: tcp._Connection) -> None:
+        real(self)
+        reads.append(len(self._part))
+
+    monkeypatch.setattr(tcp._Connection, "_read", read)
+    with tcp_service(Answers(world.table())) as (_, port), connect(port) as sock:
+        for byte in numbered(7):
+            sock.sendall(bytes([byte]))
+            time.sleep(0.001)
+        assert tcp_read(sock)[:2] == b"\0\7"
+    assert len(reads) == 3  # the header with the length, the rest, the end
+
+
 @pytest.mark.parametrize("size", [512, 2045, 2046, 2047, 4096, 65535])
 def test_a_query_of_any_size_is_answered(size: int) -> None:
     """Padding up to the most that a length can say; the buffer is small again afterwards."""
@@ -85,8 +125,8 @@ def test_a_query_of_any_size_is_answered(size: int) -> None:
         sock.sendall(framed(long) + numbered(5))
         assert tcp_read(sock)[3] & 15 == 0
         assert tcp_read(sock)[:2] == b"\0\5"
-        connection = next(iter(service._connections))
-        assert len(connection._room) == tcp._ROOM_BYTES
+        connection = next(iter(service._admission))
+        assert not connection._part
 
 
 def test_silence_is_no_end() -> None:
@@ -146,9 +186,9 @@ def test_who_fetches_no_answers_is_read_no_more_and_goes() -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with pytest.raises((TimeoutError, ConnectionError)):
             ask_without_end(sock)
-        for one in list(service._connections):
-            assert one._transport is None or one._transport.get_write_buffer_size() < 100_000
-            assert len(one._room) <= 2 * tcp._ROOM_BYTES
+        for one in list(service._admission):
+            assert len(one._unsent) <= 4096 + 2 + 39 + 48
+            assert len(one._part) <= 2 * tcp._READ_BYTES
         wait_until(lambda: service.open == 0, 5.0, "dropped")
 
 
@@ -188,7 +228,7 @@ def test_one_connection_too_many_drops_the_longest_idle() -> None:
         assert service.open == 8
         for sock in (*socks, more):
             sock.close()
-        wait_until(lambda: service.open == 0 and not service._per_address)
+        wait_until(lambda: service.open == 0)
 
 
 def test_one_address_cannot_take_all_connections() -> None:
@@ -217,7 +257,7 @@ def test_a_flood_from_many_addresses_drops_its_own_connections() -> None:
         for number in range(60):
             source = (f"127.0.1.{number % 6 + 1}", 0)
             crowd.append(socket.create_connection(("127.0.0.1", port), 5, source))
-        wait_until(lambda: service.open == 20 and not service._coming)
+        wait_until(lambda: service.open == 20)
         good.sendall(numbered(9))
         assert tcp_read(good)[:2] == b"\0\x09"
         for sock in (good, *crowd):
@@ -236,6 +276,22 @@ def test_connections_are_accepted_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> 
         assert time.monotonic() - began >= 2 * 0.2 * 0.9
         assert service.open == len(socks)
         for sock in socks:
+            sock.close()
+
+
+def test_a_flood_at_one_address_leaves_another_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each listening socket has its own."""
+    monkeypatch.setattr(tcp, "PAUSE", 3600)
+    answers = Answers(world.table())
+    with bind_tcp(Endpoint("::1", 0)) as other:
+        port_of_other = other.getsockname()[1]
+        with tcp_service(answers, also=[other]) as (service, port):
+            flood = [connect(port) for _ in range(tcp.BURST + 3)]
+            wait_until(lambda: service.open == tcp.BURST)
+            with connect(port_of_other, "::1") as sock:
+                sock.sendall(numbered(1))
+                assert tcp_read(sock)[:2] == b"\0\1"
+        for sock in flood:
             sock.close()
 
 
@@ -260,7 +316,7 @@ def test_a_long_query_that_comes_slowly_is_given_up() -> None:
     limits = TcpLimits(idle=0.5)
     with tcp_service(Answers(world.table()), limits) as (service, port), connect(port) as sock:
         sock.sendall(b"\xff\xff" + bytes(100))
-        wait_until(lambda: any(len(one._room) == 65_537 for one in list(service._connections)))
+        wait_until(lambda: any(len(one._part) == 102 for one in list(service._admission)))
         began = time.monotonic()
         with suppress(ConnectionError):
             while time.monotonic() - began < 5:
@@ -303,6 +359,27 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
             assert tcp_read(sock)[:2] == b"\0\2"
     assert [(type(error), message[:2]) for error, message in told] == [(ZeroDivisionError, b"\0\1")]
     assert answers.table.ledger.dropped == 2
+
+
+def test_a_defect_of_the_loop_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and the others go on."""
+    told: list[BaseException] = []
+    real = tcp._Connection._read
+
+    def read(self: tcp._Connection) -> None:
+        real(self)
+        if self._part[2:4] == b"\0\1":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(tcp._Connection, "_read", read)
+    with tcp_service(Answers(world.table())) as (service, port), connect(port) as good:
+        service._on_defect = lambda error, _: told.append(error)
+        with connect(port) as bad:
+            bad.sendall(numbered(1))
+            assert is_closed(bad)
+        good.sendall(numbered(2))
+        assert tcp_read(good)[:2] == b"\0\2"
+    assert [type(error) for error in told] == [ZeroDivisionError]
 
 
 def test_the_service_ends_with_connections_open() -> None:

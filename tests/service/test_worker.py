@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rrdns.core.admission import TcpLimits
 from rrdns.core.snapshot import Snapshot
-from rrdns.net.tcp import TcpLimits
 from rrdns.service import worker
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
