@@ -1,7 +1,8 @@
 """Write docs/performance.md and its chart from what was measured: `python -m bench.page`.
 
-It reads samples.json, and for each benchmark of rrdns alone NAME.jsonl where there is one;
-nothing is filled in for a figure that was not measured.
+It reads samples.json, that of each folder beside it (what was measured in other rounds), and
+for each benchmark of rrdns alone NAME.jsonl where there is one; nothing is filled in for a figure
+that was not measured.
 """
 
 from __future__ import annotations
@@ -92,19 +93,22 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("build/bench"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     wanted = parser.parse_args()
-    raw = json.loads((wanted.results / "samples.json").read_text())
-    samples = [Sample.from_json(one) for one in raw["samples"]]
+    files = [wanted.results / "samples.json", *sorted(wanted.results.glob("*/samples.json"))]
+    runs = [json.loads(file.read_text()) for file in files]
+    samples = [Sample.from_json(one) for run in runs for one in run["samples"]]
     (wanted.docs / "performance.svg").write_text(chart.draw(samples))
-    page = "\n".join(sections(raw, samples, wanted.results))
+    page = "\n".join(sections(runs, samples, wanted.results))
     (wanted.docs / "performance.md").write_text(page.rstrip() + "\n")
 
 
-def sections(raw: dict[str, Any], samples: Sequence[Sample], results: Path) -> Iterator[str]:
+def sections(
+    runs: Sequence[dict[str, Any]], samples: Sequence[Sample], results: Path
+) -> Iterator[str]:
     """Return the parts of the page in order."""
     yield "# Performance\n"
     yield "What was measured, and nothing else; written by `python -m bench.page`.\n"
     yield "![CPU microseconds per answer, by load and server](performance.svg)\n"
-    yield machine(raw)
+    yield machine(runs)
     yield noise(samples)
     yield goals(samples)
     yield METHOD
@@ -119,10 +123,15 @@ def sections(raw: dict[str, Any], samples: Sequence[Sample], results: Path) -> I
             yield f"`python -m bench.{name}`, {at:%Y-%m-%d %H:%M} UTC\n\n{table(rows)}"
 
 
-def machine(raw: dict[str, Any]) -> str:
-    """Return what it was measured on."""
-    lines = [f"- {name}: {value}" for name, value in raw["machine"].items()]
-    lines.append(f"- {raw['rounds']} rounds of {raw['seconds']:g} s for each load and server")
+def machine(runs: Sequence[dict[str, Any]]) -> str:
+    """Return what it was measured on, and in how many rounds; the machine is that of the first."""
+    lines = [f"- {name}: {value}" for name, value in runs[0]["machine"].items()]
+    for run in runs:
+        loads, servers = (
+            dict.fromkeys(sample[what] for sample in run["samples"]) for what in ("load", "server")
+        )
+        how = f"{run['rounds']} rounds of {run['seconds']:g} s for each server"
+        lines.append(f"- {', '.join(loads)}: {how} ({', '.join(sorted(servers))})")
     return "\n".join(["## Machine\n", *lines, ""])
 
 

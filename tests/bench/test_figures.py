@@ -116,6 +116,19 @@ def test_nothing_is_said_of_a_goal_that_was_not_measured() -> None:
     assert page.goals([sample("gdnsd", 0, 5.0)]) == ""
 
 
+def test_the_page_says_in_how_many_rounds_each_load_was_measured() -> None:
+    """They may be more for what is noisy, and of fewer servers."""
+    hits = {"machine": {"kernel": "Linux"}, "rounds": 5, "seconds": 1.0, "samples": []}
+    latency = hits | {"rounds": 15, "seconds": 1.2}
+    hits["samples"] = [{"load": "hits", "server": server} for server in ("nsd", "gdnsd", "nsd")]
+    latency["samples"] = [{"load": "latency", "server": "gdnsd"}]
+    assert page.machine([hits, latency]).splitlines()[2:] == [
+        "- kernel: Linux",
+        "- hits: 5 rounds of 1 s for each server (gdnsd, nsd)",
+        "- latency: 15 rounds of 1.2 s for each server (gdnsd)",
+    ]
+
+
 def test_the_page_says_when_the_machine_was_not_calm() -> None:
     """A reader must not take a busy machine's figures for ours."""
     calm = sample("rrdns", 0, 5.0)
