@@ -43,8 +43,8 @@ class Admission(Generic[G]):
         self._by_age: OrderedDict[G, None] = OrderedDict()  # the oldest first
         self._by_rest: OrderedDict[G, None] = OrderedDict()  # the longest idle first
         self._of: dict[bytes, OrderedDict[G, None]] = {}  # by address; the longest idle first
-        # At each place the addresses that have so many, the longest idle first; the last is
-        # never empty but where nothing is open.
+        # At each place the addresses that have so many; first who has asked, come or gone the
+        # longest ago. The last is never empty but where nothing is open.
         self._addresses: list[OrderedDict[bytes, None]] = [OrderedDict()]
 
     def __len__(self) -> int:

@@ -11,8 +11,12 @@ them waits in the kernel), and lets the kernel gather the bytes of a query that 
 
 from __future__ import annotations
 
+import fcntl
 import selectors
 import socket
+import struct
+import sys
+import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,6 +39,8 @@ PAUSE = 0.005  # seconds
 # After each of them, besides the kernel's slack: to accept one and drop another is the most
 # that is done at once, and only who sleeps surely lets others run first.
 _BREATH = 0.000_01  # seconds
+_RECOVERY = 0.01  # seconds of rest after a defect of the loop itself
+_RESET = struct.pack("ii", 1, 0)  # struct linger: close(2) throws away what was not fetched
 
 OnDefect = Callable[[BaseException, bytes], None]
 
@@ -66,7 +72,7 @@ class TcpLoop:
         self._selector = selectors.DefaultSelector()
         self._admission: Admission[_Connection] = Admission(self.limits)
         self._doors = [_Door(sock) for sock in sockets]
-        self._shut: list[_Door] = []  # those that had their BURST in this PAUSE
+        self._shut = list(self._doors)  # those that had their BURST in this PAUSE
 
     @property
     def open(self) -> int:
@@ -77,17 +83,20 @@ class TcpLoop:
         """Answer until `stop`; then accept no more, and close what is open."""
         for door in self._doors:
             door.sock.setblocking(False)
+            # Accepted sockets inherit it; else the kernel lets it grow to megabytes for each.
+            door.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.unsent_bytes)
             door.sock.listen(TCP_BACKLOG)
-            self._listen(door)
+        self._reopen(time.monotonic())
         while not self._stopping:
             try:
                 self._round()
             except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
                 self._tell(error, b"")
+                time.sleep(_RECOVERY)
         for door in self._doors:
             door.sock.close()
         for connection in list(self._admission):
-            connection.drop()
+            connection.close()
         self._selector.close()
 
     def stop(self) -> None:
@@ -120,19 +129,26 @@ class TcpLoop:
 
     def _round(self) -> None:
         """Wait until there is something to do, and do it."""
-        ready = self._selector.select(PAUSE if self._shut else BEAT)
-        self.beat = now = time.monotonic()
+        ready = self._selector.select(min(PAUSE, BEAT) if self._shut else BEAT)
+        self.beat = now = looked = time.monotonic()
+        self._reopen(now)
         for connection in self._admission.overdue(now):
             connection.drop()
+            give_way()
         for key, events in ready:
+            if self._stopping:
+                return
             if isinstance(key.data, _Connection):
                 self._attend(key.data, events)
             else:
                 self._accept(key.data)
             give_way()
-        for door in [one for one in self._shut if now >= one.pause_ends]:
-            self._shut.remove(door)
-            self._listen(door)
+            self.beat = now = time.monotonic()
+            if now >= looked + PAUSE:  # however much is asked, nobody waits outside for its end
+                looked = now
+                self._reopen(now)
+                for door in self._doors:
+                    self._accept(door)
 
     def _attend(self, connection: _Connection, events: int) -> None:
         """Do for a connection what it is ready for; whatever happens, it costs this one only."""
@@ -144,11 +160,10 @@ class TcpLoop:
             connection.drop()
             self._tell(error, b"")
 
-    def _listen(self, door: _Door) -> None:
-        self._selector.register(door.sock, EVENT_READ, door)
-
     def _accept(self, door: _Door) -> None:
-        """Take in who waits, as many as may come now."""
+        """Take in who waits, as many as may come now; a door that is shut lets nobody in."""
+        if door in self._shut:
+            return
         now = time.monotonic()
         if now >= door.pause_ends:
             door.accepted, door.pause_ends = 0, now + PAUSE
@@ -162,8 +177,20 @@ class TcpLoop:
             return
         except OSError:  # as without descriptors: it goes on when there are some
             pass
+        except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
+            self._tell(error, b"")
         self._selector.unregister(door.sock)
         self._shut.append(door)
+
+    def _reopen(self, now: float) -> None:
+        """Look again at the listening sockets whose pause is over."""
+        for door in [one for one in self._shut if now >= one.pause_ends]:
+            try:
+                self._selector.register(door.sock, EVENT_READ, door)
+            except OSError:  # the kernel has no memory for it now
+                door.pause_ends = now + PAUSE
+            else:
+                self._shut.remove(door)
 
     def _let_in(self, client: socket.socket, host: str) -> None:
         """Admit a connection; where that is one too many, another goes."""
@@ -218,7 +245,7 @@ class _Connection(Guest):
         while self._answer():
             pass
         if self._ended and not self._unsent:
-            self.drop()
+            self.close()
             return
         if self._unsent:
             self._watch(EVENT_WRITE)
@@ -226,10 +253,20 @@ class _Connection(Guest):
             self._wait_for_query()
             self._watch(EVENT_READ)
 
-    def drop(self) -> None:
-        """End the connection at once, whatever is still unsent."""
+    def close(self) -> None:
+        """End the connection; the kernel goes on with what it has been given to send."""
         self._loop.dismiss(self)
         self.sock.close()
+
+    def drop(self) -> None:
+        """End the connection, and keep nothing for who fetches nothing (RFC 1035, section 4.2.2).
+
+        Else what the kernel holds for it would stay, beside the connections that are counted.
+        """
+        with suppress(OSError):
+            if _unfetched_bytes(self.sock):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
 
     def _read(self) -> None:
         with suppress(BlockingIOError):
@@ -285,3 +322,9 @@ def _end_of_query(data: bytes, at: int) -> int:
         return 0
     end = at + _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
     return end if end <= len(data) else 0
+
+
+def _unfetched_bytes(sock: socket.socket) -> int:
+    """Return how much of what was sent the other side has not acknowledged (tcp(7), SIOCOUTQ)."""
+    told = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(told, sys.byteorder)

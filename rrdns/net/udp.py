@@ -60,7 +60,7 @@ class Quota:
 
 
 class Loop(Protocol):
-    """What answers on one UDP socket."""
+    """What answers on sockets, in a thread of its own."""
 
     beat: float  # changes at least twice a second while the loop lives
 

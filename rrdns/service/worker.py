@@ -36,7 +36,8 @@ from rrdns.wire.pages import Pages
 BEAT_EVERY = 0.5
 FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk
 RECONNECT_EVERY = 0.1
-SWITCH_INTERVAL = 0.0005  # seconds: how long building a table may keep the UDP loop waiting
+# Seconds: how long building a table, or one long query over TCP, may keep the UDP loop waiting.
+SWITCH_INTERVAL = 0.0005
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,19 +53,16 @@ def tcp_service(
     limits: TcpLimits | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
-    sent: int = 0,
     also: Sequence[socket.socket] = (),
 ) -> Iterator[tuple[TcpLoop, int]]:
-    """Answer on a TCP socket; give the loop and its port.
+    """Answer on a TCP socket; give the loop and its port. It must tell of no defect.
 
-    `sent` is the size of the kernel's buffers for what is not fetched; 0 for the usual. `also`
-    are listening sockets that it answers on besides.
+    `also` are listening sockets that it answers on besides.
     """
     sock = bind_tcp(Endpoint(host, port))
-    if sent:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sent)
     bound = sock.getsockname()[1]
-    loop = TcpLoop([sock, *also], answers, limits)
+    defects = Defects()
+    loop = TcpLoop([sock, *also], answers, limits, defects.tell)
     thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     try:
@@ -74,6 +71,7 @@ def tcp_service(
         loop.stop()
         thread.join(5)
         assert not thread.is_alive()
+    assert not defects
 
 
 def udp_client(host: str = "127.0.0.1", timeout: float = 5.0) -> socket.socket:

@@ -41,6 +41,16 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection((host, port), 5)
 
 
+def read_to_the_end(sock: socket.socket) -> None:
+    """Throw away what comes.
+
+    Raises:
+        ConnectionResetError: it was cut off.
+    """
+    while sock.recv(65_536):
+        pass
+
+
 def is_closed(sock: socket.socket) -> bool:
     """Tell whether the other side has ended the connection."""
     try:
@@ -80,7 +90,7 @@ def test_who_has_asked_its_last_and_fetches_slowly_gets_everything() -> None:
     """The answers that wait are sent before the connection is ended."""
     count, size = 2_000, 2 + 39 + 48
     with (
-        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024), sent=16_384) as (_, port),
+        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024)) as (_, port),
         socket.socket() as sock,
     ):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
@@ -105,12 +115,15 @@ def test_the_kernel_gathers_the_bytes_of_a_query(monkeypatch: pytest.MonkeyPatch
         reads.append(len(self._part))
 
     monkeypatch.setattr(tcp._Connection, "_read", read)
-    with tcp_service(Answers(world.table())) as (_, port), connect(port) as sock:
-        for byte in numbered(7):
+    with tcp_service(Answers(world.table())) as (service, port), connect(port) as sock:
+        for byte in numbered(7)[:14]:  # length and header
             sock.sendall(bytes([byte]))
-            time.sleep(0.001)
+        wait_until(lambda: reads == [14])
+        assert service.open == 1
+        for byte in numbered(7)[14:]:
+            sock.sendall(bytes([byte]))
         assert tcp_read(sock)[:2] == b"\0\7"
-    assert [size for size in reads if size] == [14, 41]  # length and header, then the rest
+        assert reads[:2] == [14, 41]
 
 
 @pytest.mark.parametrize("size", [512, 2045, 2046, 2047, 4096, 65535])
@@ -192,12 +205,67 @@ def test_who_fetches_no_answers_is_read_no_more_and_goes() -> None:
         wait_until(lambda: service.open == 0, 5.0, "dropped")
 
 
+def test_nothing_is_kept_for_who_fetches_nothing() -> None:
+    """Once it is dropped, what the kernel holds for it goes too."""
+    limits = TcpLimits(idle=0.5)
+    with tcp_service(Answers(world.table()), limits) as (service, port), socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(b"".join(numbered(ident) for ident in range(500)))
+        wait_until(lambda: service.open == 1)
+        wait_until(lambda: service.open == 0, 5.0, "dropped")
+        with pytest.raises(ConnectionResetError):
+            read_to_the_end(sock)
+
+
+def test_who_has_fetched_everything_is_ended_in_order() -> None:
+    """Idle for too long: a client finds an end, and not an error."""
+    limits = TcpLimits(idle=0.5)
+    with tcp_service(Answers(world.table()), limits) as (_, port), connect(port) as sock:
+        sock.sendall(numbered(1))
+        assert tcp_read(sock)[:2] == b"\0\1"
+        assert sock.recv(1) == b""
+
+
+def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It beats, lets others in and can be stopped before all of them have their answers."""
+    real = respond
+
+    def slow(
+        message: bytes, table: AnswerTable, address: bytes, now: float, *, tcp: bool
+    ) -> bytes | None:
+        time.sleep(0.1)
+        return real(message, table, address, now, tcp=tcp)
+
+    monkeypatch.setattr("rrdns.net.tcp.respond", slow)
+    with tcp_service(Answers(world.table())) as (service, port):
+        asking = [connect(port) for _ in range(30)]
+        wait_until(lambda: service.open == 30)
+        for sock in asking:
+            sock.sendall(numbered(1))
+        began, beats = time.monotonic(), set()
+        other = connect(port)
+        while service.open == 30:
+            beats.add(service.beat)
+            time.sleep(0.005)
+            assert time.monotonic() - began < 2  # all answers take 3 s
+        while time.monotonic() - began < 1.5:
+            beats.add(service.beat)
+            time.sleep(0.005)
+        assert len(beats) >= 4
+        service.stop()
+        wait_until(lambda: is_closed(other), 1.0, "stopped")
+        for sock in (*asking, other):
+            sock.close()
+
+
 def test_who_fetches_slowly_gets_everything() -> None:
     """A pause in writing is followed by the rest, in order."""
     count, size = 5_000, 2 + 39 + 48
     message = b"".join(numbered(ident) for ident in range(count))
     with (
-        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024), sent=16_384) as (_, port),
+        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024)) as (_, port),
         socket.socket() as sock,
     ):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -309,6 +377,47 @@ def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
         sock.sendall(numbered(1))
         assert tcp_read(sock)[:2] == b"\0\1"
     assert not fails
+
+
+def test_a_defect_at_the_door_costs_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once for each, and does not spin."""
+    real, fails, told = tcp.TcpLoop._let_in, [ZeroDivisionError(), ZeroDivisionError()], []
+
+    def let_in(self: tcp.TcpLoop, client: socket.socket, host: str) -> None:
+        if fails:
+            client.close()
+            raise fails.pop()
+        real(self, client, host)
+
+    monkeypatch.setattr(tcp.TcpLoop, "_let_in", let_in)
+    with tcp_service(Answers(world.table())) as (service, port):
+        service._on_defect = lambda error, _: told.append(error)
+        for _ in range(2):
+            with connect(port) as bad:
+                assert is_closed(bad)
+        with connect(port) as sock:
+            sock.sendall(numbered(1))
+            assert tcp_read(sock)[:2] == b"\0\1"
+    assert [type(error) for error in told] == [ZeroDivisionError] * 2
+
+
+def test_a_door_opens_again_when_the_kernel_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watching its socket may fail, as without memory; it is tried again."""
+    with tcp_service(Answers(world.table())) as (service, port):
+        real, fails = service._selector.register, [OSError(12, "Cannot allocate memory")] * 3
+
+        def register(fileobj: socket.socket, events: int, data: object) -> object:
+            if fails and isinstance(data, tcp._Door):
+                raise fails.pop()
+            return real(fileobj, events, data)
+
+        monkeypatch.setattr(service._selector, "register", register)
+        socks = [connect(port) for _ in range(2 * tcp.BURST)]
+        for sock in socks:
+            sock.sendall(numbered(1))
+            assert tcp_read(sock)[:2] == b"\0\1"
+            sock.close()
+        assert not fails
 
 
 def test_a_long_query_that_comes_slowly_is_given_up() -> None:
