@@ -45,7 +45,7 @@ class Verbs(TyperGroup):
             raise typer.Exit(DONE) from None
         except OSError as error:
             _end(sentence_of(error), "", REFUSED)
-        except Exception as defect:
+        except Exception as defect:  # a defect of ours is told in a line, too
             if _is_for_typer(defect):
                 raise
             if os.environ.get("RRDNS_DEBUG"):

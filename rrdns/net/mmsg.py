@@ -111,7 +111,7 @@ class Batch:
 
     def __init__(self, sock: socket.socket, *, packet_info: bool) -> None:
         if _quick is None or _telling is None:
-            raise NotImplementedError("recvmmsg")
+            raise NotImplementedError("recvmmsg")  # `is_available` tells before
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None

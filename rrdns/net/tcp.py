@@ -18,19 +18,18 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 
 from rrdns.core.admission import Admission, Guest, TcpLimits
 from rrdns.core.networks import holder_of
-from rrdns.net.listen import TCP_BACKLOG
+from rrdns.net.loop import BEAT, RECOVERY, OnDefect
 from rrdns.net.scheduling import give_way
 from rrdns.wire.answers import Answers
 from rrdns.wire.responder import respond
 
-BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
 _LEAST_BYTES = _LENGTH_BYTES + 12  # a length and a header: no query is shorter
 _READ_BYTES = 2048  # in one go: several usual queries
@@ -39,10 +38,7 @@ PAUSE = 0.005  # seconds
 # After each of them, besides the kernel's slack: to accept one and drop another is the most
 # that is done at once, and only who sleeps surely lets others run first.
 _BREATH = 0.000_01  # seconds
-_RECOVERY = 0.01  # seconds of rest after a defect of the loop itself
 _RESET = struct.pack("ii", 1, 0)  # struct linger: close(2) throws away what was not fetched
-
-OnDefect = Callable[[BaseException, bytes], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +51,7 @@ class _Door:
 
 
 class TcpLoop:
-    """Answers on listening sockets, and on what is accepted there."""
+    """Answers on listening sockets (see `bind_tcp`), and on what is accepted there."""
 
     def __init__(
         self,
@@ -64,7 +60,7 @@ class TcpLoop:
         limits: TcpLimits | None = None,
         on_defect: OnDefect | None = None,
     ) -> None:
-        self.beat = 0.0  # changes at least twice a second while the loop lives
+        self.beat = 0.0
         self.limits = limits or TcpLimits()
         self._answers = answers
         self._on_defect = on_defect
@@ -82,17 +78,15 @@ class TcpLoop:
     def run(self) -> None:
         """Answer until `stop`; then accept no more, and close what is open."""
         for door in self._doors:
-            door.sock.setblocking(False)
             # Accepted sockets inherit it; else the kernel lets it grow to megabytes for each.
             door.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.unsent_bytes)
-            door.sock.listen(TCP_BACKLOG)
         self._reopen(time.monotonic())
         while not self._stopping:
             try:
                 self._round()
             except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
                 self._tell(error, b"")
-                time.sleep(_RECOVERY)
+                time.sleep(RECOVERY)
         for door in self._doors:
             door.sock.close()
         for connection in list(self._admission):

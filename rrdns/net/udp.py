@@ -10,13 +10,13 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rrdns.core.networks import EVERYWHERE, SOMEWHERE, Networks
 from rrdns.core.rates import Accounts, Limiter, RateLimits
 from rrdns.net.listen import is_wildcard
+from rrdns.net.loop import BEAT, RECOVERY, Loop, OnDefect
 from rrdns.net.mmsg import (
     ADDRESS_IN_NAME,
     BATCH,
@@ -36,8 +36,6 @@ from rrdns.wire.reply import Entry, Proven
 from rrdns.wire.responder import find, slip
 from rrdns.wire.tally import Rotation, Turns
 
-BEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
-_RECOVERY = 0.01  # seconds of rest when receiving itself fails
 # Above so many queries a second a loop that finds few of them rests for a moment: each call
 # then fetches more, and less time goes into falling asleep, waking up and waking the asker.
 CROWDED = 50_000
@@ -48,7 +46,6 @@ _QUIET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 
 _Control = tuple[int, int, bytes]  # level, type, data of an ancillary message
 _Address = Any  # as the socket module has it, for either family
-OnDefect = Callable[[BaseException, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +54,6 @@ class Quota:
 
     limits: RateLimits
     accounts: Accounts
-
-
-class Loop(Protocol):
-    """What answers on sockets, in a thread of its own."""
-
-    beat: float  # changes at least twice a second while the loop lives
-
-    def run(self) -> None:
-        """Answer until `stop`."""
-        ...
-
-    def stop(self) -> None:
-        """Let `run` return, within a moment."""
-        ...
 
 
 def make_loop(
@@ -161,7 +144,7 @@ class _Base:
         if reason in _QUIET:
             self.beat = time.monotonic()
         else:
-            time.sleep(_RECOVERY)
+            time.sleep(RECOVERY)
 
     def _tell(self, error: BaseException, datagram: bytes) -> None:
         if self._on_defect is not None:

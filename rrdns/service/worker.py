@@ -21,9 +21,10 @@ from typing import Any
 from rrdns.core.admission import TcpLimits
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
+from rrdns.net.loop import Loop
 from rrdns.net.tcp import TcpLoop
 from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import Loop, Quota, make_loop
+from rrdns.net.udp import Quota, make_loop
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import get_log
 from rrdns.service.publisher import read_message

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import dns.message
 import pytest
@@ -39,6 +40,23 @@ def numbered(ident: int) -> bytes:
 def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
     """Return a connection that waits five seconds at most."""
     return socket.create_connection((host, port), 5)
+
+
+@contextmanager
+def little_room(receive: int) -> Iterator[socket.socket]:
+    """Connect to a service that keeps little; `receive` is the room for what is not fetched."""
+    limits = TcpLimits(unsent_bytes=1024)
+    with tcp_service(Answers(world.table()), limits) as (_, port), socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", port))
+        yield sock
+
+
+def fetched(sock: socket.socket, count: int) -> list[int]:
+    """Return the IDs of the next answers, each as long as that to a boot query."""
+    with sock.makefile("rb") as answers:
+        return [int.from_bytes(answers.read(2 + 39 + 48)[2:4], "big") for _ in range(count)]
 
 
 def read_to_the_end(sock: socket.socket) -> None:
@@ -88,21 +106,13 @@ def test_a_client_that_has_asked_its_last_still_gets_its_answers() -> None:
 
 def test_who_has_asked_its_last_and_fetches_slowly_gets_everything() -> None:
     """The answers that wait are sent before the connection is ended."""
-    count, size = 2_000, 2 + 39 + 48
-    with (
-        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024)) as (_, port),
-        socket.socket() as sock,
-    ):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-        sock.settimeout(20)
-        sock.connect(("127.0.0.1", port))
+    count = 2_000
+    with little_room(receive=16_384) as sock:
         sock.sendall(b"".join(numbered(ident) for ident in range(count)))
         sock.shutdown(socket.SHUT_WR)
         time.sleep(0.3)
-        with sock.makefile("rb") as answers:
-            for ident in range(count):
-                assert answers.read(size)[2:4] == ident.to_bytes(2, "big")
-            assert answers.read() == b""
+        assert fetched(sock, count) == list(range(count))
+        assert is_closed(sock)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel may tell of each byte")
@@ -202,6 +212,8 @@ def test_who_fetches_no_answers_is_read_no_more_and_goes() -> None:
         for one in list(service._admission):
             assert len(one._unsent) <= 4096 + 2 + 39 + 48
             assert len(one._part) <= 2 * tcp._READ_BYTES
+            kept = one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            assert kept <= 2 * limits.unsent_bytes  # as socket(7) counts
         wait_until(lambda: service.open == 0, 5.0, "dropped")
 
 
@@ -262,21 +274,13 @@ def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch)
 
 def test_who_fetches_slowly_gets_everything() -> None:
     """A pause in writing is followed by the rest, in order."""
-    count, size = 5_000, 2 + 39 + 48
+    count = 5_000
     message = b"".join(numbered(ident) for ident in range(count))
-    with (
-        tcp_service(Answers(world.table()), TcpLimits(unsent_bytes=1024)) as (_, port),
-        socket.socket() as sock,
-    ):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        sock.settimeout(20)
-        sock.connect(("127.0.0.1", port))
+    with little_room(receive=65_536) as sock:
         sending = threading.Thread(target=sock.sendall, args=(message,))
         sending.start()
         time.sleep(0.3)
-        with sock.makefile("rb") as answers:
-            for ident in range(count):
-                assert answers.read(size)[2:4] == ident.to_bytes(2, "big")
+        assert fetched(sock, count) == list(range(count))
         sending.join()
 
 
@@ -296,7 +300,7 @@ def test_one_connection_too_many_drops_the_longest_idle() -> None:
         assert service.open == 8
         for sock in (*socks, more):
             sock.close()
-        wait_until(lambda: service.open == 0)
+        wait_until(lambda: service.open == 0 and not service._admission._of)
 
 
 def test_one_address_cannot_take_all_connections() -> None:
