@@ -11,7 +11,6 @@ import json
 import re
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -151,7 +150,7 @@ class Client:
         request = urllib.request.Request(  # noqa: S310 - _checked lets only http and https pass
             self.url + path, data=data, method=method, headers=self._headers(data is not None)
         )
-        asked_at = time.time()
+        asked_at = self.clock.steady()
         try:
             with self._opener.open(request, timeout=self._patience) as reply:
                 self.clock.hear_date(reply.headers["Date"], asked_at)

@@ -2,7 +2,8 @@
 
 An admin's clock that is an hour fast must make nothing safe too early. What is heard of the
 API's clock are moments that it has reached: the Date of each answer, cut to whole seconds,
-and the moment at which an order began, which is exact.
+and the moment at which an order began, which is exact. From one to the next our time is counted
+on a clock that nobody can set.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from rrdns.store.boottime import boottime
 from rrdns.web.times import from_rfc3339
 
 SECOND = 1.0  # what a Date is cut to
@@ -21,10 +23,14 @@ SECOND = 1.0  # what a Date is cut to
 class ApiClock:
     """The API's clock, as far as its answers tell."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.time, steady: Callable[[], float] | None = None
+    ) -> None:
+        """Take our clocks; a wall clock of a test's own is also steady."""
         self._clock = clock
+        self.steady = steady or (boottime if clock is time.time else clock)
         self._by_date = 0.0  # the last answer's Date less our time, seconds
-        self._least: float | None = None  # of our clock, it is ahead by at least so much
+        self._least: float | None = None  # of our steady clock, it is ahead by at least so much
 
     def now(self) -> float:
         """Return the time there, where our clock is plainly another."""
@@ -33,10 +39,10 @@ class ApiClock:
 
     def at_least(self) -> float:
         """Return a time that has surely been reached there: safe to wait by."""
-        return self._clock() + (self._least or 0.0)
+        return self._clock() if self._least is None else self.steady() + self._least
 
     def hear_date(self, date: str | None, asked_at: float) -> None:
-        """Learn from an answer's Date; `asked_at` is when we asked, by our clock."""
+        """Learn from an answer's Date; `asked_at` is when we asked, by our steady clock."""
         with suppress(ValueError, TypeError):
             there = parsedate_to_datetime(date or "").timestamp()
             self._by_date = there - self._clock()
@@ -52,7 +58,7 @@ class ApiClock:
                 self._reached(from_rfc3339(override["since"]))
 
     def _reached(self, there: float) -> None:
-        ahead = there - self._clock()
+        ahead = there - self.steady()
         self._least = ahead if self._least is None else max(self._least, ahead)
 
 

@@ -18,7 +18,7 @@ STRAGGLER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One address in the answers for one hostname; times are Unix seconds."""
+    """One address in the answers for one hostname; times are on a clock that cannot be set."""
 
     ttl: int | None = None  # of the answers that name it now; None: none does
     leaving: tuple[tuple[int, int], ...] = ()  # (serial that ended it, TTL), not yet everywhere

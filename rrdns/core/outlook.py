@@ -75,7 +75,8 @@ def _by_plan(pool: Pool, report: MemberReport) -> Iterator[Way]:
 def _to_next(probe: ProbeSpec, report: MemberReport, now: float) -> float:
     """Return how long it is to the next probe, about."""
     gap = probe.fast_interval if report.standing.in_doubt else probe.interval
-    return max(0.0, (report.probed_at or now) + gap - now)
+    # A clock that was set back makes the last probe one of the future.
+    return min(gap, max(0.0, (report.probed_at or now) + gap - now))
 
 
 def _usual(report: MemberReport) -> float:

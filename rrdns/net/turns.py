@@ -80,7 +80,9 @@ class _Mutex:
         self._try: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_trylock
         # This one waits, and lets other threads run (CDLL): a worker must not stand still for a
         # holder off its core, and the holder may be another thread here that needs the interpreter.
-        self._timed = ctypes.CDLL(None).pthread_mutex_timedlock
+        # It counts on the monotonic clock (glibc 2.30), as a wall clock that is set back meanwhile
+        # would make it wait for hours.
+        self._timed = ctypes.CDLL(None).pthread_mutex_clocklock
         self._unlock: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_unlock
         self._mend = libc.pthread_mutex_consistent
         self._patient = True
@@ -93,9 +95,9 @@ class _Mutex:
                 return self._got(failed)
         if not self._patient:
             return False
-        until = time.time() + PATIENCE  # pthread_mutex_timedlock(3) counts on the wall clock
+        until = time.monotonic() + PATIENCE
         deadline = _Timespec(int(until), int(until % 1 * 1e9))
-        return self._got(self._timed(self._mutex, ctypes.byref(deadline)))
+        return self._got(self._timed(self._mutex, time.CLOCK_MONOTONIC, ctypes.byref(deadline)))
 
     def release(self) -> None:
         """Unlock."""

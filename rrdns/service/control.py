@@ -22,6 +22,7 @@ from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.net.prober import probe
 from rrdns.service.checker import Checker, Probe
+from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
 from rrdns.service.herald import STORE_FAILED, Herald
 from rrdns.service.lifeline import Beat
@@ -43,7 +44,7 @@ from rrdns.wire.pages import Pages
 BEAT_EVERY = 0.5
 _WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
-LONGEST_SLEEP = 60.0  # seconds to the next look at the clock, which an admin may have set
+LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
 MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
@@ -98,14 +99,14 @@ class Control:
     ) -> None:
         self._plan = plan
         self._settings = plan.settings
-        self._clock = clock
+        self._clock = clocks = Clocks(clock)
         self._log = get_log()
         store, last_good = make_store(plan.settings), make_last_good(plan.settings)
         self._roster = Roster()
-        self._herald = Herald(store, clock)
-        self._memory = Memory(store, last_good, self._roster, self._herald, clock)
+        self._herald = Herald(store, clocks)
+        self._memory = Memory(store, last_good, self._roster, self._herald, clocks)
         self._publisher = Publisher(plan.pages, self._workers_changed)
-        self._outside = Outside(self._herald, clock, outbox_path(plan.settings))
+        self._outside = Outside(self._herald, clocks, outbox_path(plan.settings))
         stats = Stats()
         self._publication = Publication(
             self._roster,
@@ -113,13 +114,13 @@ class Control:
             self._herald,
             last_good,
             self._outside.dispatch,
-            clock,
+            clocks,
             stats.publications.add,
         )
-        self._witness = Witness(self._roster, self._publication, self._herald, clock, stats)
+        self._witness = Witness(self._roster, self._publication, self._herald, clocks, stats)
         self._checker = Checker(prober, self._witness.told)
         self._orders = Orders(
-            self._roster, store, self._publication, self._publisher, self._herald, clock
+            self._roster, store, self._publication, self._publisher, self._herald, clocks
         )
         self._desk = Desk(
             self._roster,
@@ -130,7 +131,7 @@ class Control:
             self._orders,
             self._outside.dispatch.reports,
             self._outside.hooks.reports,
-            clock,
+            clocks,
         )
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
@@ -192,7 +193,7 @@ class Control:
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
         async with self._orders.one_at_a_time:  # one under way must find its members
-            gone = self._roster.configure(settings.pools, self._clock())
+            gone = self._roster.configure(settings.pools, self._clock(), self._clock.ahead())
             try:
                 await self._memory.take_up_orders()
             except StoreFailed as error:
@@ -221,7 +222,7 @@ class Control:
         self._publication.flush(gone)
 
     async def _start(self) -> None:
-        self._roster.configure(self._settings.pools, self._clock())
+        self._roster.configure(self._settings.pools, self._clock(), self._clock.ahead())
         serial = await self._memory.take_up(settled=self._plan.restarted)
         self._publication.publish_all(self._settings.zones, serial + 1)
         await self._publisher.start(self._plan.feed)

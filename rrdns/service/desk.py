@@ -9,6 +9,7 @@ from rrdns import __version__
 from rrdns.core.command import Command
 from rrdns.core.model import AuditEntry
 from rrdns.core.report import ExportReport, PoolReport, ServiceReport, WebhookReport
+from rrdns.service.clocks import Clocks
 from rrdns.service.herald import Herald
 from rrdns.service.orders import Orders
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
@@ -33,7 +34,7 @@ class Desk:
         orders: Orders,
         exports: Callable[[], tuple[ExportReport, ...]],
         webhooks: Callable[[], tuple[WebhookReport, ...]],
-        clock: Callable[[], float],
+        clock: Clocks,
     ) -> None:
         self._roster = roster
         self._store = store
@@ -68,7 +69,8 @@ class Desk:
         Raises:
             UnknownPool: it is not configured.
         """
-        report = self._roster.report(name, self._clock(), self._publisher.firsts(name))
+        firsts, ahead = self._publisher.firsts(name), self._clock.ahead()
+        report = self._roster.report(name, self._clock(), firsts, ahead)
         return replace(report, turn=self._publisher.turn(name))
 
     def service(self) -> ServiceReport:

@@ -14,6 +14,7 @@ from rrdns.config import Settings
 from rrdns.core.model import Order, Override
 from rrdns.core.snapshot import Rota
 from rrdns.errors import StoreFailed
+from rrdns.service.clocks import Clocks
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster, Track
@@ -36,7 +37,7 @@ class Memory:
         last_good: LastGood | None,
         roster: Roster,
         herald: Herald,
-        clock: Callable[[], float],
+        clock: Clocks,
     ) -> None:
         self._store = store
         self._last_good = last_good
@@ -87,7 +88,8 @@ class Memory:
             await asyncio.sleep(PRUNE_EVERY if self._is_open else RETRY_EVERY)
             try:
                 if self._is_open:
-                    await self._store.prune(self._clock() - audit_seconds())
+                    # A clock that is set a year ahead must not take the whole trail with it.
+                    await self._store.prune(self._clock.earliest() - audit_seconds())
                 else:
                     await self._reopen(publication)
             except StoreFailed as error:
@@ -118,7 +120,7 @@ class Memory:
             known = {
                 track.member.address: (
                     None if _was_out(track, rota, remembered) else ttl,
-                    fading.get(track.member.address, remembered.saved_at if remembered else 0.0),
+                    fading.get(track.member.address, remembered.last_seen if remembered else 0.0),
                 )
                 for track in record.tracks.values()
             }

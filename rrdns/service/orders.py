@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -25,6 +25,7 @@ from rrdns.core.command import (
 from rrdns.core.model import AuditEntry, Override, Plan
 from rrdns.core.report import MemberReport
 from rrdns.errors import LastMember, RrdnsError
+from rrdns.service.clocks import Clocks
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
@@ -49,7 +50,7 @@ class Orders:
         publication: Publication,
         publisher: Publisher,
         herald: Herald,
-        clock: Callable[[], float],
+        clock: Clocks,
     ) -> None:
         self._roster = roster
         self._store = store
@@ -263,8 +264,11 @@ class Orders:
         self, command: Command, changed: Iterable[Target], at: float
     ) -> tuple[OrderDone, ...]:
         """Return what would become of each member at a time."""
+        ahead = self._clock.ahead()
         return tuple(
-            OrderDone(key[0], self._report(key), self._roster.leaving(*key, at), key in changed)
+            OrderDone(
+                key[0], self._report(key), self._roster.leaving(*key, at, ahead), key in changed
+            )
             for key in command.targets
         )
 
@@ -280,7 +284,8 @@ class Orders:
         return tuple(member.name for member in self._roster.record(pool).selection().members)
 
     def _report(self, key: Target) -> MemberReport:
-        return self._roster.report_member(*key, self._clock(), self._publisher.firsts(key[0]))
+        firsts, ahead = self._publisher.firsts(key[0]), self._clock.ahead()
+        return self._roster.report_member(*key, self._clock(), firsts, ahead)
 
 
 def _new_id() -> str:

@@ -17,6 +17,7 @@ from rrdns.core.snapshot import Change, Snapshot, difference
 from rrdns.errors import StoreFailed
 from rrdns.export.dispatch import Dispatch
 from rrdns.export.telling import Telling
+from rrdns.service.clocks import Clocks
 from rrdns.service.herald import Herald
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import PUBLISH_TIME, Roster
@@ -41,7 +42,7 @@ class Publication:
         herald: Herald,
         last_good: LastGood | None,
         dispatch: Dispatch,
-        clock: Callable[[], float],
+        clock: Clocks,
         on_settled: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.published_at = 0.0
@@ -165,7 +166,7 @@ class Publication:
     async def _write(self, change: Change | None, names: Iterable[str]) -> None:
         if self._last_good is None:
             return
-        now = self._clock()
+        now = self._clock.steady()
         if change is None or self._disk_is_behind:  # only a whole one makes good a lost change
             known = list(self._roster.names())
             ups, fading = self._roster.up_standings(known), self._roster.fading(known, now)
@@ -177,7 +178,7 @@ class Publication:
 
     def settle(self) -> None:
         """Note what every worker answers by now: no older answer is given from here on."""
-        reached, at = self._publisher.reached(), self._clock() + PUBLISH_TIME
+        reached, at = self._publisher.reached(), self._clock.steady() + PUBLISH_TIME
         while self._unsettled and self._unsettled[0][0] <= reached:
             serial, names, since = self._unsettled.pop(0)
             if since is not None:

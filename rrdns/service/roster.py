@@ -1,7 +1,8 @@
 """The record of every pool and member as of now: what was observed, and what was ordered.
 
 It keeps facts and asks the core what follows from them; it waits for nothing, reads no
-clock and tells nobody. Times come in as Unix seconds.
+clock and tells nobody. Times come in as Unix seconds; those of answers that expire are on a
+steady clock, and `ahead` is by how much the date is ahead of that.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Roster:
         except KeyError:
             raise UnknownMember(member, pool) from None
 
-    def configure(self, pools: Iterable[Pool], now: float) -> tuple[str, ...]:
+    def configure(self, pools: Iterable[Pool], now: float, ahead: float = 0.0) -> tuple[str, ...]:
         """Take over a configuration; return the pools that are no more.
 
         A member that keeps its name and address keeps what is known of it, and so does
@@ -144,7 +145,7 @@ class Roster:
             tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
             drift = old.drift if old is not None else ()
             # A pool may get another name.
-            exposures = _still_exposed(old or by_hostname.get(pool.hostname), now)
+            exposures = _still_exposed(old or by_hostname.get(pool.hostname), now - ahead)
             self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
         self._orders = {
             (pool, member): override
@@ -253,7 +254,8 @@ class Roster:
     def exposed(self, pool: str, addresses: Mapping[str, tuple[int | None, float]]) -> None:
         """Take over what is known of answers from before a restart.
 
-        `addresses`: the TTL of the answers that may still be given, and when others expire.
+        `addresses`: the TTL of the answers that may still be given, and when others expire
+        (by the steady clock).
         """
         self.record(pool).exposures = {
             address: Exposure(ttl=ttl, until=until) for address, (ttl, until) in addresses.items()
@@ -273,7 +275,7 @@ class Roster:
         }
 
     def settled(self, pool: str, serial: int, at: float) -> None:
-        """Note that since `at` every worker answers from `serial` or later."""
+        """Note that since `at` (by the steady clock) all workers answer from `serial` or later."""
         if pool in self._records:
             record = self._records[pool]
             record.exposures = {
@@ -281,14 +283,15 @@ class Roster:
                 for address, exposure in record.exposures.items()
             }
 
-    def leaving(self, pool: str, member: str, at: float) -> float:
-        """Return when a member would be out of all caches, were it taken out at `at`."""
+    def leaving(self, pool: str, member: str, at: float, ahead: float = 0.0) -> float:
+        """Return the date when a member would be out of all caches, were it taken out at `at`."""
         record, track = self.record(pool), self.track(pool, member)
         exposure = publish(record.exposures.get(track.member.address, NEVER), 0, None)
-        return max(expiry(settle(exposure, 0, at + PUBLISH_TIME), at), at)
+        steady = at - ahead
+        return max(expiry(settle(exposure, 0, steady + PUBLISH_TIME), steady) + ahead, at)
 
     def fading(self, pools: Iterable[str], now: float) -> Fading:
-        """Return when answers that are given no more expire, or did."""
+        """Return when answers that are given no more expire, or did, by the steady clock."""
         return {pool: _fading(self.record(pool), now) for pool in pools}
 
     def up_standings(self, pools: Iterable[str]) -> Standings:
@@ -299,15 +302,21 @@ class Roster:
         }
 
     def report_member(
-        self, pool: str, member: str, now: float, firsts: Mapping[str, int]
+        self, pool: str, member: str, now: float, firsts: Mapping[str, int], ahead: float = 0.0
     ) -> MemberReport:
         """Return all there is to tell of one member."""
         record, track = self.record(pool), self.track(pool, member)
         answers = firsts.get(track.member.address, 0)
         plan = self.plan(pool, member)
-        return _member_report(record, track, record.selection(), now, answers, plan)
+        return _member_report(record, track, record.selection(), now, answers, plan, ahead)
 
-    def report(self, pool: str, now: float, firsts: Mapping[str, int] | None = None) -> PoolReport:
+    def report(
+        self,
+        pool: str,
+        now: float,
+        firsts: Mapping[str, int] | None = None,
+        ahead: float = 0.0,
+    ) -> PoolReport:
         """Return all there is to tell of a pool; `firsts` counts first places by address."""
         record = self.record(pool)
         selection = record.selection()
@@ -320,6 +329,7 @@ class Roster:
                 now,
                 firsts.get(track.member.address, 0),
                 self.plan(pool, name),
+                ahead,
             )
             for name, track in record.tracks.items()
         )
@@ -368,10 +378,12 @@ def _member_report(
     now: float,
     answers: int,
     plan: Plan | None,
+    ahead: float,
 ) -> MemberReport:
     name = track.member.name
     why = selection.whys[name]
     exposure = record.exposures.get(track.member.address, NEVER)
+    safe = None if why.handed_out else safe_after(exposure, now - ahead)
     return MemberReport(
         member=track.member,
         standing=track.standing,
@@ -385,7 +397,7 @@ def _member_report(
         recent=tuple(track.recent),
         seen=track.seen,
         drift=tuple(drift for drift in record.drift if drift.member == name),
-        safe_after=None if why.handed_out else safe_after(exposure, now),
+        safe_after=None if safe is None else safe + ahead,
         plan=plan,
         decided=track.decided,
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.errors import StoreFailed
+from rrdns.store.boottime import boot_id, boottime
 from rrdns.store.database import (
     Damaged,
     Newer,
@@ -46,14 +47,20 @@ SCHEMA = Schema(
         );
         """,
         "ALTER TABLE pools ADD COLUMN fading TEXT NOT NULL DEFAULT '{}';",
+        # Until version 2 `fading` was in Unix seconds: those files were saved in no known boot.
+        """
+        ALTER TABLE moment ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+        ALTER TABLE moment ADD COLUMN steady REAL;
+        """,
     ),
 )
 
 Standings = Mapping[str, Mapping[str, bool]]  # pool -> member -> up
 Fading = Mapping[str, Mapping[str, float]]  # pool -> address -> when its last answer has expired
-NOTHING: Fading = {}
+NOTHING: Fading = {}  # the times are on the steady clock
 
 Known = tuple[Standings, Fading]
+Moment = tuple[float, str, float]  # Unix seconds, the boot, and seconds by the steady clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Remembered:
     standings: dict[str, dict[str, bool]]  # pool -> member -> up
     saved_at: float  # Unix seconds
     fading: Fading = field(default_factory=dict)
+    # By the steady clock: it ran until then, or until this start.
+    last_seen: float = field(default=0.0, compare=False)
 
 
 class LastGood:
@@ -72,10 +81,17 @@ class LastGood:
     `moved_aside` is a sentence for an alarm, once a damaged file had to be replaced.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = boottime,
+        boot: Callable[[], str] = boot_id,
+    ) -> None:
         self.path = path
         self.moved_aside: str | None = None
-        self._clock = clock
+        self._clock, self._steady, self._boot = clock, steady, boot
         self._connection: sqlite3.Connection | None = None
         self._thread = OneThread("last-good")
 
@@ -91,7 +107,7 @@ class LastGood:
         connection = connect_to_read(self.path, SCHEMA)
         try:
             with explained(self.path, "be read"):
-                return _read(connection)
+                return _read(connection, (self._boot(), self._steady()))
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged(str(self.path), "be read", f"the file is damaged ({error})") from error
         finally:
@@ -105,7 +121,7 @@ class LastGood:
         Raises:
             StoreFailed: it could not be written; what was saved before is still there.
         """
-        now = self._clock()
+        now = self._moment()
         await self._thread.run(lambda: self._save(snapshot, (standings, fading), now))
 
     async def save_change(
@@ -117,7 +133,7 @@ class LastGood:
             StoreFailed: it could not be written, so what is there is out of date: `save`
                 everything when the next change comes.
         """
-        now = self._clock()
+        now = self._moment()
         await self._thread.run(lambda: self._save_change(change, (standings, fading), now))
 
     async def sync(self) -> None:
@@ -132,7 +148,10 @@ class LastGood:
         """Let go of the file; closing twice is fine."""
         await self._thread.run(self._close)
 
-    def _save(self, snapshot: Snapshot, known: Known, now: float) -> None:
+    def _moment(self) -> Moment:
+        return self._clock(), self._boot(), self._steady()
+
+    def _save(self, snapshot: Snapshot, known: Known, now: Moment) -> None:
         try:
             self._write_all(snapshot, known, now)
         except (Damaged, Newer) as trouble:
@@ -142,23 +161,25 @@ class LastGood:
             self.moved_aside = f"{trouble}; it has been moved to {moved} and started anew"
             self._write_all(snapshot, known, now)
 
-    def _write_all(self, snapshot: Snapshot, known: Known, now: float) -> None:
+    def _write_all(self, snapshot: Snapshot, known: Known, now: Moment) -> None:
         connection = self._open()
         zones = json.dumps([asdict(zone) for zone in snapshot.zones])
         with explained(self.path, "keep the snapshot"), transaction(connection):
             connection.execute("DELETE FROM pools")
             connection.execute(
-                "INSERT OR REPLACE INTO moment (one, serial, zones, saved_at) VALUES (1, ?, ?, ?)",
-                (snapshot.serial, zones, now),
+                "INSERT OR REPLACE INTO moment (one, serial, zones, saved_at, boot, steady) "
+                "VALUES (1, ?, ?, ?, ?, ?)",
+                (snapshot.serial, zones, *now),
             )
             _put(connection, snapshot.rotas.values())
             _know(connection, known)
 
-    def _save_change(self, change: Change, known: Known, now: float) -> None:
+    def _save_change(self, change: Change, known: Known, now: Moment) -> None:
         connection = self._open()
         with explained(self.path, "keep the change"), transaction(connection):
             updated = connection.execute(
-                "UPDATE moment SET serial = ?, saved_at = ?", (change.serial, now)
+                "UPDATE moment SET serial = ?, saved_at = ?, boot = ?, steady = ?",
+                (change.serial, *now),
             )
             if updated.rowcount == 0:
                 raise StoreFailed(str(self.path), "keep the change", "it holds no snapshot yet")
@@ -211,18 +232,21 @@ def _know(connection: sqlite3.Connection, known: Known) -> None:
     )
 
 
-def _read(connection: sqlite3.Connection) -> Remembered | None:
+def _read(connection: sqlite3.Connection, now: tuple[str, float]) -> Remembered | None:
     # One transaction, so that all of it is of the same moment.
     connection.execute("BEGIN")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         return None  # control is making the file just now
-    moment = connection.execute("SELECT serial, zones, saved_at FROM moment").fetchone()
+    columns = "boot, steady" if version > 2 else "'', NULL"
+    moment = connection.execute(
+        f"SELECT serial, zones, saved_at, {columns} FROM moment"  # noqa: S608 - ours
+    ).fetchone()
     query = _READ if version > 1 else _READ.replace("fading", "'{}'")  # not yet migrated
     rows = connection.execute(query).fetchall()
     if moment is None:
         return None
-    serial, zones, saved_at = moment
+    serial, zones, saved_at, boot, steady = moment
     rotas = [rota_from_json(value) for value in _parse_all(row[1] for row in rows)]
     snapshot = Snapshot(
         serial=serial,
@@ -232,8 +256,23 @@ def _read(connection: sqlite3.Connection) -> Remembered | None:
     names = [row[0] for row in rows]
     ups = dict(zip(names, _parse_all(row[2] for row in rows), strict=True))
     ends = zip(names, _parse_all(row[3] for row in rows), strict=True)
-    fading = {name: of_pool for name, of_pool in ends if of_pool}
-    return Remembered(snapshot, ups, saved_at, fading)
+    passed = _passed(boot, saved_at if steady is None else steady, now)
+    fading = {
+        name: {address: end + passed for address, end in of_pool.items()}
+        for name, of_pool in ends
+        if of_pool
+    }
+    seen = (saved_at if steady is None else steady) + passed
+    return Remembered(snapshot, ups, saved_at, fading, seen)
+
+
+def _passed(boot: str, steady: float, now: tuple[str, float]) -> float:
+    """Return what makes a time of the steady clock when it was saved one of that clock now.
+
+    After another boot nobody knows how long the machine was down: what was left when it was
+    saved is counted anew, since longer is safe.
+    """
+    return 0.0 if boot and boot == now[0] and steady <= now[1] else now[1] - steady
 
 
 _READ = "SELECT name, rota, standings, fading FROM pools ORDER BY rowid"

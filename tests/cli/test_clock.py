@@ -73,3 +73,13 @@ def test_of_several_members_each_order_counts() -> None:
     clocks.api.hear_order({"members": [*members, {"member": {"override": {"since": "soon"}}}]})
     assert clocks.late == pytest.approx(0.0, abs=0.002)
     Clocks(0.0).api.hear_order({})
+
+
+@pytest.mark.parametrize("jump", [3600.0, -7200.0])
+def test_our_own_clock_may_be_set_while_we_wait(jump: float) -> None:
+    """What has passed since the last answer is counted on a clock that nobody can set."""
+    wall, steady = HERE, 500.0
+    api = ApiClock(lambda: wall, lambda: steady)
+    api.hear_date(formatdate(int(HERE), usegmt=True), steady)
+    wall, steady = wall + jump, steady + 10.0
+    assert HERE + 9.0 <= api.at_least() <= HERE + 10.0

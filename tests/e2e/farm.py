@@ -97,6 +97,7 @@ class Rrdns:
     tftp_port: int = field(default_factory=free_port)
     members: Sequence[tuple[str, str]] = ()
     token: str = ""  # which the calls to the API send
+    clock: Path | None = None  # a library that sets its clock
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -140,6 +141,7 @@ class Rrdns:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "LD_PRELOAD": str(self.clock)} if self.clock else None,
             )
 
     def stop(self) -> None:
@@ -224,13 +226,19 @@ class Rrdns:
 
 @contextmanager
 def a_farm(
-    folder: Path, *, workers: int = 1, ttl: int = 5, first_host: int = 21, size: int = 3
+    folder: Path,
+    *,
+    workers: int = 1,
+    ttl: int = 5,
+    first_host: int = 21,
+    size: int = 3,
+    clock: Path | None = None,
 ) -> Iterator[tuple[Rrdns, dict[str, Tftpd]]]:
     """Run `size` tftpd-hpa on 127.0.0.x and rrdns before them, until the block ends."""
     root = folder / "tftp"
     root.mkdir(mode=0o755)
     (root / "ARDBP32.BIN").write_bytes(BOOT_FILE)
-    rrdns = Rrdns(folder, workers, ttl)
+    rrdns = Rrdns(folder, workers, ttl, clock=clock)
     servers = {
         f"pvs-{n + 1}": Tftpd(f"pvs-{n + 1}", f"127.0.0.{first_host + n}", rrdns.tftp_port, root)
         for n in range(size)

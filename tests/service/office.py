@@ -10,6 +10,7 @@ from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpe
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.errors import StoreFailed
 from rrdns.export.dispatch import Dispatch
+from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
 from rrdns.service.herald import Herald
 from rrdns.service.logs import set_up
@@ -43,14 +44,16 @@ class Office:
 
     store: Store = field(default_factory=MemoryStore)
     last_good: LastGood | None = None
-    now: float = 1000.0
+    now: float = 1000.0  # by the steady clock
     pools: tuple[Pool, ...] = (POOL,)
+    jumped: float = 0.0  # by how much the wall clock was set forward
     settled: list[float] = field(default_factory=list)  # how long publications took
 
     def __post_init__(self) -> None:
         set_up("json")
         if self.last_good is not None:
-            self.last_good._clock = self.clock
+            self.last_good._clock, self.last_good._steady = self.clock, self.steady
+        self.clocks = Clocks(self.clock, self.steady)
         self.roster = Roster()
         self.roster.configure(self.pools, self.now)
         self.herald = Herald(self.store, self.clock)
@@ -61,17 +64,17 @@ class Office:
             self.herald,
             self.last_good,
             Dispatch(lambda _news: None, self.clock),
-            self.clock,
+            self.clocks,
             self.settled.append,
         )
-        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clock)
+        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clocks)
         self.orders = Orders(
             self.roster,
             self.store,
             self.publication,
             self.publisher,
             self.herald,
-            self.clock,
+            self.clocks,
         )
         self.desk = Desk(
             self.roster,
@@ -82,10 +85,13 @@ class Office:
             self.orders,
             tuple,
             tuple,
-            self.clock,
+            self.clocks,
         )
 
     def clock(self) -> float:
+        return self.now + self.jumped
+
+    def steady(self) -> float:
         return self.now
 
     async def open(self) -> None:
