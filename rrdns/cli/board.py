@@ -78,8 +78,14 @@ def _title(pool: Json) -> Text:
     title = Text(safe(pool["name"]), "bold")
     title.append(f"  {safe(pool['hostname'])}", "not bold")
     inside = sum(bool(member["in"]) for member in pool["members"])
+    of = len(pool["members"])
+    if pool["everything_down"]:  # who is in is so only because all are down
+        title.append(f"  0 of {of} healthy", _OUT)
+        score = f", {inside} in all the same"
+    else:
+        score = f"  {inside} of {of} in"
     facts = (
-        f"  {inside} of {len(pool['members'])} in, TTL {pool['ttl']} s, a dead server "
+        f"{score}, TTL {pool['ttl']} s, a dead server "
         f"is named for {pool['worst_case']:.1f} s at most, {pool['queries']:,} "
         f"{'query' if pool['queries'] == 1 else 'queries'}"
     )

@@ -36,9 +36,7 @@ def members(ctx: typer.Context, incomplete: str) -> list[Offer]:
 def pools(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Offer pools, with how many of their members are in."""
     return [
-        (each["name"], f"{_inside(each)} of {len(each['members'])} in")
-        for each in _pools(ctx)
-        if each["name"].startswith(incomplete)
+        (each["name"], _score(each)) for each in _pools(ctx) if each["name"].startswith(incomplete)
     ]
 
 
@@ -52,8 +50,11 @@ def tags(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return [(tag, ", ".join(names)) for tag, names in found.items() if tag.startswith(incomplete)]
 
 
-def _inside(pool: dict[str, Any]) -> int:
-    return sum(bool(member["in"]) for member in pool["members"])
+def _score(pool: dict[str, Any]) -> str:
+    of = len(pool["members"])
+    if pool["everything_down"]:
+        return f"0 of {of} healthy"
+    return f"{sum(bool(member['in']) for member in pool['members'])} of {of} in"
 
 
 def _pools(ctx: typer.Context) -> Iterator[dict[str, Any]]:

@@ -112,6 +112,7 @@ def test_everything_down_is_shouted(rrdns: Run, api: Api) -> None:
     first = result.stdout.splitlines()[0]
     assert "EVERYTHING IS DOWN in pool boot (boot.pvs.example.test)" in first
     assert "targets get the 3 undrained members all the same" in first
+    assert "0 of 3 healthy, 3 in all the same" in result.stdout
     assert "LAST RESORT" in line_of(result.stdout, "pvs-1")
 
 

@@ -131,11 +131,15 @@ def test_everything_down_is_shouted_and_force_is_the_admins_word(
         expect(page.locator(".shout")).to_contain_text("Everything is down")
         expect(page.locator(".score")).to_have_text("0 of 1 healthy")
         expect(page).to_have_title(re.compile("^EVERYTHING DOWN: boot"))
+        summary = page.locator("#summary")
+        expect(summary).to_have_text("Everything is down in 1 of 1 pool: 0 of 1 members healthy")
+        expect(summary).to_have_attribute("data-tone", "bad")
         expect(page.locator("#trail-rows")).to_contain_text("drainedforced")
         assert serious_faults(page) == []
         row(page, "pvs-1").get_by_role("button", name="Resume").click()
         dialog.get_by_role("button", name="Resume").click()
         expect(page.locator(".shout")).to_be_hidden()
+        expect(summary).to_be_empty()
 
 
 def test_all_can_be_done_with_the_keyboard(browser: Browser, farm: Farm) -> None:

@@ -135,9 +135,20 @@ function renderTitle() {
   const title = phase.name === "lost" ? "connection lost" : said;
   document.title = title ? `${title} - rrdns` : "rrdns";
   setAttribute(byId("icon"), "href", down.length ? "static/favicon-alarm.svg" : "static/favicon.svg");
-  const inside = members.filter((member) => member.in).length;
-  setText(byId("summary"), view && view.pools.length > 1 ? `${inside} of ${members.length} members in, ${view.pools.length} pools` : "");
+  const summary = view ? summaryOf(view.pools, down, out) : "";
+  setText(byId("summary"), summary && phase.name === "lost" ? `Last seen: ${summary}` : summary);
+  setAttribute(byId("summary"), "data-tone", down.length ? "bad" : out ? "warn" : null);
   setAttribute(document.body, "data-tone", down.length ? "bad" : null);
+}
+
+/** Return what the header says: who is handed out only because all are down is not counted as in. */
+function summaryOf(pools, down, out) {
+  if (pools.length < 2 && down.length === 0) return "";
+  const of = pools.reduce((sum, { members }) => sum + members.length, 0);
+  const inside = pools.filter((pool) => !pool.everything_down).flatMap(({ members }) => members).filter((member) => member.in).length;
+  const many = `${pools.length} ${pools.length === 1 ? "pool" : "pools"}`;
+  if (down.length) return `Everything is down in ${down.length} of ${many}: ${inside} of ${of} members healthy`;
+  return `${inside} of ${of} members in, ${out ? `${out} down, ` : ""}${many}`;
 }
 
 /** Show the alarms; that a pool is all down is said at the pool. */
