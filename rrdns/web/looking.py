@@ -15,6 +15,7 @@ from rrdns.web import models, views
 from rrdns.web.auth import Caller
 from rrdns.web.connections import write_on
 from rrdns.web.farm import Farm
+from rrdns.web.negotiation import compress
 from rrdns.web.requests import read_query
 
 EXPORT_PAGE = 500  # audit entries read at once
@@ -47,7 +48,7 @@ class Looking:
         # Thousands of pools take a while, and probes must not wait for that.
         body = await asyncio.to_thread(_render, reports, _recent_of(reports, asked))
         response = web.Response(body=body, content_type="application/json", charset="utf-8")
-        response.enable_compression()
+        compress(request, response)
         return response
 
     async def pool(self, request: web.Request, _: Caller) -> web.StreamResponse:
@@ -84,7 +85,7 @@ class Looking:
                 "Content-Disposition": 'attachment; filename="rrdns-audit.jsonl"',
             }
         )
-        response.enable_compression()
+        compress(request, response)
         await response.prepare(request)
         try:
             while page:

@@ -129,13 +129,24 @@ def scrape(pools: Sequence[PoolReport], service: ServiceReport, stats: Stats, no
     )
 
 
-def exposition(taken: Scrape, accept: str) -> tuple[bytes, str]:
-    """Return a scrape in the format that the scraper accepts, and its content type."""
+def exposition(taken: Scrape, accept: Sequence[str]) -> tuple[bytes, str]:
+    """Return a scrape in the format that the scraper likes best, and its content type.
+
+    `accept`: what it accepts, the dearest first.
+    """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(taken)
     ProcessCollector(registry=registry)
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(", ".join(_to_plain(accept)))
     return encode(registry), content_type
+
+
+def _to_plain(accept: Sequence[str]) -> Iterator[str]:
+    """Return what is accepted up to plain text: `choose_encoder` knows no weights."""
+    for each in accept:
+        yield each
+        if each.partition(";")[0].strip().lower() in {"text/plain", "text/*"}:
+            return
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -13,6 +13,7 @@ from rrdns.web.auth import Gate
 from rrdns.web.farm import Farm
 from rrdns.web.looking import answer
 from rrdns.web.metrics import Stats, exposition, scrape
+from rrdns.web.negotiation import accepted, compress, vary_by
 from rrdns.web.openapi import describe
 from rrdns.web.problems import Trouble
 
@@ -38,11 +39,12 @@ class Watching:
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Show Prometheus the metrics."""
         taken = scrape(self._farm.pools(), self._farm.service(), self._stats, self._clock())
-        accept = ", ".join(request.headers.getall("Accept", []))
+        accept = accepted(request.headers.getall("Accept", []))
         # Writing out thousands of pools takes a while, and probes must not wait for that.
         body, content_type = await asyncio.to_thread(exposition, taken, accept)
         response = web.Response(body=body, headers={"Content-Type": content_type})
-        response.enable_compression()
+        vary_by(response, "Accept")
+        compress(request, response)
         return response
 
     async def openapi(self, _: web.Request) -> web.StreamResponse:

@@ -1,0 +1,61 @@
+"""Choose how an answer is written by what its caller accepts (RFC 9110, section 12).
+
+A weight of 0 is a no. What depends on a request's header says so in `Vary`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+_CODINGS = ("gzip", "deflate", "identity")  # the better one first
+_LEAST = 0.0001  # below any weight: identity is accepted where nothing is said of it
+
+
+def compress(request: web.Request, response: web.StreamResponse) -> None:
+    """Have a response compressed if its caller accepts that."""
+    vary_by(response, "Accept-Encoding")
+    coding = coding_for(request.headers.getall("Accept-Encoding", []))
+    if coding != "identity":
+        response.enable_compression(web.ContentCoding(coding))
+
+
+def vary_by(response: web.StreamResponse, header: str) -> None:
+    """Say that a response depends on a header of the request."""
+    before = response.headers.get("Vary")
+    response.headers["Vary"] = f"{before}, {header}" if before else header
+
+
+def coding_for(fields: Iterable[str]) -> str:
+    """Return the coding for these `Accept-Encoding` fields; identity when they accept none."""
+    weights = {item.partition(";")[0].strip().lower(): weight for item, weight in _weighed(fields)}
+    others = weights.get("*", 0.0)
+    worth = {coding: weights.get(coding, others) for coding in _CODINGS}
+    if "identity" not in weights and "*" not in weights:
+        worth["identity"] = _LEAST
+    best = max(_CODINGS, key=lambda coding: worth[coding])
+    return best if worth[best] > 0.0 else "identity"
+
+
+def accepted(fields: Iterable[str]) -> list[str]:
+    """Return what `Accept` fields accept, the dearest first, each with its parameters."""
+    ranked = sorted(_weighed(fields), key=lambda one: -one[1])
+    return [item for item, weight in ranked if weight > 0.0]
+
+
+def _weighed(fields: Iterable[str]) -> Iterable[tuple[str, float]]:
+    for item in ",".join(fields).split(","):
+        if item.strip():
+            yield item.strip(), _weight(item)
+
+
+def _weight(item: str) -> float:
+    for parameter in item.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0  # what is not understood is not accepted
+    return 1.0
