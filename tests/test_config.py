@@ -32,7 +32,7 @@ from rrdns.config import (
 )
 from rrdns.config.read import all_tables
 from rrdns.config.tables import File
-from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy
+from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy, Profile
 from rrdns.core.rates import RateLimits
 from rrdns.errors import ConfigInvalid
 from rrdns.web.auth import Role, Token
@@ -163,7 +163,8 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         [pools.probe]
         files = [
             "a.efi",
-            {{ name = "b", size = 5, sha256 = "{HASH.upper()}", require_marker = true }},
+            {{ name = "b", size = 5, sha256 = "{HASH.upper()}", require_marker = true,
+               profile = "ipxe" }},
         ]
         port = 6969
         interval = 2
@@ -225,7 +226,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     [pool] = got.pools
     assert (pool.hostname, pool.ttl, pool.answers, pool.keep) == ("pvs.example.test", 3, 1, 2)
     assert pool.on_empty is OnEmpty.SILENT
-    assert pool.probe.files == (BootFile("a.efi"), BootFile("b", 5, HASH, True))
+    assert pool.probe.files == (BootFile("a.efi"), BootFile("b", 5, HASH, True, Profile.IPXE))
     assert (pool.probe.port, pool.probe.interval, pool.probe.timeout) == (6969, 2.0, 0.5)
     assert (pool.probe.fast_interval, pool.probe.full_every) == (0.1, 60.0)
     assert (pool.probe.fall, pool.probe.rise, pool.probe.blksize) == (5, 4, 512)

@@ -229,7 +229,7 @@ def _verdict(probe: Json | None, now: float) -> Text:
     if probe is None:
         return Text("none yet", "dim")
     ago = _ago(probe, now)
-    if probe["verdict"] == "ok":
+    if probe["verdict"] in ("ok", "slow"):
         return Text(f"ok, {ago} ago")
     return Text(safe(f"{probe['sentence']} ({ago} ago)"), _OUT)
 

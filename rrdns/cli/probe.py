@@ -11,6 +11,7 @@ from rrdns.cli.options import Json
 from rrdns.cli.say import safe, show, show_json
 from rrdns.cli.times import milliseconds
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.core.model import Profile
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,7 +30,15 @@ def probe(
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds of silence to wait.")
-    ] = 1.0,
+    ] = 5.0,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(
+            "--profile",
+            help="What asks for the file.",
+            show_default="by its name: uefi for *.efi, ipxe for *.ipxe, else bios",
+        ),
+    ] = None,
     light: Annotated[
         bool, typer.Option("--light", help="Only begin to load, as most probes do.")
     ] = False,
@@ -37,7 +46,8 @@ def probe(
 ) -> None:
     """Tell whether a target would boot from a server.
 
-    It loads the boot file over TFTP, as a booting target does, and needs no config.
+    It loads the boot file over TFTP, as a booting target does, and needs no config. Like firmware
+    it waits 5 seconds for a packet; a server that takes longer than a second is told as slow.
 
     Exit status 0 when a target would boot from it, 1 when not.
 
@@ -46,6 +56,8 @@ def probe(
         rrdns probe 10.0.0.11
 
         rrdns probe 10.0.0.11 --file pvsnbpx64.efi --file ARDBP32.BIN
+
+        rrdns probe 10.0.0.11 --file start --profile uefi
     """
     import asyncio
 
@@ -56,10 +68,15 @@ def probe(
 
     try:
         names = [file_name(name) for name in file or [DEFAULT_FILE]]
+    except ValueError as error:
+        raise Trouble(f"--file {error}", status=WRONG_USE) from error
+    try:
         host = ipv4(address)
     except ValueError as error:
         raise Trouble(f"{address}: {error}", status=WRONG_USE) from error
-    spec = ProbeSpec(files=tuple(BootFile(name) for name in names), port=port, timeout=timeout)
+    spec = ProbeSpec(
+        tuple(BootFile(name, profile=profile) for name in names), port=port, timeout=timeout
+    )
     result = asyncio.run(prober.probe(host, spec, Depth.LIGHT if light else Depth.FULL))
     if as_json:
         show_json(_as_json(host, port, result))

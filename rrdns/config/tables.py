@@ -22,7 +22,7 @@ from pydantic import (
 
 from rrdns.config import kinds
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
-from rrdns.core.model import Endpoint, OnEmpty, Policy
+from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
 from rrdns.core.networks import EVERYBODY
 from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
 from rrdns.export.telling import Tell
@@ -172,6 +172,7 @@ class FileTable(Table):
     size: Annotated[int, AfterValidator(kinds.between(1, 2**32, "bytes"))] | None = None
     sha256: Hash | None = None
     require_marker: bool = False
+    profile: Annotated[Profile, BeforeValidator(kinds.one_of(Profile))] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -67,6 +67,14 @@ def is_inside(name: str, zone: str) -> bool:
     return name == zone or name.endswith(f".{zone}")
 
 
+class Profile(StrEnum):
+    """What asks a server for a boot file, and so what it must understand of the answers."""
+
+    BIOS = "bios"  # a PXE ROM: it takes nearly everything
+    IPXE = "ipxe"
+    UEFI = "uefi"  # EDK2: asks twice, and is strict
+
+
 @dataclass(frozen=True, slots=True)
 class BootFile:
     """A file that a member must serve, and what is known of its content beforehand."""
@@ -75,6 +83,7 @@ class BootFile:
     size: int | None = None  # bytes
     sha256: str | None = None  # lower-case hex
     require_marker: bool = False
+    profile: Profile | None = None  # None: as the file's name tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     """What a probe says of a member."""
 
     OK = "ok"
+    SLOW = "slow"  # all came, but the first answer took longer than it should: passed
     TIMEOUT = "timeout"  # silence
     REFUSED = "refused"  # ICMP port unreachable: nothing listens
     UNREACHABLE = "unreachable"  # ICMP host or net unreachable, or no route
@@ -59,4 +60,4 @@ class ProbeResult:
     @property
     def passed(self) -> bool:
         """Tell whether a target could boot from the member."""
-        return self.verdict is Verdict.OK
+        return self.verdict in (Verdict.OK, Verdict.SLOW)

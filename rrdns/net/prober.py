@@ -3,6 +3,13 @@
 Each file gets a socket of its own, so that every attempt leaves from a fresh port, and the
 socket is never connected, since the server answers from another port than it was asked at.
 The socket's reader and one timer drive the session; nothing polls.
+
+How long it waits: `timeout` for each packet. After half of it the request, or the last ACK, goes
+out once more from the same port, as firmware repeats it. In all a file may take `patience()` and
+`BLOCK_SECONDS` more for each block that came, and never more than `MOST_SECONDS`.
+A request without an answer is a failed probe after `timeout`, so that silence is detected as soon
+as ever. But its socket listens on for `LATE_SECONDS`: an answer that comes then is what the next
+probe falls back on when it gets none in time, and the member is `slow` instead of out.
 """
 
 from __future__ import annotations
@@ -14,14 +21,14 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.net.readiness import readers_of
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding
-from rrdns.wire.tftp import DEFAULT_BLKSIZE, HEADER_BYTES
-from rrdns.wire.tftp_read import Address, ReadSession, Send, probe_options
+from rrdns.wire.tftp_read import Address, ReadSession, Send, sessions
 
 # ICMP errors reach an unconnected socket only when it asks for them (ip(7), IP_RECVERR).
 # Elsewhere than on Linux a closed port shows as silence.
@@ -42,6 +49,12 @@ _VERDICTS = {
 MOST_FULL = 64  # full probes at a time, in this process
 _SHORTEST_PATIENCE = 10.0  # seconds that a whole file may take, however short the time-out
 _TIMEOUTS_PER_FILE = 10.0
+BLOCK_SECONDS = 0.1  # more for each packet that brought the transfer on
+MOST_SECONDS = 120.0  # that a whole file may take in all, however well it goes on
+SLOW_SECONDS = 1.0  # a first answer that takes longer is slow
+LATE_SECONDS = 5.0  # that a request may be old when its answer is still heard
+MOST_LATE = 256  # requests without an answer that are listened to, in this process
+MOST_DATAGRAM = 65535  # bytes: what comes is told in its true length
 _TIMER_SLACK = 0.001  # seconds: asyncio may call a timer this much early
 
 
@@ -54,72 +67,138 @@ class _Full:
 _full = _Full()
 
 
-async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+Key = tuple[str, int, str]  # address, port and file
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """What came of a request whose answer was late."""
+
+    finding: Finding
+    seconds: float  # from the request to the end
+    at: float  # on the loop's clock
+
+
+class LateAnswers:
+    """The requests whose probe is over, and what became of them."""
+
+    def __init__(self) -> None:
+        self._open: set[_Download] = set()
+        self._heard: dict[Key, _Late] = {}
+
+    def close(self) -> None:
+        """Listen no more."""
+        for download in list(self._open):
+            download.close()
+        self._heard.clear()
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more may be listened to."""
+        return len(self._open) < MOST_LATE
+
+    def adopt(self, download: _Download) -> None:
+        """Listen on."""
+        self._open.add(download)
+
+    def release(self, download: _Download) -> None:
+        """Forget one that has closed."""
+        self._open.discard(download)
+
+    def hear(self, key: Key, late: _Late) -> None:
+        """Keep what a late answer says, for the next probe."""
+        self._heard[key] = late
+
+    def since(self, key: Key, moment: float) -> _Late | None:
+        """Return what came late, unless it is older."""
+        late = self._heard.pop(key, None)
+        return late if late is not None and late.at >= moment else None
+
+
+async def probe(
+    address: str, spec: ProbeSpec, depth: Depth, late: LateAnswers | None = None
+) -> ProbeResult:
     """Ask the member at an IPv4 address for all files in turn; the first failure decides.
 
-    It ends within `patience(spec)` seconds a file. While `MOST_FULL` full probes run, others
+    It ends within `MOST_SECONDS` a transfer. While `MOST_FULL` full probes run, others
     are light, as the result's depth tells: a burst of downloads must neither delay a verdict
     nor make a server look slow. Cancelling it ends the transfer cleanly.
     """
     if depth is Depth.LIGHT or _full.running >= MOST_FULL:
-        return await _probe(address, spec, Depth.LIGHT)
+        return await _probe(address, spec, Depth.LIGHT, late)
     _full.running += 1
     try:
-        return await _probe(address, spec, depth)
+        return await _probe(address, spec, depth, late)
     finally:
         _full.running -= 1
 
 
-async def _probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+async def _probe(
+    address: str, spec: ProbeSpec, depth: Depth, late: LateAnswers | None
+) -> ProbeResult:
     clock = asyncio.get_running_loop().time
     started = clock()
     found: list[Finding] = []
     for file in spec.files:
-        found.append(await _load(address, spec, file, depth))
-        if found[-1].verdict is not Verdict.OK:
+        found.append(await _load(address, spec, file, depth, late))
+        if not found[-1].passed:
             break
     return _result(found, depth, clock() - started)
 
 
 def patience(spec: ProbeSpec) -> float:
-    """Return how many seconds one file may take in all, however busily the server sends."""
+    """Return how many seconds one file may take, with `BLOCK_SECONDS` more for each block."""
     return max(_SHORTEST_PATIENCE, _TIMEOUTS_PER_FILE * spec.timeout)
 
 
 def _result(found: Sequence[Finding], depth: Depth, seconds: float) -> ProbeResult:
     last = found[-1]
-    if last.verdict is Verdict.OK and len(found) > 1:
+    verdict = last.verdict
+    if last.passed and len(found) > 1:
         sentence = "; ".join([one.sentence for one in found])
+        verdict = next((one.verdict for one in found if one.verdict is not Verdict.OK), verdict)
     else:
         sentence = last.sentence
     warnings = tuple([warning for one in found for warning in one.warnings])
     if depth is Depth.LIGHT:
-        return ProbeResult(last.verdict, sentence, depth, seconds, (), warnings)
+        return ProbeResult(verdict, sentence, depth, seconds, (), warnings)
     seen = tuple([one.seen for one in found if one.seen is not None])
-    return ProbeResult(last.verdict, sentence, depth, seconds, seen, warnings)
+    return ProbeResult(verdict, sentence, depth, seconds, seen, warnings)
 
 
-async def _load(address: str, spec: ProbeSpec, file: BootFile, depth: Depth) -> Finding:
+async def _load(
+    address: str, spec: ProbeSpec, file: BootFile, depth: Depth, late: LateAnswers | None
+) -> Finding:
     asked = Asked(address, spec.port, file.name)
     if not _is_ipv4(address):  # the resolver, which may block, is kept out of this
         return findings.no_address(asked)
-    try:
-        opened = _open_socket()
-    except OSError as error:
-        return findings.not_sent(asked, _reason(error.errno))
-    with opened:
-        session = ReadSession(asked, file, depth, probe_options(spec.blksize))
-        return await _Download(opened, session, spec).run()
+    found: list[Finding] = []
+    before: ReadSession | None = None
+    for session in sessions(asked, file, depth, spec.blksize):
+        if before is not None:
+            session.follow(before)
+        before = session
+        try:
+            opened = _open_socket()
+        except OSError as error:
+            return findings.not_sent(asked, _reason(error.errno))
+        found.append(await _Download(opened, session, spec, asked, late).run())
+        if not found[-1].passed:
+            return found[-1]
+    return findings.together(found)
 
 
 class _Download:
     """One file of one member: a session, its socket, and its timer."""
 
     __slots__ = (
+        "_answered",
+        "_asked",
         "_done",
         "_heard",
+        "_late",
+        "_lingers",
         "_loop",
-        "_most_bytes",
         "_progress",
         "_reminded",
         "_session",
@@ -129,13 +208,22 @@ class _Download:
         "_timer",
     )
 
-    def __init__(self, opened: socket.socket, session: ReadSession, spec: ProbeSpec) -> None:
+    def __init__(
+        self,
+        opened: socket.socket,
+        session: ReadSession,
+        spec: ProbeSpec,
+        asked: Asked,
+        late: LateAnswers | None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = opened
         self._session = session
         self._spec = spec
-        # One byte more than a block may have shows that a server exceeds it.
-        self._most_bytes = max(spec.blksize, DEFAULT_BLKSIZE) + HEADER_BYTES + 1
+        self._asked = asked
+        self._late = late
+        self._lingers = False  # the probe is over, and an answer may still come
+        self._answered = 0.0  # seconds until the first answer
         self._progress = 0
         self._reminded = False
         self._started = self._heard = self._loop.time()
@@ -148,16 +236,56 @@ class _Download:
         self._timer = self._loop.call_at(self._started + self._spec.timeout / 2, self._tick)
         try:
             self._send(self._session.request())
-            return await self._done
+            return self._judged(await self._done)
         finally:
-            self._send(self._session.abandon())
-            self._timer.cancel()
-            readers.remove(self._socket.fileno())
+            if not self._lingers:
+                self.close()
+
+    def close(self) -> None:
+        """End the transfer if it is open, and the socket."""
+        if self._socket.fileno() < 0:
+            return
+        self._send(self._session.abandon())
+        self._timer.cancel()
+        readers_of(self._loop).remove(self._socket.fileno())
+        self._socket.close()
+        if self._late is not None:
+            self._late.release(self)
+
+    def _judged(self, finding: Finding) -> Finding:
+        if finding.verdict is Verdict.OK and self._answered > SLOW_SECONDS:
+            return findings.slow(self._asked, finding, self._answered)
+        return finding
+
+    def _unanswered(self, late: LateAnswers) -> None:
+        """End the probe in time, and listen on for an answer that is late."""
+        asked, spec = self._asked, self._spec
+        told = late.since(self._key, self._started - 2 * min(spec.fast_interval, spec.interval))
+        finding = findings.unanswered(asked, spec.timeout)
+        if told is not None:
+            finding = told.finding
+            if finding.verdict is Verdict.OK:
+                finding = findings.slow(asked, finding, told.seconds)
+        self._session.lighten()
+        self._lingers = True
+        late.adopt(self)
+        if not self._done.done():
+            self._done.set_result(finding)
+        self._timer = self._loop.call_at(self._started + LATE_SECONDS, self.close)
+
+    def _heard_late(self, late: LateAnswers, finding: Finding) -> None:
+        now = self._loop.time()
+        late.hear(self._key, _Late(finding, now - self._started, now))
+        self._loop.call_soon(self.close)
+
+    @property
+    def _key(self) -> Key:
+        return self._asked.address, self._asked.port, self._asked.file
 
     def _readable(self) -> None:
         """Take in one datagram; where more wait, the loop calls again."""
         try:
-            datagram, source = self._socket.recvfrom(self._most_bytes)
+            datagram, source = self._socket.recvfrom(MOST_DATAGRAM)
         except OSError:
             # Either ICMP told something, or there was nothing to read after all.
             self._read_errors()
@@ -165,17 +293,23 @@ class _Download:
             return
         self._send(self._session.receive(datagram, source))
         if self._session.progress != self._progress:
-            self._progress = self._session.progress
             self._heard = self._loop.time()
+            if not self._progress:
+                self._answered = self._heard - self._started
+            self._progress = self._session.progress
             self._reminded = False
 
     def _tick(self) -> None:
         """Act on what is due now, and come back when the next thing is."""
         now = self._loop.time() + _TIMER_SLACK
-        timeout, most = self._spec.timeout, patience(self._spec)
+        timeout, most = self._spec.timeout, self._most()
         if now >= self._started + most:
-            self._send(self._session.time_up(most))
+            self._send(self._session.time_up(most, paced=most >= MOST_SECONDS))
         elif now >= self._heard + timeout:
+            late = self._late
+            if late is not None and late.has_room and self._session.is_unanswered:
+                self._unanswered(late)
+                return
             self._send(self._session.silence(timeout))
         elif now >= self._heard + timeout / 2 and not self._reminded:
             self._reminded = True
@@ -183,6 +317,11 @@ class _Download:
         due = self._heard + (timeout if self._reminded else timeout / 2)
         if not self._done.done():
             self._timer = self._loop.call_at(min(due, self._started + most), self._tick)
+
+    def _most(self) -> float:
+        """Return how many seconds the transfer may take, as far as it has come."""
+        least = patience(self._spec)
+        return min(least + BLOCK_SECONDS * self._progress, max(least, MOST_SECONDS))
 
     def _send(self, send: Send | None) -> None:
         if send is not None:
@@ -218,8 +357,14 @@ class _Download:
         return count
 
     def _settle(self) -> None:
-        if self._session.finding is not None and not self._done.done():
-            self._done.set_result(self._session.finding)
+        finding = self._session.finding
+        if finding is None:
+            return
+        if not self._done.done():
+            self._done.set_result(finding)
+        elif self._lingers and self._late is not None:
+            self._lingers = False
+            self._heard_late(self._late, finding)
 
 
 def _is_ipv4(address: str) -> bool:

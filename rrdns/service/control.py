@@ -7,6 +7,7 @@ each does is its own affair.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.errors import ConfigInvalid, StoreFailed
-from rrdns.net.prober import probe
+from rrdns.net.prober import LateAnswers, probe
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
@@ -95,7 +96,11 @@ class Control:
     """The parts of the control process."""
 
     def __init__(
-        self, plan: ControlPlan, *, prober: Probe = probe, clock: Callable[[], float] = time.time
+        self,
+        plan: ControlPlan,
+        *,
+        prober: Probe | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._plan = plan
         self._settings = plan.settings
@@ -118,7 +123,9 @@ class Control:
             stats.publications.add,
         )
         self._witness = Witness(self._roster, self._publication, self._herald, clocks, stats)
-        self._checker = Checker(prober, self._witness.told)
+        self._late = LateAnswers()
+        usual = functools.partial(probe, late=self._late)
+        self._checker = Checker(prober or usual, self._witness.told)
         self._orders = Orders(
             self._roster, store, self._publication, self._publisher, self._herald, clocks
         )
@@ -256,6 +263,7 @@ class Control:
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         await self._checker.stop()
+        self._late.close()
         await asyncio.gather(self._api.stop(), self._outside.dispatch.stop())
         self._herald.tell(self._herald.entry("stop"))
         await self._herald.flush()

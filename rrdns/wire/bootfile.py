@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import PureWindowsPath
 
-from rrdns.core.model import BootFile
+from rrdns.core.model import BootFile, Profile
 from rrdns.core.probe import FileSeen
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding, size_of
@@ -20,6 +20,7 @@ from rrdns.wire.findings import Asked, Finding, size_of
 LARGE_BYTES = 16 * 1024 * 1024
 
 _VERSION = re.compile(rb"Provisioning Services bootstrap v(\d{1,5}(?:\.\d{1,5}){3})(?!\d)")
+_START_BYTES = 0x206  # up to the mark of a Linux kernel, which begins with "MZ" as well
 _TAIL_BYTES = 64  # more than a match of _VERSION can have
 
 
@@ -29,6 +30,7 @@ class Inspection:
     def __init__(self, asked: Asked, file: BootFile) -> None:
         self.size = 0  # bytes so far
         self.announced: int | None = None  # tsize, as the server says
+        self.lack_of_uefi = ""  # why EDK2 would not load it, if UEFI asked for it
         self._asked = asked
         self._file = file
         self._hash = sha256()
@@ -36,6 +38,16 @@ class Inspection:
         self._version = b""
         self._start = b""
         self._tail = b""  # the marker may lie across two blocks
+
+    @property
+    def is_uefi_program(self) -> bool:
+        """Tell whether the first bytes are those of a UEFI program (and no Linux kernel's)."""
+        return self._start[:2] == b"MZ" and self._start[0x202:0x206] != b"HdrS"
+
+    @property
+    def is_bounded(self) -> bool:
+        """Tell whether it is known how long the file is."""
+        return self.announced is not None or self._file.size is not None
 
     @property
     def is_large(self) -> bool:
@@ -79,8 +91,7 @@ class Inspection:
             return findings.wrong_size(self._asked, problem)
         if self._file.size is not None and self.size > self._file.size:
             return self._wrong_size("it sends more")
-        known = self.announced is not None or self._file.size is not None
-        if not known and self.size > LARGE_BYTES:
+        if not self.is_bounded and self.size > LARGE_BYTES:
             problem = f"it does not end within {size_of(LARGE_BYTES)}; if that is right, configure"
             return findings.wrong_size(self._asked, f"{problem} its size")
         return None
@@ -104,18 +115,23 @@ class Inspection:
         if missing and self._file.require_marker:
             return findings.wrong_content(self._asked, missing)
         warning = f"{self._asked.address} serves a doubtful {seen.name}: {missing}"
-        return findings.loaded(self._asked, seen, (warning,) if missing else ())
+        warnings: tuple[str, ...] = (warning,) if missing else ()
+        if self.lack_of_uefi and self._file.profile is None and self.is_uefi_program:
+            # By its bytes alone it may be what a loader of another kind asks for: no failure.
+            problem = findings.firmware_fails(self._asked, self.lack_of_uefi).sentence
+            warnings += (f'{problem}; it begins as a UEFI program does: if so, say profile "uefi"',)
+        return findings.loaded(self._asked, seen, warnings)
 
     def _missing_marker(self) -> str:
         if self._marker == "version" and not self._version:
             return '"Provisioning Services bootstrap v..." is not in it, as in every PVS bootstrap'
-        if self._marker == "MZ" and self._start != b"MZ":
+        if self._marker == "MZ" and self._start[:2] != b"MZ":
             return 'it does not begin with "MZ", as every UEFI program does'
         return ""
 
     def _look_for_marker(self, block: bytes, last: bool) -> None:
-        if len(self._start) < 2:
-            self._start = (self._start + block)[:2]
+        if len(self._start) < _START_BYTES:
+            self._start = (self._start + block)[:_START_BYTES]
         if self._marker != "version" or self._version:
             return
         window = self._tail + block
@@ -129,6 +145,20 @@ class Inspection:
         return findings.wrong_size(
             self._asked, f"{what}, and the config says {size_of(self._file.size or 0)}"
         )
+
+
+def profile_of(file: BootFile) -> Profile:
+    """Return what asks for a file: as configured, or as its name tells.
+
+    UEFI loads `.efi`; only iPXE loads its scripts (`.ipxe`). All else is loaded by a PXE ROM:
+    the bootstrap of PVS, and what chains to iPXE (`undionly.kpxe`).
+    """
+    if file.profile is not None:
+        return file.profile
+    name = file.name.lower()
+    if name.endswith(".efi"):
+        return Profile.UEFI
+    return Profile.IPXE if name.endswith(".ipxe") else Profile.BIOS
 
 
 @lru_cache(maxsize=1024)

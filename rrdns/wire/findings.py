@@ -6,7 +6,8 @@ that means or where to look. Nothing here judges: the read session and the probe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rrdns.core.probe import FileSeen, Verdict
 from rrdns.wire.tftp import Error, ErrorCode, clean_text
@@ -27,6 +28,11 @@ class Finding:
     sentence: str
     seen: FileSeen | None = None  # whole downloads only
     warnings: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether a target would load the file."""
+        return self.verdict in (Verdict.OK, Verdict.SLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,23 @@ def loaded(asked: Asked, seen: FileSeen, warnings: tuple[str, ...]) -> Finding:
     return Finding(Verdict.OK, sentence, seen, warnings)
 
 
+def together(found: Sequence[Finding]) -> Finding:
+    """Return what the transfers of one file tell, all of them good."""
+    last = found[-1]
+    slow_one = next((one.verdict for one in found if one.verdict is Verdict.SLOW), last.verdict)
+    warnings = tuple(dict.fromkeys(warning for one in found for warning in one.warnings))
+    return replace(last, verdict=slow_one, warnings=warnings)
+
+
+def slow(asked: Asked, finding: Finding, seconds: float) -> Finding:
+    """Say of a good finding that its first answer was long in coming."""
+    warning = (
+        f"{asked.address} is slow: its first answer for {asked.file} took {seconds:.1f} s. Targets "
+        "wait and repeat their request, so they boot, but late: look at the server's load"
+    )
+    return replace(finding, verdict=Verdict.SLOW, warnings=(*finding.warnings, warning))
+
+
 def unanswered(asked: Asked, seconds: float) -> Finding:
     """Say that no reply came at all."""
     return Finding(
@@ -82,6 +105,14 @@ def too_slow(asked: Asked, got: int, seconds: float) -> Finding:
         Verdict.TOO_SLOW,
         f"{asked.address} sent only {size_of(got)} of {asked.file} in {seconds:g} s: "
         "the server or the network is overloaded, and targets would wait as long",
+    )
+
+
+def not_whole(asked: Asked, got: int, seconds: float) -> str:
+    """Warn that a large file came well, and was not waited for."""
+    return (
+        f"{asked.address}: only {size_of(got)} of {asked.file} were loaded in {seconds:g} s, and "
+        "the rest is not checked; a server that accepts larger blocks (RFC 2348) is quicker"
     )
 
 
@@ -134,6 +165,25 @@ def wrong_source(asked: Asked, source: str) -> Finding:
         f"{asked.address} was asked for {asked.file} and the reply came from {source}: "
         "targets reject that; on a server with several addresses, bind the TFTP service to "
         "this one or mend its routes",
+    )
+
+
+def moved(asked: Asked, got: int, source: tuple[str, int]) -> Finding:
+    """Say that the transfer began at one port of the server, and went on from elsewhere."""
+    where = f"port {source[1]}" if source[0] == asked.address else f"{source[0]} port {source[1]}"
+    return Finding(
+        Verdict.WRONG_SOURCE,
+        f"{asked.address} began to send {asked.file}, and after {size_of(got)} the transfer went "
+        f"on from {where}: a transfer keeps to one address and port (RFC 1350, section 4), and "
+        "targets reject the rest; look for a NAT or load balancer on the way, or a second server",
+    )
+
+
+def firmware_fails(asked: Asked, problem: str) -> Finding:
+    """Say that TFTP would do, and the firmware that asks for this file does not take it."""
+    return Finding(
+        Verdict.BAD_REPLY,
+        f"UEFI targets (EDK2) do not load {asked.file} from {asked.address}: {problem}",
     )
 
 

@@ -18,6 +18,7 @@ BLOCK_NUMBERS = 65536  # 16 bits: long transfers wrap, RFC 1350 does not say so 
 HEADER_BYTES = 4  # of a DATA packet
 
 _RRQ, _DATA, _ACK, _ERROR, _OACK = 1, 3, 4, 5, 6
+_EMPTY_OACK = b"\0\6"
 
 
 class ErrorCode(IntEnum):
@@ -75,6 +76,9 @@ class OptionAck:
     """OACK: the options that the server accepts (RFC 2347). Option names are lower-case."""
 
     options: Mapping[str, str] = field(default_factory=dict)
+    # The names as they were written, and what is odd and does no harm: to warn of.
+    spelled: frozenset[str] = field(default=frozenset(), compare=False)
+    oddities: tuple[str, ...] = field(default=(), compare=False)
 
 
 Packet = ReadRequest | Data | Ack | Error | OptionAck
@@ -101,7 +105,7 @@ def decode(datagram: bytes) -> Packet:
     Raises:
         Malformed: RFC 1350 and RFC 2347 know no such packet, or it is a WRQ.
     """
-    if len(datagram) < HEADER_BYTES:
+    if len(datagram) < HEADER_BYTES and datagram != _EMPTY_OACK:
         raise Malformed(f"{len(datagram)} bytes are too short for a TFTP packet")
     opcode = int.from_bytes(datagram[:2], "big")
     number = int.from_bytes(datagram[2:4], "big")
@@ -112,7 +116,7 @@ def decode(datagram: bytes) -> Packet:
             return Ack(number)
         case 5:
             # Some servers forget the final NUL; the code is what counts.
-            return Error(number, _text(datagram[HEADER_BYTES:].split(b"\0", 1)[0]))
+            return Error(number, error_text(datagram[HEADER_BYTES:]))
         case 6:
             return _option_ack(datagram)
         case 1:
@@ -121,9 +125,29 @@ def decode(datagram: bytes) -> Packet:
             raise Malformed(f"opcode {opcode} is not one that a TFTP read knows")
 
 
+def error_text(raw: bytes) -> str:
+    """Return the text of an ERROR. RFC 1350 wants ASCII; Windows servers send what they have."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "ignore").split("\0", 1)[0]
+    if len(raw) >= HEADER_BYTES and raw[1] == raw[3] == 0 != raw[0]:
+        return raw.decode("utf-16-le", "ignore").split("\0", 1)[0]
+    if len(raw) >= HEADER_BYTES and raw[0] == raw[2] == 0 != raw[1]:
+        return raw.decode("utf-16-be", "ignore").split("\0", 1)[0]
+    text = raw.split(b"\0", 1)[0]
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace")
+
+
 def clean_text(text: str, most: int = 120) -> str:
     """Return a peer's text as it may be shown: one line, printable, and not too long."""
-    shown = "".join(char if char.isprintable() else " " for char in text).strip()
+    return shown_text(text.strip(), most).strip()
+
+
+def shown_text(text: str, most: int = 120) -> str:
+    """Return a peer's text as `clean_text` does, with the space around it, as that may matter."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
@@ -156,23 +180,36 @@ def _fields(datagram: bytes) -> list[str]:
     return [_text(raw) for raw in fields]
 
 
-def _pairs(fields: list[str]) -> dict[str, str]:
+def _pairs(fields: list[str], oddities: list[str]) -> dict[str, str]:
     if len(fields) % 2:
         raise Malformed("an option has no value")
     options: dict[str, str] = {}
     for name, value in zip(fields[::2], fields[1::2], strict=True):
         if name.lower() in options:  # RFC 2347: case-insensitive, and each may stand once
-            raise Malformed(f"the option {clean_text(name)!r} stands twice")
+            if options[name.lower()] != value:
+                raise Malformed(f"the option {clean_text(name)!r} stands twice")
+            oddities.append(f"names the option {clean_text(name)!r} twice")
         options[name.lower()] = value
     return options
 
 
 @lru_cache(maxsize=1024)  # a server says the same each second
 def _option_ack(datagram: bytes) -> OptionAck:
-    return OptionAck(MappingProxyType(_pairs(_fields(datagram))))
+    fields = _fields(datagram)
+    oddities: list[str] = []
+    used = len(fields)
+    while used and not fields[used - 1] and (used % 2 or not fields[used - 2]):
+        used -= 1
+    if used < len(fields):
+        oddities.append("has NULs behind its last option")
+    if not used:
+        oddities.append("is empty")
+    options = _pairs(fields[:used], oddities)
+    spelled = frozenset(fields[:used:2])
+    return OptionAck(MappingProxyType(options), spelled, tuple(oddities))
 
 
 def _read_request(fields: list[str]) -> ReadRequest:
     if len(fields) < 2 or not fields[0]:
         raise Malformed("a read request needs a file name and a mode")
-    return ReadRequest(fields[0], fields[1].lower(), _pairs(fields[2:]))
+    return ReadRequest(fields[0], fields[1].lower(), _pairs(fields[2:], []))

@@ -10,6 +10,9 @@ loads the first block, a full one the whole file. What RFC 1350 and its options 
   rightly be ahead, so that is a bad reply.
 - Several blocks may come for one ACK where that was asked for (windowsize, RFC 7440): a block that
   is ahead within the window then means that one was lost, and gets the last ACK once more.
+- Block numbers of long files wrap to 0. At servers that go on with 1 all firmware stalls.
+- An odd thing that firmware passes over (options nobody asked for, stray packets from the server's
+  own port) is a warning. What EDK2 alone refuses is a failure where EDK2 asks for the file.
 - A reply from another address ends nothing: the right one may still come, and a stray
   packet must not take a member out. It becomes the verdict when nothing else came in time.
 """
@@ -17,12 +20,13 @@ loads the first block, a full one the whole file. What RFC 1350 and its options 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
-from rrdns.core.model import BootFile
+from rrdns.core.model import BootFile, Profile
 from rrdns.core.probe import Depth, Verdict
 from rrdns.wire import findings
-from rrdns.wire.bootfile import Inspection
+from rrdns.wire.bootfile import Inspection, profile_of
 from rrdns.wire.findings import Asked, Finding
 from rrdns.wire.tftp import (
     BLOCK_NUMBERS,
@@ -39,8 +43,10 @@ from rrdns.wire.tftp import (
     clean_text,
     decode,
     encode,
+    shown_text,
 )
 
+MOST_WARNINGS = 8  # of one transfer, each another one
 MOST_STRAYS = 8  # packets from elsewhere that are answered; more would make us a reflector
 
 Address = tuple[str, int]
@@ -65,6 +71,30 @@ def probe_options(blksize: int) -> Options:
     return ("tsize", "0"), ("blksize", str(blksize))
 
 
+# As EDK2 asks (measured): first for the size, which it refuses with ERROR 8, then for the file.
+_UEFI_SIZE: Options = ("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")
+_UEFI: Options = ("blksize", "1468"), ("windowsize", "4")
+_IPXE: Options = ("blksize", "1432"), ("tsize", "0")
+
+
+def sessions(asked: Asked, file: BootFile, depth: Depth, blksize: int) -> tuple[ReadSession, ...]:
+    """Return the transfers of one probe of one file, to be made one after the other.
+
+    A whole download plays the very requests of the firmware that asks for the file. A light
+    probe makes one transfer for all of them: tftpd-hpa logs each ERROR 8 as a warning.
+    """
+    profile = profile_of(file)
+    if depth is Depth.LIGHT or profile is Profile.BIOS:
+        strict = profile is Profile.UEFI
+        return (ReadSession(asked, file, depth, probe_options(blksize), edk2=strict),)
+    if profile is Profile.IPXE:
+        return (ReadSession(asked, file, depth, _IPXE),)
+    return (
+        ReadSession(asked, file, depth, _UEFI_SIZE, size_only=True, edk2=True),
+        ReadSession(asked, file, depth, _UEFI, edk2=True),
+    )
+
+
 class ReadSession:
     """One transfer, from the RRQ to its finding."""
 
@@ -73,6 +103,8 @@ class ReadSession:
         "_blksize",
         "_depth",
         "_due",
+        "_edk2",
+        "_elsewhere",
         "_gap",
         "_inspection",
         "_most_blksize",
@@ -83,6 +115,7 @@ class ReadSession:
         "_strays",
         "_transfer",
         "_unacked",
+        "_warnings",
         "_window",
         "finding",
         "progress",
@@ -96,6 +129,7 @@ class ReadSession:
         options: Options,
         *,
         size_only: bool = False,  # end at an OACK, with the ERROR 8 that EDK2 sends there
+        edk2: bool = False,  # what EDK2 does not load is a bad reply
     ) -> None:
         self.finding: Finding | None = None  # the end, once it is there
         self.progress = 0  # packets that brought the transfer on
@@ -103,21 +137,37 @@ class ReadSession:
         self._depth = depth
         self._options = options
         self._size_only = size_only
+        self._edk2 = edk2
+        self._warnings: list[str] = []
         asked_for = dict(options)
         self._most_blksize = int(asked_for.get("blksize", DEFAULT_BLKSIZE))
         self._blksize = DEFAULT_BLKSIZE
         self._most_window = int(asked_for.get("windowsize", 1))
         self._window = 1  # blocks for one ACK
         self._unacked = 0  # blocks since the last ACK
-        self._gap = 0  # the lost block that was told of last
+        self._gap = -1  # the lost block that was told of last
         self._transfer: Address | None = None  # the server's TID: its address and new port
         self._due = 1  # the block that comes next
         self._inspection = Inspection(asked, file)
         self._stranger = ""  # another address that replied
         self._strays = 0
+        self._elsewhere: Address | None = None  # where the block that was due came from
+
+    def lighten(self) -> None:
+        """End after the first block: the answer comes late, and is to tell of life alone."""
+        self._depth = Depth.LIGHT
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Tell whether nothing came at all, from nowhere."""
+        return not self.progress and not self._stranger and self.finding is None
+
+    def follow(self, first: ReadSession) -> None:
+        """Take over the size that the transfer before told, as EDK2 does."""
+        self._inspection.announce(first._inspection.announced or 0)
 
     def request(self) -> Send:
-        """Return the RRQ. A probe sends it once: a lost one is a lost probe."""
+        """Return the RRQ."""
         datagram = _request(self._asked.file, self._options)
         return datagram, (self._asked.address, self._asked.port)
 
@@ -131,22 +181,30 @@ class ReadSession:
         try:
             packet = decode(datagram)
         except Malformed as problem:
+            if self.progress:
+                self._pass_over(str(problem))
+                return None
             return self._breach(str(problem))
         return self._take(packet)
 
     def remind(self) -> Send | None:
-        """Return the last acknowledgement once more: nothing has come for a while.
+        """Return the request or the last acknowledgement once more: nothing has come for a while.
 
+        The request goes from the same port, as firmware repeats it.
         Only our own time-out repeats an ACK, never a duplicate that comes in: RFC 1123,
         section 4.2.3.1.
         """
-        if self.finding is not None or not self.progress:
+        if self.finding is not None:
             return None
+        if not self.progress:
+            return self.request()
         return self._acknowledge((self._due - 1) % BLOCK_NUMBERS)
 
     def silence(self, seconds: float) -> Send | None:
         """End the session: for so long nothing has brought it on."""
-        if self.progress:
+        if self._elsewhere:
+            finding = findings.moved(self._asked, self._inspection.size, self._elsewhere)
+        elif self.progress:
             finding = findings.fell_silent(self._asked, self._inspection.size, seconds)
         elif self._stranger:
             finding = findings.wrong_source(self._asked, self._stranger)
@@ -154,8 +212,14 @@ class ReadSession:
             finding = findings.unanswered(self._asked, seconds)
         return self._stop(finding)
 
-    def time_up(self, seconds: float) -> Send | None:
-        """End the session: it goes on, and takes too long in all."""
+    def time_up(self, seconds: float, *, paced: bool = False) -> Send | None:
+        """End the session: it goes on, and takes too long in all.
+
+        A large file whose blocks come quickly enough (`paced`) is no fault of the server.
+        """
+        if paced and self._inspection.is_bounded:
+            warning = findings.not_whole(self._asked, self._inspection.size, seconds)
+            return self._stop(findings.served(self._asked, self._inspection.announced, warning))
         return self._stop(findings.too_slow(self._asked, self._inspection.size, seconds))
 
     def abandon(self) -> Send | None:
@@ -189,6 +253,8 @@ class ReadSession:
         """Answer what is not of this transfer with ERROR 5: RFC 1350, section 4."""
         if source[0] != self._asked.address:
             self._stranger = self._stranger or source[0]
+        if self.progress and datagram[:4] == b"\0\3" + self._due.to_bytes(2, "big"):
+            self._elsewhere = source
         self._strays += 1
         # An ERROR is never answered, and neither is noise.
         if self._strays > MOST_STRAYS or datagram[:2] not in (b"\0\3", b"\0\6"):
@@ -200,48 +266,99 @@ class ReadSession:
             case Data():
                 return self._take_data(packet.block, packet.payload)
             case OptionAck():
-                return self._take_options(packet.options)
+                return self._take_options(packet)
             case Error():
                 self.finding = findings.server_error(self._asked, packet, self._inspection.size)
+                return None
+            case _ if self.progress:
+                self._pass_over("it sent what only a reader sends")
                 return None
             case _:
                 return self._breach("it sent what only a reader sends")
 
-    def _take_options(self, options: Mapping[str, str]) -> Send | None:
+    def _pass_over(self, problem: str) -> None:
+        """Ignore a stray packet from the server's own port, as firmware does."""
+        self._warn(f"sent a stray packet within the transfer ({problem}), against RFC 1350")
+
+    def _warn(self, what: str) -> None:
+        warning = f"{self._asked.address} {what}; targets load {self._asked.file} all the same"
+        if warning not in self._warnings and len(self._warnings) < MOST_WARNINGS:
+            self._warnings.append(warning)
+
+    def _end(self, finding: Finding | None) -> None:
+        """Set what was found, and what else was odd."""
+        if finding is not None and finding.verdict is Verdict.OK and self._warnings:
+            finding = replace(finding, warnings=(*finding.warnings, *self._warnings))
+        self.finding = finding
+
+    def _take_options(self, packet: OptionAck) -> Send | None:
         if self.progress:
             return None  # a duplicate, or late: the transfer runs already
+        options = packet.options
         problem = self._agree(options)
         if problem:
             return self._breach(problem, ErrorCode.OPTIONS_REFUSED)
-        finding = self._inspection.announce(int(options.get("tsize", "0")))
+        lack = self._lack_of_edk2(packet)
+        if lack and self._edk2:
+            return self._refuse(lack, ErrorCode.OPTIONS_REFUSED)
+        self._inspection.lack_of_uefi = lack
+        for oddity in packet.oddities:
+            self._warn(f"sent an OACK that {oddity}, which RFC 2347 does not know")
+        asked_for = dict(self._options)
+        announced = options.get("tsize", "0") if "tsize" in asked_for else "0"
+        finding = self._inspection.announce(int(announced))
         if finding is not None:
             return self._stop(finding)
         self.progress += 1
         if self._size_only:
-            self.finding = self._inspection.so_far()
+            self._end(self._inspection.so_far())
             return self._to_server(_SIZE_KNOWN)
         return self._to_server(_FIRST_ACK)
+
+    def _lack_of_edk2(self, packet: OptionAck | None) -> str:
+        """Return why EDK2 would not load with this OACK, or with none; "" if it would."""
+        if packet is None:
+            return "it answers without an OACK (RFC 2347), as if no options had been asked for"
+        if "tsize" not in dict(self._options):
+            told = "tsize" in packet.options
+            return "its OACK has tsize where nobody asked for it (RFC 2347)" if told else ""
+        if "tsize" not in packet.options:
+            return "its OACK has no tsize (RFC 2349)"
+        if "tsize" not in packet.spelled:
+            return "its OACK does not write tsize in lower case, as EDK2 compares it"
+        return "" if int(packet.options["tsize"]) else "its OACK says tsize 0 (RFC 2349)"
+
+    def _refuse(self, lack: str, code: ErrorCode) -> Send | None:
+        self.finding = findings.firmware_fails(self._asked, lack)
+        return self._to_server(encode(Error(code, "no firmware boots from this")))
 
     def _agree(self, options: Mapping[str, str]) -> str:
         """Take over the server's options, or return what is wrong with them."""
         asked_for = dict(self._options)
         for name, value in options.items():
-            if name not in asked_for:
-                return f"it accepted the option {clean_text(name)!r}, which was not asked for"
+            if name not in asked_for and (name != "blksize" or value == str(DEFAULT_BLKSIZE)):
+                option = f"the option {clean_text(name)!r}"
+                self._warn(f"accepts {option}, which was not asked for, against RFC 2347")
+                continue
             if not (value.isascii() and value.isdigit() and len(value) <= 18):
-                return f"its {name} is {clean_text(value)!r}, which is no number"
+                return f"its {name} is {shown_text(value)!r}, which is no number"
         blksize = int(options.get("blksize", self._blksize))
         if "blksize" in options and not SMALLEST_BLKSIZE <= blksize <= self._most_blksize:
             return f"it chose blocks of {blksize} bytes where {self._most_blksize} were asked for"
-        window = int(options.get("windowsize", 1))
+        window = int(options.get("windowsize", 1)) if "windowsize" in asked_for else 1
         if not 1 <= window <= self._most_window:
             return f"it chose windows of {window} where {self._most_window} were asked for"
         self._blksize, self._window = blksize, window
         return ""
 
     def _take_data(self, block: int, payload: bytes) -> Send | None:
-        if block != self._due and not (self._due == 0 and block == 1):  # some wrap to 1
+        if block != self._due:
             return self._out_of_turn(block)
+        if not self.progress:
+            lack = self._lack_of_edk2(None)
+            if self._edk2:
+                return self._refuse(lack, ErrorCode.UNDEFINED)
+            self._inspection.lack_of_uefi = lack
         if len(payload) > self._blksize:
             return self._breach(f"it sent {len(payload)} bytes in a block of {self._blksize}")
         self.progress += 1
@@ -250,7 +367,7 @@ class ReadSession:
         finding = self._inspect(payload, last)
         if finding is not None and not last:
             return self._stop(finding)
-        self.finding = finding
+        self._end(finding)
         self._unacked += 1
         return self._acknowledge(block) if last or self._unacked >= self._window else None
 
@@ -272,7 +389,9 @@ class ReadSession:
             return None  # an old duplicate
         if ahead < self._window:
             return self._go_back()
-        return self._breach(f"it sent block {block} where block {self._due} was due")
+        rolls = self._due == 0 and self._inspection.size
+        why = " (block numbers roll over to 0: all firmware stalls here)" if rolls else ""
+        return self._breach(f"it sent block {block} where block {self._due} was due{why}")
 
     def _go_back(self) -> Send | None:
         """Ask for the rest of the window again, once for each block that was lost."""
@@ -289,7 +408,7 @@ class ReadSession:
         """End here, and tell the server if it is still sending."""
         if self.finding is not None:
             return None
-        self.finding = finding
+        self._end(finding)
         return self._to_server(_DONE)
 
     def _to_server(self, datagram: bytes) -> Send | None:

@@ -115,3 +115,21 @@ def test_what_this_host_cannot_send_is_no_verdict_on_the_server(
     result = rrdns("probe", "127.0.0.1")
     assert result.exit_code == 1
     assert result.stdout.startswith("CANNOT TELL whether a target would boot from 127.0.0.1.\n")
+
+
+def test_a_profile_may_be_told(rrdns: Run, port: int) -> None:
+    """A file whose name does not tell what asks for it."""
+    both = ("probe", "127.0.0.1", "--port", port, "--file", "odd.efi", "--profile")
+    assert rrdns(*both, "bios").exit_code == 0
+    uefi = rrdns(*both, "uefi", "--json")
+    assert json.loads(uefi.stdout)["passed"]
+    wrong = rrdns(*both, "amiga")
+    assert (wrong.exit_code, "amiga" in wrong.stderr) == (2, True)
+
+
+def test_a_file_name_that_is_none_is_blamed_itself(rrdns: Run) -> None:
+    """And not the address."""
+    result = rrdns("probe", "10.0.0.11", "--file", "Böot")
+    assert result.exit_code == 2
+    assert "--file is" in result.stderr
+    assert "10.0.0.11:" not in result.stderr

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.model import BootFile
+from rrdns.core.model import BootFile, Profile
 from rrdns.core.probe import Verdict
-from rrdns.wire.bootfile import LARGE_BYTES, Inspection, marker_of
+from rrdns.wire.bootfile import LARGE_BYTES, Inspection, marker_of, profile_of
 from rrdns.wire.findings import Asked, Finding
 
 MARKER = b"Provisioning Services bootstrap v7.15.0.11"
@@ -153,3 +153,20 @@ def test_a_large_file_is_loaded_whole_only_when_something_is_known_of_it(
     assert announced is None or inspection.announce(announced) is None
     assert inspection.is_large is large
     assert bool(inspection.so_far().warnings) is large
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("ARDBP32.BIN", Profile.BIOS),
+        ("boot\\PVSNBPX64.EFI", Profile.UEFI),
+        ("ipxe.efi", Profile.UEFI),
+        ("undionly.kpxe", Profile.BIOS),
+        ("start.ipxe", Profile.IPXE),
+        ("x", Profile.BIOS),
+    ],
+)
+def test_a_files_name_tells_what_asks_for_it(name: str, profile: Profile) -> None:
+    """Unless the config does."""
+    assert profile_of(BootFile(name)) is profile
+    assert profile_of(BootFile(name, profile=Profile.IPXE)) is Profile.IPXE

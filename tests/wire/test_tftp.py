@@ -17,6 +17,7 @@ from rrdns.wire.tftp import (
     clean_text,
     decode,
     encode,
+    error_text,
 )
 
 numbers = st.integers(0, 65535)
@@ -27,7 +28,7 @@ packets: st.SearchStrategy[Packet] = st.one_of(
     st.builds(Data, numbers, st.binary(max_size=1500)),
     st.builds(Ack, numbers),
     st.builds(Error, numbers, strings),
-    st.builds(OptionAck, options.filter(bool)),
+    st.builds(OptionAck, options.filter(lambda named: named and "" not in named)),
     st.builds(
         ReadRequest,
         strings.filter(bool),
@@ -84,7 +85,7 @@ def test_packets_look_as_the_rfcs_draw_them(packet: Packet, datagram: bytes) -> 
         b"\0\1\0octet\0",  # no name
         b"\0\1f\0octet",  # no end
         b"\0\1f\0octet\0tsize\0",  # no value
-        b"\0\6tsize\x001\0TSIZE\x001\0",  # twice
+        b"\0\6tsize\x001\0TSIZE\x002\0",  # twice, and not alike
     ],
 )
 def test_what_the_rfcs_do_not_allow_is_malformed(datagram: bytes) -> None:
@@ -113,3 +114,38 @@ def test_a_peers_text_is_shown_on_one_printable_line() -> None:
     """What a server sends goes into logs and pages: no escapes, no flood."""
     assert clean_text("a\x1b[31mb\n\udcff") == "a [31mb"
     assert clean_text("x" * 500) == "x" * 117 + "..."
+
+
+@pytest.mark.parametrize(
+    ("raw", "options", "oddity"),
+    [
+        (b"\0\6", {}, "is empty"),
+        (b"\0\6tsize\x009\0\0\0", {"tsize": "9"}, "has NULs behind its last option"),
+        (b"\0\6tsize\x009\0\0", {"tsize": "9"}, "has NULs behind its last option"),
+        (b"\0\6tsize\x009\0TSIZE\x009\0", {"tsize": "9"}, "names the option 'TSIZE' twice"),
+    ],
+)
+def test_what_firmware_passes_over_is_read_and_told(
+    raw: bytes, options: dict[str, str], oddity: str
+) -> None:
+    """An empty OACK, NULs behind the last option, an option twice with one value."""
+    packet = decode(raw)
+    assert packet == OptionAck(options)
+    assert isinstance(packet, OptionAck)
+    assert packet.oddities == (oddity,)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "für Größe".encode() + b"\0",
+        "für Größe".encode("latin-1") + b"\0",
+        "für Größe".encode("utf-16-le") + b"\0\0",
+        "für Größe".encode("utf-16-be") + b"\0\0",
+        "für Größe".encode("utf-16"),
+    ],
+)
+def test_the_text_of_an_error_is_read_in_whatever_code_it_was_written(raw: bytes) -> None:
+    """UTF-8, as Windows writes it, or UTF-16."""
+    assert error_text(raw) == "für Größe"
+    assert decode(b"\0\5\0\1" + raw) == Error(1, "für Größe")

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.model import BootFile
+from rrdns.core.model import BootFile, Profile
 from rrdns.core.probe import Depth, Verdict
 from rrdns.wire.bootfile import LARGE_BYTES
 from rrdns.wire.findings import Asked
 from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
-from rrdns.wire.tftp_read import MOST_STRAYS, Address, ReadSession, Send, probe_options
+from rrdns.wire.tftp_read import (
+    MOST_STRAYS,
+    MOST_WARNINGS,
+    Address,
+    ReadSession,
+    Send,
+    probe_options,
+    sessions,
+)
 
 SERVER = "10.0.0.11"
 DOOR = (SERVER, 69)
@@ -104,13 +112,18 @@ def test_a_full_probe_reads_to_the_end(content: bytes, blksize: int | None) -> N
 
 @pytest.mark.parametrize("after_the_last", [0, 1])
 def test_block_numbers_wrap(after_the_last: int) -> None:
-    """After 65535 comes 0, at most servers; at some, 1."""
+    """After 65535 comes 0. At some servers comes 1, where all firmware stalls."""
     reader = session(blksize=8)
     say(reader, OptionAck({"blksize": "8"}))
     for number in range(1, 65536):
         assert reader.receive(encode(Data(number, b"12345678")), TRANSFER) is not None
-    assert say(reader, Data(after_the_last, b"12345678")) == Ack(after_the_last)
-    assert say(reader, Data(after_the_last + 1, b"end")) == Ack(after_the_last + 1)
+    if after_the_last:
+        assert isinstance(say(reader, Data(1, b"12345678")), Error)
+        assert verdict(reader) is Verdict.BAD_REPLY
+        assert "block numbers roll over to 0: all firmware stalls" in sentence(reader)
+        return
+    assert say(reader, Data(0, b"12345678")) == Ack(0)
+    assert say(reader, Data(1, b"end")) == Ack(1)
     assert "524,291 bytes" in sentence(reader)
 
 
@@ -130,9 +143,9 @@ def test_duplicates_are_never_acknowledged_again() -> None:
 
 
 def test_our_own_time_out_repeats_the_last_acknowledgement() -> None:
-    """ACK 0 for the OACK, ACK n for block n; the request itself is not repeated."""
+    """The request, from the same port; ACK 0 for the OACK, ACK n for block n."""
     reader = session()
-    assert reader.remind() is None
+    assert reader.remind() == reader.request()
     say(reader, OptionAck({"blksize": "8"}))
     assert replied(reader.remind()) == Ack(0)
     say(reader, Data(1, b"12345678"))
@@ -259,7 +272,7 @@ def test_an_error_in_mid_transfer_says_how_far_it_came() -> None:
         (OptionAck({"blksize": "many"}), 8, "its blksize is 'many'"),
         (OptionAck({"tsize": "-1"}), 8, "its tsize is '-1'"),
         (OptionAck({"tsize": "9" * 19}), 8, "which is no number"),
-        (OptionAck({"windowsize": "4"}), 8, "'windowsize', which was not asked for"),
+        (OptionAck({"tsize": " 10245"}), 8, "its tsize is ' 10245', which is no number"),
     ],
 )
 def test_a_breach_of_the_protocol_is_told_to_the_server_and_to_us(
@@ -491,3 +504,186 @@ def test_no_sequence_of_packets_upsets_a_session(
     reader.silence(1.0)
     assert reader.finding is not None
     assert SERVER in reader.finding.sentence
+
+
+def playing(profile: Profile, depth: Depth = Depth.FULL, name: str = "a") -> list[ReadSession]:
+    """Return the transfers of a probe that plays a firmware."""
+    return list(sessions(Asked(SERVER, 69, name), BootFile(name, profile=profile), depth, 1428))
+
+
+@pytest.mark.parametrize(
+    ("profile", "depth", "options"),
+    [
+        (Profile.BIOS, Depth.FULL, [{"tsize": "0", "blksize": "1428"}]),
+        (Profile.IPXE, Depth.FULL, [{"blksize": "1432", "tsize": "0"}]),
+        (
+            Profile.UEFI,
+            Depth.FULL,
+            [
+                {"tsize": "0", "blksize": "1468", "windowsize": "4"},
+                {"blksize": "1468", "windowsize": "4"},
+            ],
+        ),
+        (Profile.UEFI, Depth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
+        (Profile.IPXE, Depth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
+    ],
+)
+def test_a_probe_asks_as_its_firmware_does(
+    profile: Profile, depth: Depth, options: list[dict[str, str]]
+) -> None:
+    """Whole downloads play each request; a light probe asks once, and quietly."""
+    asked = [decode(one.request()[0]) for one in playing(profile, depth)]
+    assert asked == [ReadRequest("a", "octet", each) for each in options]
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (b"\0\3\0\1" + b"x" * 512, "it answers without an OACK (RFC 2347)"),
+        (b"\0\6blksize\x001428\0", "its OACK has no tsize (RFC 2349)"),
+        (b"\0\6TSIZE\x00600\0", "its OACK does not write tsize in lower case"),
+        (b"\0\6tsize\x000\0", "its OACK says tsize 0"),
+        (b"\0\6", "its OACK has no tsize"),
+    ],
+)
+@pytest.mark.parametrize("depth", Depth)
+def test_what_edk2_does_not_load_fails_where_uefi_asks(
+    depth: Depth, packet: bytes, words: str
+) -> None:
+    """In both depths, so that a light probe never lifts the doubt that a full one cast."""
+    first = playing(Profile.UEFI, depth)[0]
+    assert isinstance(replied(first.receive(packet, TRANSFER)), Error)
+    assert verdict(first) is Verdict.BAD_REPLY
+    assert "UEFI targets (EDK2) do not load a from 10.0.0.11: " + words in sentence(first)
+    bios = playing(Profile.BIOS, depth)[0]
+    bios.receive(packet, TRANSFER)
+    assert verdict(bios) in (None, Verdict.OK)
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (OptionAck({"blksize": "1468", "tsize": "600"}), "has tsize where nobody asked for it"),
+        (Data(1, b"x" * 512), "it answers without an OACK"),
+    ],
+)
+def test_edk2_asks_a_second_time_without_the_size(packet: Packet, words: str) -> None:
+    """And does not want to be told of it."""
+    first, second = playing(Profile.UEFI)
+    assert say(first, OptionAck({"tsize": "600"})) == Error(8, "only the size was wanted")
+    second.follow(first)
+    assert isinstance(say(second, packet), Error)
+    assert words in sentence(second)
+
+
+def test_edk2_loads_from_a_server_that_keeps_the_rules() -> None:
+    """The size that the first transfer told binds the second."""
+    first, second = playing(Profile.UEFI)
+    say(first, OptionAck({"tsize": "5"}))
+    second.follow(first)
+    assert say(second, OptionAck({"blksize": "1468", "windowsize": "4"})) == Ack(0)
+    assert say(second, Data(1, b"MZend")) == Ack(1)
+    assert verdict(second) is Verdict.OK
+    short = playing(Profile.UEFI)[1]
+    short.follow(first)
+    say(short, OptionAck({"blksize": "1468"}))
+    say(short, Data(1, b"MZ"))
+    assert verdict(short) is Verdict.TRUNCATED
+
+
+@pytest.mark.parametrize("name", ["start", "start.efi", "vmlinuz"])
+def test_a_uefi_program_by_its_bytes_is_a_warning(name: str) -> None:
+    """A loader of another kind may ask for it; a Linux kernel begins with MZ as well."""
+    content = (b"MZ".ljust(0x202, b"x") + (b"HdrS" if name == "vmlinuz" else b"PE")).ljust(600)
+    reader = session(file=BootFile(name))
+    say(reader, Data(1, content[:512]))
+    say(reader, Data(2, content[512:]))
+    assert verdict(reader) is Verdict.OK
+    assert reader.finding is not None
+    told = [one for one in reader.finding.warnings if 'say profile "uefi"' in one]
+    assert len(told) == (name != "vmlinuz")
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"\0\6tsize\x003\0timeout\x005\0", "accepts the option 'timeout'"),
+        (b"\0\6tsize\x003\0windowsize\x004\0", "accepts the option 'windowsize'"),
+        (b"\0\6tsize\x003\0what\x00?\0", "accepts the option 'what'"),
+        (b"\0\6tsize\x003\0\0\0", "has NULs behind its last option"),
+        (b"\0\6tsize\x003\0tsize\x003\0", "names the option 'tsize' twice"),
+    ],
+)
+@pytest.mark.parametrize("depth", Depth)
+def test_what_all_firmware_passes_over_is_a_warning(depth: Depth, raw: bytes, words: str) -> None:
+    """It names the RFC; the target boots."""
+    reader = session(depth)
+    assert replied(reader.receive(raw, TRANSFER)) == Ack(0)
+    say(reader, Data(1, b"end"))
+    assert verdict(reader) is Verdict.OK
+    assert reader.finding is not None
+    [warning] = reader.finding.warnings
+    assert words in warning
+    assert "RFC 2347" in warning
+
+
+@pytest.mark.parametrize("stray", [b"noise", b"\0\4\0\0", b"\0\1a\0octet\0", b"\0"])
+def test_a_stray_packet_within_the_transfer_is_a_warning(stray: bytes) -> None:
+    """From the server's own port, after the OACK: firmware passes over it."""
+    reader = session()
+    say(reader, OptionAck({"tsize": "3"}))
+    assert reader.receive(stray, TRANSFER) is None
+    assert reader.receive(stray, TRANSFER) is None
+    say(reader, Data(1, b"end"))
+    assert reader.finding is not None
+    assert reader.finding.verdict is Verdict.OK
+    [warning] = reader.finding.warnings
+    assert "stray packet" in warning
+
+
+@pytest.mark.parametrize("source", [(SERVER, 40001), ("10.0.0.99", 40000)])
+def test_a_transfer_that_goes_on_from_elsewhere_is_told_so(source: Address) -> None:
+    """It is no silence, and has nothing to do with the MTU."""
+    reader = session()
+    say(reader, Data(1, b"x" * 512))
+    assert say(reader, Data(2, b"end"), source) == Error(5, "unknown transfer ID")
+    reader.silence(1.0)
+    assert verdict(reader) is Verdict.WRONG_SOURCE
+    assert f"port {source[1]}" in sentence(reader)
+    assert "MTU" not in sentence(reader)
+
+
+def test_a_large_file_that_comes_well_and_long_is_no_fault() -> None:
+    """Its size is known, the pace is good: the rest is not checked, and that is told."""
+    reader = session(file=BootFile("boot.bin", size=34_000_000))
+    say(reader, Data(1, b"x" * 512))
+    assert replied(reader.time_up(120.0, paced=True)) == Error(0, "probe done")
+    assert verdict(reader) is Verdict.OK
+    assert reader.finding is not None
+    assert "only 512 bytes of boot.bin were loaded in 120 s" in reader.finding.warnings[0]
+    endless = session()
+    say(endless, Data(1, b"x" * 512))
+    endless.time_up(120.0, paced=True)
+    assert verdict(endless) is Verdict.TOO_SLOW
+
+
+def test_a_block_that_is_lost_where_numbers_wrap_is_asked_for() -> None:
+    """Block 0 is a block as any other."""
+    reader = windowed(3)
+    for block in range(1, 65536):
+        reader.receive(encode(Data(block, b"x" * 8)), TRANSFER)
+    assert say(reader, Data(1, b"x" * 8)) == Ack(65535)
+    assert say(reader, Data(0, b"x" * 8)) is None
+    assert say(reader, Data(1, b"end")) == Ack(1)
+    assert verdict(reader) is Verdict.OK
+
+
+def test_the_warnings_of_a_transfer_have_a_bound() -> None:
+    """A server may think up as many strange packets as it likes."""
+    reader = session()
+    say(reader, OptionAck({"tsize": "3"}))
+    for number in range(10, 100):
+        reader.receive(bytes([0, number, 0, 0]), TRANSFER)
+    say(reader, Data(1, b"end"))
+    assert reader.finding is not None
+    assert len(reader.finding.warnings) == MOST_WARNINGS

@@ -7,6 +7,8 @@ import { capital, countOf, lengthOf, momentOf, probeTime, stateOf } from "./word
 const OLD = 10_000; // milliseconds after which a verdict's age is told
 const FLASH = 2500;
 
+const passed = (probe) => ["ok", "slow"].includes(probe.verdict);
+
 export class MemberRow {
   #why = null;
 
@@ -96,12 +98,12 @@ export class MemberRow {
     const age = probe ? now - Date.parse(probe.at) : 0;
     const when = age > OLD ? ` (${lengthOf(age / 1000)} ago)` : "";
     setText(this.verdict, probe ? verdictOf(probe, this.member) + when : "");
-    setAttribute(this.verdict, "data-passed", probe ? String(probe.verdict === "ok") : null);
+    setAttribute(this.verdict, "data-passed", probe ? String(passed(probe)) : null);
     setTexts(this.warnings, "li", [...new Set([...drift, ...(probe?.warnings ?? [])])]);
     this.warnings.hidden = this.warnings.children.length === 0;
     this.spark.show(recent, top);
-    setText(this.took, !probe ? "" : probe.verdict === "ok" ? probeTime(probe.seconds) : "lost");
-    setAttribute(this.took, "data-passed", probe ? String(probe.verdict === "ok") : null);
+    setText(this.took, !probe ? "" : passed(probe) ? probeTime(probe.seconds) : "lost");
+    setAttribute(this.took, "data-passed", probe ? String(passed(probe)) : null);
     setAttribute(this.bar.element, "title", `named first in ${countOf(this.member.answers)} answers since the start`);
   }
 
