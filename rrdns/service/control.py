@@ -46,6 +46,7 @@ BEAT_EVERY = 0.5
 _WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
+JUMP = 1.0  # seconds: NTP slews what is less
 MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
@@ -293,10 +294,14 @@ class Control:
 
     async def _keep_time(self) -> None:
         """Begin and end each order when its time has come."""
+        ahead = self._clock.ahead()
         while True:
             self._orders.changed.clear()
             due = self._roster.next_change()
-            wait = None if due is None else min(max(0.0, due - self._clock()), LONGEST_SLEEP)
+            wait = LONGEST_SLEEP
+            if due is not None:
+                wait = min(max(0.0, due - self._clock()), LONGEST_SLEEP)
+            ahead = self._look_for_jump(ahead)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._orders.changed.wait(), wait)
                 continue
@@ -304,6 +309,17 @@ class Control:
                 await self._orders.keep_time()
             except StoreFailed:  # the alarm is raised; all is as before until it can be kept
                 await asyncio.sleep(RETRY_EVERY)
+
+    def _look_for_jump(self, before: float) -> float:
+        """Log that the clock was set; return by how much it is ahead of the steady one now."""
+        ahead = self._clock.ahead()
+        if abs(ahead - before) > JUMP:
+            self._log.warning(
+                "the clock was set",
+                seconds=round(ahead - before, 1),
+                meaning="orders with an end or a start follow the new time; check them",
+            )
+        return ahead
 
     async def _never_ending(self, duty: Coroutine[Any, Any, None]) -> None:
         """Run a duty that must not end; a defect in one ends the process, and a new one comes."""
