@@ -147,6 +147,7 @@ class Inspection:
         )
 
 
+@lru_cache(maxsize=1024)
 def profile_of(file: BootFile) -> Profile:
     """Return what asks for a file: as configured, or as its name tells.
 

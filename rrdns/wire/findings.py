@@ -65,6 +65,8 @@ def loaded(asked: Asked, seen: FileSeen, warnings: tuple[str, ...]) -> Finding:
 def together(found: Sequence[Finding]) -> Finding:
     """Return what the transfers of one file tell, all of them good."""
     last = found[-1]
+    if len(found) == 1:
+        return last
     slow_one = next((one.verdict for one in found if one.verdict is Verdict.SLOW), last.verdict)
     warnings = tuple(dict.fromkeys(warning for one in found for warning in one.warnings))
     return replace(last, verdict=slow_one, warnings=warnings)

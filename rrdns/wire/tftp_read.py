@@ -100,6 +100,7 @@ class ReadSession:
 
     __slots__ = (
         "_asked",
+        "_asked_for",
         "_blksize",
         "_depth",
         "_due",
@@ -139,7 +140,7 @@ class ReadSession:
         self._size_only = size_only
         self._edk2 = edk2
         self._warnings: list[str] = []
-        asked_for = dict(options)
+        self._asked_for = asked_for = dict(options)
         self._most_blksize = int(asked_for.get("blksize", DEFAULT_BLKSIZE))
         self._blksize = DEFAULT_BLKSIZE
         self._most_window = int(asked_for.get("windowsize", 1))
@@ -304,8 +305,7 @@ class ReadSession:
         self._inspection.lack_of_uefi = lack
         for oddity in packet.oddities:
             self._warn(f"sent an OACK that {oddity}, which RFC 2347 does not know")
-        asked_for = dict(self._options)
-        announced = options.get("tsize", "0") if "tsize" in asked_for else "0"
+        announced = options.get("tsize", "0") if "tsize" in self._asked_for else "0"
         finding = self._inspection.announce(int(announced))
         if finding is not None:
             return self._stop(finding)
@@ -319,7 +319,7 @@ class ReadSession:
         """Return why EDK2 would not load with this OACK, or with none; "" if it would."""
         if packet is None:
             return "it answers without an OACK (RFC 2347), as if no options had been asked for"
-        if "tsize" not in dict(self._options):
+        if "tsize" not in self._asked_for:
             told = "tsize" in packet.options
             return "its OACK has tsize where nobody asked for it (RFC 2347)" if told else ""
         if "tsize" not in packet.options:
@@ -334,7 +334,7 @@ class ReadSession:
 
     def _agree(self, options: Mapping[str, str]) -> str:
         """Take over the server's options, or return what is wrong with them."""
-        asked_for = dict(self._options)
+        asked_for = self._asked_for
         for name, value in options.items():
             if name not in asked_for and (name != "blksize" or value == str(DEFAULT_BLKSIZE)):
                 option = f"the option {clean_text(name)!r}"
