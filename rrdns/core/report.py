@@ -6,6 +6,7 @@ Times are Unix seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rrdns.core.drift import Drift
@@ -127,3 +128,4 @@ class ServiceReport:
     reload_failed: bool = False  # the config was read again since, and refused
     exports: tuple[ExportReport, ...] = ()
     webhooks: tuple[WebhookReport, ...] = ()
+    dropped_lines: Mapping[str, int] = field(default_factory=dict)  # of the log, by process

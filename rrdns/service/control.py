@@ -13,7 +13,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
 from rrdns.service.herald import STORE_FAILED, Herald
 from rrdns.service.lifeline import Beat
-from rrdns.service.logs import get_log
+from rrdns.service.logs import flush, get_log
 from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store, outbox_path
 from rrdns.service.orders import Orders
 from rrdns.service.outside import Outside
@@ -91,6 +91,7 @@ class ControlPlan:
     api: socket.socket  # listening
     pages: tuple[Pages, ...]  # where the workers count
     restarted: bool  # it was running a moment ago
+    dropped_lines: Callable[[], Mapping[str, int]] = dict  # of the log, by process
 
 
 class Control:
@@ -140,6 +141,7 @@ class Control:
             self._outside.dispatch.reports,
             self._outside.hooks.reports,
             clocks,
+            plan.dropped_lines,
         )
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
@@ -327,6 +329,7 @@ class Control:
             await duty
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the control process broke", exc_info=True)
+            flush()
             os._exit(1)
 
 

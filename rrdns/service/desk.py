@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rrdns import __version__
@@ -35,6 +35,7 @@ class Desk:
         exports: Callable[[], tuple[ExportReport, ...]],
         webhooks: Callable[[], tuple[WebhookReport, ...]],
         clock: Clocks,
+        dropped_lines: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._roster = roster
         self._store = store
@@ -44,6 +45,7 @@ class Desk:
         self._exports = exports
         self._webhooks = webhooks
         self._clock = clock
+        self._dropped_lines = dropped_lines
         self._started_at = self._configured_at = clock()
         self._reload_failed = False
         self._orders = orders
@@ -93,6 +95,7 @@ class Desk:
             reload_failed=self._reload_failed,
             exports=self._exports(),
             webhooks=self._webhooks(),
+            dropped_lines=self._dropped_lines(),
         )
 
     async def carry_out(self, command: Command) -> OrdersDone:

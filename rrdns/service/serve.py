@@ -20,6 +20,7 @@ from rrdns.net.udp import Quota
 from rrdns.service import control, rights, worker
 from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file
 from rrdns.service.lifeline import Beat
+from rrdns.service.log_writer import DropCounters
 from rrdns.service.logs import get_log, set_up
 from rrdns.service.memory import last_good_path
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
@@ -43,9 +44,11 @@ def run(settings: Settings, path: Path) -> int:
     Raises:
         ListenFailed, CannotBecome, BadPair: the service cannot start.
     """
-    set_up(settings.log.format, settings.log.level, "supervisor")
+    count = settings.dns.workers or len(os.sched_getaffinity(0))
+    drops = DropCounters(("supervisor", "control", *(f"worker-{n}" for n in range(count))))
+    set_up(settings.log.format, settings.log.level, "supervisor", drops)
     allow_descriptors(MOST_DESCRIPTORS)
-    children = _bind(settings, path)
+    children = _bind(settings, path, count, drops)
     store = None if settings.store.backend == "memory" else settings.store.path
     rights.drop(settings.process.user, settings.process.group, store)
     if settings.api.tls_cert is not None and settings.api.tls_key is not None:
@@ -63,9 +66,8 @@ def run(settings: Settings, path: Path) -> int:
     return Supervisor(children).run()
 
 
-def _bind(settings: Settings, path: Path) -> list[Child]:
+def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> list[Child]:
     """Bind every socket, and say what each process does with its own."""
-    count = settings.dns.workers or len(os.sched_getaffinity(0))
     tcp = tuple(bind_tcp(endpoint) for endpoint in settings.dns.listen)
     udp = [
         tuple(bind_udp(endpoint, reuse_port=count > 1) for endpoint in settings.dns.listen)
@@ -82,12 +84,12 @@ def _bind(settings: Settings, path: Path) -> list[Child]:
     log = settings.log
 
     def control_main(restarted: bool) -> Main:
-        set_up(log.format, log.level, "control")
-        plan = ControlPlan(settings, path, applied, feed, api, pages, restarted)
+        set_up(log.format, log.level, "control", drops)
+        plan = ControlPlan(settings, path, applied, feed, api, pages, restarted, drops.totals)
         return partial(_guarded, partial(control.main, plan))
 
     def worker_main(number: int, _restarted: bool) -> Main:
-        set_up(log.format, log.level, f"worker-{number}")
+        set_up(log.format, log.level, f"worker-{number}", drops)
         plan = WorkerPlan(
             number=number,
             udp=udp[number],

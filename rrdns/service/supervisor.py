@@ -10,20 +10,19 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 from typing import NoReturn
 
 from rrdns.service.lifeline import Beat, die_with_parent
-from rrdns.service.logs import get_log
+from rrdns.service.logs import flush, get_log
 from rrdns.service.notify import Notifier
 
 STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
+KILL_TIMEOUT = 1.0  # seconds from SIGKILL until nobody is waited for any more
 START_PATIENCE = 60.0  # ten thousand pools are read before the first beat
 STEADY_AFTER = 10.0  # a process that has run this long is started again at once
 FIRST_DELAY = 0.1  # before the second start in a row; doubles
@@ -73,6 +72,7 @@ class Supervisor:
     _signals: list[int] = field(default_factory=list)
     _lifeline: tuple[int, int] = (-1, -1)
     _announced: bool = False
+    _notified: bool = False
     _reload_asked: bool = False
     _looked_at: float = 0.0
 
@@ -187,7 +187,6 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         supervisor = os.getpid()
-        _flush()
         try:
             pid, read_fd, write_fd = _fork()
         except OSError as error:  # no process or no descriptor is to be had just now
@@ -239,21 +238,33 @@ class Supervisor:
     def _announce(self) -> None:
         if not self._announced and all(child.ready for child in self.children):
             self._announced = True
-            self.notify.ready()
+        if self._announced and not self._notified:
+            self._notified = self.notify.ready()
 
     def _stop(self) -> None:
         self.notify.stopping()
         alive = [child for child in self.children if child.pid]
         for child in alive:
             os.kill(child.pid, signal.SIGTERM)
-        end = self.clock() + STOP_PATIENCE
-        while alive and self.clock() < end:
-            alive = [child for child in alive if not os.waitpid(child.pid, os.WNOHANG)[0]]
-            time.sleep(0.01)
+        alive = self._still_alive(alive, STOP_PATIENCE)
         for child in alive:
             get_log().error("a process did not stop", process_name=child.name)
             os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
+        for child in self._still_alive(alive, KILL_TIMEOUT):
+            get_log().error(
+                "a process cannot be killed",
+                process_name=child.name,
+                because="it waits in the kernel, mostly for a disk that hangs",
+                pid=child.pid,
+            )
+
+    def _still_alive(self, children: list[Child], timeout: float) -> list[Child]:
+        """Wait for children to end; return those that have not."""
+        end = self.clock() + timeout
+        while children and self.clock() < end:
+            children = [child for child in children if not os.waitpid(child.pid, os.WNOHANG)[0]]
+            time.sleep(0.01)
+        return children
 
 
 def pause_after(failures: int) -> float:
@@ -277,12 +288,6 @@ def _fork() -> tuple[int, int, int]:
         raise
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # who reads it may be gone, or its disk full
-            stream.flush()
-
-
 def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
     """Run a child's main to its end, and never return into the supervisor's code."""
     status = 1
@@ -294,7 +299,7 @@ def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
     except BaseException:  # noqa: BLE001 - the last place where it can be told
         get_log().critical("a process broke", exc_info=True)
     finally:
-        _flush()
+        flush()
         os._exit(status)
 
 

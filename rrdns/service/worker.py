@@ -26,7 +26,7 @@ from rrdns.net.tcp import TcpLoop
 from rrdns.net.turns import SharedTurns
 from rrdns.net.udp import Quota, make_loop
 from rrdns.service.lifeline import Beat
-from rrdns.service.logs import get_log
+from rrdns.service.logs import flush, get_log
 from rrdns.service.publisher import read_message
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import feed
@@ -169,6 +169,7 @@ class Worker:
             await duty
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the worker broke", exc_info=True)
+            flush()
             os._exit(1)
 
 

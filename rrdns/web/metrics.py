@@ -200,6 +200,14 @@ def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
         "Datagrams met with silence, and answers that could not be sent.",
         value=service.unanswered,
     )
+    dropped = CounterMetricFamily(
+        "rrdns_log_dropped",
+        "Lines of the log that could not be written, or that nobody read in time.",
+        labels=["process"],
+    )
+    for process, lines in service.dropped_lines.items():
+        dropped.add_metric([process], lines)
+    yield dropped
 
 
 def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:

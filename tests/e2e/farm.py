@@ -98,6 +98,7 @@ class Rrdns:
     members: Sequence[tuple[str, str]] = ()
     token: str = ""  # which the calls to the API send
     clock: Path | None = None  # a library that sets its clock
+    output: int | None = None  # a descriptor that it prints to, in place of the log file
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -138,8 +139,8 @@ class Rrdns:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rrdns", "serve", "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=self.output if self.output is not None else log,
+                stderr=self.output if self.output is not None else log,
                 start_new_session=True,
                 env={**os.environ, "LD_PRELOAD": str(self.clock)} if self.clock else None,
             )
@@ -188,6 +189,12 @@ class Rrdns:
         assert isinstance(reply, dict)
         return reply
 
+    def metric(self, name: str) -> float:
+        """Return a metric, 0 where there is none; `name` has its labels, as it is printed."""
+        _, text = self.call("GET", "/metrics")
+        lines = [line.rpartition(" ") for line in str(text).splitlines()]
+        return sum(float(value) for found, _, value in lines if found == name)
+
     def member(self, name: str) -> dict[str, Any]:
         """Return what the API says of a member."""
         return self.json("GET", f"/v1/pools/boot/members/{name}")
@@ -233,12 +240,13 @@ def a_farm(
     first_host: int = 21,
     size: int = 3,
     clock: Path | None = None,
+    output: int | None = None,
 ) -> Iterator[tuple[Rrdns, dict[str, Tftpd]]]:
     """Run `size` tftpd-hpa on 127.0.0.x and rrdns before them, until the block ends."""
     root = folder / "tftp"
     root.mkdir(mode=0o755)
     (root / "ARDBP32.BIN").write_bytes(BOOT_FILE)
-    rrdns = Rrdns(folder, workers, ttl, clock=clock)
+    rrdns = Rrdns(folder, workers, ttl, clock=clock, output=output)
     servers = {
         f"pvs-{n + 1}": Tftpd(f"pvs-{n + 1}", f"127.0.0.{first_host + n}", rrdns.tftp_port, root)
         for n in range(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,15 @@ def fork_where_there_is_room():
         raise BlockingIOError(11, "Resource temporarily unavailable")
     return fork()
 
+waitpid = os.waitpid
+
+def wait_as_in_the_kernel(pid, options):
+    while (folder / "kept").exists():  # no signal ends who waits for a disk
+        if options & os.WNOHANG:
+            return 0, 0
+        time.sleep(0.1)
+    return waitpid(pid, options)
+
 def work(name, restarted, beat, lifeline):
     starts = folder / f"{name}.starts"
     with starts.open("a") as out:
@@ -49,6 +59,7 @@ def child(name):
     return Child(name, lambda restarted: partial(work, name, restarted), hang_after=1.0)
 
 os.fork = fork_where_there_is_room
+os.waitpid = wait_as_in_the_kernel
 set_up("json")
 sys.exit(Supervisor([child("worker-0"), child("control")]).run())
 """
@@ -241,3 +252,37 @@ def test_the_service_manager_hears_when_all_are_ready(tmp_path: Path) -> None:
             assert manager.recv(100).startswith(b"READY=1")
             process.terminate()
             assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_a_child_that_the_kernel_keeps_does_not_keep_the_supervisor(tmp_path: Path) -> None:
+    """A disk that hangs: SIGTERM ends the service within 5 s, and the log says what is left."""
+    with supervised(tmp_path) as process:
+        (tmp_path / "kept").touch()
+        process.terminate()
+        assert process.wait(5) == 0
+        assert "a process cannot be killed" in (tmp_path / "log").read_text()
+
+
+def test_a_service_manager_that_reads_nothing_holds_up_nobody(tmp_path: Path) -> None:
+    """Its socket is full: restarts and the end go on, and it hears of the start once it reads."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            other.connect(str(tmp_path / "notify"))
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    other.send(b"full")
+        with supervised(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            time.sleep(0.7)  # it has tried
+            os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+            wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+            said = b"full"
+            while said == b"full":
+                said = manager.recv(100)
+            assert said.startswith(b"READY=1")
+            process.terminate()
+            assert process.wait(5) == 0

@@ -89,6 +89,7 @@ class FakeFarm:
             workers=self.workers,
             counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
             unanswered=3,
+            dropped_lines={"supervisor": 0, "control": 17},
             configured_at=NOW - 60,
             reload_failed=self.reload_failed,
             webhooks=(

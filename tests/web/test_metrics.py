@@ -60,6 +60,8 @@ async def test_the_service_is_shown(client: Client) -> None:
     assert found[key("queries_total", kind="a", rcode="NOERROR")] == 12
     assert found[key("queries_total", kind="other", rcode="REFUSED")] == 1
     assert found[key("pool_queries_total", pool="boot")] == 12
+    assert found[key("log_dropped_total", process="control")] == 17
+    assert found[key("log_dropped_total", process="supervisor")] == 0
     assert found[key("workers")] == 2
     assert found[key("workers_connected")] == 1
     assert found[key("worker_restarts_total", worker="1")] == 3
