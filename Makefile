@@ -10,13 +10,16 @@ SOURCE := rrdns tests bench
 # Tests keep real time with real servers; more of them at once than cores makes them wait.
 TEST_PROCESSES ?= auto
 
+# For `make rounds`: how many in all.
+ROUNDS ?= 1000
+
 # For each target of `make fuzz`; what it finds is kept in .cache/fuzz for the next time.
 SECONDS ?= 20
 
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test long lint format cover fuzz differences bench image lock clean
+.PHONY: help demo demo-script test long rounds lint format cover fuzz differences bench image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +35,9 @@ test: $(READY) ## Run all tests
 
 long: $(READY) ## Run the tests that take minutes, one after the other
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+rounds: $(READY) ## Play ROUNDS rounds of random faults, on four farms beside one another
+	RRDNS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m long -n 4 tests/e2e/test_fault_rounds.py $(ARGS)
 
 lint: $(READY) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check $(SOURCE)
