@@ -11,8 +11,9 @@ from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
 from rrdns.config import exporters, webhooks
+from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
 from rrdns.config.places import Broken, Place
-from rrdns.config.tables import File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.tables import Backend, File, NameserverTable, PoolTable, ZoneTable
 from rrdns.core.model import is_inside
 from rrdns.errors import Mistake
 from rrdns.web.tls import BadPair, make_context
@@ -34,14 +35,47 @@ def find(file: File, broken: Broken) -> list[Mistake]:
     ]
 
 
-def find_in_files(file: File, broken: Broken) -> Iterator[Mistake]:
-    """Return every mistake in the files that a config names."""
+def find_in_files(file: File, broken: Broken, source: str) -> Iterator[Mistake]:
+    """Return every mistake in the files that a config names, and in who may change them.
+
+    `source` is the config's own file.
+    """
     certificate, key = file.api.tls_cert, file.api.tls_key
     if certificate and key and not {"api.tls_cert", "api.tls_key"} & broken:
         try:
             make_context(Path(certificate), Path(key))
         except BadPair as bad:
             yield Mistake(f"api.{bad.setting}", f"is {bad.path}, which {bad.problem}")
+    yield from _rights(file, source)
+
+
+def _rights(file: File, source: str) -> Iterator[Mistake]:
+    """Return what the user that rrdns becomes could change, and so become root by."""
+    who = identity_of(file.process.user, file.process.group)
+    if who is None:
+        return
+    for place, path in _read_by_root(file, source):
+        why = changeable(path, who)
+        if why:
+            subject = f'is "{path}", which {why}' if place else why
+            yield Mistake(place, subject)
+    if file.store.backend is not Backend.MEMORY and file.store.path:
+        why = unfit_state(Path(file.store.path), who)
+        if why:
+            yield Mistake("store.path", why)
+
+
+def _read_by_root(file: File, source: str) -> Iterator[tuple[Place, Path]]:
+    """Return the files that decide what rrdns does, each with the place that names it."""
+    yield "", Path(source)
+    for name in ("tls_cert", "tls_key"):
+        if path := getattr(file.api, name):
+            yield f"api.{name}", Path(path)
+    for index, table in enumerate(file.exporters):
+        if table.template and "/" in table.template:
+            yield f"exporters[{index}].template", Path(table.template)
+        for path in program_of([word for word in table.command or () if word]):
+            yield f"exporters[{index}].command", path
 
 
 def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:

@@ -68,7 +68,7 @@ def parse(text: str, source: str, *, with_files: bool = True) -> Settings:
     mistakes += _missing(file, "", broken)
     mistakes += checks.find(file, broken)
     if with_files:
-        mistakes += checks.find_in_files(file, broken)
+        mistakes += checks.find_in_files(file, broken, source)
     if mistakes:
         raise ConfigInvalid(source, tuple(sorted(mistakes, key=_in_order)))
     return build(file, source)

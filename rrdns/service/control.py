@@ -34,6 +34,7 @@ from rrdns.service.outside import Outside
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
+from rrdns.service.served_zones import ServedZones
 from rrdns.service.witness import Witness
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
@@ -92,6 +93,7 @@ class ControlPlan:
     pages: tuple[Pages, ...]  # where the workers count
     restarted: bool  # it was running a moment ago
     dropped_lines: Callable[[], Mapping[str, int]] = dict  # of the log, by process
+    served: ServedZones | None = None
 
 
 class Control:
@@ -225,6 +227,8 @@ class Control:
         for name in gone:
             self._herald.calm_pool(name)
         if settings.zones != before.zones:
+            if self._plan.served is not None:
+                self._plan.served.replace(settings.zones)
             self._publication.publish_all(settings.zones, self._publisher.snapshot.serial + 1)
             return
         for name in self._roster.names():

@@ -6,11 +6,11 @@ import ctypes
 import grp
 import os
 import pwd
-import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from rrdns.config.ownership import identity_of, unfit_state
 from rrdns.errors import RrdnsError, StoreFailed
 from rrdns.service.lifeline import refuse_new_rights
 
@@ -32,27 +32,52 @@ class CannotBecome(RrdnsError):
 
 
 def drop(user: str | None, group: str | None, store: Path | None) -> None:
-    """Become the user and group, own the store and its folder, and lose what is needed no more.
+    """Become the user and group, make the store's folder theirs, and lose what is needed no more.
 
     Raises:
         CannotBecome: there is no such user or group, or this process may not change.
-        StoreFailed: its folder cannot be made.
+        StoreFailed: the folder cannot be made, or belongs to somebody else.
     """
-    os.umask(PRIVATE)
+    uid, gid = _ids(user, group)
     if store is not None:
-        _make_folder(store)
-    if user is not None or group is not None:
-        _become(user, group, store)
+        _make_folder(store, uid, gid)
+        who = identity_of(user, group)
+        unfit = unfit_state(store, who) if who is not None else ""
+        if unfit:
+            raise StoreFailed(str(store), "be used", f"it {unfit}")
+    os.umask(PRIVATE)
+    _become(user or group or "", uid, gid)
     with suppress(OSError):  # a sandbox may forbid even this
         _give_up_low_ports()
     refuse_new_rights()
 
 
-def _make_folder(store: Path) -> None:
+def _make_folder(store: Path, uid: int, gid: int) -> None:
+    """Make the store's folder where there is none, and give it to a user: it, and nothing else.
+
+    It is given away by its descriptor, so that whoever may write in a folder above cannot have
+    another one given away in its place.
+    """
+    folder = store.parent
     try:
-        store.parent.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir():
+            return
+        os.umask(0o022)  # whoever gets the folder must be able to reach it
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.mkdir(folder.name, 0o700, dir_fd=above)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            made = os.open(folder.name, flags, dir_fd=above)
+            try:
+                if os.geteuid() == 0:
+                    os.fchown(made, uid, gid)
+            finally:
+                os.close(made)
+        finally:
+            os.close(above)
     except OSError as error:
-        advice = f"make {store.parent} and give it to rrdns' user, or set store.path elsewhere"
+        advice = f"make {folder} and give it to rrdns' user, or set store.path elsewhere"
         reason = f"{error.strerror or error}; {advice}"
         raise StoreFailed(str(store), "have its folder made", reason) from error
 
@@ -75,32 +100,16 @@ def _give_up_low_ports() -> None:
             raise OSError(ctypes.get_errno(), "capset")
 
 
-def _become(user: str | None, group: str | None, store: Path | None) -> None:
-    uid, gid = _ids(user, group)
+def _become(name: str, uid: int, gid: int) -> None:
     if (os.geteuid(), os.getegid()) == (uid, gid):
         return
     try:
-        if store is not None:
-            _give_away(store, uid, gid)
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
     except PermissionError as error:
         reason = "only root may; start rrdns as root or leave [process] out"
-        raise CannotBecome(user or group or "", reason) from error
-
-
-def _give_away(store: Path, uid: int, gid: int) -> None:
-    """Let a user own the store, what stands beside it under its name, and their folder.
-
-    Who may write there must not be given other files by links to them, nor what else is in a
-    folder that is not ours alone.
-    """
-    if not store.parent.stat().st_mode & stat.S_ISVTX:  # as of /tmp, where anybody may write
-        os.chown(store.parent, uid, gid)
-    for path in store.parent.iterdir():
-        if path.name.startswith(store.stem):
-            os.chown(path, uid, gid, follow_symlinks=False)
+        raise CannotBecome(name, reason) from error
 
 
 def _ids(user: str | None, group: str | None) -> tuple[int, int]:

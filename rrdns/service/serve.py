@@ -23,6 +23,8 @@ from rrdns.service.lifeline import Beat
 from rrdns.service.log_writer import DropCounters
 from rrdns.service.logs import get_log, set_up
 from rrdns.service.memory import last_good_path
+from rrdns.service.served_zones import ServedZones
+from rrdns.service.store_lock import StoreLock
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
 from rrdns.web.tls import make_context
@@ -42,7 +44,7 @@ def run(settings: Settings, path: Path) -> int:
     """Serve until SIGTERM; return the exit status.
 
     Raises:
-        ListenFailed, CannotBecome, BadPair: the service cannot start.
+        ListenFailed, CannotBecome, StoreInUse, BadPair: the service cannot start.
     """
     count = settings.dns.workers or len(os.sched_getaffinity(0))
     drops = DropCounters(("supervisor", "control", *(f"worker-{n}" for n in range(count))))
@@ -51,6 +53,9 @@ def run(settings: Settings, path: Path) -> int:
     children = _bind(settings, path, count, drops)
     store = None if settings.store.backend == "memory" else settings.store.path
     rights.drop(settings.process.user, settings.process.group, store)
+    lock = StoreLock(store) if store is not None else None
+    if lock is not None:
+        lock.take()
     if settings.api.tls_cert is not None and settings.api.tls_key is not None:
         # Read once as the user who reads it at each reload: better no start than no API then.
         make_context(settings.api.tls_cert, settings.api.tls_key)
@@ -63,7 +68,7 @@ def run(settings: Settings, path: Path) -> int:
     )
     gc.collect()
     gc.freeze()  # what all processes share stays shared
-    return Supervisor(children).run()
+    return Supervisor(children, duty=lock.keep if lock is not None else None).run()
 
 
 def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> list[Child]:
@@ -81,11 +86,14 @@ def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> li
     quota = Quota(limits, shared_accounts()) if limits is not None else None
     applied = AppliedConfig(anonymous_file())
     pages = tuple(Pages() for _ in range(count))
+    served = ServedZones(settings.zones)
     log = settings.log
 
     def control_main(restarted: bool) -> Main:
         set_up(log.format, log.level, "control", drops)
-        plan = ControlPlan(settings, path, applied, feed, api, pages, restarted, drops.totals)
+        plan = ControlPlan(
+            settings, path, applied, feed, api, pages, restarted, drops.totals, served
+        )
         return partial(_guarded, partial(control.main, plan))
 
     def worker_main(number: int, _restarted: bool) -> Main:
@@ -102,6 +110,7 @@ def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> li
             ),
             feed=feed_address,
             last_good=last_good_path(settings),
+            served=served,
             turns=turns,
             pages=pages[number],
             manners=manners,

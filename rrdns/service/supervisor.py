@@ -66,6 +66,7 @@ class Supervisor:
     children: list[Child]
     notify: Notifier = field(default_factory=Notifier)
     clock: Callable[[], float] = time.monotonic
+    duty: Callable[[], None] | None = None  # done at each round; it must be quick and raise nothing
     _stopping: bool = False
     _status: int = 0
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -97,6 +98,8 @@ class Supervisor:
             self._kill_hung()
             self._start_due()
             self._announce()
+            if self.duty is not None:
+                self.duty()
         self._stop()
         return self._status
 

@@ -28,6 +28,7 @@ from rrdns.net.udp import Quota, make_loop
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import flush, get_log
 from rrdns.service.publisher import read_message
+from rrdns.service.served_zones import ServedZones
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import feed
 from rrdns.wire.answers import Answers, AnswerTable
@@ -55,6 +56,7 @@ class WorkerPlan:
     pages: Pages  # where it counts
     manners: Manners = PLAIN
     quota: Quota | None = None  # None: no rate is limited
+    served: ServedZones | None = None  # None: whatever is on disk is this rrdns's
 
 
 class Worker:
@@ -110,9 +112,18 @@ class Worker:
         except StoreFailed as error:
             self._log.error("the last good snapshot cannot be read", because=str(error))
             return
-        if remembered is not None and remembered.snapshot.serial:
+        if remembered is None or not remembered.snapshot.serial:
+            return
+        if self._plan.served is None or self._plan.served.include(remembered.snapshot.zones):
             self._log.warning("answering from disk", serial=remembered.snapshot.serial)
             self._take(remembered.snapshot)
+        else:
+            self._log.error(
+                "the last good snapshot is another rrdns's",
+                file=str(self._plan.last_good),
+                zones=[zone.name for zone in remembered.snapshot.zones],
+                so="nothing is answered until the control process is there",
+            )
 
     async def _follow(self) -> None:
         """Take what the control process publishes, for as long as this process runs."""

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +60,8 @@ def serving(
     rrdns.dns_port = port or rrdns.dns_port
     state = folder / "state"
     state.mkdir(mode=0o755)
+    if "[process]" in more:
+        shutil.chown(state, "nobody")
     rrdns.write_config(state=state)
     rrdns.config.write_text(rrdns.config.read_text() + more)
     try:
@@ -185,3 +188,61 @@ def call(rrdns: Rrdns, method: str, path: str, token: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def test_what_root_reads_is_not_the_users_to_change(open_folder: Path) -> None:
+    """The way that led to root: a store beside the config, and an exporter's command in it."""
+    need_root("files of somebody else's")
+    rrdns = Started(open_folder, members=[("pvs-1", "127.0.0.21")])
+    command = open_folder / "tell"
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    rrdns.write_config()
+    more = (
+        '[process]\nuser = "nobody"\n[[exporters]]\nname = "x"\ntype = "command"\n'
+        f'pools = ["boot"]\ncommand = ["{command}"]\n'
+    )
+    rrdns.config.write_text(rrdns.config.read_text() + more)
+
+    def told(*args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "rrdns", *args, str(rrdns.config)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 2, done
+        return done.stderr
+
+    for args in (("check-config",), ("serve", "--config")):
+        said = told(*args)
+        assert "store.path: is in " in said
+        assert f"chown -R nobody: {open_folder}" in said
+    assert {path.stat().st_uid for path in (open_folder, rrdns.config, command)} == {0}
+    # Whoever does as it says, beside a config, is told of the next mistake.
+    for path in (open_folder, rrdns.config, command):
+        shutil.chown(path, "nobody")
+    said = told("check-config")
+    why = f'the folder "{open_folder}", which belongs to nobody; nobody could become root by it'
+    assert f"is in {why}: chown root: {open_folder}" in said
+    assert f'exporters[0].command: is "{command}", which' in said
+
+
+def test_a_second_rrdns_on_a_store_is_refused(open_folder: Path) -> None:
+    """Two would each take the other's last member out; the lock outlives a killed control."""
+    with serving(open_folder) as rrdns:
+        os.kill(rrdns.pids()["control"], signal.SIGKILL)
+        second = Started(open_folder / "second", members=rrdns.members)
+        second.folder.mkdir()
+        second.write_config(state=open_folder / "state" / ".." / "state")
+        second.launch()
+        assert second.process is not None
+        assert second.process.wait(15) == 1
+        assert rrdns.process is not None
+        said = second.log.read_text()
+        assert f"is in use by another rrdns (process {rrdns.process.pid} on " in said
+        rrdns.process.kill()
+        rrdns.process.wait(5)
+        second.start()
+        second.stop()

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from rrdns.core.admission import TcpLimits
+from rrdns.core.model import Zone
 from rrdns.core.snapshot import Snapshot
 from rrdns.service import worker
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
+from rrdns.service.served_zones import ServedZones
 from rrdns.service.worker import Worker, WorkerPlan
 from rrdns.store.lastgood import LastGood
 from rrdns.wire.pages import Pages
@@ -63,5 +65,29 @@ async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
         before = ear.beats
         await asyncio.sleep(0.2)
         assert ear.beats == before
+        stopping.set()
+        await running
+
+
+async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would refuse its own names by it: another rrdns's store was copied here."""
+    set_up("json")
+    monkeypatch.setattr(worker, "FEED_PATIENCE", 0.05)
+    monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
+    last_good = LastGood(tmp_path / "last-good.db")
+    await last_good.save(Snapshot(1), {})
+    await last_good.close()
+    ear, stopping = Ear(), asyncio.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        here = ServedZones([Zone("pvs.example.test", (), "hostmaster.example.test")])
+        plan = WorkerPlan(
+            0, (udp,), (), TcpLimits(), "\0nobody", last_good.path, None, Pages(), served=here
+        )
+        running = asyncio.create_task(Worker(plan).run(ear, stopping))
+        await asyncio.sleep(0.3)
+        assert not ear.answers.is_set()
+        assert "the last good snapshot is another rrdns's" in capfd.readouterr().out
         stopping.set()
         await running

@@ -1,4 +1,4 @@
-"""What tests of whole services share."""
+"""What tests of all kinds share."""
 
 from __future__ import annotations
 
