@@ -33,6 +33,7 @@ class Command:
     at: float | None = None  # None: now
     force: bool = False  # the guard is heard, and overruled
     dry_run: bool = False  # nothing is changed, not even the audit trail
+    lasting: bool = False  # `until` comes of a length of time
 
     def overrides(self, now: float) -> tuple[Override, ...]:
         """Return what it puts in force."""
@@ -118,6 +119,8 @@ def overrides_at(overrides: Overrides, plans: Iterable[Plan], at: float) -> dict
 def is_same(before: Override | None, wanted: Override) -> bool:
     """Tell whether an order is in force already: asking twice is one order."""
     if before is None or (before.order, before.reason) != (wanted.order, wanted.reason):
+        return False
+    if (before.ahead is None) != (wanted.ahead is None):  # a length of time, or a date
         return False
     return _is_same_time(before.until, wanted.until)
 

@@ -7,7 +7,7 @@ durations are float seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from rrdns.core.networks import EVERYBODY
@@ -130,6 +130,9 @@ class Pool:
         return next((member for member in self.members if member.name == name), None)
 
 
+JUMP = 1.0  # seconds: a clock that is set by less has not jumped
+
+
 class Order(StrEnum):
     """What an admin may order for a member."""
 
@@ -149,6 +152,23 @@ class Override:
     since: float
     reason: str = ""
     until: float | None = None  # None: until it is resumed
+    # Of an order for a length of time: by how much the date was ahead of the steady clock, and in
+    # which boot, when `until` was worked out. None: `until` was given as a date.
+    ahead: float | None = None
+    boot: str = ""
+
+    def by_clock(self, ahead: float, boot: str) -> Override:
+        """Return the order with its end as the clock shows that now.
+
+        A length of time stays as long when the clock is set. After another boot, of which
+        nobody knows how long it took, the date counts that was shown.
+        """
+        if self.ahead is None or self.until is None:
+            return self
+        if self.boot != boot:
+            return replace(self, ahead=ahead, boot=boot)
+        jump = ahead - self.ahead
+        return self if abs(jump) <= JUMP else replace(self, until=self.until + jump, ahead=ahead)
 
     def in_force(self, now: float) -> bool:
         """Tell whether the order (still) holds at `now`."""

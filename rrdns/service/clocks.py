@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from secrets import token_hex
 
-from rrdns.store.boottime import boottime
+from rrdns.store.boottime import boot_id, boottime
 
 # Both clocks cannot be read at one instant. A smaller difference is no jump, and with it a
 # date that is shown twice stays the same.
@@ -20,9 +21,14 @@ class Clocks:
     """The wall clock and the steady clock; called, it returns the date as Unix seconds."""
 
     def __init__(
-        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] | None = None
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+        boot: str = "",
     ) -> None:
         """Take the clocks; a wall clock of a test's own is also steady."""
+        # Where a boot has no id, each process is taken for one of its own.
+        self.boot = boot or boot_id() or token_hex(8)
         if steady is None:
             steady = boottime if wall is time.time else wall
         self.steady = steady

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
+from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.net.prober import LateAnswers, probe
 from rrdns.service.checker import Checker, Probe
@@ -47,7 +48,6 @@ BEAT_EVERY = 0.5
 _WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
-JUMP = 1.0  # seconds: NTP slews what is less
 MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
 
@@ -323,7 +323,7 @@ class Control:
             self._log.warning(
                 "the clock was set",
                 seconds=round(ahead - before, 1),
-                meaning="orders with an end or a start follow the new time; check them",
+                meaning="orders that begin or end at a date follow the new time: check them",
             )
         return ahead
 

@@ -77,7 +77,7 @@ class Memory:
             return
         for override in await self._store.overrides():
             if self._roster.has(override.pool, override.member):
-                self._roster.put(override)
+                self._roster.put(override.by_clock(self._clock.ahead(), self._clock.boot))
         for plan in await self._store.plans():
             if self._roster.has(*plan.key):
                 self._roster.put_plan(plan)

@@ -85,7 +85,9 @@ class Orders:
             StoreFailed: that could not be kept, so all is as before.
         """
         async with self.one_at_a_time:
-            now = self._clock()
+            ahead = self._clock.ahead()
+            now = self._clock.steady() + ahead  # one reading: the clock may be set at any moment
+            self._roster.follow_clock(ahead, self._clock.boot)
             over = self._roster.expired(now)
             if over:
                 signed = Signed(OURSELVES, now, "its time was over")
@@ -99,7 +101,7 @@ class Orders:
         now, identity = self._clock(), _new_id()
         fresh = [
             one
-            for one in command.overrides(now)
+            for one in self._wanted(command, now)
             if not is_same(self._roster.track(one.pool, one.member).override, one)
         ]
         refused = self._refusal(fresh)
@@ -131,7 +133,7 @@ class Orders:
 
     async def _plan(self, command: Command) -> OrdersDone:
         now, identity = self._clock(), _new_id()
-        plans = [Plan(one, now, command.force, identity) for one in command.overrides(now)]
+        plans = [Plan(one, now, command.force, identity) for one in self._wanted(command, now)]
         fresh = [plan for plan in plans if not is_same_plan(self._roster.plan(*plan.key), plan)]
         wanted = [plan.override for plan in plans]
         at = command.at or now
@@ -149,7 +151,7 @@ class Orders:
     async def _begin(self, plans: Sequence[Plan], now: float) -> None:
         """Carry out orders that were given together for this time, or say why not."""
         keys = tuple(plan.key for plan in plans)
-        wanted = tuple(replace(plan.override, since=now) for plan in plans)
+        wanted = tuple(self._from_now(plan.override, now) for plan in plans)
         refused: RrdnsError | None = self._refusal(wanted)
         if any(not one.in_force(now) for one in wanted):
             because = "its time was over before it could begin"
@@ -173,6 +175,18 @@ class Orders:
             entries.append(giving(one, self._in_force(one), signed, planned_at=plan.given_at))
         keys = tuple(plan.key for plan in plans)
         await self._change(Batch(given=tuple(wanted), cancelled=keys, entries=tuple(entries)))
+
+    def _wanted(self, command: Command, now: float) -> tuple[Override, ...]:
+        wanted = command.overrides(now)
+        if command.lasting:
+            ahead, boot = self._clock.ahead(), self._clock.boot
+            wanted = tuple(replace(one, ahead=ahead, boot=boot) for one in wanted)
+        return wanted
+
+    def _from_now(self, planned: Override, now: float) -> Override:
+        """Return a planned order as it begins; its end is the date that was shown."""
+        ahead = None if planned.ahead is None else self._clock.ahead()
+        return replace(planned, since=now, ahead=ahead, boot=self._clock.boot)
 
     def _ending(self, key: Target, signed: Signed) -> AuditEntry:
         override, plan = self._roster.track(*key).override, self._roster.plan(*key)

@@ -214,6 +214,13 @@ class Roster:
         """Return the orders that have come to their end."""
         return tuple(one for one in self._orders.values() if not one.in_force(now))
 
+    def follow_clock(self, ahead: float, boot: str) -> None:
+        """Work out anew when orders for a length of time end, if the clock was set."""
+        for override in list(self._orders.values()):
+            by_clock = override.by_clock(ahead, boot)
+            if by_clock is not override:
+                self.put(by_clock)
+
     def next_change(self) -> float | None:
         """Return when the next order ends or begins."""
         ends = (one.until for one in self._orders.values() if one.until is not None)

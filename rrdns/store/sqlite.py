@@ -53,22 +53,34 @@ SCHEMA = Schema(
             PRIMARY KEY (pool, member)
         ) WITHOUT ROWID;
         """,
+        """
+        ALTER TABLE orders ADD COLUMN ahead REAL;
+        ALTER TABLE orders ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+        ALTER TABLE plans ADD COLUMN ahead REAL;
+        ALTER TABLE plans ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+        """,
     ),
 )
 PRUNE_AT_ONCE = 5_000  # entries; an order waits no longer than for these
 
 _READ_ORDERS = """
-    SELECT pool, member, kind, by, since, reason, until FROM orders ORDER BY pool, member
-"""
-_PUT_ORDER = """
-    INSERT OR REPLACE INTO orders (pool, member, kind, by, since, reason, until)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-_READ_PLANS = """
-    SELECT pool, member, kind, by, since, reason, until, given_at, force, id FROM plans
+    SELECT pool, member, kind, by, since, reason, until, ahead, boot FROM orders
     ORDER BY pool, member
 """
-_PUT_PLAN = "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_ORDER = """
+    INSERT OR REPLACE INTO orders (pool, member, kind, by, since, reason, until, ahead, boot)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_READ_PLANS = """
+    SELECT pool, member, kind, by, since, reason, until, ahead, boot, given_at, force, id
+    FROM plans
+    ORDER BY pool, member
+"""
+_PUT_PLAN = """
+    INSERT OR REPLACE INTO plans
+        (pool, member, kind, by, since, reason, until, ahead, boot, given_at, force, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _READ_AUDIT = """
     SELECT at, by, action, pool, member, reason, before, after, details, id FROM audit
     {where} ORDER BY id DESC LIMIT ?
@@ -220,6 +232,8 @@ def _order_row(override: Override) -> tuple[Any, ...]:
         override.since,
         override.reason,
         override.until,
+        override.ahead,
+        override.boot,
     )
 
 
@@ -233,8 +247,8 @@ def _plan(row: tuple[Any, ...]) -> Plan:
 
 
 def _override(row: tuple[Any, ...]) -> Override:
-    pool, member, kind, by, since, reason, until = row
-    return Override(pool, member, Order(kind), by, since, reason, until)
+    pool, member, kind, by, since, reason, until, ahead, boot = row
+    return Override(pool, member, Order(kind), by, since, reason, until, ahead, boot)
 
 
 def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:

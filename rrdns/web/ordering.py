@@ -77,7 +77,8 @@ class Ordering:
         if not isinstance(body, models.OrderBody):
             return command
         at, until = times_of(body, self._clock())
-        return replace(command, at=at, until=until, force=body.force)
+        lasting = body.lasting is not None
+        return replace(command, at=at, until=until, lasting=lasting, force=body.force)
 
     async def _matched(self, request: web.Request, command: Command) -> OrdersDone:
         async with self._one_at_a_time:

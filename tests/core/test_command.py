@@ -123,3 +123,12 @@ def test_the_same_plan_again_is_the_same() -> None:
     assert not is_same_plan(plan, Plan(a_drain("pvs-1", 500.0), 100.0))
     assert not is_same_plan(plan, replace(plan, force=True))
     assert not is_same_plan(None, plan)
+
+
+def test_an_order_for_a_length_of_time_and_one_until_a_date_are_two() -> None:
+    """After a jump of the clock they end at different times, so one replaces the other."""
+    date = Override("boot", "pvs-1", Order.DRAIN, "anna", 0.0, until=7200.0)
+    length = replace(date, ahead=0.0, boot="this")
+    assert is_same(date, date)
+    assert is_same(length, length)
+    assert not is_same(date, length)

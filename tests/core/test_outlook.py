@@ -32,6 +32,12 @@ def test_a_healthy_member_goes_after_a_run_of_failed_probes() -> None:
     assert way.seconds == pytest.approx(1.5 + 1.0 + 2 * 1.2)
 
 
+def test_a_clock_that_was_set_back_puts_no_probe_off() -> None:
+    """The last probe was in the future then, and the next one is no later for that."""
+    (way,) = outlook(POOL, a_report(probed_at=NOW + 7200.0), NOW)
+    assert way.seconds == pytest.approx(2.0 + 1.0 + 2 * 1.2)
+
+
 def test_a_member_in_doubt_needs_fewer() -> None:
     """And they come soon."""
     (way,) = outlook(POOL, a_report(standing=Standing(up=True, doubts=2)), NOW)

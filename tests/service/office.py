@@ -46,6 +46,7 @@ class Office:
     last_good: LastGood | None = None
     now: float = 1000.0  # by the steady clock
     pools: tuple[Pool, ...] = (POOL,)
+    boot: str = "this"
     jumped: float = 0.0  # by how much the wall clock was set forward
     settled: list[float] = field(default_factory=list)  # how long publications took
 
@@ -53,7 +54,7 @@ class Office:
         set_up("json")
         if self.last_good is not None:
             self.last_good._clock, self.last_good._steady = self.clock, self.steady
-        self.clocks = Clocks(self.clock, self.steady)
+        self.clocks = Clocks(self.clock, self.steady, self.boot)
         self.roster = Roster()
         self.roster.configure(self.pools, self.now)
         self.herald = Herald(self.store, self.clock)
@@ -109,10 +110,11 @@ class Office:
         force: bool = False,
         dry_run: bool = False,
         by: str = "anna",
+        lasting: bool = False,
     ) -> OrdersDone:
         targets = tuple(("boot", member) for member in members)
         return await self.desk.carry_out(
-            Command(targets, Order.DRAIN, by, "patch", until, at, force, dry_run)
+            Command(targets, Order.DRAIN, by, "patch", until, at, force, dry_run, lasting)
         )
 
     async def resume(self, *members: str, dry_run: bool = False) -> OrdersDone:

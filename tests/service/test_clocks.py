@@ -64,6 +64,72 @@ async def test_a_restart_with_a_jump_makes_no_wait_shorter(
     await again.memory.close()
 
 
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_order_for_two_hours_lasts_two_hours(
+    tmp_path: Path, jump: float, restarted: bool
+) -> None:
+    """What an admin gave as a length stays as long; its end is shown as the clock shows that."""
+
+    def an_office(now: float) -> Office:
+        return Office(SqliteStore(tmp_path / "rrdns.db"), now=now)
+
+    office = an_office(10_000.0)
+    await office.open()
+    await office.drain("pvs-2", until=17_200.0, lasting=True)
+    await office.drain("pvs-3", until=17_200.0)
+    if restarted:
+        await office.memory.close()
+        office = an_office(10_000.0)
+        office.jumped = jump
+        await office.open()
+    office.now, office.jumped = 17_199.0, jump
+    await office.orders.keep_time()
+    lasting = office.roster.track("boot", "pvs-2").override
+    assert lasting is not None
+    assert lasting.until == 17_200.0 + jump
+    # A date is a date: set forward it is over, set back it is two hours away.
+    assert (office.roster.track("boot", "pvs-3").override is None) is (jump > 0)
+    office.now = 17_200.5
+    await office.orders.keep_time()
+    assert office.roster.track("boot", "pvs-2").override is None
+    await office.memory.close()
+
+
+async def test_a_planned_order_begins_by_the_date_and_then_lasts() -> None:
+    """The end that was shown holds when it begins; from then on it is a length of time."""
+    office = Office()
+    await office.open()
+    await office.drain("pvs-2", at=2000.0, until=3000.0, lasting=True)
+    office.jumped = 1000.0  # the clock shows 2000 now
+    await office.orders.keep_time()
+    office.jumped = 5000.0
+    await office.orders.keep_time()
+    override = office.roster.track("boot", "pvs-2").override
+    assert override is not None
+    assert override.until == 7000.0
+    office.now = 2001.0
+    await office.orders.keep_time()
+    assert office.roster.track("boot", "pvs-2").override is None
+
+
+async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path) -> None:
+    """Nobody knows how long the machine was down; jumps that follow are followed again."""
+    office = Office(SqliteStore(tmp_path / "rrdns.db"))
+    await office.open()
+    await office.drain("pvs-2", until=9000.0, lasting=True)
+    await office.memory.close()
+    again = Office(SqliteStore(tmp_path / "rrdns.db"), now=10.0, boot="next", jumped=1500.0)
+    await again.open()
+    for jumped, until in ((1500.0, 9000.0), (2000.0, 9500.0)):
+        again.jumped = jumped
+        await again.orders.keep_time()
+        override = again.roster.track("boot", "pvs-2").override
+        assert override is not None
+        assert override.until == until
+    await again.memory.close()
+
+
 async def test_a_clock_a_year_ahead_takes_no_audit_trail_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
