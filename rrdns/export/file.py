@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from rrdns.export.atomic import write_atomically
+from rrdns.export.disk import Disk, read_file
 from rrdns.export.process import run, send_signal
 from rrdns.export.render import render
 from rrdns.export.settings import FileSettings
@@ -20,7 +21,7 @@ class FileExporter:
         self._settings = settings
         self._zone_serial = 0
         self._done: tuple[tuple[Telling, ...], bytes] | None = None  # told wholly; the file
-        self._writing: asyncio.Task[None] | None = None
+        self._disk = Disk()
 
     @property
     def name(self) -> str:
@@ -30,10 +31,15 @@ class FileExporter:
     async def tell(self, tellings: Sequence[Telling]) -> str | None:
         """Write the file and tell its reader, unless it says all that already."""
         gist = tuple(replace(telling, serial=0, at=0.0) for telling in tellings)
-        if self._done is not None and self._done[0] == gist and self._is_in_place(self._done[1]):
+        done, settings = self._done, self._settings
+        if (
+            done is not None
+            and done[0] == gist
+            and await self._disk.run(partial(self._is_in_place, done[1]))
+        ):
             return None
-        data = await asyncio.to_thread(self._render, tellings)
-        await self._write(data)
+        data = await self._disk.run(partial(self._render, tellings))
+        await self._disk.run(partial(write_atomically, settings.path, data, settings.mode))
         said = await self._make_it_read()
         self._done = (gist, data)
         return said
@@ -41,7 +47,7 @@ class FileExporter:
     def _is_in_place(self, data: bytes) -> bool:
         """Tell whether the file is still as it was written: another hand may have been there."""
         try:
-            return self._settings.path.read_bytes() == data
+            return read_file(self._settings.path) == data
         except OSError:
             return False
 
@@ -52,19 +58,11 @@ class FileExporter:
         self._zone_serial = max(now, self._zone_serial + 1)
         return render(self._settings, tellings, self._zone_serial).encode()
 
-    async def _write(self, data: bytes) -> None:
-        """Write in a thread, never two at a time: one that was given up may still be at it."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
-        work = asyncio.to_thread(write_atomically, self._settings.path, data, self._settings.mode)
-        self._writing = asyncio.create_task(work)
-        # Given up, it may fail with nobody there to hear; the next attempt will say why.
-        self._writing.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.shield(self._writing)
-
     async def _make_it_read(self) -> str:
-        if self._settings.command:
-            return await run(self._settings.command)
-        if self._settings.pid_file:
-            send_signal(self._settings.pid_file, self._settings.signal, self._settings.process)
+        settings = self._settings
+        if settings.command:
+            return await run(settings.command)
+        if settings.pid_file:
+            signal = partial(send_signal, settings.pid_file, settings.signal, settings.process)
+            await self._disk.run(signal)
         return ""

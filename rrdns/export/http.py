@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from rrdns.export.disk import read_file
 from rrdns.export.errors import Unreachable
 
 MOST_BYTES = 64 * 1024 * 1024  # of an answer: far above the largest Kea config
@@ -69,7 +70,7 @@ def read_secret(path: Path) -> str:
         Unreachable: it cannot be read, or is empty.
     """
     try:
-        secret = path.read_text("utf-8").rstrip("\r\n")
+        secret = read_file(path).decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Unreachable(str(path), f"the secret cannot be read: {error}") from error
     if not secret:

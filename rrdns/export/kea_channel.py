@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any, Protocol
 
+from rrdns.export.disk import Disk
 from rrdns.export.errors import KeaRefused, Unreachable
 from rrdns.export.http import MOST_BYTES, Post, post, read_secret
 from rrdns.export.settings import KeaSettings
@@ -62,13 +64,16 @@ class HttpChannel:
 
     def __init__(self, settings: KeaSettings) -> None:
         self.where = settings.url
+        self._disk = Disk()
         self._settings = settings
 
     async def ask(self, request: dict[str, Any]) -> Any:
         """Post a request; the agent answers with a list, one item a server."""
         settings = self._settings
         whole = {**request, "service": [settings.service]} if settings.service else request
-        password = read_secret(settings.password_file) if settings.password_file else ""
+        password = ""
+        if settings.password_file:
+            password = await self._disk.run(partial(read_secret, settings.password_file))
         said = await post(
             Post(
                 self.where,

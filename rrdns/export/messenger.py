@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from rrdns.core.report import WebhookReport
 from rrdns.export.courier import News, Outcome, back_off
+from rrdns.export.disk import Disk
 from rrdns.export.errors import ExportFailed, Unreachable
 from rrdns.export.http import Post, post, read_secret
 from rrdns.export.notice import Notice, lost, to_json
@@ -48,11 +50,13 @@ class Messenger:
         clock: Callable[[], float] = time.time,
         on_waiting: Callable[[], None] = lambda: None,
         send: Callable[[Post], Awaitable[bytes]] = post,
+        disk: Disk | None = None,
     ) -> None:
         self._settings = settings
         self._heard = heard
         self._clock = clock
         self._send = send
+        self._disk = disk or Disk()
         self._on_waiting = on_waiting  # called when what waits should be kept on disk
         self._queue: deque[Notice] = deque()
         self._losing: tuple[int, Notice] | None = None  # how many, and the last of them
@@ -171,7 +175,8 @@ class Messenger:
         headers = {**dict(settings.headers), EVENT: str(notice.subject), DELIVERY: str(notice.id)}
         if settings.secret_file:
             # Read each time: a new key needs no reload.
-            headers[SIGNATURE] = signature(read_secret(settings.secret_file), body)
+            secret = await self._disk.run(partial(read_secret, settings.secret_file))
+            headers[SIGNATURE] = signature(secret, body)
         called = self._report.where
         await self._send(Post(settings.url, body, headers, ca_file=settings.ca_file, called=called))
 

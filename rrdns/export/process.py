@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rrdns.export.disk import read_file
 from rrdns.export.errors import CommandFailed, SignalFailed
 
 MOST_OUTPUT = 8192  # bytes of the end of what a command says that are kept
@@ -63,7 +64,7 @@ def send_signal(pid_file: Path, name: str, process: str = "") -> None:
         SignalFailed: there is no such process, it is another one, or it may not be signalled.
     """
     try:
-        pid = int(pid_file.read_text("ascii"))
+        pid = int(read_file(pid_file).decode("ascii"))
         called = _name_of(pid) if pid > 1 else ""
     except (OSError, ValueError) as error:
         raise SignalFailed(str(pid_file), f"no process id can be read there: {error}") from error

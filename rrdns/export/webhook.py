@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from functools import partial
 
+from rrdns.export.disk import Disk
 from rrdns.export.http import Post, post, read_secret
 from rrdns.export.payload import to_json
 from rrdns.export.settings import WebhookSettings
@@ -18,6 +20,7 @@ class WebhookExporter:
 
     def __init__(self, settings: WebhookSettings) -> None:
         self._settings = settings
+        self._disk = Disk()
 
     @property
     def name(self) -> str:
@@ -31,7 +34,8 @@ class WebhookExporter:
         headers = dict(settings.headers)
         if settings.secret_file:
             # Read each time: a new key needs no reload.
-            headers[SIGNATURE] = signature(read_secret(settings.secret_file), body)
+            secret = await self._disk.run(partial(read_secret, settings.secret_file))
+            headers[SIGNATURE] = signature(secret, body)
         await post(Post(settings.url, body, headers, ca_file=settings.ca_file))
         return ""
 

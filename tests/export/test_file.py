@@ -10,6 +10,9 @@ import stat
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -259,6 +262,56 @@ async def test_a_write_that_was_given_up_is_not_overtaken(
     await later
     assert "10.0.0.2 boot" in path.read_text()
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+async def test_a_pipe_in_place_of_a_file_holds_up_nobody(tmp_path: Path) -> None:
+    """To open one waits for its other end: the file is written anew, and the signal not sent."""
+    path, pid_file = tmp_path / "file", tmp_path / "pid"
+    exporter = FileExporter(settings(path))
+    assert await exporter.tell([telling(1)]) == ""
+    path.unlink()
+    os.mkfifo(path)
+    os.mkfifo(pid_file)
+    with late_writer(path), late_writer(pid_file) as began:
+        await exporter.tell([telling(1)])
+        assert path.is_file()
+        signalling = FileExporter(settings(path, pid_file=pid_file))
+        with pytest.raises(SignalFailed, match="is no regular file"):
+            await signalling.tell([telling(1)])
+        assert time.monotonic() - began < 1.0
+
+
+@contextmanager
+def late_writer(fifo: Path) -> Iterator[float]:
+    """Let whoever waits at a pipe go on after 1.5 s, so that a failure is no hang."""
+    done = threading.Event()
+
+    def let_go() -> None:
+        while not done.wait(1.5):
+            with suppress(OSError):  # nobody waits, or it is no pipe any more
+                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+
+    threading.Thread(target=let_go).start()
+    try:
+        yield time.monotonic()
+    finally:
+        done.set()
+
+
+async def test_a_file_server_that_hangs_holds_up_its_exporter_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty exporters hang on it: what else needs a thread (reload, metrics) gets one."""
+    may_go_on = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: may_go_on.wait(10))
+    exporters = [FileExporter(settings(tmp_path / str(number))) for number in range(40)]
+    telling_all = [asyncio.create_task(each.tell([telling(1)])) for each in exporters]
+    try:
+        await asyncio.sleep(0.2)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 1.0) == "free"
+    finally:
+        may_go_on.set()
+        await asyncio.gather(*telling_all)
 
 
 async def test_a_command_that_failed_is_run_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rrdns.export.courier import News, Outcome
+from rrdns.export.disk import Disk
 from rrdns.export.errors import Unreachable
 from rrdns.export.http import Post
 from rrdns.export.messenger import DELIVERY, EVENT, MOST_REFUSALS, Messenger, Waiting, where
@@ -25,6 +26,13 @@ URL = "https://chat.example.test:8443/hooks/key-of-the-chat?x=1"
 
 def notice(number: int, subject: Subject = Subject.STANDING, pool: str = "boot") -> Notice:
     return Notice(number, 1000.0 + number, subject, "standing", pool=pool, member="pvs-1")
+
+
+class DiskAtOnce(Disk):
+    """A disk without a thread, which would not know of virtual time."""
+
+    async def run(self, job: Callable[[], Any]) -> Any:
+        return job()
 
 
 class Receiver:
@@ -60,7 +68,12 @@ class Scene:
         hook = HookSettings(**{"name": "chat", "url": URL, "timeout": 5.0, **settings})
         clock = asyncio.get_running_loop().time
         self.messenger = Messenger(
-            hook, self.news.append, lambda: 1000 + clock(), self.keep, self.receiver.take
+            hook,
+            self.news.append,
+            lambda: 1000 + clock(),
+            self.keep,
+            self.receiver.take,
+            DiskAtOnce(),
         )
 
     def keep(self) -> None:
