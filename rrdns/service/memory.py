@@ -24,6 +24,7 @@ from rrdns.store.sqlite import SqliteStore
 
 RETRY_EVERY = 5.0
 PRUNE_EVERY = 3600.0
+VERIFY_INTERVAL = 2.0  # seconds between two looks at whether the files are still there
 STORE_DAMAGED = "store-damaged"
 LAST_GOOD_LOST = "snapshot-lost"
 
@@ -45,6 +46,10 @@ class Memory:
         self._herald = herald
         self._clock = clock
         self._is_open = False
+        store.on_renewed = self._tell_renewed
+
+    def _tell_renewed(self, sentence: str) -> None:
+        self._herald.tell(self._herald.entry("store-renewed", reason=sentence), bad=True)
 
     async def take_up(self, *, settled: bool) -> int:
         """Restore standings and orders; return the serial of the last publication.
@@ -83,17 +88,23 @@ class Memory:
                 self._roster.put_plan(plan)
 
     async def mind(self, publication: Publication, audit_seconds: Callable[[], float]) -> None:
-        """Open a store that could not be opened, and let old audit entries go."""
+        """Open a store that could not be opened, make anew what was taken away, prune the trail."""
+        prune_at = self._clock.steady() + PRUNE_EVERY
         while True:
-            await asyncio.sleep(PRUNE_EVERY if self._is_open else RETRY_EVERY)
+            await asyncio.sleep(VERIFY_INTERVAL if self._is_open else RETRY_EVERY)
             try:
-                if self._is_open:
+                if not self._is_open:
+                    await self._reopen(publication)
+                    continue
+                await self._store.verify()
+                self._herald.calm(STORE_FAILED)
+                if self._clock.steady() >= prune_at:
+                    prune_at = self._clock.steady() + PRUNE_EVERY
                     # A clock that is set a year ahead must not take the whole trail with it.
                     await self._store.prune(self._clock.earliest() - audit_seconds())
-                else:
-                    await self._reopen(publication)
             except StoreFailed as error:
                 self._herald.alarm(STORE_FAILED, str(error))
+            await publication.verify_disk()
 
     async def close(self) -> None:
         """Let go of the files."""

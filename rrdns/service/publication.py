@@ -130,6 +130,11 @@ class Publication:
         """Wait until the disk has all that was published."""
         await self._to_disk.join()
 
+    async def verify_disk(self) -> None:
+        """Write everything anew where the file of the last good snapshot was taken away."""
+        if self._last_good is not None and not await self._last_good.is_in_place():
+            self._keep(None, self._roster.names())
+
     async def kept(self, within: float) -> None:
         """Wait until a start of everything would answer by what is published now.
 

@@ -7,7 +7,7 @@ start (or read from `store.lastgood`), what an admin ordered must never be lost.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,6 +32,8 @@ class Store(Protocol):
     `lift` return, the order survives the death of the process and of the machine, as far as the
     store's backend promises it.
     """
+
+    on_renewed: Callable[[str], None]  # told in words when what was taken away is made anew
 
     async def open(self) -> str | None:
         """Make ready; return a sentence for an alarm when a damaged store was moved aside.
@@ -79,6 +81,14 @@ class Store(Protocol):
         """Forget audit entries from before that time (Unix seconds)."""
         ...
 
+    async def verify(self) -> None:
+        """See to it that what was kept would be found by the next start.
+
+        Raises:
+            StoreFailed: it would not, and that cannot be mended.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of everything; closing twice is fine."""
         ...
@@ -104,6 +114,7 @@ class MemoryStore(OneByOne):
     """Keeps orders for as long as the process lives: for trials and tests."""
 
     def __init__(self) -> None:
+        self.on_renewed: Callable[[str], None] = lambda _sentence: None
         self._overrides: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
         self._entries: list[AuditEntry] = []
@@ -157,6 +168,9 @@ class MemoryStore(OneByOne):
     async def prune(self, before: float) -> None:
         """Forget audit entries from before that time (Unix seconds)."""
         self._entries = [entry for entry in self._entries if entry.at >= before]
+
+    async def verify(self) -> None:
+        """Find everything where it is: in this process."""
 
     async def close(self) -> None:
         """Let go of everything, which is nothing here."""

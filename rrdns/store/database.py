@@ -122,18 +122,69 @@ def reason_of(error: sqlite3.Error) -> str:
     ) or str(error)
 
 
-def move_aside(path: Path, now: float | None = None) -> Path:
-    """Rename a database and its companions, so that nothing of it is lost; return where to."""
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that the files under a database's path are still the ones that are open.
+
+    Nobody but rrdns writes to them, so a size or time of the database that is not from its own
+    last write means that somebody put other content in place.
+    """
+
+    database: tuple[int, ...] | None  # device, inode, bytes, nanoseconds of the last write
+    companions: tuple[tuple[int, int] | None, ...]  # device and inode
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Return the stamp of a database's files now."""
+        found = _stat(path)
+        companions = (_stat(path.with_name(path.name + suffix)) for suffix in COMPANIONS)
+        return cls(
+            (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else None,
+            tuple((one.st_dev, one.st_ino) if one else None for one in companions),
+        )
+
+    def still_holds(self, now: Stamp, *, but_written: bool = False) -> bool:
+        """Tell whether the same files are there `now`; `but_written`: rrdns has written to them."""
+        if self.database is None or now.database is None:
+            return False
+        known = self.database[:2] == now.database[:2] if but_written else self == now
+        # A companion that was there is there for as long as the database is open.
+        pairs = zip(self.companions, now.companions, strict=True)
+        return known and all(before in (None, after) for before, after in pairs)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:  # also where a folder on the way is gone
+        return None
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a file's folder survive the loss of power."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def move_aside(path: Path, now: float | None = None, because: str = "damaged") -> Path:
+    """Rename a database and its companions, so that nothing of it is lost; return where to.
+
+    What is not there is passed over.
+    """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    target, again = path.with_name(f"{path.name}.damaged-{stamp}"), 1
+    target, again = path.with_name(f"{path.name}.{because}-{stamp}"), 1
     while target.exists():
         again += 1
-        target = path.with_name(f"{path.name}.damaged-{stamp}-{again}")
+        target = path.with_name(f"{path.name}.{because}-{stamp}-{again}")
     # The companions go first: were the database itself gone, SQLite would delete its -wal.
     for suffix in COMPANIONS:
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
-    path.rename(target)
+    with suppress(FileNotFoundError):
+        path.rename(target)
     return target
 
 

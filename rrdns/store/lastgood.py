@@ -26,6 +26,7 @@ from rrdns.store.database import (
     Newer,
     OneThread,
     Schema,
+    Stamp,
     connect,
     connect_to_read,
     explained,
@@ -93,6 +94,7 @@ class LastGood:
         self.moved_aside: str | None = None
         self._clock, self._steady, self._boot = clock, steady, boot
         self._connection: sqlite3.Connection | None = None
+        self._stamp: Stamp | None = None
         self._thread = OneThread("last-good")
 
     def load(self) -> Remembered | None:
@@ -136,6 +138,10 @@ class LastGood:
         now = self._moment()
         await self._thread.run(lambda: self._save_change(change, (standings, fading), now))
 
+    async def is_in_place(self) -> bool:
+        """Tell whether the file under the path is the one that was saved to, if any was."""
+        return await self._thread.run(lambda: self._connection is None or self._is_in_place())
+
     async def sync(self) -> None:
         """Have what was saved survive the loss of power.
 
@@ -162,6 +168,8 @@ class LastGood:
             self._write_all(snapshot, known, now)
 
     def _write_all(self, snapshot: Snapshot, known: Known, now: Moment) -> None:
+        if self._connection is not None and not self._is_in_place():
+            self._make_way()
         connection = self._open()
         zones = json.dumps([asdict(zone) for zone in snapshot.zones])
         with explained(self.path, "keep the snapshot"), transaction(connection):
@@ -173,8 +181,10 @@ class LastGood:
             )
             _put(connection, snapshot.rotas.values())
             _know(connection, known)
+        self._written("keep the snapshot")
 
     def _save_change(self, change: Change, known: Known, now: Moment) -> None:
+        self._be_in_place("keep the change")
         connection = self._open()
         with explained(self.path, "keep the change"), transaction(connection):
             updated = connection.execute(
@@ -188,6 +198,28 @@ class LastGood:
             connection.executemany(
                 "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.gone]
             )
+        self._written("keep the change")
+
+    def _is_in_place(self, *, but_written: bool = False) -> bool:
+        return self._stamp is not None and self._stamp.still_holds(
+            Stamp.of(self.path), but_written=but_written
+        )
+
+    def _be_in_place(self, doing: str, *, but_written: bool = False) -> None:
+        """Raise `StoreFailed` where the file was taken away: the whole must be saved anew."""
+        if self._connection is not None and not self._is_in_place(but_written=but_written):
+            self._stamp = None
+            raise StoreFailed(str(self.path), doing, "the file was removed or replaced")
+
+    def _written(self, doing: str) -> None:
+        self._be_in_place(doing, but_written=True)
+        self._stamp = Stamp.of(self.path)
+
+    def _make_way(self) -> None:
+        """Move what stands at the path aside, before SQLite removes "-wal" by its name there."""
+        with explained(self.path, "move another file aside"):
+            move_aside(self.path, because="replaced")
+        self._close()
 
     def _sync(self) -> None:
         # Commits append to the write-ahead log, and NORMAL leaves it to the system when that
@@ -204,6 +236,7 @@ class LastGood:
         if self._connection is None:
             self._connection = connect(self.path, SCHEMA)
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._stamp = Stamp.of(self.path)
         return self._connection
 
     def _close(self) -> None:

@@ -2,6 +2,11 @@
 
 Orders are synced to the disk before they are acknowledged (WAL, synchronous=FULL); mere
 notes in the audit trail are not waited for.
+
+The file may be taken away while it is open: removed, renamed, replaced by an old copy, hidden by a
+mount. SQLite then goes on to write into a file without a name. So each write looks, before and
+after, whether the files under the path are the open ones; where they are not, all orders in force
+are written to a new file there, and what stood there is moved aside.
 """
 
 from __future__ import annotations
@@ -16,12 +21,15 @@ from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.errors import StoreFailed
 from rrdns.store.base import Batch, OneByOne
 from rrdns.store.database import (
+    COMPANIONS,
     Damaged,
     OneThread,
     Schema,
+    Stamp,
     connect,
     explained,
     move_aside,
+    sync_folder,
     transaction,
 )
 
@@ -85,6 +93,10 @@ _READ_AUDIT = """
     SELECT at, by, action, pool, member, reason, before, after, details, id FROM audit
     {where} ORDER BY id DESC LIMIT ?
 """
+_ALL_AUDIT = """
+    SELECT id, at, by, action, pool, member, reason, before, after, details FROM audit
+"""
+_ADD_AUDIT_WITH_ID = "INSERT OR REPLACE INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM {table} WHERE pool = ? AND member = ?"
 _ADD_AUDIT = """
     INSERT INTO audit (at, by, action, pool, member, reason, before, after, details)
@@ -97,8 +109,14 @@ class SqliteStore(OneByOne):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.on_renewed: Callable[[str], None] = lambda _sentence: None
         self._connection: sqlite3.Connection | None = None
         self._thread = OneThread("store")
+        self._stamp: Stamp | None = None
+        # What is in the file, in order to write it anew where the file is taken away.
+        self._orders: dict[tuple[str, str], Override] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._renewed: list[str] = []
 
     async def open(self) -> str | None:
         """Open or make the file; opening again after a failure is fine.
@@ -129,27 +147,19 @@ class SqliteStore(OneByOne):
 
     async def commit(self, batch: Batch) -> None:
         """Keep changes of orders and what tells of them: all or none."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            _sync(connection, "FULL")
-            with transaction(connection):
-                for table, gone in (("orders", batch.lifted), ("plans", batch.cancelled)):
-                    connection.executemany(_DELETE.format(table=table), gone)
-                connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.given])
-                connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.planned])
-                _add(connection, batch.entries)
-
-        await self._run("keep the order" if batch.given else "change the orders", write)
+        await self._write("keep the order" if batch.given else "change the orders", batch)
 
     async def note(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail, all or none; the last ones may be lost with the power."""
+        await self._write("write the audit trail", Batch(entries=tuple(entries)), "NORMAL")
 
-        def write(connection: sqlite3.Connection) -> None:
-            _sync(connection, "NORMAL")
-            with transaction(connection):
-                _add(connection, entries)
+    async def verify(self) -> None:
+        """See to it that the file under the path is the open one, or is made anew.
 
-        await self._run("write the audit trail", write)
+        Raises:
+            StoreFailed: it was taken away, and no new one can be made.
+        """
+        await self._write("be there", Batch())
 
     async def audit(
         self,
@@ -174,10 +184,13 @@ class SqliteStore(OneByOne):
 
         def write(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                return connection.execute(
+                gone = connection.execute(
                     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? LIMIT ?)",
                     (before, PRUNE_AT_ONCE),
                 ).rowcount
+            if self._is_in_place(but_written=True):
+                self._stamp = Stamp.of(self.path)
+            return gone
 
         while await self._run("shorten the audit trail", write) == PRUNE_AT_ONCE:
             pass
@@ -188,31 +201,140 @@ class SqliteStore(OneByOne):
 
     async def _run(self, doing: str, job: Callable[[sqlite3.Connection], T]) -> T:
         def explained_job() -> T:
-            if self._connection is None:
-                raise StoreFailed(str(self.path), doing, "it is not open")
             with explained(self.path, doing):
-                return job(self._connection)
+                return job(self._opened(doing))
 
         return await self._thread.run(explained_job)
 
+    async def _write(self, doing: str, batch: Batch, sync: str = "FULL") -> None:
+        def write() -> None:
+            self._opened(doing)
+            with explained(self.path, doing):
+                if not self._is_in_place(but_written=False):
+                    self._renew()
+                if batch != Batch():
+                    self._write_batch(batch, sync)
+
+        try:
+            await self._thread.run(write)
+        finally:
+            while self._renewed:
+                self.on_renewed(self._renewed.pop(0))
+
+    def _write_batch(self, batch: Batch, sync: str) -> None:
+        orders, plans = dict(self._orders), dict(self._plans)
+        for key in batch.lifted:
+            orders.pop(key, None)
+        for key in batch.cancelled:
+            plans.pop(key, None)
+        orders.update({(one.pool, one.member): one for one in batch.given})
+        plans.update({plan.key: plan for plan in batch.planned})
+        connection = self._opened("be written")
+        _sync(connection, sync)
+        with transaction(connection):
+            for table, gone in (("orders", batch.lifted), ("plans", batch.cancelled)):
+                connection.executemany(_DELETE.format(table=table), gone)
+            connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.given])
+            connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.planned])
+            _add(connection, batch.entries)
+        # Where the file went away meanwhile, the batch is in one without a name.
+        kept = self._is_in_place(but_written=True)
+        self._stamp = Stamp.of(self.path)
+        before, self._orders, self._plans = (self._orders, self._plans), orders, plans
+        if not kept:
+            try:
+                self._renew()
+            except BaseException:
+                self._orders, self._plans = before
+                raise
+
+    def _opened(self, doing: str) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreFailed(str(self.path), doing, "it is not open")
+        return self._connection
+
+    def _is_in_place(self, *, but_written: bool) -> bool:
+        return self._stamp is not None and self._stamp.still_holds(
+            Stamp.of(self.path), but_written=but_written
+        )
+
+    def _renew(self) -> None:
+        """Write all orders to a new file at the path; what stands there is moved aside.
+
+        The new file is whole before it gets its name. The old connection is closed after its
+        files are out of the way, since SQLite removes "-wal" by its name when it closes.
+        """
+        self._stamp = None  # until this is done, nothing is in place
+        fresh = _fresh_path(self.path)
+        for leftover in (fresh, *(fresh.with_name(fresh.name + one) for one in COMPANIONS)):
+            leftover.unlink(missing_ok=True)
+        made = connect(fresh, SCHEMA)
+        try:
+            _sync(made, "FULL")
+            with transaction(made):
+                made.executemany(_PUT_ORDER, [_order_row(one) for one in self._orders.values()])
+                made.executemany(_PUT_PLAN, [_plan_row(plan) for plan in self._plans.values()])
+                trail = self._copy_audit(made)
+        finally:
+            made.close()
+        there = self.path.exists()
+        moved = move_aside(self.path, because="replaced")
+        fresh.rename(self.path)
+        sync_folder(self.path)
+        self._close()
+        self._connection = connect(self.path, SCHEMA)
+        self._stamp = Stamp.of(self.path)
+        self._renewed.append(
+            f"the store {self.path} was taken away while rrdns ran; the orders in force "
+            f"({len(self._orders)}) and those for later ({len(self._plans)}) were written to a new "
+            f"one there, {'with' if trail else 'without'} the audit trail"
+            + (f"; what stood there is {moved} now" if there else "")
+        )
+
+    def _copy_audit(self, made: sqlite3.Connection) -> bool:
+        """Take the audit trail along, as far as the old file can still be read."""
+        if self._connection is None:
+            return False
+        try:
+            rows = self._connection.execute(_ALL_AUDIT).fetchall()
+        except sqlite3.Error:
+            return False
+        made.executemany(_ADD_AUDIT_WITH_ID, rows)
+        return True
+
     def _open(self) -> str | None:
         self._close()
+        damage = None
+        fresh = _fresh_path(self.path)
+        if fresh.exists() and not self.path.exists():  # ended between the two names of `_renew`
+            with explained(self.path, "take up the new file"):
+                fresh.rename(self.path)
         try:
             self._connection = connect(self.path, SCHEMA)
-        except Damaged as damage:
+        except Damaged as trouble:
             with explained(self.path, "move the damaged file aside"):
                 moved = move_aside(self.path)
             self._connection = connect(self.path, SCHEMA)
-            return (
-                f"the store {self.path} was damaged ({damage.reason}) and has been moved to "
+            damage = (
+                f"the store {self.path} was damaged ({trouble.reason}) and has been moved to "
                 f"{moved}; the orders in it are not in force any more: give them again"
             )
-        return None
+        with explained(self.path, "read the orders"):
+            orders = [_override(row) for row in self._connection.execute(_READ_ORDERS)]
+            plans = [_plan(row) for row in self._connection.execute(_READ_PLANS)]
+        self._orders = {(one.pool, one.member): one for one in orders}
+        self._plans = {plan.key: plan for plan in plans}
+        self._stamp = Stamp.of(self.path)
+        return damage
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _fresh_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
 
 
 def _sync(connection: sqlite3.Connection, level: str) -> None:
