@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from rrdns.core.model import Nameserver, Zone
 from rrdns.errors import StoreFailed
@@ -115,19 +116,17 @@ def test_a_lock_whose_file_was_taken_away_is_taken_again(tmp_path: Path) -> None
         a_lock(store)[0].take()
 
 
-def test_a_second_one_that_slipped_in_is_told_of_once(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_one_that_slipped_in_is_told_of_once(tmp_path: Path) -> None:
     """Between the file's removal and the next look."""
     store = tmp_path / "rrdns.db"
     lock, time = a_lock(store)
     lock.take()
     lock.path.unlink()
-    with a_holder(store):
+    with a_holder(store), capture_logs() as lines:
         for _ in range(3):
             time.now += store_lock.CHECK_INTERVAL
             lock.keep()
-    assert capfd.readouterr().out.count("another rrdns uses the store") == 1
+    assert [line["event"] for line in lines] == ["another rrdns uses the store"]
 
 
 def test_a_folder_that_is_gone_ends_nothing(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ def test_a_folder_that_is_gone_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_is_told_of_and_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some network file systems."""
 
@@ -158,10 +157,12 @@ def test_a_file_system_without_locks_is_told_of_and_used(
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     monkeypatch.setattr(store_lock, "_file_system", lambda _: "nfs4")
-    a_lock(tmp_path / "rrdns.db")[0].take()
-    said = capfd.readouterr().out
-    assert "the store cannot be locked" in said
-    assert "the store is on a network file system" in said
+    with capture_logs() as lines:
+        a_lock(tmp_path / "rrdns.db")[0].take()
+    assert [line["event"] for line in lines] == [
+        "the store cannot be locked",
+        "the store is on a network file system",
+    ]
 
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")

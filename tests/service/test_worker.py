@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from rrdns.core.admission import TcpLimits
 from rrdns.core.model import Zone
@@ -70,7 +71,7 @@ async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
 
 
 async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would refuse its own names by it: another rrdns's store was copied here."""
     set_up("json")
@@ -85,9 +86,10 @@ async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
         plan = WorkerPlan(
             0, (udp,), (), TcpLimits(), "\0nobody", last_good.path, None, Pages(), served=here
         )
-        running = asyncio.create_task(Worker(plan).run(ear, stopping))
-        await asyncio.sleep(0.3)
+        with capture_logs() as lines:
+            running = asyncio.create_task(Worker(plan).run(ear, stopping))
+            await asyncio.sleep(0.3)
         assert not ear.answers.is_set()
-        assert "the last good snapshot is another rrdns's" in capfd.readouterr().out
+        assert "the last good snapshot is another rrdns's" in {line["event"] for line in lines}
         stopping.set()
         await running
