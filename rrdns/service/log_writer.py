@@ -7,7 +7,7 @@ in one line once something can be written again.
 A thread, and not O_NONBLOCK: that flag belongs to the open file, which is shared with the shell and
 with all else that writes there; a file on a disk has no such flag; and /proc/self/fd/1 cannot be
 opened anew where it is a socket, or a pipe of another user. The supervisor forks without its
-thread: it ends before each fork, or is known to sit in write(2), where it holds no lock.
+thread: it ends before each fork, or sits in write(2), where it holds no lock.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class LogWriter:
         self._gap_at = 0  # the notice comes when so many lines are done
         self._fails = False  # the last write did
         self._torn = False  # the last line written has no end
-        self._ends = False  # the thread has to
+        self._paused = False  # no thread is started, and one that runs ends
 
     def put(self, line: bytes) -> None:
         """Have a line written, or dropped where too much waits; this never waits."""
@@ -93,10 +93,10 @@ class LogWriter:
             self._waiting.append(line)
             self._bytes += len(line)
             self._accepted += 1
-            if self._thread is None:
-                self._start()
-            else:
+            if self._thread is not None:
                 self._changed.notify_all()
+            elif not self._paused:
+                self._start()
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Wait until all is written, for `timeout` seconds at most; tell whether it is."""
@@ -105,19 +105,19 @@ class LogWriter:
                 self._start()
             return self._changed.wait_for(self._is_idle, timeout)
 
-    def before_fork(self) -> None:
-        """End the thread, if it is not held up."""
+    def pause(self) -> None:
+        """End the thread once it has written what waits, if it is not held up; lines wait on."""
         with self._changed:
-            thread, self._ends = self._thread, True
+            thread, self._paused = self._thread, True
             self._changed.notify_all()
             ended = self._changed.wait_for(lambda: self._thread is None, _REST_TIMEOUT)
         if thread is not None and ended:
             thread.join(_REST_TIMEOUT)
 
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
+    def go_on(self) -> None:
+        """Write again, after a pause."""
         with self._changed:
-            self._ends = False
+            self._paused = False
             if self._waiting and self._thread is None:
                 self._start()
 
@@ -146,7 +146,7 @@ class LogWriter:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             with self._changed:
-                while not (self._waiting or self._notice_is_due() or self._ends):
+                while not (self._waiting or self._notice_is_due() or self._paused):
                     self._changed.wait()
                 told = self._untold if self._notice_is_due() else 0
                 lines = [] if told else self._take()

@@ -16,23 +16,6 @@ from structlog.typing import FilteringBoundLogger, Processor
 from rrdns.service.log_writer import FLUSH_TIMEOUT, DropCounters, ErrorStream, LogWriter, encode
 
 
-class Out:
-    """A stream whose failures are nobody's: a full disk or a reader that is gone costs lines."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        """Write, if that can be done."""
-        with suppress(OSError):
-            self._stream.write(text)
-
-    def flush(self) -> None:
-        """Let go of what was written, if that can be done."""
-        with suppress(OSError):
-            self._stream.flush()
-
-
 class _Lines:
     """What structlog hands its lines to, where they are written by a thread."""
 
@@ -67,7 +50,7 @@ def set_up(
     it, whoever writes a line waits until it is written.
     """
     processors = [structlog.contextvars.merge_contextvars, *_processors(format_)]
-    factory: Any = structlog.PrintLoggerFactory(cast("TextIO", Out(sys.stdout)))
+    factory: Any = structlog.PrintLoggerFactory(sys.stdout)
     if drops is not None:
         writer = _write_by_threads(drops, process, format_)
 
@@ -162,14 +145,16 @@ def _descriptor(stream: TextIO | None) -> int:
     return -1 if stream is None else stream.fileno()
 
 
-def _before_fork() -> None:
+def pause() -> None:
+    """End the threads that write, for as long as this process must be one thread."""
     for writer in _writers:
-        writer.before_fork()
+        writer.pause()
 
 
-def _after_fork_in_parent() -> None:
+def go_on() -> None:
+    """Write again, after a pause."""
     for writer in _writers:
-        writer.after_fork_in_parent()
+        writer.go_on()
 
 
 def _after_fork_in_child() -> None:
@@ -178,8 +163,8 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
+    before=pause,
+    after_in_parent=go_on,
     after_in_child=_after_fork_in_child,
 )
 atexit.register(flush)

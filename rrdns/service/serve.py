@@ -17,7 +17,7 @@ from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.turns import SharedTurns, shared_accounts
 from rrdns.net.udp import Quota
-from rrdns.service import control, rights, worker
+from rrdns.service import control, logs, rights, worker
 from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file
 from rrdns.service.lifeline import Beat
 from rrdns.service.log_writer import DropCounters
@@ -52,7 +52,9 @@ def run(settings: Settings, path: Path) -> int:
     allow_descriptors(MOST_DESCRIPTORS)
     children = _bind(settings, path, count, drops)
     store = None if settings.store.backend == "memory" else settings.store.path
+    logs.pause()  # capabilities are a thread's: another one would keep what this one gives up
     rights.drop(settings.process.user, settings.process.group, store)
+    logs.go_on()
     lock = StoreLock(store) if store is not None else None
     if lock is not None:
         lock.take()

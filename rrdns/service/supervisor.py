@@ -7,9 +7,11 @@ thread, no event loop, no store, and after the start no config either.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import selectors
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from rrdns.service.notify import Notifier
 
 STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
 KILL_TIMEOUT = 1.0  # seconds from SIGKILL until nobody is waited for any more
+DUTY_INTERVAL = 1.0  # seconds
 START_PATIENCE = 60.0  # ten thousand pools are read before the first beat
 STEADY_AFTER = 10.0  # a process that has run this long is started again at once
 FIRST_DELAY = 0.1  # before the second start in a row; doubles
@@ -66,7 +69,8 @@ class Supervisor:
     children: list[Child]
     notify: Notifier = field(default_factory=Notifier)
     clock: Callable[[], float] = time.monotonic
-    duty: Callable[[], None] | None = None  # done at each round; it must be quick and raise nothing
+    # Done each DUTY_INTERVAL, in a thread: it may look at a disk that hangs. It must raise nothing.
+    duty: Callable[[], None] | None = None
     _stopping: bool = False
     _status: int = 0
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -74,6 +78,8 @@ class Supervisor:
     _lifeline: tuple[int, int] = (-1, -1)
     _announced: bool = False
     _notified: bool = False
+    _doing: threading.Thread | None = None  # the duty
+    _duty_due: float = 0.0
     _reload_asked: bool = False
     _looked_at: float = 0.0
 
@@ -98,10 +104,23 @@ class Supervisor:
             self._kill_hung()
             self._start_due()
             self._announce()
-            if self.duty is not None:
-                self.duty()
+            self._do_duty()
         self._stop()
         return self._status
+
+    def _do_duty(self) -> None:
+        now = self.clock()
+        if self.duty is None or now < self._duty_due:
+            return
+        if self._doing is not None and self._doing.is_alive():
+            return
+        self._duty_due = now + DUTY_INTERVAL
+        named = contextvars.copy_context().run  # so that its log lines say which process it is
+        self._doing = threading.Thread(target=named, args=(self.duty,), name="duty", daemon=True)
+        try:
+            self._doing.start()
+        except RuntimeError:  # no thread is to be had; the next round tries again
+            self._doing = None
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)

@@ -151,18 +151,18 @@ def test_a_forked_child_writes_none_of_its_parents_lines() -> None:
     assert writer.flush()
     writer.put(b"parent\n")
     began = time.monotonic()
-    writer.before_fork()  # the thread is held up in write(2)
+    writer.pause()  # the thread is held up in write(2)
     assert time.monotonic() - began < 0.2
     child, _ = a_writer(write_fd)
     child.put(b"parent's\n")
     child.after_fork_in_child()
     child.put(b"child\n")
-    writer.after_fork_in_parent()
+    writer.go_on()
     assert b"parent" in read_until(read_fd, b"child")
-    writer.before_fork()
-    assert writer._thread is None
-    writer.after_fork_in_parent()
+    writer.pause()
     writer.put(b"again\n")
+    assert writer._thread is None
+    writer.go_on()
     assert read_until(read_fd, b"again") == [b"again"]
 
 

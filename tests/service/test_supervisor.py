@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from rrdns.service.supervisor import FIRST_DELAY, MOST_DELAY, pause_after
 from tests.peers import wait_until
 
@@ -19,6 +21,7 @@ PROGRAM = """
 import os, signal, sys, time
 from functools import partial
 from pathlib import Path
+from rrdns.service.log_writer import DropCounters
 from rrdns.service.logs import set_up
 from rrdns.service.supervisor import Child, Supervisor
 
@@ -60,8 +63,12 @@ def child(name):
 
 os.fork = fork_where_there_is_room
 os.waitpid = wait_as_in_the_kernel
-set_up("json")
-sys.exit(Supervisor([child("worker-0"), child("control")]).run())
+def duty():
+    while (folder / "hang").exists():
+        time.sleep(0.02)
+
+set_up("json", process="supervisor", drops=DropCounters(("supervisor",)))
+sys.exit(Supervisor([child("worker-0"), child("control")], duty=duty).run())
 """
 
 
@@ -144,9 +151,14 @@ def test_a_child_is_started_when_there_is_room_for_it_again(tmp_path: Path) -> N
         assert len(starts(tmp_path, "control")) == 1
 
 
-def test_a_log_that_takes_nothing_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["/dev/full", "pipe"])
+def test_a_log_that_takes_nothing_ends_no_process(tmp_path: Path, log: str) -> None:
     """A full disk, or a reader that is gone, costs log lines."""
-    with supervised(tmp_path, log_to=Path("/dev/full")) as process:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with supervised(tmp_path, log_to=tmp_path / log) as process:
+        os.close(reader)
         os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
         wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
         assert process.poll() is None
@@ -252,6 +264,18 @@ def test_the_service_manager_hears_when_all_are_ready(tmp_path: Path) -> None:
             assert manager.recv(100).startswith(b"READY=1")
             process.terminate()
             assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_a_duty_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
+    """The lock beside the store is looked at, which may be on a file server that hangs."""
+    with supervised(tmp_path) as process:
+        (tmp_path / "hang").touch()
+        os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+        os.kill(starts(tmp_path, "worker-0")[1][0], signal.SIGKILL)
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 3, what="started again")
+        process.terminate()
+        assert process.wait(5) == 0
 
 
 def test_a_child_that_the_kernel_keeps_does_not_keep_the_supervisor(tmp_path: Path) -> None:
