@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
+from rrdns.export.disk import Disk
 from rrdns.net.prober import LateAnswers, probe
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.clocks import Clocks
@@ -47,6 +49,7 @@ from rrdns.wire.pages import Pages
 BEAT_EVERY = 0.5
 _WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
+CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
 MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
@@ -148,6 +151,7 @@ class Control:
         self._gate = Gate(plan.settings.api.tokens)
         self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
         self._api_is_open = False
+        self._certificate_disk = Disk()
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
         self._reload_waits = False
@@ -256,10 +260,13 @@ class Control:
         api = self._settings.api
         if api.tls_cert is not None and api.tls_key is not None:
             try:
-                self._api.tls = make_context(api.tls_cert, api.tls_key)
-            except BadPair as bad:
+                async with asyncio.timeout(CERTIFICATE_TIMEOUT):
+                    make = partial(make_context, api.tls_cert, api.tls_key)
+                    self._api.tls = await self._certificate_disk.run(make)
+            except (BadPair, TimeoutError) as bad:
                 so = "the one before stays" if self._api_is_open else "nobody can call the API"
-                self._herald.alarm(API_CERTIFICATE, f"{so}: {bad}")
+                hangs = f"{api.tls_cert} is not read within {CERTIFICATE_TIMEOUT:g} s"
+                self._herald.alarm(API_CERTIFICATE, f"{so}: {str(bad) or hangs}")
                 return
         else:
             self._api.tls = None

@@ -7,15 +7,20 @@ import os
 import random
 import signal
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from rrdns.config import load
 from rrdns.core.command import Command
 from rrdns.core.model import Order, ProbeSpec
 from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.service import control as control_module
 from rrdns.service.control import AppliedConfig, Control, ControlPlan, anonymous_file
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
@@ -137,3 +142,28 @@ def test_who_is_killed_while_a_config_is_kept_leaves_a_whole_one() -> None:
         assert applied.text() in texts, "torn"
     assert os.fstat(applied.fd).st_size < 4 * 4_000_000
     os.close(applied.fd)
+
+
+async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload goes on without it, the loop meanwhile, and an alarm says so."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1, 2)
+    may_go_on = threading.Event()
+    monkeypatch.setattr(control_module, "make_context", lambda *_: may_go_on.wait(1.5))
+    monkeypatch.setattr(control_module, "CERTIFICATE_TIMEOUT", 0.2, raising=False)
+    async with controlling(path) as control:
+        api = replace(control._settings.api, tls_cert=path, tls_key=path)
+        control._settings = replace(control._settings, api=api)
+        began = time.monotonic()
+        opening = asyncio.create_task(control._open_api())
+        await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 0.15
+        await opening
+        assert time.monotonic() - began < 1.0
+        (alarm,) = control._herald.alarms()
+        assert alarm.sentence == f"the one before stays: {path} is not read within 0.2 s"
+        may_go_on.set()
+        await control._open_api()
+        assert not control._herald.alarms()
