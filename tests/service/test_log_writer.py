@@ -53,6 +53,8 @@ def test_what_fits_no_more_is_dropped_counted_and_told_in_its_place() -> None:
     """A line is handed over at once; a reader that is back gets what waits, then the count."""
     read_fd, write_fd = a_pipe()
     writer, drops = a_writer(write_fd)
+    writer.put(b"x" * 4095 + b"\n")
+    assert writer.flush(5.0)  # the pipe is full
     began = time.monotonic()
     for number in range(5_000):
         writer.put(b"%06d %s\n" % (number, b"x" * 93))
@@ -61,7 +63,7 @@ def test_what_fits_no_more_is_dropped_counted_and_told_in_its_place() -> None:
     assert 0 < dropped <= 5_000 - MAX_WAITING_BYTES // 101
     lines = read_until(read_fd, b"dropped")
     assert lines[-1] == f"dropped {dropped}: nobody read them".encode()
-    assert [int(line[:6]) for line in lines[:-1]] == list(range(5_000 - dropped))
+    assert [int(line[:6]) for line in lines[1:-1]] == list(range(5_000 - dropped))
     writer.put(b"after\n")
     assert read_until(read_fd, b"after") == [b"after"]
     assert drops.totals() == {"control": dropped}
@@ -99,11 +101,11 @@ def test_what_fails_is_counted_and_told_when_it_works_again(tmp_path: Path) -> N
     os.close(reader)
     for _ in range(3):
         writer.put(b"lost\n")
-        assert writer.flush()
+        assert writer.flush(5.0)
     assert drops.totals() == {"control": 3}
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     writer.put(b"back\n")
-    assert writer.flush()
+    assert writer.flush(5.0)
     assert os.read(reader, 100) == b"back\ndropped 3: Broken pipe\n"
 
 
@@ -122,11 +124,11 @@ def test_the_end_of_a_process_waits_for_a_moment_only() -> None:
     read_fd, write_fd = a_pipe()
     writer, _ = a_writer(write_fd)
     writer.put(b"x" * 4096)
-    assert writer.flush()
+    assert writer.flush(5.0)
     writer.put(b"more\n")
     began = time.monotonic()
     assert not writer.flush()
-    assert FLUSH_TIMEOUT <= time.monotonic() - began < FLUSH_TIMEOUT + 0.3
+    assert FLUSH_TIMEOUT <= time.monotonic() - began < FLUSH_TIMEOUT + 1.0
     os.read(read_fd, 4096)
     assert writer.flush(1.0)
 
@@ -148,17 +150,21 @@ def test_a_forked_child_writes_none_of_its_parents_lines() -> None:
     read_fd, write_fd = a_pipe()
     writer, _ = a_writer(write_fd)
     writer.put(b"x" * 4095 + b"\n")
-    assert writer.flush()
+    assert writer.flush(5.0)
     writer.put(b"parent\n")
     began = time.monotonic()
     writer.pause()  # the thread is held up in write(2)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1.0
     child, _ = a_writer(write_fd)
+    child.pause()
     child.put(b"parent's\n")
     child.after_fork_in_child()
     child.put(b"child\n")
     writer.go_on()
-    assert b"parent" in read_until(read_fd, b"child")
+    lines = read_until(read_fd, b"child\n")
+    if b"parent" not in lines:  # two threads wait at the pipe, and either may be the first
+        lines += read_until(read_fd, b"parent\n")
+    assert sorted(lines) == [b"child", b"parent", b"x" * 4095]
     writer.pause()
     writer.put(b"again\n")
     assert writer._thread is None
