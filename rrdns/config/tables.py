@@ -160,7 +160,7 @@ class ZoneTable(Table):
     serial: Annotated[int, AfterValidator(kinds.between(0, 2**32 - 1))] = 1
     refresh: Ttl = 3600
     retry: Ttl = 600
-    expire: Ttl = 86400
+    expire: Ttl = 1_209_600
     allow_query: list[Network | None] = list(EVERYBODY)
 
 

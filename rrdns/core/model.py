@@ -58,7 +58,7 @@ class Zone:
     serial: int = 1  # nothing is transferred, so it need not move; equal on every rrdns of a zone
     refresh: int = 3600
     retry: int = 600
-    expire: int = 86400
+    expire: int = 1_209_600
     allow_query: tuple[str, ...] = EVERYBODY  # networks; askers from elsewhere are refused
 
 

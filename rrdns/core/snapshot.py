@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rrdns.core.eligibility import Selection
+from rrdns.core.eligibility import Selection, Why
 from rrdns.core.model import OnEmpty, Pool, Zone
+
+
+_OUT_BY_ORDER = frozenset({Why.DRAINED, Why.FORCED_DOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Rota:
     addresses: tuple[str, ...]  # IPv4, in the order of the config; rotated by the responder
     silent: bool = False  # with no address at all: say nothing, instead of SERVFAIL
     slot: int = 0  # where workers that share their turns count this pool's
+    drained: bool = False  # there is no address since all members are drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ def rota_of(pool: Pool, selection: Selection, slot: int = 0) -> Rota:
         addresses=tuple(member.address for member in selection.members),
         silent=pool.on_empty is OnEmpty.SILENT,
         slot=slot,
+        drained=not selection.members and _OUT_BY_ORDER.issuperset(selection.whys.values()),
     )
 
 

@@ -13,14 +13,18 @@ from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.wire import records
 from rrdns.wire.book import Counts
 from rrdns.wire.manners import PLAIN, Manners
+from rrdns.wire.options import OTHER, extended_error
 from rrdns.wire.pages import Pages
 from rrdns.wire.query import TYPE_A, Rcode
-from rrdns.wire.reply import Entry, Guarded, Reply, Turning, most_addresses
+from rrdns.wire.reply import Entry, Guarded, Kept, Reply, Turning, most_addresses
 from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns
 from rrdns.wire.tree import Node, Top, Tree, plant
 
 MOST_REMEMBERED = 4096  # in each memo
-Kept = TypeVar("Kept")
+# No code of RFC 8914 says that the servers behind a name are away; the text does.
+ALL_DRAINED = extended_error(OTHER, "all servers are drained")
+NONE_HEALTHY = extended_error(OTHER, "no server is healthy")
+Remembered = TypeVar("Remembered")
 
 
 class AnswerTable:
@@ -39,14 +43,14 @@ class AnswerTable:
         self.manners = manners
         self.memo: dict[bytes, Entry] = {}  # by a UDP query without its ID
         # By one without its ID and the cookie at its end.
-        self.cookied: dict[bytes, Entry | Guarded] = {}
+        self.cookied: dict[bytes, Kept] = {}
         # By one without its ID, where it matters who asks.
         self.guarded: dict[bytes, Guarded] = {}
         self.tree = Tree()
         self._pools: dict[str, Reply | None] = {}
         self._rotations: dict[str, Rotation] = {}
         self._negatives: dict[tuple[bytes, int, Rcode], Reply] = {}
-        self._errors: dict[str, Reply] = {}
+        self._errors: dict[tuple[str, bytes], Reply] = {}
 
     @classmethod
     def build(
@@ -120,13 +124,16 @@ class AnswerTable:
             self._negatives[key] = reply
         return reply
 
-    def error(self, rcode: Rcode, kind: str = "") -> Reply:
-        """Return the answer that says nothing but its RCODE; `kind` is what it is counted as."""
+    def error(self, rcode: Rcode, kind: str = "", why: bytes = b"") -> Reply:
+        """Return the answer that says nothing but its RCODE; `kind` is what it is counted as.
+
+        `why` is the option that explains it, the same for each answer of that kind.
+        """
         counted = f"{kind or rcode.name.lower()}/{rcode.name.lower()}"
-        reply = self._errors.get(counted)
+        reply = self._errors.get((counted, why))
         if reply is None:
-            reply = Reply(self.ledger.kind(counted), rcode=rcode, aa=False)
-            self._errors[counted] = reply
+            reply = Reply(self.ledger.kind(counted), rcode=rcode, aa=False, why=why)
+            self._errors[counted, why] = reply
         return reply
 
     def chaos(self, name: bytes) -> Reply | None:
@@ -137,7 +144,7 @@ class AnswerTable:
         record = records.chaos_record(text)
         return Reply(self.ledger.kind("chaos/noerror"), answer=(1, record))
 
-    def remember(self, memo: dict[bytes, Kept], key: bytes, entry: Kept) -> None:
+    def remember(self, memo: dict[bytes, Remembered], key: bytes, entry: Remembered) -> None:
         """Keep the answers to an exact datagram; a full memo is emptied."""
         if len(memo) >= MOST_REMEMBERED:
             memo.clear()
@@ -166,7 +173,8 @@ class AnswerTable:
             self._pools[rota.pool] = None
         else:
             kind = self.ledger.kind("a/servfail")
-            self._pools[rota.pool] = Reply(kind, rcode=Rcode.SERVFAIL, aa=False)
+            why = ALL_DRAINED if rota.drained else NONE_HEALTHY
+            self._pools[rota.pool] = Reply(kind, rcode=Rcode.SERVFAIL, aa=False, why=why)
 
     def _rotation(self, rota: Rota) -> Rotation:
         """Return the turns that the pool had, or new ones that go on where those were."""

@@ -19,7 +19,11 @@ COOKIE = 10  # RFC 7873
 KEEPALIVE = 11  # RFC 7828
 PADDING = 12  # RFC 7830
 EXTENDED_ERROR = 15  # RFC 8914
-PROHIBITED = 18  # RFC 8914, section 4.19
+# Extended errors (RFC 8914, section 4)
+OTHER = 0  # none of the other codes says it; the text does
+NOT_READY = 14
+PROHIBITED = 18
+NOT_AUTHORITATIVE = 20
 
 PADDING_BLOCK = 468  # of answers (RFC 8467, section 4.1)
 COOKIE_BYTES = 4 + cookies.WHOLE_BYTES  # of the option that we send
@@ -78,6 +82,11 @@ def read(options: bytes, manners: Manners, address: bytes, now: int, *, tcp: boo
 def option(code: int, data: bytes) -> bytes:
     """Return an option as it goes over the wire."""
     return code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+
+
+def extended_error(code: int, text: str = "") -> bytes:
+    """Return the option that tells why an answer is an error (RFC 8914, section 2)."""
+    return option(EXTENDED_ERROR, code.to_bytes(2, "big") + text.encode())
 
 
 def padding(length: int) -> bytes:

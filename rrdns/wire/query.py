@@ -165,13 +165,33 @@ def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
     rcode = Rcode.NOTIMP if flags & OPCODE else Rcode.FORMERR
     _, _, _, answers, authorities, additionals = _header(datagram)
     end = HEADER_BYTES if questions == 0 else end_of_question(datagram)
-    if questions > 1 or not end:
+    if questions > 1 and not flags & OPCODE:
+        end = _end_of_questions(datagram, questions)
+    elif questions > 1:
+        end = 0
+    if not end:
         return Fault(rcode, ident, flags, b"", None)
     tail = _read_tail(datagram, end, answers + authorities, additionals)
     edns = tail.edns
     if edns is not None and (edns.version or not tail.sound):
         edns = edns._replace(options=b"")
-    return Fault(rcode, ident, flags, datagram[HEADER_BYTES:end], edns)
+    question = b"" if questions > 1 else datagram[HEADER_BYTES:end]
+    return Fault(rcode, ident, flags, question, edns)
+
+
+def _end_of_questions(datagram: bytes, questions: int) -> int:
+    """Return where several questions end; 0 where one is malformed.
+
+    They are read for the sake of the OPT record behind them alone: its asker is owed one in the
+    answer (RFC 6891, section 7).
+    """
+    at = HEADER_BYTES
+    for _ in range(questions):
+        at = _skip_name(datagram, at)
+        if not at or at + 4 > len(datagram):
+            return 0
+        at += 4
+    return at
 
 
 def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail:
@@ -179,9 +199,10 @@ def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail
     if not others and additionals == 1 and datagram[at : at + 3] == b"\0\0\x29":
         return _read_lone_opt(datagram, at)
     edns, tsig = None, b""
+    is_misplaced = False  # TSIG must be the last; an OPT behind it is read all the same
     for number in range(others + additionals):
         start = _skip_name(datagram, at)
-        if not start or start + _RECORD_BYTES > len(datagram) or tsig:  # TSIG must be the last
+        if not start or start + _RECORD_BYTES > len(datagram):
             return _Tail(sound=False, edns=edns)
         rtype, rclass, ttl, size = _record(datagram, start)
         end = start + _RECORD_BYTES + size
@@ -193,11 +214,10 @@ def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail
             if not sound or not _are_options(edns.options):
                 return _Tail(sound=False, edns=edns)
         elif rtype == TYPE_TSIG:
-            if number < others:
-                return _Tail(sound=False, edns=edns)
             tsig = datagram[at:end]
+            is_misplaced = number < max(others, others + additionals - 1)
         at = end
-    return _Tail(sound=at == len(datagram), edns=edns, tsig=tsig)
+    return _Tail(sound=at == len(datagram) and not is_misplaced, edns=edns, tsig=tsig)
 
 
 def _read_lone_opt(datagram: bytes, at: int) -> _Tail:

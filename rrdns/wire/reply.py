@@ -122,16 +122,35 @@ class Guarded(NamedTuple):
     refusal: Entry
     why: bytes  # option of the refusal; none in an answer without OPT
     audience: Audience
+    entry_why: bytes = b""  # option of the other answer
 
     def of(self, address: bytes) -> tuple[Entry, bytes]:
         """Return an asker's answers, and an option that goes with them."""
         if self.audience.has(address):
-            return self.entry, b""
+            return self.entry, self.entry_why
         return self.refusal, self.why
 
     def kept(self) -> Guarded:
         """Return the same in the form in which it is quickest to send again."""
         return self._replace(entry=self.entry.kept())
+
+
+class Explained(NamedTuple):
+    """The answers to one exact message, and the option that tells why they are an error."""
+
+    entry: Entry
+    why: bytes
+
+    def of(self, _address: bytes) -> tuple[Entry, bytes]:
+        """Return the answers, and the option that goes with them."""
+        return self.entry, self.why
+
+    def whole(self) -> Entry:
+        """Return the answers with the option in them."""
+        return self.entry.extended(self.why)
+
+
+Kept = Entry | Explained | Guarded
 
 
 class Turning(NamedTuple):
@@ -144,7 +163,16 @@ class Turning(NamedTuple):
 class Reply:
     """The answer to a kind of question."""
 
-    __slots__ = ("_additional", "_answer", "_authority", "_flags", "_forms", "_turning", "rotation")
+    __slots__ = (
+        "_additional",
+        "_answer",
+        "_authority",
+        "_flags",
+        "_forms",
+        "_turning",
+        "rotation",
+        "why",
+    )
 
     def __init__(
         self,
@@ -156,8 +184,10 @@ class Reply:
         authority: Section = EMPTY,
         additional: Section = EMPTY,
         turning: Turning | None = None,
+        why: bytes = b"",
     ) -> None:
         self.rotation = rotation
+        self.why = why  # the option of an extended error, for queries with OPT
         self._flags = QR | (AA if aa else 0) | rcode
         self._answer = answer
         self._authority = authority

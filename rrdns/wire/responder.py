@@ -31,7 +31,18 @@ from rrdns.wire.query import (
     read,
 )
 from rrdns.wire.records import opt_record
-from rrdns.wire.reply import OPT_BYTES, TCP_PAYLOAD, Entry, Guarded, Proven, Reply, cut_off, room
+from rrdns.wire.reply import (
+    OPT_BYTES,
+    TCP_PAYLOAD,
+    Entry,
+    Explained,
+    Guarded,
+    Kept,
+    Proven,
+    Reply,
+    cut_off,
+    room,
+)
 from rrdns.wire.tally import Ledger
 from rrdns.wire.tsig import bad_key
 
@@ -47,8 +58,10 @@ RCODE_OF_TYPE = {
 }
 OTHER_CLASS = Rcode.REFUSED
 OUTSIDE = Rcode.REFUSED
-# What a refused asker is told where its query has room for it.
-PROHIBITED = options.option(options.EXTENDED_ERROR, options.PROHIBITED.to_bytes(2, "big"))
+# What is told of an error where the query has OPT (RFC 8914).
+PROHIBITED = options.extended_error(options.PROHIBITED)
+NOT_OURS = options.extended_error(options.NOT_AUTHORITATIVE)
+NOT_READY = options.extended_error(options.NOT_READY)
 # How the OPT record of a query with nothing but a cookie ends before the cookie: RDLENGTH,
 # option code and length (RFC 7873, section 4). BIND sends either with each query.
 _CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
@@ -121,7 +134,11 @@ def look_up(query: Query, table: AnswerTable) -> Reply | None:
     node = table.tree.nodes.get(name)
     if node is None:
         top = table.tree.top_of(name)
-        return table.negative(top, name, Rcode.NXDOMAIN) if top else table.error(OUTSIDE)
+        if top is not None:
+            return table.negative(top, name, Rcode.NXDOMAIN)
+        if not table.snapshot.serial:  # nothing was published yet
+            return table.error(Rcode.SERVFAIL, why=NOT_READY)
+        return table.error(OUTSIDE, why=NOT_OURS)
     if qtype in node.replies:
         return node.replies[qtype]
     top = node.top
@@ -148,12 +165,16 @@ def _answer(
         return None
     refusal = table.error(OUTSIDE, "prohibited")
     most = (TCP_PAYLOAD if tcp else room(query.edns, len(datagram))) - len(extras.options)
-    entry, why = (reply or refusal).entry(query, most), b""
-    kept: Entry | Guarded = entry
+    why = (reply or refusal).why if query.edns is not None else b""
+    entry = (reply or refusal).entry(query, most - len(why))
+    kept: Kept = entry
     if audience is not None:
         explained = PROHIBITED if query.edns is not None else b""
-        kept = Guarded(entry, refusal.entry(query, most), explained, audience)
+        refused = refusal.entry(query, most - len(explained))
+        kept = Guarded(entry, refused, explained, audience, why)
         entry, why = kept.of(address)
+    elif why:
+        kept = Explained(entry, why)
     if reply is not None and not tcp and _may_come_again(query, table):
         _remember(datagram, query, kept, table)
     told = extras.options + why
@@ -174,14 +195,15 @@ def _may_come_again(query: Query, table: AnswerTable) -> bool:
     return query.question.startswith(query.name) and query.name in table.tree.nodes
 
 
-def _remember(datagram: bytes, query: Query, kept: Entry | Guarded, table: AnswerTable) -> None:
+def _remember(datagram: bytes, query: Query, kept: Kept, table: AnswerTable) -> None:
     """Keep the answers to a query without options, or with a cookie and no other option."""
     edns = query.edns
     if edns is None or not edns.options:
         if isinstance(kept, Guarded):
             table.remember(table.guarded, datagram[2:], kept.kept())
         else:
-            table.remember(table.memo, datagram[2:], kept.kept())
+            entry = kept.whole() if isinstance(kept, Explained) else kept
+            table.remember(table.memo, datagram[2:], entry.kept())
         return
     size = _cookie_bytes(datagram)
     if size and len(datagram) == HEADER_BYTES + len(query.question) + OPT_BYTES + 4 + size:
@@ -200,7 +222,7 @@ def _find_kept(datagram: bytes, table: AnswerTable, address: bytes, now: float) 
     kept = table.cookied.get(datagram[2:-size])
     if kept is None:
         return None
-    entry, why = kept.of(address) if isinstance(kept, Guarded) else (kept, b"")
+    entry, why = (kept, b"") if isinstance(kept, Entry) else kept.of(address)
     judged = jar.judge(datagram[-size:], address, int(now))
     entry = entry.extended(options.option(options.COOKIE, judged.cookie) + why)
     return Proven(*entry) if judged.is_valid else entry

@@ -53,7 +53,7 @@ address = "10.0.0.11"
 name = "pvs-2"
 address = "10.0.0.12"
 """
-SOA = "ns.example.test. hostmaster.example.test. 1 3600 600 86400 5"
+SOA = "ns.example.test. hostmaster.example.test. 1 3600 600 1209600 5"
 
 
 @dataclass
@@ -262,7 +262,7 @@ def test_the_example_of_the_page_is_what_is_told(capsys: pytest.CaptureFixture[s
     """docs/delegation.md shows one resolver that is well and one that makes TTLs longer."""
     zone, ns1 = "pvs.corp.example", "ns1.pvs.corp.example"
     ns, glue = f"{zone}. 3600 NS {ns1}.", f"{ns1}. 3600 A 10.0.0.53"
-    soa = seen.reply(f"{zone}. 60 SOA {ns1}. hostmaster.corp.example. 1 3600 600 86400 5")
+    soa = seen.reply(f"{zone}. 60 SOA {ns1}. hostmaster.corp.example. 1 3600 600 1209600 5")
     delegation = seen.reply(authority=(ns,), additional=(glue,), flags=())
     at_rrdns = Endpoint("10.0.0.53", 53)
     resolver = replace(seen.RESOLVER, server=Endpoint("10.0.0.2", 53), soa=soa)

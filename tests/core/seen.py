@@ -26,8 +26,10 @@ QUIET = Silence("no answer within 2 s, 3 times")
 
 NS = "pvs.example.test. 3600 NS ns1.pvs.example.test."
 GLUE = "ns1.pvs.example.test. 3600 A 192.0.2.53"
-SOA = "pvs.example.test. 3600 SOA ns1.pvs.example.test. hostmaster.example.test. 1 3600 600 86400 5"
-PARENT_SOA = "example.test. 3600 SOA dc1.example.test. h.example.test. 7 3600 600 86400 5"
+SOA = (
+    "pvs.example.test. 3600 SOA ns1.pvs.example.test. hostmaster.example.test. 1 3600 600 1209600 5"
+)
+PARENT_SOA = "example.test. 3600 SOA dc1.example.test. h.example.test. 7 3600 600 1209600 5"
 
 
 def records(lines: Iterable[str]) -> tuple[Record, ...]:

@@ -128,6 +128,15 @@ RULES = (
         "RCODE",
     ),
     Rule(
+        "names of nobody's zone, asked with EDNS",
+        ("knot",),
+        "option 15",
+        ("yes",),
+        ("-",),
+        lambda case: case.question.where == "outside",
+        "RFC 8914, section 4.21: the asker is told that the server is not authoritative for it",
+    ),
+    Rule(
         "client subnets",
         BOTH,
         "option 8",
