@@ -67,6 +67,30 @@ def notes(settings: Settings) -> list[str]:
     return found + _notes_on_secrets(settings)
 
 
+def orders_after(settings: Settings) -> list[str]:
+    """Return what becomes of the orders in the store; nothing where that cannot be read."""
+    from rrdns.core.reassignment import Assignee, reassign
+    from rrdns.errors import StoreFailed
+    from rrdns.store.sqlite import read_orders
+
+    try:
+        if settings.store.backend == "memory" or not settings.store.path.exists():
+            return []
+        overrides, plans = read_orders(settings.store.path)
+    except (StoreFailed, OSError):
+        return []
+    words = {plan.key: f"planned {plan.override.order}" for plan in plans}
+    orders = {plan.key: plan.override for plan in plans}
+    words |= {(one.pool, one.member): str(one.order) for one in overrides}
+    orders |= {(one.pool, one.member): one for one in overrides}
+    assignees = [Assignee(*key, one.address, one.hostname) for key, one in orders.items()]
+    return [
+        each.sentence(words[each.was.key])
+        for each in reassign(assignees, settings.pools)
+        if each.key is None or each.has_moved or each.instead
+    ]
+
+
 def _notes_on_secrets(settings: Settings) -> list[str]:
     found = []
     api = settings.api
@@ -111,6 +135,7 @@ def _in_words(settings: Settings) -> list[RenderableType]:
         "where resolvers keep to the TTL; a DHCP server may keep what it resolved for longer.",
     ]
     lines += [f"  {pool.name}: {_terms(pool)}" for pool in settings.pools]
+    lines += [Text(f"Order: {told}", "yellow") for told in orders_after(settings)]
     lines += [Text(f"Note: {note}", "yellow") for note in notes(settings)]
     return lines
 
@@ -179,7 +204,13 @@ def _as_json(settings: Settings) -> dict[str, Any]:
         }
         for pool in settings.pools
     ]
-    return {"ok": True, "file": settings.source, "pools": pools, "notes": notes(settings)}
+    return {
+        "ok": True,
+        "file": settings.source,
+        "pools": pools,
+        "orders": orders_after(settings),
+        "notes": notes(settings),
+    }
 
 
 def _mistakes(invalid: ConfigInvalid) -> dict[str, Any]:

@@ -84,8 +84,12 @@ def _spelled_out(client: Client, names: Iterable[str], pool: str | None) -> list
     return list(meant)
 
 
-def find_pool(client: Client, member: str, pool: str | None, *, or_all: str = "") -> str:
+def find_pool(
+    client: Client, member: str, pool: str | None, *, or_all: str = "", orphaned: bool = False
+) -> str:
     """Return the pool that a member is in, where its name alone tells.
+
+    `orphaned`: or was in, where there still is an order for it.
 
     Raises:
         Trouble: no pool has such a member, or several have.
@@ -94,6 +98,9 @@ def find_pool(client: Client, member: str, pool: str | None, *, or_all: str = ""
         return pool
     pools = client.pools()
     homes = [each["name"] for each in pools if member in _names(each)]
+    if orphaned and not homes:
+        orders = client.readiness().get("orphaned", [])
+        homes = [each["pool"] for each in orders if each["member"] == member]
     if len(homes) == 1:
         return str(homes[0])
     if not homes:

@@ -117,6 +117,8 @@ def resume(
 ) -> None:
     """Put members back: their probes decide alone again. An order for later is cancelled.
 
+    An order that fits no member of the config any more ends by the name it was given for.
+
     For example:
 
         rrdns resume pvs-1
@@ -128,7 +130,7 @@ def resume(
     one = the_one(members, tag, pool, everywhere=all_pools)
     client = Client(url, token, ca_file)
     if one is not None:
-        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL), one)
+        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL, orphaned=True), one)
         done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
     else:
         asked = {"reason": reason, **chosen(client, members, tag, pool)}

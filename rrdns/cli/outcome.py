@@ -83,6 +83,8 @@ def tell_back(done: dict[str, Any]) -> None:
         name = f"{safe(told['name'])} of pool {safe(told['pool'])}"
         if not one["changed"]:
             typer.echo(f"Nothing was ordered for {name}.")
+        elif told["why"] == "no-member":
+            typer.echo(f"The order for {name} is ended; the config has no such member.")
         elif told["in"]:
             typer.echo(f"{name} is resumed, and in the answers.")
         else:

@@ -25,6 +25,7 @@ class Why(StrEnum):
     DRAINED = "drained"
     FORCED_DOWN = "forced-down"
     STANDBY = "standby"  # a backup, and it is not needed now
+    NO_MEMBER = "no-member"  # there is an order by this name, and no such member in the config
 
     @property
     def handed_out(self) -> bool:

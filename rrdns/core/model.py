@@ -156,6 +156,9 @@ class Override:
     # which boot, when `until` was worked out. None: `until` was given as a date.
     ahead: float | None = None
     boot: str = ""
+    # Which server it is for, whatever the config calls that later; empty: not known.
+    address: str = ""
+    hostname: str = ""
 
     def by_clock(self, ahead: float, boot: str) -> Override:
         """Return the order with its end as the clock shows that now.

@@ -129,3 +129,4 @@ class ServiceReport:
     exports: tuple[ExportReport, ...] = ()
     webhooks: tuple[WebhookReport, ...] = ()
     dropped_lines: Mapping[str, int] = field(default_factory=dict)  # of the log, by process
+    orphaned: tuple[Override, ...] = ()  # orders that fit no member of the config, and are kept

@@ -28,11 +28,12 @@ from rrdns.net.prober import LateAnswers, probe
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
-from rrdns.service.herald import STORE_FAILED, Herald
+from rrdns.service.herald import Herald
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import flush, get_log
 from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store, outbox_path
 from rrdns.service.orders import Orders
+from rrdns.service.orphans import tell_reassigned
 from rrdns.service.outside import Outside
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
@@ -166,7 +167,7 @@ class Control:
             self._publication.keep_on_disk(),
             self._outside.hooks.keep(),
             self._keep_time(),
-            self._memory.mind(self._publication, self._audit_seconds),
+            self._memory.mind(self._publication, self._audit_seconds, self._orders.one_at_a_time),
         ]
         tasks = [asyncio.create_task(self._never_ending(duty)) for duty in duties]
         try:
@@ -209,11 +210,10 @@ class Control:
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
         async with self._orders.one_at_a_time:  # one under way must find its members
+            orphaned = frozenset((one.pool, one.member) for one in self._roster.orphans())
             gone = self._roster.configure(settings.pools, self._clock(), self._clock.ahead())
-            try:
-                await self._memory.take_up_orders()
-            except StoreFailed as error:
-                self._herald.alarm(STORE_FAILED, str(error))
+            followed = tell_reassigned(self._roster, self._herald, orphaned)
+            await self._memory.keep_reassigned()
         self._orders.changed.set()
         self._checker.configure(settings.pools)
         self._gate.replace_tokens(settings.api.tokens)
@@ -221,7 +221,7 @@ class Control:
         self._publish(settings, before, gone)
         self._outside.configure(settings)
         self._desk.reloaded(refused=False)
-        changes = describe_changes(before, settings)
+        changes = (*followed, *describe_changes(before, settings))
         entry = self._herald.entry("reload", after=_told(changes))
         self._herald.tell(entry)
         for place in restart_needed(before, settings):

@@ -96,6 +96,7 @@ class Desk:
             exports=self._exports(),
             webhooks=self._webhooks(),
             dropped_lines=self._dropped_lines(),
+            orphaned=self._roster.orphans(),
         )
 
     async def carry_out(self, command: Command) -> OrdersDone:

@@ -16,9 +16,10 @@ from rrdns.core.snapshot import Rota
 from rrdns.errors import StoreFailed
 from rrdns.service.clocks import Clocks
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
+from rrdns.service.orphans import tell_reassigned
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster, Track
-from rrdns.store.base import MemoryStore, Store
+from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.lastgood import LastGood, Remembered
 from rrdns.store.sqlite import SqliteStore
 
@@ -46,6 +47,7 @@ class Memory:
         self._herald = herald
         self._clock = clock
         self._is_open = False
+        self._is_behind = False  # the store has orders under other names than are in force
         store.on_renewed = self._tell_renewed
 
     def _tell_renewed(self, sentence: str) -> None:
@@ -65,39 +67,80 @@ class Memory:
             if damage:
                 self._herald.alarm(STORE_DAMAGED, damage)
                 await self._rescue_drains(remembered, "the store was damaged")
-            await self.take_up_orders()
+            await self._take_up_orders()
         except StoreFailed as error:
             self._herald.alarm(STORE_FAILED, str(error))
             await self._rescue_drains(remembered, "the store cannot be read")
         self._recall_answers(remembered)
         return remembered.snapshot.serial if remembered is not None else 0
 
-    async def take_up_orders(self) -> None:
-        """Put the orders in the store in force, for the members that there are.
+    async def _take_up_orders(self) -> None:
+        """Put the orders in the store in force, each for the server that it was given for.
 
         Raises:
             StoreFailed: they cannot be read.
         """
+        ahead, boot = self._clock.ahead(), self._clock.boot
+        overrides = await self._store.overrides()
+        plans = await self._store.plans()
+        self._roster.take_up((one.by_clock(ahead, boot) for one in overrides), plans)
+        tell_reassigned(self._roster, self._herald, frozenset())
+        await self.keep_reassigned()
+
+    async def keep_reassigned(self) -> None:
+        """Have the store know each order by the names and the server that it is for now.
+
+        What cannot be kept now is tried again: until then a start finds each order by its former
+        name, and so does for it what was done here.
+        """
         if not self._is_open:
             return
-        for override in await self._store.overrides():
-            if self._roster.has(override.pool, override.member):
-                self._roster.put(override.by_clock(self._clock.ahead(), self._clock.boot))
-        for plan in await self._store.plans():
-            if self._roster.has(*plan.key):
-                self._roster.put_plan(plan)
+        self._is_behind = True
+        try:
+            orders = {(one.pool, one.member): one for one in await self._store.overrides()}
+            plans = {plan.key: plan for plan in await self._store.plans()}
+            now_orders, now_plans = self._roster.orders(), self._roster.all_plans()
+            batch = Batch(
+                given=tuple(
+                    one for key, one in now_orders.items() if _differs(orders.get(key), one)
+                ),
+                lifted=tuple(orders.keys() - now_orders.keys()),
+                planned=tuple(
+                    plan
+                    for key, plan in now_plans.items()
+                    if key not in plans or _differs(plans[key].override, plan.override)
+                ),
+                cancelled=tuple(plans.keys() - now_plans.keys()),
+            )
+            if batch != Batch():
+                await self._store.commit(batch)
+            self._is_behind = False
+        except StoreFailed as error:
+            self._herald.alarm(STORE_FAILED, str(error))
 
-    async def mind(self, publication: Publication, audit_seconds: Callable[[], float]) -> None:
-        """Open a store that could not be opened, make anew what was taken away, prune the trail."""
+    async def mind(
+        self,
+        publication: Publication,
+        audit_seconds: Callable[[], float],
+        one_at_a_time: asyncio.Lock,
+    ) -> None:
+        """Open a store that could not be opened, make anew what was taken away, prune the trail.
+
+        `one_at_a_time`: while it is held, nobody gives an order.
+        """
         prune_at = self._clock.steady() + PRUNE_EVERY
         while True:
             await asyncio.sleep(VERIFY_INTERVAL if self._is_open else RETRY_EVERY)
             try:
                 if not self._is_open:
-                    await self._reopen(publication)
+                    async with one_at_a_time:
+                        await self._reopen(publication)
                     continue
                 await self._store.verify()
                 self._herald.calm(STORE_FAILED)
+                if self._is_behind:
+                    async with one_at_a_time:
+                        await self.keep_reassigned()
                 if self._clock.steady() >= prune_at:
                     prune_at = self._clock.steady() + PRUNE_EVERY
                     # A clock that is set a year ahead must not take the whole trail with it.
@@ -143,7 +186,7 @@ class Memory:
         self._herald.calm(STORE_FAILED)
         if damage:
             self._herald.alarm(STORE_DAMAGED, damage)
-        await self.take_up_orders()
+        await self._take_up_orders()
         for name in self._roster.names():
             publication.mark(name)
 
@@ -159,12 +202,19 @@ class Memory:
 
     async def _rescue(self, pool: str, member: str, because: str) -> None:
         reason = f"{because}; it was out of the last answers though it was up"
-        drain = Override(pool, member, Order.DRAIN, OURSELVES, self._clock(), reason)
+        drain = self._roster.assigned(
+            Override(pool, member, Order.DRAIN, OURSELVES, self._clock(), reason)
+        )
         entry = self._herald.entry("drain", pool=pool, member=member, reason=reason)
         self._roster.put(drain)
         if self._is_open:
             await self._store.give(drain, entry)
         self._herald.tell(entry, bad=True, kept=self._is_open)
+
+
+def _differs(kept: Override | None, now: Override) -> bool:
+    """Tell whether the store has no such order, or has it for another server."""
+    return kept is None or (kept.address, kept.hostname) != (now.address, now.hostname)
 
 
 def _was_out(track: Track, rota: Rota | None, remembered: Remembered | None) -> bool:

@@ -22,11 +22,14 @@ from rrdns.core.command import (
     overrides_at,
     refusal,
 )
-from rrdns.core.model import AuditEntry, Override, Plan
+from rrdns.core.eligibility import Why
+from rrdns.core.health import ASSUMED_UP
+from rrdns.core.model import AuditEntry, Member, Override, Plan
 from rrdns.core.report import MemberReport
 from rrdns.errors import LastMember, RrdnsError
 from rrdns.service.clocks import Clocks
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
+from rrdns.service.orphans import tell_orphans
 from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
@@ -71,7 +74,8 @@ class Orders:
         """
         async with self.one_at_a_time:
             for target in command.targets:
-                self._roster.track(*target)
+                if command.order is not None or not self._roster.is_orphan(*target):
+                    self._roster.track(*target)
             if command.order is None:
                 return await self._resume(command)
             if command.at is not None and command.at > self._clock():
@@ -94,6 +98,12 @@ class Orders:
                 lifted = tuple((one.pool, one.member) for one in over)
                 entries = tuple(lifting("expire", one, None, signed) for one in over)
                 await self._change(Batch(lifted=lifted, entries=entries))
+            missed = self._roster.missed(now)
+            if missed:
+                signed = Signed(OURSELVES, now, "its time was over before its member was back")
+                entries = tuple(cancelling("refused", plan, signed) for plan in missed)
+                gone = tuple(plan.key for plan in missed)
+                await self._change(Batch(cancelled=gone, entries=entries), bad=True)
             for _, together in groupby(self._roster.due(now), key=lambda plan: plan.id):
                 await self._begin(tuple(together), now)
 
@@ -117,7 +127,7 @@ class Orders:
 
     async def _resume(self, command: Command) -> OrdersDone:
         now, identity = self._clock(), _new_id()
-        lifted = [key for key in command.targets if self._roster.track(*key).override]
+        lifted = [key for key in command.targets if self._roster.override(*key)]
         cancelled = [key for key in command.targets if self._roster.plan(*key)]
         changed = [key for key in command.targets if key in lifted or key in cancelled]
         if command.dry_run:
@@ -181,7 +191,7 @@ class Orders:
         if command.lasting:
             ahead, boot = self._clock.ahead(), self._clock.boot
             wanted = tuple(replace(one, ahead=ahead, boot=boot) for one in wanted)
-        return wanted
+        return tuple(self._roster.assigned(one) for one in wanted)
 
     def _from_now(self, planned: Override, now: float) -> Override:
         """Return a planned order as it begins; its end is the date that was shown."""
@@ -189,7 +199,7 @@ class Orders:
         return replace(planned, since=now, ahead=ahead, boot=self._clock.boot)
 
     def _ending(self, key: Target, signed: Signed) -> AuditEntry:
-        override, plan = self._roster.track(*key).override, self._roster.plan(*key)
+        override, plan = self._roster.override(*key), self._roster.plan(*key)
         if override is not None:
             return lifting("resume", override, plan, signed)
         return cancelling("cancel", plan, signed) if plan else sign("resume", *key, signed)
@@ -208,7 +218,9 @@ class Orders:
         self.changed.set()
         for entry in batch.entries:
             self._herald.tell(entry, kept=True, bad=bad)
+        tell_orphans(self._roster, self._herald)
         pools = {*_pools(batch.lifted), *(one.pool for one in batch.given)}
+        pools = {pool for pool in pools if pool in self._roster}
         if pools:
             await self._published(pools)
 
@@ -255,8 +267,11 @@ class Orders:
         without: Iterable[Target] = (),
     ) -> dict[str, tuple[str, ...]]:
         """Return who will be handed out in the pools concerned."""
-        left = {}
+        left: dict[str, tuple[str, ...]] = {}
         for pool in _pools(targets):
+            if pool not in self._roster:  # of an order that fits no member
+                left[pool] = ()
+                continue
             record = self._roster.record(pool)
             then = {**self._orders_at(pool, at), **wanted.get(pool, {})}
             then = {name: one for name, one in then.items() if (pool, name) not in set(without)}
@@ -281,7 +296,10 @@ class Orders:
         ahead = self._clock.ahead()
         return tuple(
             OrderDone(
-                key[0], self._report(key), self._roster.leaving(*key, at, ahead), key in changed
+                key[0],
+                self._report(key),
+                self._roster.leaving(*key, at, ahead) if self._roster.has(*key) else at,
+                key in changed,
             )
             for key in command.targets
         )
@@ -295,11 +313,21 @@ class Orders:
         return OrdersDone(identity if changed else "", tuple(each), left=left)
 
     def _now_out(self, pool: str) -> tuple[str, ...]:
+        if pool not in self._roster:
+            return ()
         return tuple(member.name for member in self._roster.record(pool).selection().members)
 
     def _report(self, key: Target) -> MemberReport:
+        if not self._roster.has(*key):
+            return _no_member(key, self._roster.override(*key), self._clock())
         firsts, ahead = self._publisher.firsts(key[0]), self._clock.ahead()
         return self._roster.report_member(*key, self._clock(), firsts, ahead)
+
+
+def _no_member(key: Target, override: Override | None, now: float) -> MemberReport:
+    """Report on a member that is not in the config, of which there is or was an order."""
+    member = Member(key[1], override.address if override is not None else "")
+    return MemberReport(member, ASSUMED_UP, now, override, Why.NO_MEMBER, 0.0, 0)
 
 
 def _new_id() -> str:

@@ -24,6 +24,7 @@ from rrdns.core.health import (
 )
 from rrdns.core.model import Member, Override, Plan, Pool
 from rrdns.core.probe import Depth, FileSeen, ProbeResult
+from rrdns.core.reassignment import Assignee, Reassignment, reassign
 from rrdns.core.report import MemberReport, PoolReport
 from rrdns.core.snapshot import Rota, rota_of
 from rrdns.errors import UnknownMember, UnknownPool
@@ -88,8 +89,10 @@ class Roster:
 
     def __init__(self) -> None:
         self._records: dict[str, PoolRecord] = {}
-        self._orders: dict[tuple[str, str], Override] = {}  # in force, so that few are looked at
+        # All orders, also those that fit no member of the config and wait for one.
+        self._orders: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
+        self.reassigned: tuple[Reassignment, ...] = ()  # by the last `configure` or `take_up`
 
     def __iter__(self) -> Iterator[PoolRecord]:
         return iter(self._records.values())
@@ -130,9 +133,10 @@ class Roster:
     def configure(self, pools: Iterable[Pool], now: float, ahead: float = 0.0) -> tuple[str, ...]:
         """Take over a configuration; return the pools that are no more.
 
-        A member that keeps its name and address keeps what is known of it, and so does
-        one whose pool changed elsewhere. What is asked of the members (files, port)
-        counts too: a standing earned with another file proves nothing.
+        A member that keeps its address keeps what is known of it, also under another name, and
+        so does one whose pool changed elsewhere. What is asked of the members (files, port)
+        counts too: a standing earned with another file proves nothing. Orders go with their
+        servers, in this one step: `reassigned` tells how.
         """
         before = self._records
         taken = {record.slot for record in before.values()}
@@ -142,18 +146,81 @@ class Roster:
         for pool in pools:
             old = before.get(pool.name)
             slot = old.slot if old is not None else next(fresh_slots)
-            tracks = {member.name: _carry_over(old, pool, member, now) for member in pool.members}
+            former = old or by_hostname.get(pool.hostname)  # a pool may get another name
+            tracks = {
+                member.name: _carry_over(former, pool, member, now) for member in pool.members
+            }
             drift = old.drift if old is not None else ()
-            # A pool may get another name.
-            exposures = _still_exposed(old or by_hostname.get(pool.hostname), now - ahead)
+            exposures = _still_exposed(former, now - ahead)
             self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
-        self._orders = {
-            (pool, member): override
-            for pool, record in self._records.items()
-            for member, override in record.overrides().items()
-        }
-        self._plans = {key: plan for key, plan in self._plans.items() if self.has(*key)}
+        self._reassign(self._orders, self._plans)
         return tuple(name for name in before if name not in self._records)
+
+    def take_up(self, overrides: Iterable[Override], plans: Iterable[Plan]) -> None:
+        """Take over the orders of the store; any that is here and not there stays if it can."""
+        orders, later = self._orders, self._plans
+        self._reassign(
+            {(one.pool, one.member): one for one in overrides}, {plan.key: plan for plan in plans}
+        )
+        for key, override in orders.items():
+            if key not in self._orders and self.has(*key):
+                self.put(override)
+        for key, plan in later.items():
+            self._plans.setdefault(key, plan)
+
+    def _reassign(
+        self, orders: Mapping[tuple[str, str], Override], plans: Mapping[tuple[str, str], Plan]
+    ) -> None:
+        # Who has an order and another one for later is one server: what is in force tells which.
+        known = {**{key: plan.override for key, plan in plans.items()}, **orders}
+        assignees = [
+            Assignee(*key, override.address, override.hostname) for key, override in known.items()
+        ]
+        self._orders, self._plans = {}, {}
+        for record in self._records.values():
+            for track in record.tracks.values():
+                track.override = None
+        self.reassigned = reassign(assignees, [one.pool for one in self._records.values()])
+        for each in self.reassigned:
+            before, after = each.was.key, each.key or each.was.key
+            if before in orders:
+                self._set(self._follow(orders[before], after))
+            if before in plans:
+                followed = self._follow(plans[before].override, after)
+                self._plans[after] = replace(plans[before], override=followed)
+
+    def _follow(self, override: Override, key: tuple[str, str]) -> Override:
+        return self.assigned(replace(override, pool=key[0], member=key[1]))
+
+    def assigned(self, override: Override) -> Override:
+        """Return an order with the address and hostname of the server that it is for."""
+        if not self.has(override.pool, override.member):
+            return override
+        address = self.track(override.pool, override.member).member.address
+        hostname = self.record(override.pool).pool.hostname
+        return replace(override, address=address, hostname=hostname)
+
+    def orders(self) -> Mapping[tuple[str, str], Override]:
+        """Return all orders, also those that fit no member."""
+        return dict(self._orders)
+
+    def all_plans(self) -> Mapping[tuple[str, str], Plan]:
+        """Return all orders for later, also those that fit no member."""
+        return dict(self._plans)
+
+    def override(self, pool: str, member: str) -> Override | None:
+        """Return the order for a member, also where the config has no such one."""
+        return self._orders.get((pool, member))
+
+    def is_orphan(self, pool: str, member: str) -> bool:
+        """Tell whether there is an order by these names, and no member."""
+        key = pool, member
+        return not self.has(*key) and (key in self._orders or key in self._plans)
+
+    def orphans(self) -> tuple[Override, ...]:
+        """Return the orders that fit no member, those for later too, in order of their names."""
+        known = {**{key: plan.override for key, plan in self._plans.items()}, **self._orders}
+        return tuple(known[key] for key in sorted(known) if not self.has(*key))
 
     def remember(self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool) -> None:
         """Take over standings from before a restart.
@@ -174,15 +241,19 @@ class Roster:
         Raises:
             UnknownPool, UnknownMember: there is no such member.
         """
-        self.track(override.pool, override.member).override = override
+        self.track(override.pool, override.member)
+        self._set(override)
+
+    def _set(self, override: Override) -> None:
+        if self.has(override.pool, override.member):
+            self.track(override.pool, override.member).override = override
         self._orders[override.pool, override.member] = override
 
     def lift(self, pool: str, member: str) -> Override | None:
         """Take away the order in force for a member, and return it."""
-        track = self.track(pool, member)
-        lifted, track.override = track.override, None
-        self._orders.pop((pool, member), None)
-        return lifted
+        if not self.is_orphan(pool, member):
+            self.track(pool, member).override = None
+        return self._orders.pop((pool, member), None)
 
     def plan(self, pool: str, member: str) -> Plan | None:
         """Return what is ordered for later for a member."""
@@ -207,25 +278,40 @@ class Roster:
 
     def due(self, now: float) -> tuple[Plan, ...]:
         """Return the orders for later whose time has come, the earliest first."""
-        due = [plan for plan in self._plans.values() if plan.override.since <= now]
+        due = [
+            plan
+            for key, plan in self._plans.items()
+            if plan.override.since <= now and self.has(*key)
+        ]
         return tuple(sorted(due, key=lambda plan: (plan.override.since, plan.id)))
 
     def expired(self, now: float) -> tuple[Override, ...]:
         """Return the orders that have come to their end."""
         return tuple(one for one in self._orders.values() if not one.in_force(now))
 
+    def missed(self, now: float) -> tuple[Plan, ...]:
+        """Return the orders for later that are over before a member was there for them."""
+        return tuple(
+            plan
+            for key, plan in self._plans.items()
+            if not self.has(*key) and not plan.override.in_force(now)
+        )
+
     def follow_clock(self, ahead: float, boot: str) -> None:
         """Work out anew when orders for a length of time end, if the clock was set."""
         for override in list(self._orders.values()):
             by_clock = override.by_clock(ahead, boot)
             if by_clock is not override:
-                self.put(by_clock)
+                self._set(by_clock)
 
     def next_change(self) -> float | None:
         """Return when the next order ends or begins."""
         ends = (one.until for one in self._orders.values() if one.until is not None)
-        starts = (plan.override.since for plan in self._plans.values())
-        return min((*ends, *starts), default=None)
+        starts = (
+            plan.override.since if self.has(*key) else plan.override.until
+            for key, plan in self._plans.items()
+        )
+        return min((*ends, *(at for at in starts if at is not None)), default=None)
 
     def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
         """Note a probe; tell whether the member's standing changed (or was settled)."""
@@ -352,8 +438,9 @@ class Roster:
 
 
 def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) -> Track:
-    track = old.tracks.get(member.name) if old is not None else None
-    if old is None or track is None or track.member.address != member.address:
+    there = old.tracks.values() if old is not None else ()
+    track = next((one for one in there if one.member.address == member.address), None)
+    if old is None or track is None:
         return Track(member, since=now)
     if (old.pool.probe.files, old.pool.probe.port) != (pool.probe.files, pool.probe.port):
         unproven = replace(track.standing, settled=False, doubts=0)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from rrdns.store.database import (
     Schema,
     Stamp,
     connect,
+    connect_to_read,
     explained,
     move_aside,
     sync_folder,
@@ -67,27 +69,37 @@ SCHEMA = Schema(
         ALTER TABLE plans ADD COLUMN ahead REAL;
         ALTER TABLE plans ADD COLUMN boot TEXT NOT NULL DEFAULT '';
         """,
+        """
+        ALTER TABLE orders ADD COLUMN address TEXT NOT NULL DEFAULT '';
+        ALTER TABLE orders ADD COLUMN hostname TEXT NOT NULL DEFAULT '';
+        ALTER TABLE plans ADD COLUMN address TEXT NOT NULL DEFAULT '';
+        ALTER TABLE plans ADD COLUMN hostname TEXT NOT NULL DEFAULT '';
+        """,
     ),
 )
 PRUNE_AT_ONCE = 5_000  # entries; an order waits no longer than for these
 
 _READ_ORDERS = """
-    SELECT pool, member, kind, by, since, reason, until, ahead, boot FROM orders
+    SELECT pool, member, kind, by, since, reason, until, ahead, boot, address, hostname
+    FROM orders
     ORDER BY pool, member
 """
 _PUT_ORDER = """
-    INSERT OR REPLACE INTO orders (pool, member, kind, by, since, reason, until, ahead, boot)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT OR REPLACE INTO orders
+        (pool, member, kind, by, since, reason, until, ahead, boot, address, hostname)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _READ_PLANS = """
-    SELECT pool, member, kind, by, since, reason, until, ahead, boot, given_at, force, id
+    SELECT pool, member, kind, by, since, reason, until, ahead, boot, address, hostname,
+        given_at, force, id
     FROM plans
     ORDER BY pool, member
 """
 _PUT_PLAN = """
     INSERT OR REPLACE INTO plans
-        (pool, member, kind, by, since, reason, until, ahead, boot, given_at, force, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (pool, member, kind, by, since, reason, until, ahead, boot, address, hostname,
+        given_at, force, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _READ_AUDIT = """
     SELECT at, by, action, pool, member, reason, before, after, details, id FROM audit
@@ -333,6 +345,17 @@ class SqliteStore(OneByOne):
             self._connection = None
 
 
+def read_orders(path: Path) -> tuple[tuple[Override, ...], tuple[Plan, ...]]:
+    """Return the orders in a store, and those for later, without changing it.
+
+    Raises:
+        StoreFailed: there is none, or it cannot be read.
+    """
+    with explained(path, "be read"), closing(connect_to_read(path, SCHEMA)) as connection:
+        orders = tuple(_override(row) for row in connection.execute(_READ_ORDERS))
+        return orders, tuple(_plan(row) for row in connection.execute(_READ_PLANS))
+
+
 def _fresh_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
@@ -356,6 +379,8 @@ def _order_row(override: Override) -> tuple[Any, ...]:
         override.until,
         override.ahead,
         override.boot,
+        override.address,
+        override.hostname,
     )
 
 
@@ -369,8 +394,8 @@ def _plan(row: tuple[Any, ...]) -> Plan:
 
 
 def _override(row: tuple[Any, ...]) -> Override:
-    pool, member, kind, by, since, reason, until, ahead, boot = row
-    return Override(pool, member, Order(kind), by, since, reason, until, ahead, boot)
+    pool, member, kind, *rest = row
+    return Override(pool, member, Order(kind), *rest)
 
 
 def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:

@@ -338,6 +338,15 @@ class Worker(Told):
     restarts: int
 
 
+class OrphanedOrder(Told):
+    """An order that fits no member of the config: it is kept until one is there, or it is ended."""
+
+    pool: str
+    member: str
+    address: str = Field(description="which the member had; may be empty")
+    order: Order
+
+
 class Readiness(Told):
     """Whether targets are being served, and what stands in the way."""
 
@@ -348,6 +357,9 @@ class Readiness(Told):
     serial: int
     published_at: Time
     workers: list[Worker]
+    orphaned: list[OrphanedOrder] = Field(
+        description="orders that fit no member of the config; a resume by these names ends one"
+    )
 
 
 class Liveness(Told):

@@ -35,9 +35,12 @@ class Ordering:
         """Return the handler of one kind of order for one member; None ends what is ordered."""
 
         async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
-            pool, report = find_member(self._farm, request)
+            target = self._orphan(request) if kind is None else None
+            if target is None:
+                pool, report = find_member(self._farm, request)
+                target = pool.pool.name, report.member.name
             body = await read_body(request, models.OrderBody if kind else models.ResumeBody)
-            targets = ((pool.pool.name, report.member.name),)
+            targets = (target,)
             command = self._command(kind, caller, targets, body)
             with self._patience.place(_waits(body)):
                 done = await self._matched(request, command)
@@ -61,6 +64,12 @@ class Ordering:
 
         return handler
 
+    def _orphan(self, request: web.Request) -> Target | None:
+        """Return whom a request names, if there is an order for him and no such member."""
+        named = request.match_info["pool"], request.match_info["member"]
+        orphaned = self._farm.service().orphaned
+        return named if named in {(one.pool, one.member) for one in orphaned} else None
+
     def _chosen(self, body: models.Selecting) -> tuple[Target, ...]:
         pools = self._farm.pools() if body.pool is None else [self._farm.pool(body.pool)]
         choice = Choice(tuple(body.members or ()), body.tag, body.glob)
@@ -82,7 +91,8 @@ class Ordering:
 
     async def _matched(self, request: web.Request, command: Command) -> OrdersDone:
         async with self._one_at_a_time:
-            _check_match(request, *find_member(self._farm, request))
+            if command.order is not None or self._orphan(request) is None:
+                _check_match(request, *find_member(self._farm, request))
             return await self._farm.carry_out(command)
 
     async def _until_safe(

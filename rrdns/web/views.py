@@ -190,6 +190,12 @@ def readiness_view(report: ServiceReport) -> models.Readiness:
             )
             for worker in report.workers
         ],
+        orphaned=[
+            models.OrphanedOrder(
+                pool=one.pool, member=one.member, address=one.address, order=one.order
+            )
+            for one in report.orphaned
+        ],
     )
 
 

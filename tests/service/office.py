@@ -102,6 +102,10 @@ class Office:
     def answers(self) -> tuple[str, ...]:
         return self.publisher.snapshot.rotas["boot"].addresses
 
+    async def mind(self, audit_seconds: float = 1.0) -> None:
+        lock = self.orders.one_at_a_time
+        await self.memory.mind(self.publication, lambda: audit_seconds, lock)
+
     async def drain(
         self,
         *members: str,

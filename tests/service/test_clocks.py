@@ -140,7 +140,7 @@ async def test_a_clock_a_year_ahead_takes_no_audit_trail_with_it(
     await office.open()
     await office.drain("pvs-2")
     office.jumped = 366 * 86400.0
-    minding = asyncio.create_task(office.memory.mind(office.publication, lambda: 90 * 86400.0))
+    minding = asyncio.create_task(office.mind(90 * 86400.0))
     await asyncio.sleep(0.05)
     assert [entry.action for entry in await store.audit(9, None, None, None)] == ["drain"]
     office.now += 91 * 86400.0  # they really pass

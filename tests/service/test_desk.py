@@ -270,7 +270,7 @@ async def test_a_store_that_proves_damaged_when_it_can_be_opened_at_last_is_said
     office = Office(Late())
     await office.open()
     assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
-    minding = asyncio.create_task(office.memory.mind(office.publication, lambda: 1.0))
+    minding = asyncio.create_task(office.mind())
     await asyncio.sleep(0.1)
     assert [alarm.name for alarm in office.herald.alarms()] == ["store-damaged"]
     minding.cancel()

@@ -12,7 +12,11 @@ from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.sqlite import PRUNE_AT_ONCE, SqliteStore
 
-DRAIN = Override("boot", "pvs-2", Order.DRAIN, "ops", 1000.5, "patch night", 8200.25)
+DRAIN = Override(
+    *("boot", "pvs-2", Order.DRAIN, "ops", 1000.5, "patch night", 8200.25),
+    address="10.0.0.2",
+    hostname="boot.example",
+)
 KEEPERS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(),
     "sqlite": lambda directory: SqliteStore(directory / "rrdns.db"),

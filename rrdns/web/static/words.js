@@ -16,6 +16,7 @@ const WHYS = {
   drained: { tone: "order", word: "Drained", sentence: "Drained" },
   "forced-down": { tone: "order", word: "Forced out", sentence: "Forced out" },
   standby: { tone: "idle", word: "Standby", sentence: "A backup; not needed now" },
+  "no-member": { tone: "warn", word: "Not in the config", sentence: "Not in the config" },
 };
 
 const DEEDS = {
@@ -23,7 +24,8 @@ const DEEDS = {
   expire: "order ended", plan: "ordered for later", cancel: "order for later cancelled",
   refused: "order for later refused", standing: "standing", drift: "drift", warning: "warning",
   start: "rrdns started", stop: "rrdns stopped", reload: "config reloaded",
-  "reload-failed": "config refused",
+  "reload-failed": "config refused", "order-moved": "order follows its server",
+  "order-orphaned": "order without a member", "order-stays": "order kept",
 };
 
 /** Return how a member is to be shown: tone, word and sentence. */

@@ -1,0 +1,82 @@
+"""Tell what became of orders when the config changed, and of those that fit no member.
+
+An order that fits no member is kept: in the store, in memory and as an alarm, until somebody ends
+it, its time is over, or a member of that name or address is there again.
+"""
+
+from __future__ import annotations
+
+from rrdns.core.reassignment import Reassignment
+from rrdns.service.herald import Herald
+from rrdns.service.roster import Roster
+
+ORPHANED = "order-without-member"
+MOST_NAMED = 20  # orders in one alarm
+
+
+def tell_orphans(roster: Roster, herald: Herald) -> None:
+    """Raise an alarm for the orders that fit no member, or end it."""
+    orphans = roster.orphans()
+    if not orphans:
+        herald.calm(ORPHANED)
+        return
+    named = [
+        f"{one.order.value} of {one.member}{f' ({one.address})' if one.address else ''} "
+        f"in pool {one.pool}"
+        for one in orphans[:MOST_NAMED]
+    ]
+    more = [f"and {len(orphans) - MOST_NAMED} more"] if len(orphans) > MOST_NAMED else []
+    first = orphans[0]
+    herald.alarm(
+        ORPHANED,
+        f"orders that fit no member of the config: {'; '.join([*named, *more])}. They are kept, "
+        "and are in force again when a member of that name or address is there. To end one: "
+        f"rrdns resume {first.member} --pool {first.pool}",
+    )
+
+
+def tell_reassigned(
+    roster: Roster, herald: Herald, orphaned_before: frozenset[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Tell which orders go to a member of another name, and which fit no member any more.
+
+    `orphaned_before`: those of which that was told. Return the sentences.
+    """
+    sentences = []
+    for each in roster.reassigned:
+        if is_news(each, orphaned_before):
+            pool, member = each.key or each.was.key
+            sentences.append(sentence(roster, each))
+            entry = herald.entry(
+                _action(each),
+                pool=pool,
+                member=member,
+                before="/".join(each.was.key),
+                after="/".join(each.key) if each.key is not None else "",
+                reason=sentences[-1],
+            )
+            herald.tell(entry, bad=each.key is None or bool(each.instead))
+    tell_orphans(roster, herald)
+    return tuple(sentences)
+
+
+def is_news(each: Reassignment, orphaned_before: frozenset[tuple[str, str]]) -> bool:
+    """Tell whether something became of an order that an admin should know."""
+    if each.key is None:
+        return each.was.key not in orphaned_before
+    return each.has_moved or bool(each.instead) or each.was.key in orphaned_before
+
+
+def sentence(roster: Roster, each: Reassignment) -> str:
+    """Tell what became of an order."""
+    key = each.key or each.was.key
+    override, plan = roster.override(*key), roster.plan(*key)
+    if override is not None:
+        return each.sentence(override.order.value)
+    return each.sentence(f"planned {plan.override.order.value}" if plan is not None else "order")
+
+
+def _action(each: Reassignment) -> str:
+    if each.key is None:
+        return "order-orphaned"
+    return "order-moved" if each.has_moved else "order-stays"
