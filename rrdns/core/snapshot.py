@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from rrdns.core.eligibility import Selection, Why
 from rrdns.core.model import OnEmpty, Pool, Zone
 
-
 _OUT_BY_ORDER = frozenset({Why.DRAINED, Why.FORCED_DOWN})
 
 
