@@ -327,8 +327,10 @@ class _Download:
         if send is not None:
             try:
                 self._socket.sendto(*send)
-            except BlockingIOError:
-                pass  # a full send buffer: lost, as on any network
+            except BlockingIOError as error:
+                # With a port of its own it is a full send buffer: lost, as on any network.
+                if self._socket.getsockname()[1] == 0:  # no port was free (ip(7))
+                    self._fail(error.errno, send[1])
             except OSError as error:
                 self._send_again(send, error)
         self._settle()
@@ -398,4 +400,6 @@ def _icmp_errors(opened: socket.socket) -> Iterator[tuple[int, Address]]:
 
 
 def _reason(number: int | None) -> str:
+    if number == errno.EAGAIN:
+        return "no source port is free"
     return os.strerror(number) if number else "unknown error"

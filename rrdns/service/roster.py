@@ -23,7 +23,7 @@ from rrdns.core.health import (
     patience,
 )
 from rrdns.core.model import Member, Override, Plan, Pool
-from rrdns.core.probe import Depth, FileSeen, ProbeResult
+from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
 from rrdns.core.reassignment import Assignee, Reassignment, reassign
 from rrdns.core.report import MemberReport, PoolReport
 from rrdns.core.snapshot import Rota, rota_of
@@ -314,9 +314,15 @@ class Roster:
         return min((*ends, *(at for at in starts if at is not None)), default=None)
 
     def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
-        """Note a probe; tell whether the member's standing changed (or was settled)."""
+        """Note a probe; tell whether the member's standing changed (or was settled).
+
+        One that this host could not send says nothing of the member: its health stays as it was.
+        """
         record = self.record(pool)
         track = self.track(pool, member)
+        if result.verdict is Verdict.LOCAL:
+            track.last_probe, track.probed_at = result, now
+            return False
         before = track.standing
         track.standing = observe(before, result.passed, record.patience())
         track.last_probe = result

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rrdns.core.health import Standing
-from rrdns.core.probe import Depth, ProbeResult
+from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.service.herald import Herald
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster
 from rrdns.web.metrics import Stats
+
+CANNOT_PROBE = "cannot-probe"
 
 
 class Witness:
@@ -28,6 +30,7 @@ class Witness:
         self._publication = publication
         self._herald = herald
         self._clock = clock
+        self._blind: dict[str, set[str]] = {}  # pool -> members that this host cannot probe
 
     def told(self, pool: str, member: str, result: ProbeResult) -> Standing:
         """Take in a probe's result; return the member's standing after it."""
@@ -38,9 +41,32 @@ class Witness:
         if self._roster.observe(pool, member, result, self._clock()):
             self._tell_standing(pool, member, before, track.standing, result.sentence)
             self._publication.mark(pool)
+        if result.verdict is Verdict.LOCAL or pool in self._blind:
+            self._tell_blind(pool, member, result)
         if result.depth is Depth.FULL and result.passed:
             self._tell_content(pool, member, set(result.warnings) - set(warned))
         return track.standing
+
+    def _tell_blind(self, pool: str, member: str, result: ProbeResult) -> None:
+        """Raise an alarm for a pool whose members this host cannot probe, and calm it."""
+        blind = self._blind.setdefault(pool, set())
+        members = self._roster.record(pool).tracks.keys()
+        if result.verdict is Verdict.LOCAL:
+            blind.add(member)
+        else:
+            blind.discard(member)
+        blind &= members
+        if not blind:
+            del self._blind[pool]
+            self._herald.calm(CANNOT_PROBE, pool)
+        elif result.verdict is Verdict.LOCAL:
+            who = f"{len(blind)} of {len(members)} members of pool {pool!r}"
+            self._herald.alarm(
+                CANNOT_PROBE,
+                f"{who} cannot be probed from this host, so their health stays as it was last "
+                f"seen, and a server that fails now is still answered: {result.sentence}",
+                pool,
+            )
 
     def _tell_standing(
         self, pool: str, member: str, before: Standing, after: Standing, because: str

@@ -414,7 +414,7 @@ def flawed(monkeypatch: pytest.MonkeyPatch) -> type[Flawed]:
         (errno.ENOBUFS, Verdict.LOCAL, "No buffer space"),
         (errno.ENETUNREACH, Verdict.UNREACHABLE, "Network is unreachable"),
         (errno.EHOSTUNREACH, Verdict.UNREACHABLE, "No route to host"),
-        (errno.EAGAIN, Verdict.OK, "serves"),  # lost, as on any network: it is repeated
+        (errno.EAGAIN, Verdict.LOCAL, "no source port is free"),
     ],
 )
 async def test_what_keeps_a_request_from_leaving_is_told(
@@ -426,6 +426,16 @@ async def test_what_keeps_a_request_from_leaving_is_told(
         result = await probe(ADDRESS, spec(server, timeout=HASTY), Depth.LIGHT)
         assert result.verdict is verdict
         assert words in result.sentence
+
+
+async def test_a_full_send_buffer_loses_a_packet_as_any_network_does(
+    flawed: type[Flawed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is repeated; with a port of its own, EAGAIN means nothing else."""
+    monkeypatch.setattr(Flawed, "getsockname", lambda _self: ("0.0.0.0", 40_000))
+    flawed.reasons.append(errno.EAGAIN)
+    async with lab() as server:
+        assert (await probe(ADDRESS, spec(server, timeout=HASTY), Depth.LIGHT)).passed
 
 
 async def test_an_older_packets_error_does_not_cost_the_packet_that_meets_it(
