@@ -1,8 +1,9 @@
 """No acknowledged order is ever lost, and none is ever half done, whatever is killed and when.
 
 Each round gives orders as fast as they are taken, kills the control process or everything at
-a random moment (now and then once more while it starts again), and then compares what is in
-force, what is answered and what the audit trail says with what was acknowledged.
+a random moment (now and then once more while it starts again; now and then the store was taken
+away before), and then compares what is in force, what is answered and what the audit trail says
+with what was acknowledged.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ MEMBERS = tuple(f"pvs-{number}" for number in range(1, 5))
 State = dict[str, tuple[str, str]]  # member -> reason of the order in force, and of the one planned
 NOTHING = ("", "")
 REFUSED = 409
+WAYS = ("remove", "rename", "no log")  # in which a store is taken away
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,17 @@ def _one_round(story: Story) -> None:
     dice, killed = story.dice, threading.Event()
     everything = dice.random() < 0.5
     moment = dice.uniform(0.0, 0.15)
+    taken = dice.choice([None, None, *WAYS])
 
     def strike() -> None:
         time.sleep(moment)
-        _kill(story.rrdns, everything=everything)
-        killed.set()
+        try:
+            if taken is not None:
+                _take_away(story.rrdns.folder / "rrdns.db", taken)
+                time.sleep(moment)
+            _kill(story.rrdns, everything=everything)
+        finally:
+            killed.set()
 
     striker = threading.Thread(target=strike)
     striker.start()
@@ -193,6 +201,26 @@ def _one_round(story: Story) -> None:
             story.rrdns.launch()
         wait_until(lambda: _is_back(story.rrdns), 20, "back")
     story.check()
+
+
+def _take_away(store: Path, way: str) -> None:
+    """Take the store away, and wait until there is a new one: with the next order, or by itself."""
+    before, log = store.stat().st_ino, store.with_name(f"{store.name}-wal")
+    if way == "remove":
+        store.unlink()
+    elif way == "rename":
+        store.rename(store.with_name(f"moved-{time.monotonic_ns()}.db"))
+    else:
+        wait_until(log.exists, 5, "the store's log")
+        log.unlink()
+
+    def is_new() -> bool:
+        with suppress(FileNotFoundError):
+            # The inode of a removed file may be given again, so another name counts too.
+            return way == "remove" or store.stat().st_ino != before
+        return False
+
+    wait_until(lambda: store.exists() and is_new(), 5, "a new store")
 
 
 def _kill(rrdns: Rrdns, *, everything: bool) -> None:
