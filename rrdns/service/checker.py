@@ -30,6 +30,9 @@ class Duty:
     spec: ProbeSpec
 
 
+MANY_MEMBERS = 2000  # that fill a whole interval with their first probes, however urgent
+
+
 class Checker:
     """The tasks that probe."""
 
@@ -40,13 +43,18 @@ class Checker:
         self._turns = itertools.count()
         self._log = get_log(part="checker")
 
-    def configure(self, pools: Iterable[Pool]) -> None:
-        """Probe the members of these pools from now on, and no others."""
+    def configure(self, pools: Iterable[Pool], *, at_once: bool = False) -> None:
+        """Probe the members of these pools from now on, and no others.
+
+        `at_once`: somebody waits for the first results, so few members are not spread over a
+        whole interval.
+        """
         duties = {Duty(pool.name, member, pool.probe) for pool in pools for member in pool.members}
         for duty in self._tasks.keys() - duties:
             self._tasks.pop(duty).cancel()
         for duty in sorted(duties - self._tasks.keys(), key=lambda duty: duty.member.name):
-            self._start(duty, stagger(next(self._turns), duty.spec.interval))
+            wait = stagger(next(self._turns), duty.spec.interval)
+            self._start(duty, wait * min(1.0, len(duties) / MANY_MEMBERS) if at_once else wait)
 
     async def stop(self) -> None:
         """End all probes."""

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
+from rrdns.core.health import Standing
 from rrdns.core.model import JUMP
+from rrdns.core.probe import ProbeResult
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk import Disk
 from rrdns.net.prober import LateAnswers, probe
@@ -48,6 +50,7 @@ from rrdns.web.tls import BadPair, make_context
 from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
+FIRST_RESULT_GRACE = 0.1  # seconds behind a time-out for the results that it brings
 _WHERE = struct.Struct("=QQ")
 API_CERTIFICATE = "api-certificate"
 CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
@@ -156,6 +159,9 @@ class Control:
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
         self._reload_waits = False
+        self._first: asyncio.Task[None] | None = None  # the first publication, while it waits
+        self._unprobed: set[tuple[str, str]] = set()  # members that it waits for
+        self._all_probed = asyncio.Event()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
@@ -242,14 +248,41 @@ class Control:
     async def _start(self) -> None:
         self._roster.configure(self._settings.pools, self._clock(), self._clock.ahead())
         serial = await self._memory.take_up(settled=self._plan.restarted)
-        self._publication.publish_all(self._settings.zones, serial + 1)
+        knows_nothing = self._memory.is_empty and not self._plan.restarted
+        if knows_nothing:
+            self._publication.hold()
+            self._unprobed = {(one.pool.name, name) for one in self._roster for name in one.tracks}
+        else:
+            self._publication.publish_all(self._settings.zones, serial + 1)
         await self._publisher.start(self._plan.feed)
+        self._checker.configure(self._settings.pools, at_once=knows_nothing)
+        if knows_nothing:
+            self._first = asyncio.create_task(self._publish_first(serial + 1))
         await self._open_api()
-        self._checker.configure(self._settings.pools)
         self._outside.configure(self._settings)
         details = {"api": str(self._settings.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
+
+    def _told(self, pool: str, member: str, result: ProbeResult) -> Standing:
+        """Take in a probe's result, and note that the member has had one."""
+        standing = self._witness.told(pool, member, result)
+        if self._unprobed:
+            self._unprobed.discard((pool, member))
+            if not self._unprobed:
+                self._all_probed.set()
+        return standing
+
+    async def _publish_first(self, serial: int) -> None:
+        """Publish once each member has one result, or once the longest time-out is over.
+
+        Until then the workers have no answers and read nothing: queries wait in their sockets,
+        so that no dead server is answered because nobody has asked it yet.
+        """
+        timeout = max((pool.probe.timeout for pool in self._settings.pools), default=0.0)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_probed.wait(), timeout + FIRST_RESULT_GRACE)
+        self._publication.publish_all(self._settings.zones, serial)
 
     async def _open_api(self) -> None:
         """Serve the API with the certificate that its files hold now.
@@ -276,6 +309,8 @@ class Control:
             await self._api.start()
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        if self._first is not None:
+            tasks = [*tasks, self._first]
         await self._checker.stop()
         self._late.close()
         await asyncio.gather(self._api.stop(), self._outside.dispatch.stop())

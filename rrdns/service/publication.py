@@ -53,6 +53,7 @@ class Publication:
         self._last_good = last_good
         self._clock = clock
         self._dirty: set[str] = set()
+        self._is_held = False
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0  # on the loop's clock
         self._to_disk: asyncio.Queue[ToWrite | asyncio.Event] = asyncio.Queue()
@@ -63,10 +64,14 @@ class Publication:
             tuple[int, tuple[str, ...], float | None]
         ] = []  # serial, pools, since
 
+    def hold(self) -> None:
+        """Publish nothing until `publish_all`: nobody knows yet who may be answered."""
+        self._is_held = True
+
     def mark(self, pool: str) -> None:
         """Publish a pool's change soon."""
         self._dirty.add(pool)
-        if self._timer is None:
+        if self._timer is None and not self._is_held:
             loop = asyncio.get_running_loop()
             self._marked_at = loop.time()
             # The first change goes out at once; those that follow close on it share the next.
@@ -74,6 +79,8 @@ class Publication:
 
     def flush(self, gone: Iterable[str] = ()) -> int:
         """Publish at once what is marked; return the serial that holds it."""
+        if self._is_held:
+            return self._publisher.snapshot.serial
         self._flushed_at = since = asyncio.get_running_loop().time()
         if self._timer is not None:
             self._timer.cancel()
@@ -93,6 +100,7 @@ class Publication:
 
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
         """Publish everything anew: at the start, and when zones changed."""
+        self._is_held = False
         names = self._roster.names()
         gone = self._publisher.snapshot.rotas.keys() - set(names)
         rotas = {name: self._roster.rota(name) for name in names}
