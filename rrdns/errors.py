@@ -123,14 +123,26 @@ class ConfigInvalid(RrdnsError):
         return "\n".join([title, *(f"  {mistake}" for mistake in self.mistakes)])
 
 
+class ListenersFailed(RrdnsError):
+    """Some addresses could not be bound; all of them are listed."""
+
+    def __init__(self, failures: tuple[ListenFailed, ...]) -> None:
+        super().__init__(failures)
+        self.failures = failures
+
+    def __str__(self) -> str:
+        return "\n".join(str(failure) for failure in self.failures)
+
+
 class ListenFailed(RrdnsError):
     """An address could not be bound."""
 
-    def __init__(self, what: str, address: str, reason: str) -> None:
+    def __init__(self, what: str, address: str, reason: str, *, is_absent: bool = False) -> None:
         super().__init__(what, address, reason)
         self.what = what
         self.address = address
         self.reason = reason
+        self.is_absent = is_absent  # this host has no such address, or no such family
 
     def __str__(self) -> str:
         return f"cannot listen for {self.what} on {self.address}: {self.reason}"

@@ -393,7 +393,7 @@ REPLACED = [
         "did you mean interval",
     ),
     ({"listen": "interval = 2"}, "dns.interval", "it belongs in [pools.probe]"),
-    ({"listen": "colour = 2"}, "dns.colour", "which knows listen, workers, tcp"),
+    ({"listen": "colour = 2"}, "dns.colour", "which knows listen, freebind, workers, tcp"),
     # missing, empty
     ({"hostname": ""}, "pools[0].hostname", 'is missing; add hostname = "boot.'),
     ({"hostmaster": ""}, "zones[0].hostmaster", "is missing; add hostmaster ="),
@@ -878,3 +878,36 @@ def test_a_reload_tells_of_other_files_and_needs_no_restart() -> None:
         "api.tls_key: none -> a.key",
     )
     assert restart_needed(before, after) == ()
+
+
+@pytest.mark.parametrize(
+    ("listen", "api", "place", "words"),
+    [
+        ("[]", "127.0.0.1:8053", "dns.listen", "is empty"),
+        ('["0.0.0.0:53", "10.1.0.1:53"]', "127.0.0.1:8053", "dns.listen[1]", "has already"),
+        ('["[::]:53", "[::1]:53"]', "127.0.0.1:8053", "dns.listen[1]", "has already"),
+        ('["10.1.0.1:53", "10.1.0.1:53"]', "127.0.0.1:8053", "dns.listen[1]", "like dns.listen[0]"),
+        ('["0.0.0.0:53"]', "127.0.0.1:53", "api.listen", "has already"),
+        ('["127.0.0.1:53"]', "127.0.0.1:53", "api.listen", "like dns.listen[0]"),
+        ('["[fe80::1]:53"]', "127.0.0.1:8053", "dns.listen[0]", 'such as "[fe80::1%eth0]:53"'),
+        ('["[::ffff:10.1.0.1]:53"]', "127.0.0.1:8053", "dns.listen[0]", 'write "10.1.0.1:53"'),
+        ('["255.255.255.255:53"]', "127.0.0.1:8053", "dns.listen[0]", "the broadcast address"),
+        ('["224.0.0.251:53"]', "127.0.0.1:8053", "dns.listen[0]", "a multicast address"),
+        ('["[ff02::fb]:53"]', "127.0.0.1:8053", "dns.listen[0]", "a multicast address"),
+        ('["10.1.0.1:53"]', "[::ffff:127.0.0.1]:80", "api.listen", 'write "127.0.0.1:80"'),
+    ],
+)
+def test_where_nobody_can_listen_is_named(listen: str, api: str, place: str, words: str) -> None:
+    """Before the start, which would blame another program, or work and answer nobody."""
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(f'[dns]\nlisten = {listen}\n[api]\nlisten = "{api}"\n', "rrdns.toml")
+    found = [str(mistake) for mistake in caught.value.mistakes if mistake.place == place]
+    assert len(found) == 1, caught.value
+    assert words in found[0]
+
+
+def test_wildcards_of_both_families_and_other_ports_go_together() -> None:
+    """The IPv6 sockets take no IPv4."""
+    with pytest.raises(ConfigInvalid) as caught:
+        parse('[dns]\nlisten = ["0.0.0.0:53", "[::]:53", "10.1.0.1:5353"]\n', "rrdns.toml")
+    assert not [one for one in caught.value.mistakes if one.place.startswith("dns")]

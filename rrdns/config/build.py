@@ -54,6 +54,7 @@ def build(file: File, source: str) -> Settings:
 def _dns(table: DnsTable) -> DnsSettings:
     return DnsSettings(
         listen=tuple(endpoint for endpoint in table.listen if endpoint is not None),
+        freebind=table.freebind,
         workers=table.workers,
         tcp=TcpSettings(
             connections=table.tcp.connections,

@@ -16,6 +16,7 @@ _SECRETS = "dns.cookie_secrets"
 # What is settled before the first query, by a process that reads the config only once.
 _SETTLED_AT_START = (
     "dns.listen",
+    "dns.freebind",
     "dns.workers",
     "dns.tcp.connections",
     "dns.tcp.per_address",

@@ -7,14 +7,14 @@ empty here or named in `broken`, and nothing is concluded from it.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rrdns.config import exporters, webhooks
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
 from rrdns.config.places import Broken, Place
 from rrdns.config.tables import Backend, File, NameserverTable, PoolTable, ZoneTable
-from rrdns.core.model import is_inside
+from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
 from rrdns.web.tls import BadPair, make_context
 
@@ -100,6 +100,32 @@ def _listeners(file: File) -> Iterator[Mistake]:
     listeners = [(f"dns.listen[{i}]", each) for i, each in enumerate(file.dns.listen)]
     listeners.append(("api.listen", file.api.listen))
     yield from _doubles(listeners, "only one can listen there")
+    if "listen" in file.dns.model_fields_set and not file.dns.listen:
+        example = 'name an address of this host, such as "10.0.0.53:53", or leave it out'
+        yield Mistake("dns.listen", f"is empty, so nobody could ask; {example}")
+    yield from _covered(listeners)
+
+
+def _covered(listeners: Sequence[tuple[Place, Endpoint | None]]) -> Iterator[Mistake]:
+    """Return a mistake for each listener that a wildcard address with its port leaves no room for.
+
+    IPv4 and IPv6 never take each other's place: the IPv6 sockets take no IPv4.
+    """
+    everywhere = {
+        (":" in one.host, one.port): (place, one)
+        for place, one in listeners
+        if one is not None and ipaddress.ip_address(one.host).is_unspecified
+    }
+    for place, one in listeners:
+        if one is None or (":" in one.host, one.port) not in everywhere:
+            continue
+        wild_place, wild = everywhere[":" in one.host, one.port]
+        if one != wild:
+            yield Mistake(
+                place,
+                f'is "{one}", which {wild_place}, "{wild}", has already: it means every address '
+                "of this host; leave one of them out, or choose another port",
+            )
 
 
 def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:

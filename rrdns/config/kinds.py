@@ -186,7 +186,24 @@ def endpoint(text: object) -> Endpoint | None:
         ) from None
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise ValueError(f"is {quoted(text)}; the port must be 1 to 65535")
+    if why := _why_no_listener(address, port):
+        raise ValueError(f"is {quoted(text)}, {why}")
     return Endpoint(address, int(port))
+
+
+def _why_no_listener(address: str, port: str) -> str:
+    """Return why nobody can listen on an address, and what to write; empty where one can."""
+    found = ipaddress.ip_address(address)
+    if found.is_multicast:
+        return "a multicast address, which is nobody's own; write an address of this host"
+    if address == "255.255.255.255":
+        return "the broadcast address, which is everybody's; write an address of this host"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return f'an IPv4 address written as IPv6; write "{found.ipv4_mapped}:{port}"'
+        if found.is_link_local and not found.scope_id:
+            return f'which is link-local: add its interface, such as "[{address}%eth0]:{port}"'
+    return ""
 
 
 _ENDPOINT = 'must be an address and a port, such as "0.0.0.0:53" or "[::]:53"'

@@ -48,6 +48,7 @@ class DnsSettings:
     rate_limit: RateLimits | None = field(default_factory=RateLimits)  # None: no limit
     nsid: str = ""
     chaos: ChaosSettings = field(default_factory=ChaosSettings)
+    freebind: bool = False  # addresses that this host does not have yet are bound, too
 
 
 @dataclass(frozen=True, slots=True)

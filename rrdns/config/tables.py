@@ -126,6 +126,7 @@ class DnsTable(Table):
 
     heading: ClassVar[str] = "[dns]"
     listen: list[Listen] = list(DEFAULT_DNS)
+    freebind: bool = False
     workers: Annotated[int, AfterValidator(kinds.between(0, 512))] = 0
     tcp: TcpTable = TcpTable()
     cookies: bool = True

@@ -6,6 +6,8 @@ import errno
 import ipaddress
 import socket
 import sys
+import time
+from pathlib import Path
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
@@ -18,18 +20,24 @@ _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 _IPV6_RECVPKTINFO = 49
 _IP_PKTINFO = 8
+_FREEBIND = {socket.AF_INET: 15, socket.AF_INET6: 78}  # IP_FREEBIND and IPV6_FREEBIND
+_IFA_F_TENTATIVE = 0x40  # linux/if_addr.h
+DAD_TIMEOUT = 5.0  # seconds for the duplicate address detection of an address (RFC 4862)
+DAD_INTERVAL = 0.05
 
 
-def bind_udp(endpoint: Endpoint, reuse_port: bool = False) -> socket.socket:
+def bind_udp(
+    endpoint: Endpoint, reuse_port: bool = False, *, freebind: bool = False
+) -> socket.socket:
     """Return a UDP socket bound to an endpoint; `reuse_port` lets several share it.
 
     On a wildcard address each datagram tells which local address it was sent to, so that
-    it can be answered from there.
+    it can be answered from there. `freebind` binds an address that this host does not have yet.
 
     Raises:
         ListenFailed: the address cannot be bound.
     """
-    sock = _bound(endpoint, socket.SOCK_DGRAM, "DNS over UDP", reuse_port)
+    sock = _bound(endpoint, socket.SOCK_DGRAM, "DNS over UDP", reuse_port, freebind)
     _widen(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE)
     _widen(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE)
     if is_wildcard(sock):
@@ -38,7 +46,11 @@ def bind_udp(endpoint: Endpoint, reuse_port: bool = False) -> socket.socket:
 
 
 def bind_tcp(
-    endpoint: Endpoint, backlog: int = TCP_BACKLOG, what: str = "DNS over TCP"
+    endpoint: Endpoint,
+    backlog: int = TCP_BACKLOG,
+    what: str = "DNS over TCP",
+    *,
+    freebind: bool = False,
 ) -> socket.socket:
     """Return a listening TCP socket; SO_REUSEADDR lets a restart have its port at once.
 
@@ -47,12 +59,12 @@ def bind_tcp(
     Raises:
         ListenFailed: the address cannot be bound.
     """
-    sock = _bound(endpoint, socket.SOCK_STREAM, what, reuse_port=False)
+    sock = _bound(endpoint, socket.SOCK_STREAM, what, False, freebind)
     try:
         sock.listen(backlog)
     except OSError as error:
         sock.close()
-        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
+        raise _failed(what, endpoint, error) from error
     sock.setblocking(False)
     return sock
 
@@ -62,24 +74,71 @@ def is_wildcard(sock: socket.socket) -> bool:
     return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_unspecified
 
 
-def _bound(endpoint: Endpoint, kind: int, what: str, reuse_port: bool) -> socket.socket:
+def _bound(
+    endpoint: Endpoint, kind: int, what: str, reuse_port: bool, freebind: bool
+) -> socket.socket:
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     try:
         sock = socket.socket(family, kind)
     except OSError as error:
-        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
+        raise _failed(what, endpoint, error) from error
     try:
+        if family == socket.AF_INET and _is_broadcast(endpoint.host):
+            raise OSError(  # noqa: TRY301 - as the kernel would for an address that it has not
+                errno.EADDRNOTAVAIL, "it is a broadcast address, which is everybody's"
+            )
         if family == socket.AF_INET6:  # IPv4 has sockets of its own
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(_address(endpoint, family))
+        if freebind:
+            level = socket.IPPROTO_IPV6 if family == socket.AF_INET6 else socket.IPPROTO_IP
+            sock.setsockopt(level, _FREEBIND[family], 1)
+        _bind(sock, _address(endpoint, family))
     except OSError as error:
         sock.close()
-        raise ListenFailed(what, str(endpoint), _reason(error, endpoint)) from error
+        raise _failed(what, endpoint, error) from error
     return sock
+
+
+def _bind(sock: socket.socket, address: tuple[str | int, ...]) -> None:
+    """Bind a socket; an IPv6 address that is just being checked is waited for (RFC 4862)."""
+    end = time.monotonic() + DAD_TIMEOUT
+    while True:
+        try:
+            sock.bind(address)
+        except OSError as error:
+            is_absent = error.errno == errno.EADDRNOTAVAIL
+            if not (is_absent and is_tentative(str(address[0])) and time.monotonic() < end):
+                raise
+            time.sleep(DAD_INTERVAL)
+        else:
+            return
+
+
+def _is_broadcast(host: str) -> bool:
+    """Tell whether an IPv4 address is the broadcast address of a network of this host.
+
+    The kernel binds one all the same, and refuses to connect to it (ip(7)); nothing is sent.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((host, 9))
+        except OSError as error:
+            return error.errno == errno.EACCES and not ipaddress.ip_address(host).is_unspecified
+    return False
+
+
+def is_tentative(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:
+    """Tell whether an IPv6 address is this host's and not yet known to be nobody else's."""
+    try:
+        wanted = ipaddress.IPv6Address(host).packed.hex()
+        lines = [line.split() for line in table.read_text().splitlines()]
+    except (ValueError, OSError):
+        return False
+    return any(line[0] == wanted and int(line[4], 16) & _IFA_F_TENTATIVE for line in lines)
 
 
 def _address(endpoint: Endpoint, family: int) -> tuple[str | int, ...]:
@@ -88,6 +147,11 @@ def _address(endpoint: Endpoint, family: int) -> tuple[str | int, ...]:
         return (endpoint.host, endpoint.port)
     host, _, scope = endpoint.host.partition("%")
     return (host, endpoint.port, 0, socket.if_nametoindex(scope) if scope else 0)
+
+
+def _failed(what: str, endpoint: Endpoint, error: OSError) -> ListenFailed:
+    is_absent = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return ListenFailed(what, str(endpoint), _reason(error, endpoint), is_absent=is_absent)
 
 
 def _reason(error: OSError, endpoint: Endpoint) -> str:

@@ -13,7 +13,7 @@ import errno
 import mmap
 import socket
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 BATCH = 64  # datagrams in one call; more brings nothing
@@ -25,6 +25,7 @@ _STRIDE = _ADDRESS_BYTES + DATA_BYTES
 CONTROL_BYTES = 64  # room for one packet-info message
 CMSG_HEADER_BYTES = 16
 _MSG_WAITFORONE = 0x10000
+_LINK_LOCAL = 0xFE  # the first byte of fe80::/10
 
 
 class Iovec(ctypes.Structure):
@@ -61,6 +62,34 @@ class Row(NamedTuple):
     size: int  # in `sizes`
     data: int  # in `ring`: where the datagram begins
     who: slice  # of `ring`: the source address and the ID
+
+
+@cache
+def _rows_of(address_bytes: int) -> tuple[tuple[Row, ...], ...]:
+    """Return the slots of a batch, by how many of them are used.
+
+    They say where things are and not what is there, so all batches of a family share them: on its
+    own each would take 26 ms and 4 MB.
+    """
+    word, size = ctypes.sizeof(ctypes.c_uint32), ctypes.sizeof(ctypes.c_size_t)
+    rows = []
+    for slot in range(BATCH):
+        data = slot * _STRIDE + _ADDRESS_BYTES
+        row = Row(
+            tails=_tails(data),
+            length=(slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
+            size=(slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
+            data=data,
+            who=slice(data - address_bytes, data + 2),
+        )
+        rows.append(row)
+    return tuple(tuple(rows[:count]) for count in range(BATCH + 1))
+
+
+@cache
+def _tails(data: int) -> list[slice]:
+    """Return a slot's datagram without its ID, by its length."""
+    return [slice(data + 2, data + max(2, end)) for end in range(QUICK_BYTES + 1)]
 
 
 class PacketInfo(NamedTuple):
@@ -115,6 +144,8 @@ class Batch:
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None
+        # Of the local addresses, where they are IPv6: a link-local one is told by it.
+        self._first_bytes: memoryview | None = None
         self.ring = mmap.mmap(-1, BATCH * _STRIDE)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.ring))
         self._control = (ctypes.c_char * (BATCH * CONTROL_BYTES))()
@@ -122,8 +153,7 @@ class Batch:
         self._outgoing, iovecs = self._headers(base)
         self.lengths = memoryview(incoming[0]).cast("B").cast("I")
         self.sizes = memoryview(iovecs).cast("B").cast("L")
-        rows = tuple(self._row(slot) for slot in range(BATCH))
-        self.rows_of = tuple(rows[:count] for count in range(BATCH + 1))
+        self.rows_of = _rows_of(self._address)
         self._prepare_control()
         self._keep = (incoming, iovecs)  # the kernel is given their addresses
         self._fd = fd = sock.fileno()
@@ -150,9 +180,37 @@ class Batch:
         """Give the kernel the room again that it wrote its use of into; before `receive`."""
         self._sizes_of_control[self._control_at :: self._control_step] = self._full
 
+    def broadcasts(self, count: int) -> list[int]:
+        """Return the slots with a datagram that was sent to many: a broadcast address, IPv4.
+
+        The kernel then tells another local address than the one it was sent to (ip(7)).
+        """
+        if self._first_bytes is not None:
+            return []
+        step, end = self._words, count * self._words
+        ours, asked = self._interfaces[1:end:step], self._interfaces[2:end:step]
+        if ours == asked:
+            return []
+        return [slot for slot in range(count) if ours[slot] != asked[slot]]
+
     def settle_control(self, count: int) -> None:
-        """Let answers leave from the address that was asked, by whatever way is open."""
-        self._interfaces[: count * self._words : self._words] = self._zeros[:count]
+        """Let answers leave from the address that was asked, by whatever way is open.
+
+        A link-local address is this host's on one interface only, so it keeps that.
+        """
+        if self._first_bytes is not None and _LINK_LOCAL in bytes(
+            self._first_bytes[: count * CONTROL_BYTES : CONTROL_BYTES]
+        ):
+            for slot in range(count):
+                if not self._is_link_local(slot):
+                    self._interfaces[slot * self._words] = 0
+        else:
+            self._interfaces[: count * self._words : self._words] = self._zeros[:count]
+
+    def _is_link_local(self, slot: int) -> bool:
+        """Tell whether a datagram was sent to an address in fe80::/10 (RFC 4291, section 2.4)."""
+        at = slot * CONTROL_BYTES + CMSG_HEADER_BYTES
+        return self._control.raw[at] == _LINK_LOCAL and self._control.raw[at + 1] & 0xC0 == 0x80
 
     def send(self, first: int, end: int) -> int:
         """Send the slots from `first` to before `end`; return how many could not be sent.
@@ -185,17 +243,6 @@ class Batch:
                 header.controllen = self._info.control_bytes
         return headers, iovecs
 
-    def _row(self, slot: int) -> Row:
-        data = slot * _STRIDE + _ADDRESS_BYTES
-        word, size = ctypes.sizeof(ctypes.c_uint32), ctypes.sizeof(ctypes.c_size_t)
-        return Row(
-            tails=[slice(data + 2, data + max(2, end)) for end in range(QUICK_BYTES + 1)],
-            length=(slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
-            size=(slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
-            data=data,
-            who=slice(data - self._address, data + 2),
-        )
-
     def _prepare_control(self) -> None:
         if self._info is None:
             return
@@ -210,3 +257,5 @@ class Batch:
             memoryview(self._control).cast("B").cast("I")[self._info.interface // 4 :]
         )
         self._zeros = memoryview(bytes(4 * BATCH)).cast("I")
+        if self._info.level == socket.IPPROTO_IPV6:
+            self._first_bytes = memoryview(self._control).cast("B")[CMSG_HEADER_BYTES:]

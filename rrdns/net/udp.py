@@ -7,6 +7,7 @@ responder. Whatever a datagram does, it costs at most its own answer.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import struct
 import time
@@ -339,6 +340,9 @@ class UdpLoop(_Base):
     def _send(self, count: int, table: AnswerTable) -> None:
         batch = self._batch
         if self._wildcard:
+            for slot in batch.broadcasts(count):  # each worker would answer, and each host
+                batch.sizes[batch.rows_of[count][slot].size] = 0
+                self._gaps = True
             batch.settle_control(count)
         lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
         if lost:
@@ -397,4 +401,6 @@ class PlainLoop(_Base):
         """Return the message that makes an answer leave from the address that was asked."""
         level, kind, data = control
         at = PACKET_INFO[self._sock.family].interface - CMSG_HEADER_BYTES
+        if level == socket.IPPROTO_IPV6 and ipaddress.IPv6Address(data[:16]).is_link_local:
+            return control  # it is this host's on that interface only
         return level, kind, data[:at] + bytes(4) + data[at + 4 :]

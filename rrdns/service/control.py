@@ -52,6 +52,7 @@ from rrdns.wire.pages import Pages
 BEAT_EVERY = 0.5
 FIRST_RESULT_GRACE = 0.1  # seconds behind a time-out for the results that it brings
 _WHERE = struct.Struct("=QQ")
+RESTART_NEEDED = "restart-needed"
 API_CERTIFICATE = "api-certificate"
 CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
@@ -101,6 +102,7 @@ class ControlPlan:
     restarted: bool  # it was running a moment ago
     dropped_lines: Callable[[], Mapping[str, int]] = dict  # of the log, by process
     served: ServedZones | None = None
+    bound: Settings | None = None  # with which the sockets were bound; None: with `settings`
 
 
 class Control:
@@ -115,6 +117,7 @@ class Control:
     ) -> None:
         self._plan = plan
         self._settings = plan.settings
+        self._bound = plan.bound or plan.settings
         self._clock = clocks = Clocks(clock)
         self._log = get_log()
         store, last_good = make_store(plan.settings), make_last_good(plan.settings)
@@ -230,8 +233,19 @@ class Control:
         changes = (*followed, *describe_changes(before, settings))
         entry = self._herald.entry("reload", after=_told(changes))
         self._herald.tell(entry)
-        for place in restart_needed(before, settings):
-            self._log.warning("a restart is needed", place=place)
+        self._tell_what_waits()
+
+    def _tell_what_waits(self) -> None:
+        """Raise an alarm for what the config asks and only a restart can do, until it is done."""
+        places = restart_needed(self._bound, self._settings)
+        if places:
+            self._herald.alarm(
+                RESTART_NEEDED,
+                f"the config asks for another {', '.join(places)}, which waits for a restart of "
+                "rrdns; until then all is served as before",
+            )
+        else:
+            self._herald.calm(RESTART_NEEDED)
 
     def _publish(self, settings: Settings, before: Settings, gone: tuple[str, ...]) -> None:
         for name in gone:
@@ -260,7 +274,8 @@ class Control:
             self._first = asyncio.create_task(self._publish_first(serial + 1))
         await self._open_api()
         self._outside.configure(self._settings)
-        details = {"api": str(self._settings.api.listen), "config": self._settings.source}
+        self._tell_what_waits()
+        details = {"api": str(self._bound.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
 
@@ -404,7 +419,7 @@ def _as_applied(plan: ControlPlan) -> ControlPlan:
         return plan
     try:
         settings = parse(text, str(plan.path), with_files=False)
-        return replace(plan, settings=settings)
+        return replace(plan, settings=settings, bound=plan.settings)
     except ConfigInvalid as error:  # what it names (a user, a file) may be gone since
         get_log().error("back to the config of the start", because=str(error))
         return plan

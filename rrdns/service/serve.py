@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from rrdns.config import DnsSettings, Settings
+from rrdns.config.settings import DEFAULT_DNS
 from rrdns.core.admission import TcpLimits
-from rrdns.errors import RrdnsError
+from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.turns import SharedTurns, shared_accounts
@@ -44,7 +45,7 @@ def run(settings: Settings, path: Path) -> int:
     """Serve until SIGTERM; return the exit status.
 
     Raises:
-        ListenFailed, CannotBecome, StoreInUse, BadPair: the service cannot start.
+        ListenersFailed, CannotBecome, StoreInUse, BadPair: the service cannot start.
     """
     count = settings.dns.workers or len(os.sched_getaffinity(0))
     drops = DropCounters(("supervisor", "control", *(f"worker-{n}" for n in range(count))))
@@ -75,12 +76,7 @@ def run(settings: Settings, path: Path) -> int:
 
 def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> list[Child]:
     """Bind every socket, and say what each process does with its own."""
-    tcp = tuple(bind_tcp(endpoint) for endpoint in settings.dns.listen)
-    udp = [
-        tuple(bind_udp(endpoint, reuse_port=count > 1) for endpoint in settings.dns.listen)
-        for _ in range(count)
-    ]
-    api = bind_tcp(settings.api.listen, what="the admin API")
+    tcp, udp, api = _bind_all(settings, count)
     feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
     manners = _manners(settings.dns)
@@ -125,6 +121,41 @@ def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> li
         for number in range(count)
     ]
     return [*workers, Child("control", control_main, CONTROL_HANGS_AFTER)]
+
+
+def _bind_all(
+    settings: Settings, count: int
+) -> tuple[tuple[socket.socket, ...], list[tuple[socket.socket, ...]], socket.socket]:
+    """Bind DNS over TCP, DNS over UDP for each of `count` workers, and the API.
+
+    Raises:
+        ListenersFailed: some addresses cannot be bound; each is named once.
+    """
+    free = settings.dns.freebind
+    failures: list[ListenFailed] = []
+    tcp: list[socket.socket] = []
+    udp: list[list[socket.socket]] = [[] for _ in range(count)]
+    for endpoint in settings.dns.listen:
+        try:
+            tcp.append(bind_tcp(endpoint, freebind=free))
+            for ours in udp:
+                ours.append(bind_udp(endpoint, reuse_port=count > 1, freebind=free))
+        except ListenFailed as failure:
+            if settings.dns.listen == DEFAULT_DNS and endpoint.host == "::" and failure.is_absent:
+                get_log().warning(
+                    "DNS is not served over IPv6",
+                    because=failure.reason,
+                    so="name the addresses in [dns] listen if it should be",
+                )
+            else:
+                failures.append(failure)
+    try:
+        api = bind_tcp(settings.api.listen, what="the admin API")
+    except ListenFailed as failure:
+        failures.append(failure)
+    if failures:
+        raise ListenersFailed(tuple(failures))
+    return tuple(tcp), [tuple(ours) for ours in udp], api
 
 
 def _manners(dns: DnsSettings) -> Manners:
