@@ -37,7 +37,7 @@ long: $(READY) ## Run the tests that take minutes, one after the other
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 rounds: $(READY) ## Play ROUNDS rounds of random faults, on four farms beside one another
-	RRDNS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m long -n 4 tests/e2e/test_fault_rounds.py $(ARGS)
+	RRDNS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m rounds -n 4 tests/e2e/test_fault_rounds.py $(ARGS)
 
 lint: $(READY) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check $(SOURCE)

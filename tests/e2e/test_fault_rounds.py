@@ -32,7 +32,7 @@ import pytest
 from tests.e2e.farm import BOOT_FILE, Rrdns, Tftpd
 from tests.peers import need_root, peer, peer_file, wait_until
 
-pytestmark = [pytest.mark.peers, pytest.mark.long]
+pytestmark = [pytest.mark.peers, pytest.mark.rounds]
 
 ROUNDS = int(os.environ.get("RRDNS_ROUNDS", "100"))  # in all, over FARMS
 FARMS = 4  # each with its own seed, so that they can run beside one another

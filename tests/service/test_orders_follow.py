@@ -66,6 +66,9 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
         async with controlling(self.path) as control:
+            if control._first is not None:  # nobody waits here for probes of nobody
+                control._all_probed.set()
+                await control._first
             publisher = control._publisher
             for name in ("publish", "replace"):
                 self._watch(control, name, getattr(publisher, name))
