@@ -136,11 +136,13 @@ def _bind_all(
     tcp: list[socket.socket] = []
     udp: list[list[socket.socket]] = [[] for _ in range(count)]
     for endpoint in settings.dns.listen:
+        bound: list[socket.socket] = []  # TCP, then UDP for each worker
         try:
-            tcp.append(bind_tcp(endpoint, freebind=free))
-            for ours in udp:
-                ours.append(bind_udp(endpoint, reuse_port=count > 1, freebind=free))
+            bound.append(bind_tcp(endpoint, freebind=free))
+            for _ in range(count):
+                bound.append(bind_udp(endpoint, reuse_port=count > 1, freebind=free))  # noqa: PERF401 - those before a failure are closed
         except ListenFailed as failure:
+            _close(bound)
             if settings.dns.listen == DEFAULT_DNS and endpoint.host == "::" and failure.is_absent:
                 get_log().warning(
                     "DNS is not served over IPv6",
@@ -149,13 +151,23 @@ def _bind_all(
                 )
             else:
                 failures.append(failure)
+            continue
+        tcp.append(bound[0])
+        for ours, sock in zip(udp, bound[1:], strict=True):
+            ours.append(sock)
     try:
         api = bind_tcp(settings.api.listen, what="the admin API")
     except ListenFailed as failure:
         failures.append(failure)
     if failures:
+        _close([*tcp, *(sock for ours in udp for sock in ours)])
         raise ListenersFailed(tuple(failures))
     return tuple(tcp), [tuple(ours) for ours in udp], api
+
+
+def _close(socks: list[socket.socket]) -> None:
+    for sock in socks:
+        sock.close()
 
 
 def _manners(dns: DnsSettings) -> Manners:

@@ -167,3 +167,39 @@ async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
         may_go_on.set()
         await control._open_api()
         assert not control._herald.alarms()
+
+
+async def test_what_only_a_restart_can_do_is_remembered_until_it_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    """A reload said it once, and it was forgotten; readyz and the page show alarms."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1, 2)
+
+    def waiting(control: Control) -> list[str]:
+        alarms = control._herald.alarms()
+        return [one.sentence for one in alarms if one.name == control_module.RESTART_NEEDED]
+
+    async with controlling(path) as control:
+        assert waiting(control) == []
+        text = path.read_text()
+        path.write_text(f'[dns]\nlisten = ["127.0.0.1:5300"]\nworkers = 7\n{text}')
+        for _ in range(2):
+            await control.reload()
+            assert len(waiting(control)) == 1
+            assert "another dns.listen, dns.workers, which waits" in waiting(control)[0]
+        path.write_text(text)
+        await control.reload()
+        assert waiting(control) == []
+
+
+async def test_a_control_process_that_comes_again_knows_what_is_bound(tmp_path: Path) -> None:
+    """It takes up the config that was applied, and serves what was bound at the start."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1)
+    async with controlling(path) as control:
+        plan = control._plan
+        plan.applied.keep(f'[api]\nlisten = "127.0.0.1:9999"\n{path.read_text()}')
+        again = control_module._as_applied(plan)
+        assert str(again.settings.api.listen) == "127.0.0.1:9999"
+        assert again.bound is plan.settings

@@ -1,0 +1,82 @@
+"""The start binds every address, or tells of each one that it cannot bind."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings
+from rrdns.core.model import Endpoint
+from rrdns.errors import ListenersFailed, ListenFailed
+from rrdns.net.listen import bind_tcp, is_tentative
+from rrdns.service import serve
+
+SETTINGS = Settings((), (), DnsSettings(), replace(Settings((), ()).api))
+Bind = Callable[..., socket.socket]
+
+
+def a_host(monkeypatch: pytest.MonkeyPatch, *absent: str) -> None:
+    """Let a host lack these addresses; sockets of the others are bound to nothing."""
+
+    def bind(endpoint: Endpoint, *_: object, what: str = "DNS", **__: object) -> socket.socket:
+        if endpoint.host in absent:
+            raise ListenFailed(what, str(endpoint), "it is not here", is_absent=True)
+        return socket.socket()
+
+    monkeypatch.setattr(serve, "bind_tcp", bind)
+    monkeypatch.setattr(serve, "bind_udp", bind)
+
+
+def close(*groups: tuple[socket.socket, ...]) -> None:
+    for group in groups:
+        for sock in group:
+            sock.close()
+
+
+def test_a_host_without_ipv6_serves_the_default_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody has asked for `[::]:53`; it is said in the log."""
+    a_host(monkeypatch, "::")
+    with capture_logs() as lines:
+        tcp, udp, api = serve._bind_all(replace(SETTINGS, dns=DnsSettings(DEFAULT_DNS)), 2)
+    assert (len(tcp), [len(ours) for ours in udp]) == (1, [1, 1])
+    assert [line["event"] for line in lines] == ["DNS is not served over IPv6"]
+    close(tcp, *udp, (api,))
+
+
+def test_each_address_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and not just the first."""
+    a_host(monkeypatch, "10.0.0.1", "::1", "127.0.0.1")
+    listen = (Endpoint("10.0.0.1", 53), Endpoint("10.0.0.2", 53), Endpoint("::1", 53))
+    with pytest.raises(ListenersFailed) as caught:
+        serve._bind_all(replace(SETTINGS, dns=DnsSettings(listen)), 2)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert [
+        address in line
+        for address, line in zip(("10.0.0.1:53", "[::1]:53", "127.0.0.1:8053"), lines, strict=True)
+    ] == [True] * 3
+
+
+def test_a_kernel_without_ipv6_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an address that another program has."""
+
+    def no_family(*_: object) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", no_family)
+    with pytest.raises(ListenFailed, match="this host has no IPv6") as caught:
+        bind_tcp(Endpoint("::", 53))
+    assert caught.value.is_absent
+
+
+def test_what_is_no_ipv6_address_is_not_tentative() -> None:
+    """Nor one that the kernel does not list."""
+    assert not is_tentative("10.0.0.1")
+    assert not is_tentative("fd00::1")
