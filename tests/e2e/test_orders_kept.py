@@ -211,7 +211,7 @@ def _take_away(store: Path, way: str) -> None:
     elif way == "rename":
         store.rename(store.with_name(f"moved-{time.monotonic_ns()}.db"))
     else:
-        wait_until(log.exists, 5, "the store's log")
+        wait_until(log.exists, 20, "the store's log")
         log.unlink()
 
     def is_new() -> bool:
@@ -220,7 +220,7 @@ def _take_away(store: Path, way: str) -> None:
             return way == "remove" or store.stat().st_ino != before
         return False
 
-    wait_until(lambda: store.exists() and is_new(), 5, "a new store")
+    wait_until(lambda: store.exists() and is_new(), 20, "a new store")
 
 
 def _kill(rrdns: Rrdns, *, everything: bool) -> None:
