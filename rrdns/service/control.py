@@ -120,12 +120,13 @@ class Control:
         self._bound = plan.bound or plan.settings
         self._clock = clocks = Clocks(clock)
         self._log = get_log()
-        store, last_good = make_store(plan.settings), make_last_good(plan.settings)
+        # Another store waits for a restart: it would know none of the orders in force.
+        store, last_good = make_store(self._bound), make_last_good(self._bound)
         self._roster = Roster()
         self._herald = Herald(store, clocks)
         self._memory = Memory(store, last_good, self._roster, self._herald, clocks)
         self._publisher = Publisher(plan.pages, self._workers_changed)
-        self._outside = Outside(self._herald, clocks, outbox_path(plan.settings))
+        self._outside = Outside(self._herald, clocks, outbox_path(self._bound))
         stats = Stats()
         self._publication = Publication(
             self._roster,

@@ -52,8 +52,11 @@ async def always_up(_address: str, _spec: ProbeSpec, depth: Depth) -> ProbeResul
 
 
 @asynccontextmanager
-async def controlling(path: Path) -> AsyncIterator[Control]:
-    """Run the control process's parts, without workers."""
+async def controlling(path: Path, applied_text: str = "") -> AsyncIterator[Control]:
+    """Run the control process's parts, without workers.
+
+    With a text it is started again after a reload had applied that.
+    """
     set_up("json")
     feed, api = socket.socket(socket.AF_UNIX), socket.socket()
     feed.bind(f"\0rrdns-test-{os.getpid()}-{id(feed)}")
@@ -62,7 +65,10 @@ async def controlling(path: Path) -> AsyncIterator[Control]:
         sock.listen()
         sock.setblocking(False)
     applied = AppliedConfig(anonymous_file())
-    plan = ControlPlan(load(path), path, applied, feed, api, (), restarted=False)
+    plan = ControlPlan(load(path), path, applied, feed, api, (), restarted=bool(applied_text))
+    if applied_text:
+        applied.keep(applied_text)
+        plan = control_module._as_applied(plan)
     beating, beat = os.pipe()
     control, stopping = Control(plan, prober=always_up), asyncio.Event()
     running = asyncio.create_task(control.run(Beat(beat), stopping))
@@ -203,3 +209,22 @@ async def test_a_control_process_that_comes_again_knows_what_is_bound(tmp_path: 
         again = control_module._as_applied(plan)
         assert str(again.settings.api.listen) == "127.0.0.1:9999"
         assert again.bound is plan.settings
+
+
+async def test_a_control_process_that_comes_again_keeps_its_store(tmp_path: Path) -> None:
+    """Another one waits for a restart: taken at once, it would be empty, and drains forgotten."""
+    path = tmp_path / "rrdns.toml"
+    write(path, 1, 2)
+    memory = '[store]\nbackend = "memory"'
+
+    def stored(name: str) -> str:
+        return path.read_text().replace(memory, f'[store]\npath = "{tmp_path / name}"')
+
+    before, after = stored("old.db"), stored("new.db")
+    path.write_text(before)
+    async with controlling(path) as control:
+        await control._desk.carry_out(Command((("boot", "pvs-2"),), Order.DRAIN, "anna"))
+    async with controlling(path, after) as control:
+        assert control._publisher.snapshot.rotas["boot"].addresses == ("10.0.0.1",)
+        assert [one.name for one in control._herald.alarms()] == [control_module.RESTART_NEEDED]
+    assert not list(tmp_path.glob("new*"))
