@@ -26,6 +26,7 @@ CONTROL_BYTES = 64  # room for one packet-info message
 CMSG_HEADER_BYTES = 16
 _MSG_WAITFORONE = 0x10000
 _LINK_LOCAL = 0xFE  # the first byte of fe80::/10
+_MULTICAST = 0xFF  # the first byte of ff00::/8
 
 
 class Iovec(ctypes.Structure):
@@ -180,18 +181,33 @@ class Batch:
         """Give the kernel the room again that it wrote its use of into; before `receive`."""
         self._sizes_of_control[self._control_at :: self._control_step] = self._full
 
-    def broadcasts(self, count: int) -> list[int]:
-        """Return the slots with a datagram that was sent to many: a broadcast address, IPv4.
+    def empty_broadcasts(self, count: int) -> None:
+        """Empty the datagrams that were sent to a broadcast or multicast address.
 
-        The kernel then tells another local address than the one it was sent to (ip(7)).
+        Every worker and every host receives those; an empty datagram gets no answer and no turn.
+        """
+        if count > 1 and not self._has_broadcasts(count):
+            return
+        for slot in range(count):
+            if self._is_broadcast(slot):
+                self.lengths[self.rows_of[BATCH][slot].length] = 0
+
+    def _has_broadcasts(self, count: int) -> bool:
+        """Tell whether any of several datagrams was sent to many, at the cost of one look."""
+        if self._first_bytes is not None:
+            return _MULTICAST in bytes(self._first_bytes[: count * CONTROL_BYTES : CONTROL_BYTES])
+        step, end = self._words, count * self._words
+        return self._interfaces[1:end:step] != self._interfaces[2:end:step]
+
+    def _is_broadcast(self, slot: int) -> bool:
+        """Tell whether a datagram was sent to many.
+
+        Over IPv4 the kernel then tells another local address than the destination (ip(7)).
         """
         if self._first_bytes is not None:
-            return []
-        step, end = self._words, count * self._words
-        ours, asked = self._interfaces[1:end:step], self._interfaces[2:end:step]
-        if ours == asked:
-            return []
-        return [slot for slot in range(count) if ours[slot] != asked[slot]]
+            return self._first_bytes[slot * CONTROL_BYTES] == _MULTICAST
+        at = slot * self._words
+        return self._interfaces[at + 1] != self._interfaces[at + 2]
 
     def settle_control(self, count: int) -> None:
         """Let answers leave from the address that was asked, by whatever way is open.
@@ -209,8 +225,8 @@ class Batch:
 
     def _is_link_local(self, slot: int) -> bool:
         """Tell whether a datagram was sent to an address in fe80::/10 (RFC 4291, section 2.4)."""
-        at = slot * CONTROL_BYTES + CMSG_HEADER_BYTES
-        return self._control.raw[at] == _LINK_LOCAL and self._control.raw[at + 1] & 0xC0 == 0x80
+        first, at = self._first_bytes, slot * CONTROL_BYTES
+        return first is not None and first[at] == _LINK_LOCAL and first[at + 1] & 0xC0 == 0x80
 
     def send(self, first: int, end: int) -> int:
         """Send the slots from `first` to before `end`; return how many could not be sent.

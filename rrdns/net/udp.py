@@ -186,6 +186,8 @@ class UdpLoop(_Base):
             self._receive_again()
             return
         self.beat = now = time.monotonic()
+        if self._wildcard:
+            self._batch.empty_broadcasts(count)
         self._serve(count, self._answers.table, now)
         if now < self._repeats.busy_until:
             self._burst()
@@ -194,6 +196,8 @@ class UdpLoop(_Base):
         """Learn why nothing was received; answer what has come since."""
         count, reason = self._batch.why_not()
         if count > 0:
+            if self._wildcard:
+                self._batch.empty_broadcasts(count)
             self._serve(count, self._answers.table, time.monotonic())
         else:
             self._failed(reason)
@@ -225,6 +229,8 @@ class UdpLoop(_Base):
                 self._receive_again()
                 return
             self.beat = now = time.monotonic()
+            if self._wildcard:
+                batch.empty_broadcasts(count)
             table = self._answers.table
             if table.turns is not None:
                 self._serve_shared(self._gather(count, table, now), table.turns)
@@ -340,9 +346,6 @@ class UdpLoop(_Base):
     def _send(self, count: int, table: AnswerTable) -> None:
         batch = self._batch
         if self._wildcard:
-            for slot in batch.broadcasts(count):  # each worker would answer, and each host
-                batch.sizes[batch.rows_of[count][slot].size] = 0
-                self._gaps = True
             batch.settle_control(count)
         lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
         if lost:
@@ -370,6 +373,9 @@ class PlainLoop(_Base):
             return
         self.beat = now = time.monotonic()
         table = self._answers.table
+        if any(map(_was_sent_to_many, local)):
+            table.ledger.drop()
+            return
         address = socket.inet_pton(self._sock.family, who[0].partition("%")[0])
         entry = table.memo.get(datagram[2:]) or self._find(datagram, table, address)
         if entry is not None and not self._may_have(entry, address, now):
@@ -404,3 +410,11 @@ class PlainLoop(_Base):
         if level == socket.IPPROTO_IPV6 and ipaddress.IPv6Address(data[:16]).is_link_local:
             return control  # it is this host's on that interface only
         return level, kind, data[:at] + bytes(4) + data[at + 4 :]
+
+
+def _was_sent_to_many(control: _Control) -> bool:
+    """Tell whether a packet info is of a datagram to a broadcast or multicast address."""
+    level, _, data = control
+    if level == socket.IPPROTO_IPV6:
+        return ipaddress.IPv6Address(data[:16]).is_multicast
+    return data[4:8] != data[8:12]  # of this host, and of the datagram (ip(7))

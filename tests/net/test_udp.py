@@ -144,6 +144,29 @@ def test_the_answer_comes_from_the_address_that_was_asked(
     assert not defects
 
 
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("host", "to", "own"),
+    [("0.0.0.0", "127.255.255.255", "127.0.0.1"), ("::", "ff02::1%lo", "::1")],
+)
+def test_what_many_hosts_were_asked_takes_no_turn(
+    kind: LoopKind, host: str, to: str, own: str, busy: bool
+) -> None:
+    """A query to a broadcast or multicast address: no answer, no turn, and counted as dropped."""
+    answers = Answers(world.table())
+    with udp_service(answers, host, kind) as (loop, port, _), udp_client(host) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        loop._repeats.busy_until = 1e18 if busy else 0.0
+        expected = exchange(client, port, numbered(1), own)[51:55]
+        for ident in (2, 3, 4):  # after each comes one that is answered
+            client.sendto(numbered(ident), (to, port))
+            got = exchange(client, port, numbered(ident + 100), own)
+            assert int.from_bytes(got[:2], "big") == ident + 100
+    assert got[51:55] == expected  # three more answers of three servers' turns
+    assert sum(answers.table.counts().turns["boot"].values()) == 4
+    assert answers.table.ledger.dropped == 3
+
+
 def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(
     kind: LoopKind, client: socket.socket
 ) -> None:
