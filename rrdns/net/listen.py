@@ -79,14 +79,13 @@ def _bound(
 ) -> socket.socket:
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     try:
+        if family == socket.AF_INET and _is_broadcast(endpoint.host):
+            reason = "it is a broadcast address, which every host has; name this host's own address"
+            raise ListenFailed(what, str(endpoint), reason)
         sock = socket.socket(family, kind)
     except OSError as error:
         raise _failed(what, endpoint, error) from error
     try:
-        if family == socket.AF_INET and _is_broadcast(endpoint.host):
-            raise OSError(  # noqa: TRY301 - as the kernel would for an address that it has not
-                errno.EADDRNOTAVAIL, "it is a broadcast address, which is everybody's"
-            )
         if family == socket.AF_INET6:  # IPv4 has sockets of its own
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
@@ -121,14 +120,19 @@ def _bind(sock: socket.socket, address: tuple[str | int, ...]) -> None:
 def _is_broadcast(host: str) -> bool:
     """Tell whether an IPv4 address is the broadcast address of a network of this host.
 
-    The kernel binds one all the same, and refuses to connect to it (ip(7)); nothing is sent.
+    The kernel binds one all the same, and connects to it only who asks for that (ip(7)); a route
+    that prohibits an address refuses it to everybody. Nothing is sent.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect((host, 9))
         except OSError as error:
-            return error.errno == errno.EACCES and not ipaddress.ip_address(host).is_unspecified
-    return False
+            if error.errno != errno.EACCES:
+                return False
+        else:
+            return False
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        return not sock.connect_ex((host, 9))
 
 
 def is_tentative(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from rrdns.config import DnsSettings, Settings
 from rrdns.config.settings import DEFAULT_DNS
 from rrdns.core.admission import TcpLimits
+from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
@@ -51,7 +52,8 @@ def run(settings: Settings, path: Path) -> int:
     drops = DropCounters(("supervisor", "control", *(f"worker-{n}" for n in range(count))))
     set_up(settings.log.format, settings.log.level, "supervisor", drops)
     allow_descriptors(MOST_DESCRIPTORS)
-    children = _bind(settings, path, count, drops)
+    tcp, udp, api = _bind_all(settings, count)
+    children = _children(settings, path, drops, tcp, udp, api)
     store = None if settings.store.backend == "memory" else settings.store.path
     logs.pause()  # capabilities are a thread's: another one would keep what this one gives up
     rights.drop(settings.process.user, settings.process.group, store)
@@ -64,7 +66,7 @@ def run(settings: Settings, path: Path) -> int:
         make_context(settings.api.tls_cert, settings.api.tls_key)
     get_log().info(
         "serving",
-        dns=[str(endpoint) for endpoint in settings.dns.listen],
+        dns=[str(Endpoint(*sock.getsockname()[:2])) for sock in tcp],
         api=str(settings.api.listen),
         workers=len(children) - 1,
         pools=len(settings.pools),
@@ -74,9 +76,16 @@ def run(settings: Settings, path: Path) -> int:
     return Supervisor(children, duty=lock.keep if lock is not None else None).run()
 
 
-def _bind(settings: Settings, path: Path, count: int, drops: DropCounters) -> list[Child]:
-    """Bind every socket, and say what each process does with its own."""
-    tcp, udp, api = _bind_all(settings, count)
+def _children(
+    settings: Settings,
+    path: Path,
+    drops: DropCounters,
+    tcp: tuple[socket.socket, ...],
+    udp: list[tuple[socket.socket, ...]],
+    api: socket.socket,
+) -> list[Child]:
+    """Return the processes, each with what it does with its own sockets."""
+    count = len(udp)
     feed, feed_address = _bind_feed()
     turns = SharedTurns() if count > 1 else None
     manners = _manners(settings.dns)
@@ -146,8 +155,8 @@ def _bind_all(
             if settings.dns.listen == DEFAULT_DNS and endpoint.host == "::" and failure.is_absent:
                 get_log().warning(
                     "DNS is not served over IPv6",
-                    because=failure.reason,
-                    so="name the addresses in [dns] listen if it should be",
+                    because=f"this host has no IPv6, so {endpoint} is left out",
+                    so='[dns] listen = ["0.0.0.0:53"] says so in the config',
                 )
             else:
                 failures.append(failure)

@@ -123,6 +123,8 @@ def play_late() -> None:
         bind_udp(Endpoint("10.96.0.255", PORT))
     with pytest.raises(ListenFailed, match="does not have that address"):
         bind_udp(Endpoint("fd96::9", PORT))
+    run("ip", "route", "add", "prohibit", "10.98.0.0/24")  # refuses to connect, too
+    bind_udp(Endpoint("10.98.0.7", PORT), freebind=True).close()
     run("ip", "addr", "add", "fd96::1/64", "dev", "card")
     assert is_tentative("fd96::1")
     began = time.monotonic()

@@ -6,11 +6,13 @@ import errno
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from structlog.testing import capture_logs
 
-from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings
+from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings, StoreSettings
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed
 from rrdns.net.listen import bind_tcp, is_tentative
@@ -48,6 +50,30 @@ def test_a_host_without_ipv6_serves_the_default_without_it(
     assert (len(tcp), [len(ours) for ours in udp]) == (1, [1, 1])
     assert [line["event"] for line in lines] == ["DNS is not served over IPv6"]
     close(tcp, *udp, (api,))
+
+
+def test_the_start_tells_only_what_it_serves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It said `[::]:53`, too, right after it had left that out."""
+    made: list[socket.socket] = []
+
+    def bind(endpoint: Endpoint, *_: object, what: str = "DNS", **__: object) -> socket.socket:
+        if endpoint.host == "::":
+            raise ListenFailed(what, str(endpoint), "it is not here", is_absent=True)
+        made.append(socket.create_server((endpoint.host, 0)))
+        return made[-1]
+
+    for name in ("bind_tcp", "bind_udp"):
+        monkeypatch.setattr(serve, name, bind)
+    for name in ("set_up", "Supervisor", "allow_descriptors", "_children", "gc"):
+        monkeypatch.setattr(serve, name, MagicMock())
+    settings = replace(SETTINGS, dns=DnsSettings(workers=1), store=StoreSettings("memory"))
+    with capture_logs() as lines:
+        serve.run(settings, tmp_path / "rrdns.toml")
+    served = next(line["dns"] for line in lines if line["event"] == "serving")
+    assert served == [f"0.0.0.0:{made[0].getsockname()[1]}"]
+    close(tuple(made))
 
 
 def test_each_address_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
