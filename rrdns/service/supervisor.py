@@ -1,8 +1,9 @@
 """Bind the sockets, drop the rights, start the processes, and start again who falls.
 
 The supervisor keeps every socket open, so that a process that falls loses at most what
-it held in its hands. It does next to nothing else, so that nothing in it can fail: one
-thread, no event loop, no store, and after the start no config either.
+it held in its hands. It does next to nothing else, so that nothing in it can fail: no event
+loop, no store, and after the start no config either; what may wait for a disk or for a reader
+(the log, a look after the store's lock) has threads of its own.
 """
 
 from __future__ import annotations
