@@ -13,6 +13,7 @@ from tests.peers import peer
 pytestmark = pytest.mark.peers
 
 
+@pytest.mark.long
 def test_every_difference_to_other_servers_is_explained(tmp_path: Path) -> None:
     """And every explanation is still needed; the page says what was found."""
     peer("knotd")

@@ -74,7 +74,7 @@ def test_with_everything_down_all_are_answered_and_it_is_said_loudly(tmp_path: P
         wait_until(lambda: rrdns.call("GET", "/readyz")[0] == 200, 6, "ready again")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_every_member_stands_first_equally_often_whatever_else_is_asked(
     tmp_path: Path, workers: int
 ) -> None:

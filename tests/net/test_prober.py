@@ -488,9 +488,9 @@ async def test_in_a_burst_of_full_probes_most_are_light(monkeypatch: pytest.Monk
         assert (await probe(ADDRESS, spec(server), Depth.FULL)).depth is Depth.FULL
 
 
-async def test_a_hundred_thousand_duplicates_cost_one_probe_nothing_but_time() -> None:
+async def test_twenty_thousand_duplicates_cost_one_probe_nothing_but_time() -> None:
     """None is acknowledged or kept, and the probes of other members go on meanwhile."""
-    many, patient = 100_000, 30.0  # seconds: under the coverage tracer the flood takes some
+    many, patient = 20_000, 30.0  # seconds: under the coverage tracer the flood takes some
     async with lab() as other:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             server.bind((ADDRESS, 0))

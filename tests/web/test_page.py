@@ -335,6 +335,7 @@ def test_it_fits_a_phone(browser: Browser, quiet_farm: Farm) -> None:
         assert box["x"] + box["width"] <= PHONE["width"]
 
 
+@pytest.mark.long
 def test_the_pictures_of_the_manual_can_be_made(browser: Browser, tmp_path: Path) -> None:
     """Light, dark, phone and an order: of four one is drained, one dead, one has another file."""
     folder = Path(os.environ.get("RRDNS_SCREENSHOTS") or tmp_path)
