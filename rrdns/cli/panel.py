@@ -26,6 +26,7 @@ class Look:
     """What one look at the API has found."""
 
     at: float  # Unix seconds
+    steady: float  # seconds on a clock that nobody sets
     ready: bool
     alarms: Sequence[Json]
     pools: Sequence[Json]
@@ -36,9 +37,9 @@ class Look:
 
 def rates(before: Look | None, now: Look) -> dict[str, float]:
     """Return the queries a second by RCODE between two looks."""
-    if before is None or now.at <= before.at:
+    if before is None or now.steady <= before.steady:
         return dict.fromkeys(now.queries, 0.0)
-    seconds = now.at - before.at
+    seconds = now.steady - before.steady
     return {
         rcode: max(0.0, count - before.queries.get(rcode, 0.0)) / seconds
         for rcode, count in now.queries.items()
@@ -60,7 +61,7 @@ def as_json(before: Look, now: Look) -> dict[str, Any]:
     given = shares(before, now)
     return {
         "at": rfc3339(now.at),
-        "seconds": round(now.at - before.at, 3),
+        "seconds": round(now.steady - before.steady, 3),
         "ready": now.ready,
         "alarms": [alarm["name"] for alarm in now.alarms],
         "queries_per_second": {name: round(rate, 1) for name, rate in rates(before, now).items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +33,7 @@ class Asked:
     server: Endpoint
     tcp: bool
     timeout: float
+    edns: bool = False
 
 
 def query(
@@ -43,6 +43,9 @@ def query(
     ] = "127.0.0.1:53",
     rtype: Annotated[str, typer.Option("--type", help="A, AAAA, NS, SOA, TXT, ANY ...")] = "A",
     tcp: Annotated[bool, typer.Option("--tcp", help="Ask over TCP.")] = False,
+    edns: Annotated[
+        bool, typer.Option("--edns", help="Ask with EDNS; boot firmware asks without.")
+    ] = False,
     count: Annotated[
         int, typer.Option("--count", min=1, max=100_000, help="Ask so often; show who comes first.")
     ] = 1,
@@ -54,7 +57,8 @@ def query(
     """Ask a DNS server for the boot hostname.
 
     Targets use the address that comes first; --count shows how evenly that is shared out.
-    Exit status 1 when there is no such record.
+    Where the answer is an error, the server is asked once more with EDNS, since it may then tell
+    why (extended DNS errors, RFC 8914). Exit status 1 when there is no such record.
 
     For example:
 
@@ -62,7 +66,7 @@ def query(
 
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
     """
-    asked = Asked(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout)
+    asked = Asked(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout, edns)
     answered = list(counted((ask_once(asked) for _ in range(count)), "answers", count))
     if as_json:
         show_json(_as_json(asked, answered))
@@ -102,11 +106,18 @@ def ask_once(asked: Asked) -> Answered:
     from rrdns.wire import client
 
     try:
-        datagram = client.ask(asked.name, asked.rtype, secrets.randbelow(65536))
+        client.ask(asked.name, asked.rtype, 0)
     except ValueError as error:
         raise Trouble(str(error), status=WRONG_USE) from error
     try:
-        return asker.ask(asked.server, datagram, tcp=asked.tcp, timeout=asked.timeout)
+        return asker.ask_with_reason(
+            asked.server,
+            asked.name,
+            asked.rtype,
+            tcp=asked.tcp,
+            timeout=asked.timeout,
+            edns=asked.edns,
+        )
     except ValueError as error:
         raise Trouble(f"{asked.server}: {error}") from error
     except (OSError, EOFError) as error:
@@ -132,10 +143,15 @@ def _answer(asked: Asked, answered: Answered) -> list[RenderableType]:
         lines.append(_why_empty(asked, reply))
     lines += [f"    authority: {safe(record)}" for record in reply.authority]
     lines += [f"    additional: {safe(record)}" for record in reply.additional]
+    lines += _reasons(reply)
     told = ", ".join([reply.rcode, *(_FLAGS[flag] for flag in reply.flags)])
     came = f"{answered.over}, {milliseconds(answered.seconds)}, {reply.payload_bytes} bytes"
     lines.append(f"{told} | from {asked.server} over {came}")
     return lines
+
+
+def _reasons(reply: Reply) -> list[RenderableType]:
+    return [f"    extended error: {safe(error)}" for error in reply.extended_errors]
 
 
 _FLAGS = {
@@ -172,6 +188,7 @@ def _spread(asked: Asked, answered: list[Answered]) -> list[RenderableType]:
     median, longest = milliseconds(took[len(took) // 2]), milliseconds(took[-1])
     return [
         table,
+        *dict.fromkeys(line for one in answered for line in _reasons(one.reply)),
         f"{len(answered)} answers from {asked.server}, median {median}, longest {longest}",
     ]
 

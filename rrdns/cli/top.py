@@ -107,6 +107,7 @@ def look(client: Client) -> Look:
     pools, readiness = client.pools(recent=0), client.readiness()
     return Look(
         at=client.now(),
+        steady=time.monotonic(),
         ready=bool(readiness["ready"]),
         alarms=readiness["alarms"],
         pools=pools,

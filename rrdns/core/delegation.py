@@ -176,8 +176,15 @@ def said(heard: Heard) -> str:
     if not isinstance(heard, Reply):
         return f"says nothing ({heard.why})"
     if heard.rcode != "NOERROR":
-        return f"answers {heard.rcode}"
-    return "answers without authority" if "aa" not in heard.flags else "answers with nothing"
+        return f"answers {heard.rcode}{because(heard)}"
+    how = "without authority" if "aa" not in heard.flags else "with nothing"
+    return f"answers {how}{because(heard)}"
+
+
+def because(heard: Heard) -> str:
+    """Return the reasons that a server gives with an answer, to add to a sentence; may be empty."""
+    errors = heard.extended_errors if isinstance(heard, Reply) else ()
+    return f", extended error {'; '.join(str(error) for error in errors)}" if errors else ""
 
 
 def is_lame(heard: Heard) -> bool:

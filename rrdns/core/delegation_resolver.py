@@ -12,6 +12,7 @@ from rrdns.core.delegation import (
     ResolverSeen,
     Survey,
     addresses_of,
+    because,
     every_address,
     first_nameserver,
     firsts,
@@ -94,27 +95,29 @@ def _broken(seen: ResolverSeen, last: Heard, survey: Survey, pool: Pool) -> Find
     if last.rcode == "REFUSED" and not _knows(seen, survey.zone):
         return Finding(
             Fault.RESOLVER_REFUSES,
-            f"{where} refuses to resolve for this host",
+            f"{where} refuses to resolve for this host{because(last)}",
             "let this host ask it (access-control, allow-recursion), or name the resolver that "
             "your DHCP servers and targets ask",
         )
     if seen.unchecked is not None and addresses_of(seen.unchecked):
         return Finding(
             Fault.NOT_VALIDATED,
-            f"{where} takes the answers for {pool.hostname} for forged ({last.rcode}; without "
-            "validation it has them): the parent does not prove that the zone is unsigned",
+            f"{where} takes the answers for {pool.hostname} for forged "
+            f"({last.rcode}{because(last)}; without validation it has them): the parent "
+            "does not prove that the zone is unsigned",
             f'Unbound: domain-insecure: "{survey.zone.name}"; BIND: validate-except '
             f'{{ "{survey.zone.name}"; }}; and no DS record at the parent',
         )
     if _knows(seen, survey.zone):
-        return _stripped(seen, survey.zone, f"it {_lacks(last)} for {pool.hostname}")
+        return _stripped(seen, survey.zone, f"it {_lacks(last)} for {pool.hostname}{because(last)}")
     if _strips_glue(seen, survey):
         name = first_nameserver(survey.parents[0].apex)
         return _stripped(seen, survey.zone, f"even {name} has none, so it cannot find rrdns")
     if last.rcode == "NXDOMAIN":
         return Finding(
             Fault.NAME_UNKNOWN,
-            f"{where} says that {pool.hostname} does not exist: it does not follow the delegation",
+            f"{where} says that {pool.hostname} does not exist{because(last)}: it does not follow "
+            "the delegation",
             f"see that the zone it asks delegates {survey.zone.name} (`rrdns delegation` prints "
             f"how), {_FORGET}",
         )

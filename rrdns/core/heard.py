@@ -22,6 +22,18 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendedError:
+    """Why a server answers as it does (RFC 8914)."""
+
+    code: int
+    name: str  # of the code, as IANA registers it
+    text: str = ""  # what the server adds
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.code}){f': {self.text}' if self.text else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer in words."""
 
@@ -31,6 +43,7 @@ class Reply:
     authority: tuple[Record, ...]
     additional: tuple[Record, ...]
     payload_bytes: int
+    extended_errors: tuple[ExtendedError, ...] = ()
 
     @property
     def truncated(self) -> bool:

@@ -6,9 +6,11 @@ thread.
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rrdns.core.heard import Reply
@@ -47,6 +49,38 @@ def ask(server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float 
     return Answered(reply, time.perf_counter() - started, over)
 
 
+def ask_with_reason(
+    server: Endpoint,
+    name: str,
+    rtype: str,
+    *,
+    tcp: bool = False,
+    timeout: float = 2.0,
+    edns: bool = False,
+    **how: bool,
+) -> Answered:
+    """Ask as `ask` does; an error is asked for once more with EDNS, since only there is its reason.
+
+    `how`: see `wire.client.ask`. Boot firmware asks without EDNS, and so the answer stays the first
+    one; the second one adds the extended errors, where it comes.
+
+    Raises:
+        OSError, EOFError, ValueError: as `ask` does; and it is no domain name.
+    """
+    datagram = client.ask(name, rtype, secrets.randbelow(65536), edns=edns, **how)
+    answered = ask(server, datagram, tcp=tcp, timeout=timeout)
+    if edns or answered.reply.rcode == "NOERROR":
+        return answered
+    with suppress(OSError, EOFError, ValueError):
+        datagram = client.ask(name, rtype, secrets.randbelow(65536), edns=True, **how)
+        again = _over_tcp if tcp else _over_udp_once
+        reason = client.read_reply(again(server, datagram, timeout))
+        if reason.rcode == answered.reply.rcode:
+            reply = replace(answered.reply, extended_errors=reason.extended_errors)
+            return replace(answered, reply=reply)
+    return answered
+
+
 def known_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
     """Return the DNS servers that this host asks; none where it names none."""
     try:
@@ -65,10 +99,14 @@ def reason(error: OSError | EOFError, timeout: float) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _over_udp(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
+def _over_udp_once(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
+    return _over_udp(server, datagram, timeout, tries=1)
+
+
+def _over_udp(server: Endpoint, datagram: bytes, timeout: float, tries: int = TRIES) -> bytes:
     """Return the response to a query; what is no response to it is passed over."""
     with _socket(server, socket.SOCK_DGRAM) as sock:
-        for _ in range(TRIES):
+        for _ in range(tries):
             sock.send(datagram)
             end = time.monotonic() + timeout
             while (left := end - time.monotonic()) > 0:

@@ -33,7 +33,6 @@ from rrdns.core.delegation_watch import next_look
 from rrdns.core.heard import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Pool, Zone, is_inside
 from rrdns.net import asker
-from rrdns.wire import client
 
 MOST_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
 MOST_LOOKS = 16  # at rrdns itself, at once
@@ -103,9 +102,8 @@ def asking(timeout: float) -> Ask:
     """Return how to ask over real sockets."""
 
     def ask(server: Endpoint, name: str, rtype: str, *, tcp: bool = False, **how: bool) -> Heard:
-        datagram = client.ask(name, rtype, secrets.randbelow(65536), **how)
         try:
-            return asker.ask(server, datagram, tcp=tcp, timeout=timeout).reply
+            return asker.ask_with_reason(server, name, rtype, tcp=tcp, timeout=timeout, **how).reply
         except ValueError as error:
             return Silence(str(error))
         except (OSError, EOFError) as error:

@@ -9,11 +9,49 @@ from __future__ import annotations
 from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from dnslib.label import DNSLabel
 
-from rrdns.core.heard import Record, Reply
+from rrdns.core.heard import ExtendedError, Record, Reply
+from rrdns.wire.options import EXTENDED_ERROR
 from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)
+
+# IANA: Domain Name System (DNS) Parameters, Extended DNS Error Codes; the place is the code.
+EXTENDED_ERRORS = (
+    "Other Error",
+    "Unsupported DNSKEY Algorithm",
+    "Unsupported DS Digest Type",
+    "Stale Answer",
+    "Forged Answer",
+    "DNSSEC Indeterminate",
+    "DNSSEC Bogus",
+    "Signature Expired",
+    "Signature Not Yet Valid",
+    "DNSKEY Missing",
+    "RRSIGs Missing",
+    "No Zone Key Bit Set",
+    "NSEC Missing",
+    "Cached Error",
+    "Not Ready",
+    "Blocked",
+    "Censored",
+    "Filtered",
+    "Prohibited",
+    "Stale NXDomain Answer",
+    "Not Authoritative",
+    "Not Supported",
+    "No Reachable Authority",
+    "Network Error",
+    "Invalid Data",
+    "Signature Expired before Valid",
+    "Too Early",
+    "Unsupported NSEC3 Iterations Value",
+    "Unable to conform to policy",
+    "Synthesized",
+    "Invalid Query Type",
+    "Rate Limited",
+    "Over Quota",
+)
 
 
 def ask(
@@ -65,6 +103,7 @@ def read_reply(datagram: bytes) -> Reply:
             authority=_records(message.auth),
             additional=_records(message.ar),
             payload_bytes=len(datagram),
+            extended_errors=_extended_errors(message.ar),
         )
     except (DNSError, ValueError, LookupError) as error:
         raise ValueError(f"the answer is malformed: {error}") from error
@@ -76,6 +115,22 @@ def _records(records: list[RR]) -> tuple[Record, ...]:
         for rr in records
         if rr.rtype != QTYPE.OPT
     )
+
+
+def _extended_errors(records: list[RR]) -> tuple[ExtendedError, ...]:
+    options = (option for rr in records if rr.rtype == QTYPE.OPT for option in rr.rdata)
+    return tuple(
+        _extended_error(bytes(option.data))
+        for option in options
+        if option.code == EXTENDED_ERROR and len(option.data) >= 2
+    )
+
+
+def _extended_error(data: bytes) -> ExtendedError:
+    code = int.from_bytes(data[:2], "big")
+    name = EXTENDED_ERRORS[code] if code < len(EXTENDED_ERRORS) else "not known here"
+    # Its text may end with a NUL that does not belong to it (RFC 8914, section 2).
+    return ExtendedError(code, name, data[2:].removesuffix(b"\0").decode(errors="replace"))
 
 
 def _label(name: str) -> DNSLabel:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
@@ -170,6 +171,46 @@ def test_an_answer_without_addresses_is_no_success(rrdns: Run, rcode: int, sente
     assert result.exit_code == 1
     assert sentence in result.stdout
     assert ("authority: pvs.example.test. 5 SOA" in result.stdout) is bool(rcode)
+
+
+@pytest.mark.parametrize("options", [[], ["--edns"], ["--count", "2"]])
+def test_the_reason_of_an_error_is_told_in_words(rrdns: Run, options: list[str]) -> None:
+    """Asked for with EDNS, as only then a server may give it; the name of its code is IANA's."""
+    with_edns = []
+
+    def answer(query: dns.message.Message) -> list[bytes]:
+        with_edns.append(query.edns >= 0)
+        message = dns.message.make_response(query)
+        message.set_rcode(dns.rcode.REFUSED)
+        if query.edns >= 0:
+            reasons = [
+                dns.edns.EDEOption(dns.edns.EDECode.PROHIBITED, "ask \x1b[31mthe admin"),
+                dns.edns.EDEOption(dns.edns.EDECode.make(4711)),
+                dns.edns.GenericOption(dns.edns.OptionType.EDE, b"\0"),  # too short for a code
+            ]
+            message.use_edns(options=reasons)
+        return [message.to_wire()]
+
+    with udp_server(answer) as server:
+        text = rrdns("query", NAME, "--server", server, *options).stdout
+        told = json.loads(rrdns("query", NAME, "--server", server, "--json", *options).stdout)
+    assert "extended error: Prohibited (18): ask " in text
+    assert "\x1b[31m" not in text
+    assert "extended error: not known here (4711)\n" in text
+    assert [(one["code"], one["name"]) for one in told["extended_errors"]] == [
+        (18, "Prohibited"),
+        (4711, "not known here"),
+    ]
+    assert told["extended_errors"][0]["text"] == "ask \x1b[31mthe admin"
+    assert with_edns[0] is (options == ["--edns"]), "firmware asks without"
+
+
+def test_an_error_without_a_reason_is_told_as_before(rrdns: Run) -> None:
+    """A server that keeps silent when it sees EDNS takes nothing from the first answer."""
+    with udp_server(lambda query: [reply(query, rcode=5)] if query.edns < 0 else []) as server:
+        result = rrdns("query", NAME, "--server", server, "--timeout", "0.1")
+    assert (result.exit_code, "extended error" in result.stdout) == (1, False)
+    assert "it is outside of its zones" in result.stdout
 
 
 def test_other_types_can_be_asked_for(rrdns: Run) -> None:

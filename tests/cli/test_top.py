@@ -14,12 +14,13 @@ import sys
 import termios
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from rrdns.cli.client import Client
-from rrdns.cli.panel import Look, panel, rates, shares
+from rrdns.cli.panel import Look, as_json, panel, rates, shares
 from rrdns.cli.top import queries_by_rcode, watch_lines
 from tests.cli.conftest import Api, Run, api_of
 from tests.web.farm import FakeFarm
@@ -118,7 +119,7 @@ def test_a_script_gets_a_line_for_the_time_between_two_looks(
     assert second["error"].startswith("cannot reach the rrdns API")
 
 
-def a_look(at: float, queries: float, answers: tuple[int, int], members: int = 2) -> Look:
+def a_look(steady: float, queries: float, answers: tuple[int, int], members: int = 2) -> Look:
     """Return a look at one pool."""
     shown = [
         {
@@ -145,7 +146,7 @@ def a_look(at: float, queries: float, answers: tuple[int, int], members: int = 2
     }
     given = {("boot", "pvs-1"): answers[0], ("boot", "pvs-2"): answers[1]}
     pool = {"name": "boot", "members": shown}
-    return Look(at, True, [], [pool], {"noerror": queries}, [event] * 9, given)
+    return Look(1e9 + steady, steady, True, [], [pool], {"noerror": queries}, [event] * 9, given)
 
 
 def test_rates_and_shares_are_of_the_time_between_two_looks() -> None:
@@ -156,6 +157,16 @@ def test_rates_and_shares_are_of_the_time_between_two_looks() -> None:
     assert rates(second, a_look(103.0, 0.0, (0, 0))) == {"noerror": 0.0}
     assert shares(None, first) == {}
     assert shares(first, second) == {("boot", "pvs-1"): 0.75, ("boot", "pvs-2"): 0.25}
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, -2.0])
+def test_a_wall_clock_that_jumps_changes_no_rate(jump: float) -> None:
+    """The time between two looks is counted on a steady clock."""
+    first, second = a_look(100.0, 1000.0, (10, 20)), a_look(102.0, 1500.0, (40, 30))
+    second = replace(second, at=second.at + jump)
+    assert rates(first, second) == {"noerror": 250.0}
+    told = as_json(first, second)
+    assert (told["seconds"], told["queries_per_second"]) == (2.0, {"noerror": 250.0})
 
 
 @pytest.mark.parametrize("members", [1, 2, 8, 15, 40])

@@ -18,7 +18,7 @@ from rrdns.core.delegation import (
     Survey,
 )
 from rrdns.core.delegation_report import Report, report
-from rrdns.core.heard import Heard, Silence
+from rrdns.core.heard import ExtendedError, Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Member, Nameserver
 from tests.core import seen
 from tests.core.seen import (
@@ -409,3 +409,29 @@ def test_the_page_names_every_fault() -> None:
 def test_a_healthy_survey_is_made_of_what_servers_say() -> None:
     """The fixtures themselves differ from one another."""
     assert len({seen.PARENT.delegation, seen.SERVER.soa, seen.RESOLVER.soa}) == 3
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        at_server(soa=reply(rcode="REFUSED", flags=())),
+        at_resolver(soa=SERVFAIL, looks=looks(SERVFAIL)),
+        at_resolver(soa=NXDOMAIN, looks=looks(NXDOMAIN)),
+        at_resolver(soa=reply(rcode="REFUSED"), looks=looks(reply(rcode="REFUSED"))),
+    ],
+)
+def test_the_reason_that_a_server_gives_is_told(seen: Survey) -> None:
+    """An extended error stands in the sentence of what fails."""
+
+    def told(heard: Heard) -> Heard:
+        assert isinstance(heard, Reply)
+        return replace(heard, extended_errors=(ExtendedError(18, "Prohibited", "not from here"),))
+
+    servers = tuple(replace(one, soa=told(one.soa)) for one in seen.servers)
+    resolvers = tuple(
+        replace(one, looks=tuple(replace(look, heard=told(look.heard)) for look in one.looks))
+        for one in seen.resolvers
+    )
+    findings = report(replace(seen, servers=servers, resolvers=resolvers)).findings
+    reason = "extended error Prohibited (18): not from here"
+    assert any(reason in finding.sentence for finding in findings), findings

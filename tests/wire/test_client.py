@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rrset
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.core.heard import Record
-from rrdns.wire.client import TYPES, answers, ask, read_reply
+from rrdns.wire.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
 
 NAME = "boot.pvs.example.test"
 QUERY = ask(NAME, "A", 0x1234)
@@ -112,3 +113,10 @@ def test_no_datagram_breaks_the_reader(noise: bytes, keep: int) -> None:
     except ValueError as error:
         said = str(error)
         assert said.startswith("the answer is malformed")
+
+
+def test_the_names_of_extended_errors_are_those_that_dnspython_has() -> None:
+    """Of each code that IANA has registered."""
+    for code in dns.edns.EDECode:
+        name = EXTENDED_ERRORS[code].upper().replace(" ", "_")
+        assert name == code.name.replace("OTHER", "OTHER_ERROR")
