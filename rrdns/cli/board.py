@@ -5,6 +5,7 @@ What the API may add later is passed over, and words that it may add are shown a
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def is_well(pools: Iterable[Json], readiness: Json) -> bool:
 
 def board(pools: Sequence[Json], readiness: Json, now: float) -> list[RenderableType]:
     """Return what there is to show, the most urgent first."""
-    lines: list[RenderableType] = [*_alarms(pools, readiness, now)]
+    lines: list[RenderableType] = [*_alarms(pools, readiness, now), *_orphaned(readiness)]
     for pool in pools:
         lines += [*([""] if lines else []), _title(pool), Members(pool, now), *_remarks(pool)]
     if not pools:
@@ -53,6 +54,15 @@ def _alarms(pools: Sequence[Json], readiness: Json, now: float) -> Iterator[Text
         yield Text(safe(told), _OUT)
     if not readiness.get("ready") and not alarms:
         yield Text("rrdns is NOT READY to answer.", _OUT)
+
+
+def _orphaned(readiness: Json) -> Iterator[Text]:
+    """Return a line for each order that fits no member, with how to end it."""
+    for one in readiness.get("orphaned", []):
+        address = f" ({one['address']})" if one.get("address") else ""
+        command = f"rrdns resume {shlex.quote(one['member'])} --pool {shlex.quote(one['pool'])}"
+        told = f"{one['member']}{address} in pool {one['pool']}: {one['order']}, not in the config"
+        yield Text(safe(f"  {told}. End it: {command}"), _ODD)
 
 
 _SHOUT = "bold white on red"

@@ -58,25 +58,37 @@ def the_one(
 
 
 def chosen(
-    client: Client, members: Sequence[str] | None, tag: str | None, pool: str | None
+    client: Client,
+    members: Sequence[str] | None,
+    tag: str | None,
+    pool: str | None,
+    *,
+    orphaned: bool = False,
 ) -> dict[str, Any]:
-    """Return which members are meant, as the API takes it."""
+    """Return which members are meant, as the API takes it.
+
+    `orphaned`: also those that are in no pool any more, where there still is an order for them.
+    """
     where = {} if pool is None else {"pool": pool}
     if tag is not None:
         return {"tag": tag, **where}
     names = list(members or ())
     if len(names) == 1 and _PATTERN & set(names[0]):
         return {"glob": names[0], **where}
-    return {"members": _spelled_out(client, names, pool), **where}
+    return {"members": _spelled_out(client, names, pool, orphaned=orphaned), **where}
 
 
-def _spelled_out(client: Client, names: Iterable[str], pool: str | None) -> list[str]:
+def _spelled_out(
+    client: Client, names: Iterable[str], pool: str | None, *, orphaned: bool
+) -> list[str]:
     known = [
         str(member["name"])
         for each in client.pools()
         if pool in {None, each["name"]}
         for member in each["members"]
     ]
+    if orphaned:
+        known += [str(one["member"]) for one in _orphaned(client) if pool in {None, one["pool"]}]
     meant: dict[str, None] = {}
     for name in names:
         fitting = [one for one in known if fnmatchcase(one, name)]
@@ -99,8 +111,7 @@ def find_pool(
     pools = client.pools()
     homes = [each["name"] for each in pools if member in _names(each)]
     if orphaned and not homes:
-        orders = client.readiness().get("orphaned", [])
-        homes = [each["pool"] for each in orders if each["member"] == member]
+        homes = [each["pool"] for each in _orphaned(client) if each["member"] == member]
     if len(homes) == 1:
         return str(homes[0])
     if not homes:
@@ -113,6 +124,12 @@ def find_pool(
         "say which one: " + " or ".join(f"--pool {name}" for name in homes) + or_all,
         WRONG_USE,
     )
+
+
+def _orphaned(client: Client) -> list[dict[str, Any]]:
+    """Return the orders that fit no member of the config."""
+    orders: list[dict[str, Any]] = client.readiness().get("orphaned", [])
+    return orders
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -117,7 +117,8 @@ def resume(
 ) -> None:
     """Put members back: their probes decide alone again. An order for later is cancelled.
 
-    An order that fits no member of the config any more ends by the name it was given for.
+    An order that fits no member of the config any more ends by the name it was given for, also by
+    a pattern; a tag means members of the config alone.
 
     For example:
 
@@ -133,7 +134,7 @@ def resume(
         path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL, orphaned=True), one)
         done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
     else:
-        asked = {"reason": reason, **chosen(client, members, tag, pool)}
+        asked = {"reason": reason, **chosen(client, members, tag, pool, orphaned=True)}
         done = _together(client, "resume", asked, dry_run=dry_run, yes=yes)
     if not as_json:
         tell_back(done)

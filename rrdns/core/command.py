@@ -68,8 +68,12 @@ class Choice:
         return f"a name like {self.glob!r}" if self.glob is not None else "a name"
 
 
-def choose(pools: Iterable[Pool], choice: Choice) -> tuple[Target, ...]:
+def choose(
+    pools: Iterable[Pool], choice: Choice, orphans: Iterable[Target] = ()
+) -> tuple[Target, ...]:
     """Return the members that are meant, in the order of the config.
+
+    `orphans`: of which there are orders, and no members; names and patterns mean them too.
 
     Raises:
         UnknownMember: a name is nobody's.
@@ -80,7 +84,7 @@ def choose(pools: Iterable[Pool], choice: Choice) -> tuple[Target, ...]:
         for pool in pools
         for member in pool.members
         if choice.means(member)
-    )
+    ) + tuple(target for target in orphans if choice.means(Member(target[1], "")))
     known = {member for _, member in found}
     for name in choice.names:
         if name not in known:

@@ -55,7 +55,7 @@ class Ordering:
 
         async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
             body = await read_body(request, models.OrdersBody if kind else models.ResumesBody)
-            command = self._command(kind, caller, self._chosen(body), body)
+            command = self._command(kind, caller, self._chosen(kind, body), body)
             with self._patience.place(_waits(body)):
                 async with self._one_at_a_time:
                     done = await self._farm.carry_out(command)
@@ -67,13 +67,23 @@ class Ordering:
     def _orphan(self, request: web.Request) -> Target | None:
         """Return whom a request names, if there is an order for him and no such member."""
         named = request.match_info["pool"], request.match_info["member"]
-        orphaned = self._farm.service().orphaned
-        return named if named in {(one.pool, one.member) for one in orphaned} else None
+        return named if named in self._orphans() else None
 
-    def _chosen(self, body: models.Selecting) -> tuple[Target, ...]:
-        pools = self._farm.pools() if body.pool is None else [self._farm.pool(body.pool)]
+    def _orphans(self, pool: str | None = None) -> list[Target]:
+        """Return for whom there are orders, and no members."""
+        orphaned = self._farm.service().orphaned
+        return [(one.pool, one.member) for one in orphaned if pool in {None, one.pool}]
+
+    def _chosen(self, kind: Order | None, body: models.Selecting) -> tuple[Target, ...]:
+        orphans = self._orphans(body.pool) if kind is None else []
+        if body.pool is None:
+            pools = self._farm.pools()
+        elif body.pool in {report.pool.name for report in self._farm.pools()} or not orphans:
+            pools = (self._farm.pool(body.pool),)
+        else:  # the config has no such pool any more
+            pools = ()
         choice = Choice(tuple(body.members or ()), body.tag, body.glob)
-        return choose((report.pool for report in pools), choice)
+        return choose((report.pool for report in pools), choice, orphans)
 
     def _command(
         self,

@@ -50,6 +50,18 @@ def test_members_are_meant_by_name_tag_or_pattern(
     assert choose(POOLS, choice) == meant
 
 
+def test_a_name_or_pattern_may_mean_an_order_without_a_member() -> None:
+    """Which comes after the members; it has no tag."""
+    orphans = (("gone", "pvs-9"), ("login", "old-1"))
+    assert choose(POOLS, Choice(names=("pvs-2", "pvs-9")), orphans) == (
+        ("boot", "pvs-2"),
+        ("gone", "pvs-9"),
+    )
+    assert choose(POOLS, Choice(glob="old-*"), orphans) == (("login", "old-1"),)
+    with pytest.raises(NobodyMeant):
+        choose(POOLS, Choice(tag="rack-9"), orphans)
+
+
 def test_a_name_that_is_nobodys_means_nobody_at_all() -> None:
     """An order for the others alone was not what was meant."""
     with pytest.raises(UnknownMember, match="no pool has a member 'pvs-9'"):

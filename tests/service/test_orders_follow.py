@@ -206,6 +206,43 @@ async def test_an_order_without_a_member_is_ended_by_its_former_name(site: Site)
         assert control._roster.orders() == {}
 
 
+@pytest.mark.parametrize(
+    "whom", [["pvs-1", "pvs-3"], ["pvs-*"], ["pvs-1", "pvs-[3]"], ["pvs-1", "pvs-3", "--all-pools"]]
+)
+async def test_orders_without_a_member_end_together_with_others(
+    site: Site, whom: list[str]
+) -> None:
+    """By several names or a pattern, beside a member of the config, also in a pool that is gone."""
+    site.write({"pvs-1": DRAINED, "pvs-2": "10.0.0.2", "pvs-3": "10.0.0.3"})
+    async with site.running() as control:
+        await drain(control)
+        await drain(control, "pvs-3")
+        site.write({"pvs-3": "10.0.0.3", "pvs-9": "10.0.0.9"})
+        await control.reload()
+        status = await rrdns(control, "status")
+        assert "End it: rrdns resume pvs-1 --pool boot" in " ".join(status.stdout.split())
+        assert (await rrdns(control, "drain", "pvs-1", "pvs-3")).exit_code == 2, "no new order"
+        done = await rrdns(control, "resume", *whom)
+        assert done.exit_code == 0, done.output
+        assert "The order for pvs-1 of pool boot is ended" in done.stdout
+        assert "pvs-3 of pool boot is resumed" in done.stdout
+        assert control._roster.orders() == {}
+        assert control._herald.alarms() == ()
+
+
+async def test_an_order_in_a_pool_that_is_gone_ends_by_a_pattern(site: Site) -> None:
+    """Where the pool is named that the config has no more."""
+    async with site.running() as control:
+        await drain(control)
+        site.write({"pvs-9": "10.0.0.9"}, pool="site")
+        site.path.write_text(site.path.read_text().replace("boot.pvs", "other.pvs"))
+        await control.reload()
+        assert (await rrdns(control, "resume", "x*", "--pool", "boot")).exit_code == 2
+        done = await rrdns(control, "resume", "pvs-*", "--pool", "boot")
+        assert done.exit_code == 0, done.output
+        assert control._roster.orders() == {}
+
+
 async def test_an_order_for_later_goes_too_and_waits_without_a_member() -> None:
     """It begins when its time has come and its member is there, and is told when it is over."""
     office = Office()

@@ -211,6 +211,37 @@ def test_an_admin_may_force_a_member_in_and_out(browser: Browser, farm: Farm) ->
         expect(row(page, "pvs-2")).to_contain_text("by boss; the probes say it is down")
 
 
+def test_an_order_without_a_member_is_shown_and_ended(browser: Browser, tmp_path: Path) -> None:
+    """Also where its pool is gone; who may not order sees no button."""
+    with a_watched_farm(tmp_path, first_host=149, size=2) as (rrdns, _):
+        rrdns.json("POST", "/v1/pools/boot/members/pvs-2/drain", {"reason": "patch night"})
+        text = rrdns.config.read_text()
+        text = text.replace('name = "pvs-2"', 'name = "pvs-new"').replace(
+            'address = "127.0.0.150"', 'address = "127.0.0.151"'
+        )
+        rrdns.config.write_text(
+            text.replace('name = "boot"', 'name = "other"').replace("boot.pvs", "other.pvs")
+        )
+        assert rrdns.process is not None
+        rrdns.process.send_signal(signal.SIGHUP)
+        with a_page(browser) as page:
+            sign_in(page, rrdns, "look")
+            orphans = page.locator("#orphans")
+            expect(orphans).to_contain_text("Drained: pvs-2 (127.0.0.150) in pool boot")
+            expect(orphans.get_by_role("button")).to_have_count(0)
+        with a_page(browser) as page:
+            sign_in(page, rrdns)
+            assert serious_faults(page) == []
+            orphans = page.locator("#orphans")
+            orphans.get_by_role("button", name="Resume pvs-2 of pool boot").click()
+            dialog = page.get_by_role("dialog")
+            expect(dialog).to_contain_text("No answer changes")
+            dialog.get_by_role("button", name="Resume").click()
+            expect(orphans).to_be_hidden()
+            expect(page.locator("#alarms")).to_be_hidden()
+            expect(page.locator("#trail-rows")).to_contain_text("resumed")
+
+
 def test_a_viewer_sees_no_buttons(browser: Browser, quiet_farm: Farm) -> None:
     """Who may not order is not tempted."""
     with a_page(browser) as page:

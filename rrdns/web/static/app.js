@@ -5,6 +5,7 @@ import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
 import { Exporters } from "./exporters.js";
 import { Live } from "./live.js";
 import { Orders } from "./orders.js";
+import { Orphans } from "./orphans.js";
 import { PoolCard, matches } from "./pool.js";
 import { Shares } from "./shares.js";
 import { Trail } from "./trail.js";
@@ -18,6 +19,7 @@ const shares = new Shares();
 const trail = new Trail(api);
 const exporters = new Exporters(api);
 const orders = new Orders(api, { onDone: toast });
+const orphans = new Orphans(orders);
 const cards = new Map();
 
 let live = null;
@@ -178,6 +180,7 @@ function renderPools() {
     if (!cards.has(pool.name)) cards.set(pool.name, new PoolCard(api, orders, `pool-${pool.name}`));
     cards.get(pool.name).show(pool, { ...common, shares: shares.of(pool) });
   }
+  orphans.show(view.readiness.orphaned ?? [], common);
   setChildren(byId("pools"), shown.map((pool) => cards.get(pool.name).element));
   byId("no-pools").hidden = shown.length > 0;
 }

@@ -48,8 +48,14 @@ export class Orders {
     });
   }
 
+  /** Open the dialog that ends an order whose member is not in the config. */
+  openOrphan(pool, member, origin) {
+    this.open("resume", { name: pool, members: [] }, [{ name: member }], origin, { isOrphan: true });
+    setText(byId("order-means"), "The order ends. No answer changes, as the config has no such member.");
+  }
+
   /** Open the dialog for an order of a kind; `origin` gets the focus back. */
-  open(kind, pool, members, origin) {
+  open(kind, pool, members, origin, { isOrphan = false } = {}) {
     this.#asked = { kind, pool, members, origin, tag: null };
     this.form.reset();
     this.#sayNothing();
@@ -64,7 +70,8 @@ export class Orders {
     this.#showLeft();
     this.dialog.showModal();
     this.form.elements.reason.focus();
-    this.#asked.looking = this.#look(this.#asked);
+    // A pool that is in the config no more cannot be looked at.
+    this.#asked.looking = isOrphan ? null : this.#look(this.#asked);
     this.#foresee();
   }
 
