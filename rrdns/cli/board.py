@@ -215,6 +215,7 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
 _WHY = {
     "healthy": "healthy",
     "assumed": "not probed yet, taken for healthy",
+    "awaiting-probe": "new, waits for its first probe",
     "last-resort": "LAST RESORT: handed out though down",
     "down": "down",
     "standby": "backup, not needed now",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _WHYS = {
     "healthy": "its probes pass",
     "assumed": "not probed yet, taken to be as it was",
+    "awaiting-probe": "new, and its first probe has not ended",
     "forced-up": "forced in",
     "last-resort": "down, and handed out because all are",
     "down": "its probes fail",

@@ -18,7 +18,7 @@ from rrdns.web.times import from_rfc3339, rfc3339
 Json = Mapping[str, Any]
 EVENTS = 6  # shown at most
 _STYLES = {"IN": "green", "OUT": "bold red"}
-_ODD = {"drained", "forced-down", "forced-up", "standby", "assumed"}
+_ODD = {"drained", "forced-down", "forced-up", "standby", "assumed", "awaiting-probe"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Why(StrEnum):
 
     HEALTHY = "healthy"
     ASSUMED = "assumed"  # not probed yet; believed to be as it was
+    AWAITING_PROBE = "awaiting-probe"  # new, so it has to wait for the end of its first probe
     FORCED_UP = "forced-up"
     LAST_RESORT = "last-resort"  # nothing is healthy, so everything undrained is handed out
     DOWN = "down"
@@ -44,6 +45,11 @@ class Selection:
     members: tuple[Member, ...]  # who is handed out
     everything_down: bool  # nothing is healthy: an alarm, whatever is answered
 
+    @property
+    def is_awaiting(self) -> bool:
+        """Tell whether the result of a first probe is waited for."""
+        return Why.AWAITING_PROBE in self.whys.values()
+
 
 def select(
     pool: Pool, standings: Mapping[str, Standing], overrides: Mapping[str, Override]
@@ -62,17 +68,21 @@ def select(
         for member in fit:
             if member.backup and whys[member.name] is not Why.FORCED_UP:
                 whys[member.name] = Why.STANDBY
-    if not fit and pool.on_empty is OnEmpty.SERVE_ALL:
+    awaiting = Why.AWAITING_PROBE in whys.values()
+    everything_down = not fit and (Why.DOWN in whys.values() or not awaiting)
+    if not fit and not awaiting and pool.on_empty is OnEmpty.SERVE_ALL:
         for name, why in whys.items():
             if why is Why.DOWN:
                 whys[name] = Why.LAST_RESORT
     members = tuple(member for member in pool.members if whys[member.name].handed_out)
-    return Selection(whys=whys, members=members, everything_down=not fit)
+    return Selection(whys=whys, members=members, everything_down=everything_down)
 
 
 def _why(standing: Standing, override: Override | None) -> Why:
     if override is not None:
         return _ORDERED[override.order]
+    if standing.awaited:
+        return Why.AWAITING_PROBE
     if not standing.up:
         return Why.DOWN
     return Why.HEALTHY if standing.settled else Why.ASSUMED

@@ -35,4 +35,4 @@ def _bootable(selection: Selection) -> tuple[str, ...]:
     return tuple(name for name, why in selection.whys.items() if why in _BOOTABLE)
 
 
-_BOOTABLE = frozenset({Why.HEALTHY, Why.ASSUMED, Why.FORCED_UP, Why.STANDBY})
+_BOOTABLE = frozenset({Why.HEALTHY, Why.ASSUMED, Why.AWAITING_PROBE, Why.FORCED_UP, Why.STANDBY})

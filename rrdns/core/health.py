@@ -29,6 +29,7 @@ class Standing:
     up: bool
     doubts: int = 0  # probes in a row that disagree with `up`
     settled: bool = True  # False: assumed, no probe has told yet
+    awaited: bool = False  # nothing is known, and its first result is waited for
 
     @property
     def in_doubt(self) -> bool:
@@ -37,6 +38,7 @@ class Standing:
 
 
 ASSUMED_UP = Standing(up=True, settled=False)
+AWAITED = Standing(up=True, settled=False, awaited=True)
 
 
 def observe(standing: Standing, passed: bool, patience: Patience) -> Standing:

@@ -24,7 +24,7 @@ class Rota:
     ttl: int
     answers: int  # most addresses in one answer
     addresses: tuple[str, ...]  # IPv4, in the order of the config; rotated by the responder
-    silent: bool = False  # with no address at all: say nothing, instead of SERVFAIL
+    silent: bool = False  # with no address at all: do not respond, instead of SERVFAIL
     slot: int = 0  # where workers that share their turns count this pool's
     drained: bool = False  # there is no address since all members are drained
 
@@ -48,14 +48,19 @@ class Change:
 
 
 def rota_of(pool: Pool, selection: Selection, slot: int = 0) -> Rota:
-    """Return what responders shall know of a pool."""
+    """Return what responders shall know of a pool.
+
+    Where only first probes can tell whom to answer, nothing is said: a client repeats its query,
+    while SERVFAIL may end a boot.
+    """
+    waits = not selection.members and selection.is_awaiting
     return Rota(
         pool=pool.name,
         hostname=pool.hostname,
         ttl=pool.ttl,
         answers=pool.answers,
         addresses=tuple(member.address for member in selection.members),
-        silent=pool.on_empty is OnEmpty.SILENT,
+        silent=waits or pool.on_empty is OnEmpty.SILENT,
         slot=slot,
         drained=not selection.members and _OUT_BY_ORDER.issuperset(selection.whys.values()),
     )

@@ -43,18 +43,22 @@ class Checker:
         self._turns = itertools.count()
         self._log = get_log(part="checker")
 
-    def configure(self, pools: Iterable[Pool], *, at_once: bool = False) -> None:
+    def configure(self, pools: Iterable[Pool], *, at_once: bool = False) -> float:
         """Probe the members of these pools from now on, and no others.
 
-        `at_once`: somebody waits for the first results, so few members are not spread over a
-        whole interval.
+        `at_once`: queries wait for the first results, so few members are not spread over a
+        whole interval. Return the seconds until the last of the first probes starts.
         """
         duties = {Duty(pool.name, member, pool.probe) for pool in pools for member in pool.members}
         for duty in self._tasks.keys() - duties:
             self._tasks.pop(duty).cancel()
+        spread = min(1.0, len(duties) / MANY_MEMBERS) if at_once else 1.0
+        last = 0.0
         for duty in sorted(duties - self._tasks.keys(), key=lambda duty: duty.member.name):
-            wait = stagger(next(self._turns), duty.spec.interval)
-            self._start(duty, wait * min(1.0, len(duties) / MANY_MEMBERS) if at_once else wait)
+            wait = stagger(next(self._turns), duty.spec.interval) * spread
+            self._start(duty, wait)
+            last = max(last, wait)
+        return last
 
     async def stop(self) -> None:
         """End all probes."""

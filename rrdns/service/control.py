@@ -21,9 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
-from rrdns.core.health import Standing
 from rrdns.core.model import JUMP
-from rrdns.core.probe import ProbeResult
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk import Disk
 from rrdns.net.prober import LateAnswers, probe
@@ -163,9 +161,6 @@ class Control:
         self._beat: Beat | None = None
         self._reloading = asyncio.Lock()
         self._reload_waits = False
-        self._first: asyncio.Task[None] | None = None  # the first publication, while it waits
-        self._unprobed: set[tuple[str, str]] = set()  # members that it waits for
-        self._all_probed = asyncio.Event()
 
     async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
@@ -225,7 +220,8 @@ class Control:
             followed = tell_reassigned(self._roster, self._herald, orphaned)
             await self._memory.keep_reassigned()
         self._orders.changed.set()
-        self._checker.configure(settings.pools)
+        any_new = any(record.awaited() for record in self._roster)
+        self._await_first_results(self._checker.configure(settings.pools, at_once=any_new))
         self._gate.replace_tokens(settings.api.tokens)
         await self._open_api()
         self._publish(settings, before, gone)
@@ -263,16 +259,12 @@ class Control:
     async def _start(self) -> None:
         self._roster.configure(self._settings.pools, self._clock(), self._clock.ahead())
         serial = await self._memory.take_up(settled=self._plan.restarted)
-        knows_nothing = self._memory.is_empty and not self._plan.restarted
-        if knows_nothing:
-            self._publication.hold()
-            self._unprobed = {(one.pool.name, name) for one in self._roster for name in one.tracks}
-        else:
-            self._publication.publish_all(self._settings.zones, serial + 1)
+        any_new = any(record.awaited() for record in self._roster)
+        self._publication.publish_first(
+            self._settings.zones, serial + 1, all_pools=self._plan.restarted
+        )
         await self._publisher.start(self._plan.feed)
-        self._checker.configure(self._settings.pools, at_once=knows_nothing)
-        if knows_nothing:
-            self._first = asyncio.create_task(self._publish_first(serial + 1))
+        self._await_first_results(self._checker.configure(self._settings.pools, at_once=any_new))
         await self._open_api()
         self._outside.configure(self._settings)
         self._tell_what_waits()
@@ -280,25 +272,22 @@ class Control:
         why = "the control process fell" if self._plan.restarted else ""
         self._herald.tell(self._herald.entry("start", reason=why, details=details))
 
-    def _told(self, pool: str, member: str, result: ProbeResult) -> Standing:
-        """Take in a probe's result, and note that the member has had one."""
-        standing = self._witness.told(pool, member, result)
-        if self._unprobed:
-            self._unprobed.discard((pool, member))
-            if not self._unprobed:
-                self._all_probed.set()
-        return standing
+    def _await_first_results(self, last_start: float) -> None:
+        """Withhold new members until their first probe has ended, or its time-out is over.
 
-    async def _publish_first(self, serial: int) -> None:
-        """Publish once each member has one result, or once the longest time-out is over.
-
-        Until then the workers have no answers and read nothing: queries wait in their sockets,
-        so that no dead server is answered because nobody has asked it yet.
+        `last_start`: seconds until the last of them is probed.
         """
-        timeout = max((pool.probe.timeout for pool in self._settings.pools), default=0.0)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._all_probed.wait(), timeout + FIRST_RESULT_GRACE)
-        self._publication.publish_all(self._settings.zones, serial)
+        loop = asyncio.get_running_loop()
+        for record in self._roster:
+            names = record.awaited()
+            if names:
+                wait = last_start + record.pool.probe.timeout + FIRST_RESULT_GRACE
+                loop.call_later(wait, self._stop_awaiting, record.pool.name, names)
+
+    def _stop_awaiting(self, pool: str, names: tuple[str, ...]) -> None:
+        self._roster.stop_awaiting(pool, names)
+        if pool in self._roster:
+            self._publication.mark(pool)
 
     async def _open_api(self) -> None:
         """Serve the API with the certificate that its files hold now.
@@ -325,8 +314,6 @@ class Control:
             await self._api.start()
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        if self._first is not None:
-            tasks = [*tasks, self._first]
         await self._checker.stop()
         self._late.close()
         await asyncio.gather(self._api.stop(), self._outside.dispatch.stop())

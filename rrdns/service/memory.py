@@ -47,7 +47,6 @@ class Memory:
         self._herald = herald
         self._clock = clock
         self._is_open = False
-        self.is_empty = True  # nothing is known of what was answered before this start
         self._is_behind = False  # the store has orders under other names than are in force
         store.on_renewed = self._tell_renewed
 
@@ -60,7 +59,6 @@ class Memory:
         `settled`: we were running a moment ago, so that the standings still hold.
         """
         remembered = self._recall()
-        self.is_empty = remembered is None
         if remembered is not None:
             self._roster.remember(remembered.standings, settled=settled)
         try:

@@ -53,7 +53,8 @@ class Publication:
         self._last_good = last_good
         self._clock = clock
         self._dirty: set[str] = set()
-        self._is_held = False
+        # Zones, serial, and whether all pools are waited for: nothing was published yet.
+        self._first: tuple[tuple[Zone, ...], int, bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0  # on the loop's clock
         self._to_disk: asyncio.Queue[ToWrite | asyncio.Event] = asyncio.Queue()
@@ -64,14 +65,29 @@ class Publication:
             tuple[int, tuple[str, ...], float | None]
         ] = []  # serial, pools, since
 
-    def hold(self) -> None:
-        """Publish nothing until `publish_all`: nobody knows yet who may be answered."""
-        self._is_held = True
+    def publish_first(self, zones: tuple[Zone, ...], serial: int, *, all_pools: bool) -> None:
+        """Publish everything once it is known of one pool whom to answer, or of all pools.
+
+        A worker that starts has no answers until then and reads nothing, so that queries wait
+        in its sockets. One that goes on from before must not be told to be silent: `all_pools`.
+        """
+        self._first = zones, serial, all_pools
+        self._begin()
+
+    def _begin(self) -> None:
+        """Publish for the first time, if it is time."""
+        if self._first is None:
+            return
+        zones, serial, all_pools = self._first
+        held = len(self._roster.held)
+        if not held or (not all_pools and held < len(self._roster.names())):
+            self.publish_all(zones, serial)
 
     def mark(self, pool: str) -> None:
         """Publish a pool's change soon."""
         self._dirty.add(pool)
-        if self._timer is None and not self._is_held:
+        self._begin()
+        if self._timer is None and self._first is None and self._dirty:
             loop = asyncio.get_running_loop()
             self._marked_at = loop.time()
             # The first change goes out at once; those that follow close on it share the next.
@@ -79,7 +95,7 @@ class Publication:
 
     def flush(self, gone: Iterable[str] = ()) -> int:
         """Publish at once what is marked; return the serial that holds it."""
-        if self._is_held:
+        if self._first is not None:
             return self._publisher.snapshot.serial
         self._flushed_at = since = asyncio.get_running_loop().time()
         if self._timer is not None:
@@ -100,7 +116,7 @@ class Publication:
 
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
         """Publish everything anew: at the start, and when zones changed."""
-        self._is_held = False
+        self._first = None
         names = self._roster.names()
         gone = self._publisher.snapshot.rotas.keys() - set(names)
         rotas = {name: self._roster.rota(name) for name in names}
@@ -215,7 +231,7 @@ class Publication:
         for name in names:
             record = self._roster.record(name)
             selection = record.selection()
-            if Why.ASSUMED not in selection.whys.values():
+            if Why.ASSUMED not in selection.whys.values() and not selection.is_awaiting:
                 tellings.append(_telling(record.pool, selection, snapshot, self.published_at))
         self._dispatch.publish(tellings, gone)
 

@@ -16,6 +16,7 @@ from rrdns.core.eligibility import Selection, select
 from rrdns.core.exposure import NEVER, Exposure, expiry, publish, safe_after, settle
 from rrdns.core.health import (
     ASSUMED_UP,
+    AWAITED,
     Patience,
     Standing,
     detection_time,
@@ -41,7 +42,7 @@ class Track:
     """What is known of one member."""
 
     member: Member
-    standing: Standing = ASSUMED_UP
+    standing: Standing = AWAITED
     since: float = 0.0
     override: Override | None = None
     last_probe: ProbeResult | None = None
@@ -62,6 +63,9 @@ class PoolRecord:
     tracks: dict[str, Track]
     drift: tuple[Drift, ...] = ()
     exposures: dict[str, Exposure] = field(default_factory=dict)  # by address
+    # Nothing was known of any member: none is answered before the first results of all, or the
+    # one that is quickest to pass its probe would get every boot meanwhile.
+    is_held: bool = False
 
     def standings(self) -> dict[str, Standing]:
         """Return the members' standings by name."""
@@ -77,7 +81,12 @@ class PoolRecord:
 
     def selection(self) -> Selection:
         """Return who is to be handed out."""
-        return select(self.pool, self.standings(), self.overrides())
+        standings = dict.fromkeys(self.tracks, AWAITED) if self.is_held else self.standings()
+        return select(self.pool, standings, self.overrides())
+
+    def awaited(self) -> tuple[str, ...]:
+        """Return the members whose first result is waited for."""
+        return tuple(name for name, track in self.tracks.items() if track.standing.awaited)
 
     def patience(self) -> Patience:
         """Return how many probes in a row change a standing here."""
@@ -89,6 +98,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._records: dict[str, PoolRecord] = {}
+        self.held: set[str] = set()  # pools that wait for the first results of all their members
         # All orders, also those that fit no member of the config and wait for one.
         self._orders: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
@@ -153,6 +163,8 @@ class Roster:
             drift = old.drift if old is not None else ()
             exposures = _still_exposed(former, now - ahead)
             self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
+            self._hold(self._records[pool.name], was_held=old is not None and old.is_held)
+        self.held &= self._records.keys()
         self._reassign(self._orders, self._plans)
         return tuple(name for name in before if name not in self._records)
 
@@ -234,6 +246,24 @@ class Roster:
                 track = record.tracks.get(name) if record else None
                 if track is not None:
                     track.standing = Standing(up=up, settled=settled)
+            if record is not None:
+                self._hold(record)
+
+    def _hold(self, record: PoolRecord, *, was_held: bool = False) -> None:
+        """Hold a pool of which nothing is known, or go on to while first results are missing."""
+        awaited = len(record.awaited())
+        record.is_held = bool(awaited) and (was_held or awaited == len(record.tracks))
+        (self.held.add if record.is_held else self.held.discard)(record.pool.name)
+
+    def stop_awaiting(self, pool: str, members: Iterable[str]) -> None:
+        """Assume that those of these members are up whose first result has not come in time."""
+        if pool not in self._records:
+            return
+        record = self.record(pool)
+        for name in members:
+            if name in record.tracks and record.tracks[name].standing.awaited:
+                record.tracks[name].standing = ASSUMED_UP
+        self._hold(record, was_held=record.is_held)
 
     def put(self, override: Override) -> None:
         """Set the order in force for a member, in place of any other.
@@ -320,14 +350,17 @@ class Roster:
         """
         record = self.record(pool)
         track = self.track(pool, member)
+        before = track.standing
         if result.verdict is Verdict.LOCAL:
             track.last_probe, track.probed_at = result, now
-            return False
-        before = track.standing
+            self.stop_awaiting(pool, [member])
+            return before.awaited
         track.standing = observe(before, result.passed, record.patience())
         track.last_probe = result
         track.probed_at = now
         track.recent.append((now, result.seconds, result.passed))
+        if before.awaited:
+            self._hold(record, was_held=record.is_held)
         if result.passed and result.depth is Depth.FULL:
             track.seen = result.seen
         if track.standing.up != before.up or not before.settled:

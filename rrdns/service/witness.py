@@ -39,7 +39,8 @@ class Witness:
         before = track.standing
         warned = track.last_probe.warnings if track.last_probe else ()
         if self._roster.observe(pool, member, result, self._clock()):
-            self._tell_standing(pool, member, before, track.standing, result.sentence)
+            if track.standing.settled:
+                self._tell_standing(pool, member, before, track.standing, result.sentence)
             self._publication.mark(pool)
         if result.verdict is Verdict.LOCAL or pool in self._blind:
             self._tell_blind(pool, member, result)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from rrdns.core.eligibility import Why, select
 from rrdns.core.guard import shortfall
-from rrdns.core.health import Standing
+from rrdns.core.health import AWAITED, Standing
 from rrdns.core.model import BootFile, Member, OnEmpty, Order, Override, Pool, ProbeSpec
+from rrdns.core.snapshot import rota_of
 
 UP, DOWN = Standing(up=True), Standing(up=False)
 
@@ -43,6 +44,29 @@ def test_a_member_that_was_not_probed_yet_is_believed_to_be_up() -> None:
     selection = select(a_pool(), {}, {})
     assert set(selection.whys.values()) == {Why.ASSUMED}
     assert len(selection.members) == 3
+
+
+def test_a_new_member_waits_for_its_first_probe() -> None:
+    """The others are answered; where only new ones are left there is nobody, and no alarm."""
+    standings = {"pvs-1": UP, "pvs-2": AWAITED, "pvs-3": AWAITED}
+    selection = select(a_pool(), standings, {})
+    assert [member.name for member in selection.members] == ["pvs-1"]
+    assert selection.whys["pvs-2"] is Why.AWAITING_PROBE
+    assert selection.is_awaiting
+    drained = select(a_pool(), standings, an_order("pvs-1"))
+    assert drained.members == ()
+    assert not drained.everything_down
+    assert not rota_of(a_pool(), selection).silent
+    assert rota_of(a_pool(), drained).silent
+    assert not rota_of(a_pool(), drained).drained
+
+
+def test_no_server_that_is_down_stands_in_for_one_whose_first_probe_runs() -> None:
+    """The first result may make a last resort needless; that all others are down is an alarm."""
+    standings = {"pvs-1": DOWN, "pvs-2": DOWN, "pvs-3": AWAITED}
+    selection = select(a_pool(), standings, {})
+    assert selection.members == ()
+    assert selection.everything_down
 
 
 def test_a_drained_member_is_out_however_healthy() -> None:

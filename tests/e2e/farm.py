@@ -199,9 +199,11 @@ class Rrdns:
         """Return what the API says of a member."""
         return self.json("GET", f"/v1/pools/boot/members/{name}")
 
-    def addresses(self, *, timeout: float = 2.0) -> list[str]:
-        """Ask for the boot hostname; return the addresses in the order of the answer."""
-        query = dns.message.make_query("boot.pvs.example.test", "A", use_edns=False)
+    def addresses(
+        self, hostname: str = "boot.pvs.example.test", *, timeout: float = 2.0
+    ) -> list[str]:
+        """Ask for a boot hostname; return the addresses in the order of the answer."""
+        query = dns.message.make_query(hostname, "A", use_edns=False)
         reply = dns.query.udp(query, "127.0.0.1", port=self.dns_port, timeout=timeout)
         return [rdata.address for rrset in reply.answer for rdata in rrset]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -17,42 +18,95 @@ from tests.peers import wait_until
 pytestmark = pytest.mark.peers
 
 
-def answered_from_the_start(rrdns: Rrdns, seconds: float) -> tuple[set[str], float]:
-    """Start rrdns and ask all the time; return who was answered, and when the first answer came."""
-    named, first, over = set[str](), list[float](), threading.Event()
+OTHER_POOL = """
+[[pools]]
+name = "other"
+hostname = "other.pvs.example.test"
+members = [{{ name = "pvs-1", address = "{address}" }}]
+[pools.probe]
+files = ["ARDBP32.BIN"]
+port = {port}
+"""
+
+
+def configure(rrdns: Rrdns, timeout: float) -> None:
+    """Give the pool another time-out, and add a pool whose one server lives."""
+    rrdns.write_config()
+    text = rrdns.config.read_text().replace(
+        "[pools.probe]\n", f"[pools.probe]\ninterval = 10\ntimeout = {timeout}\n"
+    )
+    other = OTHER_POOL.format(address=rrdns.members[0][1], port=rrdns.tftp_port)
+    api, found, rest = text.partition("[api]")
+    rrdns.config.write_text(f"{api}{other}{found}{rest}")
+
+
+def answered_from_the_start(
+    rrdns: Rrdns, names: tuple[str, ...], seconds: float
+) -> tuple[set[str], list[float]]:
+    """Start rrdns and ask all the time; return whom it named, and when each name first was."""
+    named, first, over = set[str](), dict[str, float](), threading.Event()
     began = time.monotonic()
 
-    def ask() -> None:
+    def ask(name: str) -> None:
         while not over.is_set():
             with suppress(dns.exception.DNSException, OSError):
-                found = rrdns.addresses(timeout=0.3)
-                first.append(time.monotonic() - began)
+                found = rrdns.addresses(name, timeout=0.3)
+                first.setdefault(name, time.monotonic() - began)
                 named.update(found)
             time.sleep(0.005)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(name,)) for name in names for _ in range(3)]
     for thread in threads:
         thread.start()
     rrdns.launch()
-    wait_until(lambda: bool(first), 10, "answering")
+    wait_until(lambda: len(first) == len(names), 20, "answering")
     time.sleep(seconds)
     over.set()
     for thread in threads:
         thread.join()
-    return named, first[0]
+    return named, [first[name] for name in names]
 
 
 def test_a_dead_server_is_not_answered_before_its_first_probe(tmp_path: Path) -> None:
-    """One that refuses and one that is silent; with a memory it is the same, at once."""
+    """One refuses and one is silent; the other pool does not wait; a memory answers at once."""
+    boot, other = "boot.pvs.example.test", "other.pvs.example.test"
     with a_farm(tmp_path, first_host=231) as (rrdns, servers):
         servers["pvs-2"].stop()
         servers["pvs-3"].signal(signal.SIGSTOP)
         rrdns.stop()
         for file in tmp_path.glob("rrdns.last-good*"):
             file.unlink()
-        named, without = answered_from_the_start(rrdns, 1.5)
+        configure(rrdns, timeout=2)
+        named, (held, at_once) = answered_from_the_start(rrdns, (boot, other), 0.5)
         assert named == {servers["pvs-1"].address}
-        assert without > 1.0, "the silent one's time-out is waited for"
+        assert at_once + 1.5 < held, "only the silent one's pool waits for its time-out"
         rrdns.stop()
-        named, _ = answered_from_the_start(rrdns, 0.5)
+        configure(rrdns, timeout=9)
+        named, (held,) = answered_from_the_start(rrdns, (boot,), 0.5)
         assert named == {servers["pvs-1"].address}
+        assert held < 9, "what was answered before the stop is answered without a probe"
+
+
+def test_a_dead_server_that_a_reload_adds_is_never_answered(tmp_path: Path) -> None:
+    """The others are, all the time."""
+    with a_farm(tmp_path, first_host=235) as (rrdns, servers):
+        assert rrdns.process is not None
+        servers["pvs-3"].signal(signal.SIGSTOP)
+        rrdns.members = rrdns.members[:2]
+        rrdns.write_config()
+        os.kill(rrdns.process.pid, signal.SIGHUP)
+        wait_until(lambda: len(rrdns.addresses()) == 2, 5, "taken out of the config")
+        rrdns.members = [(server.name, server.address) for server in servers.values()]
+        rrdns.write_config()
+        os.kill(rrdns.process.pid, signal.SIGHUP)
+        silent = servers["pvs-3"].address
+        wait_until(lambda: _is_known(rrdns, silent), 5, "its first probe has ended")
+        assert silent not in rrdns.addresses()
+
+
+def _is_known(rrdns: Rrdns, silent: str) -> bool:
+    found = rrdns.addresses()
+    assert silent not in found
+    assert len(found) == 2
+    members = rrdns.json("GET", "/v1/pools/boot")["members"]
+    return any(one["address"] == silent and one["why"] == "down" for one in members)

@@ -13,6 +13,7 @@ from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
 from rrdns.errors import UnknownMember, UnknownPool
 from rrdns.service.roster import RECENT_PROBES, Roster
+from tests.service.office import assume_all_up
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
@@ -23,6 +24,7 @@ FAILED = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
 def a_roster(*pools: Pool) -> Roster:
     roster = Roster()
     roster.configure(pools or (POOL,), now=100.0)
+    assume_all_up(roster)
     return roster
 
 
@@ -74,23 +76,23 @@ def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
     changed = replace(POOL, ttl=9, members=(*MEMBERS[:2], Member("pvs-4", "10.0.0.4")))
     other = replace(POOL, name="other", hostname="other.example")
     assert roster.configure((changed, other), 110.0) == ()
-    assert whys(roster) == [Why.DOWN, Why.DRAINED, Why.ASSUMED]
+    assert whys(roster) == [Why.DOWN, Why.DRAINED, Why.AWAITING_PROBE]
     assert roster.rota("boot").ttl == 9
     assert roster.rota("other").slot != roster.rota("boot").slot
     assert roster.configure((other,), 120.0) == ("boot",)
 
 
 def test_a_standing_earned_elsewhere_proves_nothing() -> None:
-    """Another address, another file: the next probe tells."""
+    """Another address waits for its probe; one that serves another file stays until it tells."""
     roster = a_roster()
     for member in ("pvs-1", "pvs-2", "pvs-3"):
         roster.observe("boot", member, PASSED, 101.0)
     moved = (Member("pvs-1", "10.9.9.9"), *MEMBERS[1:])
     roster.configure((replace(POOL, members=moved),), 110.0)
-    assert whys(roster) == [Why.ASSUMED, Why.HEALTHY, Why.HEALTHY]
+    assert whys(roster) == [Why.AWAITING_PROBE, Why.HEALTHY, Why.HEALTHY]
     other_file = ProbeSpec((BootFile("pvsnbpx64.efi"),))
     roster.configure((replace(POOL, members=moved, probe=other_file),), 120.0)
-    assert whys(roster) == [Why.ASSUMED] * 3
+    assert whys(roster) == [Why.AWAITING_PROBE, Why.ASSUMED, Why.ASSUMED]
 
 
 @pytest.mark.parametrize("settled", [True, False])

@@ -7,6 +7,7 @@ const DAY = 86_400_000;
 const WHYS = {
   healthy: { tone: "ok", word: "In", sentence: "Serves the boot file" },
   assumed: { tone: "warn", word: "In", sentence: "Not probed yet; taken to be as it was" },
+  "awaiting-probe": { tone: "idle", word: "New", sentence: "Waits for its first probe" },
   "forced-up": { tone: "order", word: "Forced in", sentence: "Forced in" },
   "last-resort": {
     tone: "bad", word: "Last resort",
