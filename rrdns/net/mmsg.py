@@ -186,7 +186,13 @@ class Batch:
 
         Every worker and every host receives those; an empty datagram gets no answer and no turn.
         """
-        if count > 1 and not self._has_broadcasts(count):
+        if count == 1:  # most batches, and so without a call and a loop
+            if self._first_bytes is not None:
+                if self._first_bytes[0] != _MULTICAST:
+                    return
+            elif self._interfaces[1] == self._interfaces[2]:
+                return
+        elif not self._has_broadcasts(count):
             return
         for slot in range(count):
             if self._is_broadcast(slot):
