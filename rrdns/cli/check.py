@@ -64,7 +64,7 @@ def notes(settings: Settings) -> list[str]:
     ]
     if settings.store.backend == "memory":
         found.append("orders such as drains are forgotten when rrdns ends (store.backend)")
-    return found + _notes_on_secrets(settings)
+    return found + _notes_on_listeners(settings) + _notes_on_secrets(settings)
 
 
 def orders_after(settings: Settings) -> list[str]:
@@ -89,6 +89,23 @@ def orders_after(settings: Settings) -> list[str]:
         for each in reassign(assignees, settings.pools)
         if each.key is None or each.has_moved or each.instead
     ]
+
+
+def _notes_on_listeners(settings: Settings) -> list[str]:
+    """Say where this host cannot listen; a note, since the config may be for another host."""
+    from rrdns.net.listen import reason_against
+
+    dns = settings.dns
+    listeners = [
+        (f"dns.listen[{place}]", endpoint, dns.freebind)
+        for place, endpoint in enumerate(dns.listen)
+    ]
+    found = []
+    for place, endpoint, freebind in [*listeners, ("api.listen", settings.api.listen, False)]:
+        # The default [::] is left out where there is no IPv6.
+        if endpoint.host != "::" and (reason := reason_against(endpoint, freebind=freebind)):
+            found.append(f"{place} is {endpoint}, and `rrdns serve` would not start here: {reason}")
+    return found
 
 
 def _notes_on_secrets(settings: Settings) -> list[str]:

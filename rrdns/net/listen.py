@@ -22,6 +22,7 @@ _IPV6_RECVPKTINFO = 49
 _IP_PKTINFO = 8
 _FREEBIND = {socket.AF_INET: 15, socket.AF_INET6: 78}  # IP_FREEBIND and IPV6_FREEBIND
 _IFA_F_TENTATIVE = 0x40  # linux/if_addr.h
+_IFA_F_DADFAILED = 0x08  # stays tentative for ever
 DAD_TIMEOUT = 5.0  # seconds for the duplicate address detection of an address (RFC 4862)
 DAD_INTERVAL = 0.05
 
@@ -137,12 +138,36 @@ def _is_broadcast(host: str) -> bool:
 
 def is_tentative(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:
     """Tell whether an IPv6 address is this host's and not yet known to be nobody else's."""
+    return any(
+        flags & _IFA_F_TENTATIVE and not flags & _IFA_F_DADFAILED for flags in _flags(host, table)
+    )
+
+
+def is_duplicate(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:
+    """Tell whether this host may not use an IPv6 address, since another one on the link has it."""
+    return any(flags & _IFA_F_DADFAILED for flags in _flags(host, table))
+
+
+def _flags(host: str, table: Path) -> list[int]:
+    """Return the flags of an IPv6 address of this host, for each interface that has it."""
     try:
-        wanted = ipaddress.IPv6Address(host).packed.hex()
+        wanted = ipaddress.IPv6Address(host.partition("%")[0]).packed.hex()
         lines = [line.split() for line in table.read_text().splitlines()]
     except (ValueError, OSError):
-        return False
-    return any(line[0] == wanted and int(line[4], 16) & _IFA_F_TENTATIVE for line in lines)
+        return []
+    return [int(line[4], 16) for line in lines if line[0] == wanted]
+
+
+def reason_against(endpoint: Endpoint, *, freebind: bool = False) -> str:
+    """Return why this host cannot listen at an address, whatever its port; empty if it can.
+
+    It is tried with a port that the kernel chooses, which takes no right and is in nobody's way.
+    """
+    try:
+        bind_udp(Endpoint(endpoint.host, 0), freebind=freebind).close()
+    except ListenFailed as error:
+        return error.reason
+    return ""
 
 
 def _address(endpoint: Endpoint, family: int) -> tuple[str | int, ...]:
@@ -159,6 +184,11 @@ def _failed(what: str, endpoint: Endpoint, error: OSError) -> ListenFailed:
 
 
 def _reason(error: OSError, endpoint: Endpoint) -> str:
+    if error.errno == errno.EADDRNOTAVAIL and is_duplicate(endpoint.host):
+        return (
+            f"another host on the link has {endpoint.host} (duplicate address detection failed, "
+            "`ip address` shows dadfailed): give one of the two another address"
+        )
     advice = _ADVICE.get(error.errno or 0)
     reason = error.strerror or str(error)
     if not advice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def play() -> None:
         wait_until(lambda: not alarm(rrdns), 5, "calm")
         servers["pvs-2"].start()
         wait_until(lambda: all_up(rrdns), 10, "all up again")
+        without_descriptors(rrdns, everybody)
         ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
         before = ports.read_text()
         ports.write_text(f"{rrdns.api_port} {rrdns.api_port}")
@@ -82,6 +84,27 @@ def play() -> None:
             assert set(rrdns.addresses()) == everybody
         finally:
             ports.write_text(before)
+
+
+def without_descriptors(rrdns: Rrdns, everybody: set[str]) -> None:
+    """Let the process that probes open no descriptor more; its API cannot be asked then."""
+    control = rrdns.pids()["control"]
+    before = resource.prlimit(control, resource.RLIMIT_NOFILE)
+    told = rrdns.log.read_text().count("Too many open files")
+    resource.prlimit(control, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        wait_until(
+            lambda: rrdns.log.read_text().count("Too many open files") > told, 5, "told in the log"
+        )
+        time.sleep(2.5)  # a failed probe would have taken it out by now
+        assert set(rrdns.addresses()) == everybody
+    finally:
+        resource.prlimit(control, resource.RLIMIT_NOFILE, before)
+    wait_until(lambda: not alarm(rrdns), 5, "calm with descriptors")
+    assert all_up(rrdns)
+    lines = rrdns.log.read_text().splitlines()
+    raised = [line for line in lines if "Too many open files" in line and "cannot-probe" in line]
+    assert len(raised) == 1, raised
 
 
 def all_up(rrdns: Rrdns) -> bool:

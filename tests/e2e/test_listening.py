@@ -12,7 +12,7 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
-from rrdns.net.listen import bind_tcp, bind_udp, is_tentative
+from rrdns.net.listen import bind_tcp, bind_udp, is_duplicate, is_tentative
 from rrdns.net.mmsg import Batch
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
@@ -132,6 +132,14 @@ def play_late() -> None:
     bind_tcp(Endpoint("fd96::1", PORT)).close()
     assert not is_tentative("fd96::1")
     assert 0.2 < time.monotonic() - began < 5
+    run("ip", "addr", "add", "fd96::2/64", "dev", "other", "nodad")
+    run("ip", "addr", "add", "fd96::2/64", "dev", "card")
+    wait_until(lambda: is_duplicate("fd96::2"), what="found to be a duplicate")
+    run("ip", "addr", "del", "fd96::2/64", "dev", "other")
+    began = time.monotonic()
+    with pytest.raises(ListenFailed, match="another host on the link has fd96::2"):
+        bind_udp(Endpoint("fd96::2", PORT))
+    assert time.monotonic() - began < 1
     for host in ("10.96.0.7", "fd96::7"):
         with bind_udp(Endpoint(host, PORT), freebind=True) as sock:
             bind_tcp(Endpoint(host, PORT), freebind=True).close()

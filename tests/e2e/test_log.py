@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.farm import Rrdns, Tftpd, a_farm, seconds_until
 from tests.peers import wait_until
 
@@ -46,6 +48,7 @@ def say_much(rrdns: Rrdns, dropped: float = 0.0) -> None:
     rrdns.config.write_text(right)
 
 
+@pytest.mark.long
 def test_a_pipe_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
     """Probes, orders, restarts and the end go on; who reads again is told what is missing."""
     read_fd, write_fd = os.pipe()

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings, StoreSettings
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed
-from rrdns.net.listen import bind_tcp, is_tentative
+from rrdns.net.listen import bind_tcp, is_duplicate, is_tentative, reason_against
 from rrdns.service import serve
 
 SETTINGS = Settings((), (), DnsSettings(), replace(Settings((), ()).api))
@@ -100,6 +100,35 @@ def test_a_kernel_without_ipv6_is_told_apart(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ListenFailed, match="this host has no IPv6") as caught:
         bind_tcp(Endpoint("::", 53))
     assert caught.value.is_absent
+
+
+@pytest.mark.parametrize(
+    ("flags", "tentative", "duplicate"), [("80", 0, 0), ("c0", 1, 0), ("c8", 0, 1)]
+)
+def test_an_address_that_another_host_has_is_not_waited_for(
+    tmp_path: Path, flags: str, tentative: int, duplicate: int
+) -> None:
+    """The kernel leaves it tentative for ever, and says so by another flag."""
+    table = tmp_path / "if_inet6"
+    table.write_text(f"fd960000000000000000000000000001 02 40 00 {flags}     card\n")
+    assert is_tentative("fd96::1", table) is bool(tentative)
+    assert is_duplicate("fd96::1", table) is bool(duplicate)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("127.0.0.1", ""),
+        ("127.255.255.255", "it is a broadcast address"),
+        ("fe80::1%nosuch", "no interface with this name"),
+        ("203.0.113.9", "this host does not have that address"),
+    ],
+)
+def test_where_this_host_cannot_listen_is_known_before(host: str, reason: str) -> None:
+    """Whoever has the port."""
+    found = reason_against(Endpoint(host, 53))
+    assert reason in found
+    assert bool(reason) == bool(found)
 
 
 def test_what_is_no_ipv6_address_is_not_tentative() -> None:
