@@ -189,6 +189,9 @@ def _reason(error: OSError, endpoint: Endpoint) -> str:
             f"another host on the link has {endpoint.host} (duplicate address detection failed, "
             "`ip address` shows dadfailed): give one of the two another address"
         )
+    scope = endpoint.host.partition("%")[2]
+    if scope and scope not in {name for _, name in socket.if_nameindex()}:
+        return f"this host has no interface {scope!r} (`ip link` lists those it has)"
     advice = _ADVICE.get(error.errno or 0)
     reason = error.strerror or str(error)
     if not advice:

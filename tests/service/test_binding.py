@@ -120,7 +120,7 @@ def test_an_address_that_another_host_has_is_not_waited_for(
     [
         ("127.0.0.1", ""),
         ("127.255.255.255", "it is a broadcast address"),
-        ("fe80::1%nosuch", "no interface with this name"),
+        ("fe80::1%nosuch", "this host has no interface 'nosuch'"),
         ("203.0.113.9", "this host does not have that address"),
     ],
 )
