@@ -44,21 +44,6 @@ def _libfaketime() -> Path:
     return peer_file(found[0] if found else Path("/usr/lib/faketime/libfaketimeMT.so.1"))
 
 
-def test_a_jump_moves_dates_and_no_length_of_time(
-    tmp_path: Path, jump: Callable[[int], None]
-) -> None:
-    """An order's end follows the clock, and `safe_after` stays where it was."""
-    with a_farm(tmp_path, ttl=TTL, first_host=195, clock=_libfaketime()) as (rrdns, _):
-        until = {"reason": "x", "until": rfc3339(time.time() + 1800)}
-        rrdns.json("POST", "/v1/pools/boot/members/pvs-1/drain", until)
-        began = time.monotonic()
-        rrdns.json("POST", "/v1/pools/boot/members/pvs-2/drain", {"reason": "y"})
-        jump(3600)
-        left = _safe_after(rrdns, "pvs-2") - (time.time() + 3600)
-        assert TRUTH - (time.monotonic() - began) - 0.3 < left < TRUTH + 0.1
-        wait_until(lambda: rrdns.member("pvs-1")["in"], what="in again")
-
-
 @pytest.mark.long
 def test_jumps_make_no_drain_safe_too_early_or_too_late(
     tmp_path: Path, jump: Callable[[int], None]
