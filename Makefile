@@ -17,6 +17,8 @@ ROUNDS ?= 1000
 SECONDS ?= 20
 
 export PYTHON
+# Tests start rrdns hundreds of times: none of them should compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-script test long rounds lint format cover fuzz differences bench image lock clean

@@ -2,57 +2,81 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.audit import audit
-from rrdns.cli.boot import boot
-from rrdns.cli.check import check_config
-from rrdns.cli.delegation import delegation
-from rrdns.cli.dhcp import dhcp
-from rrdns.cli.explain import explain
-from rrdns.cli.lab import app as lab
-from rrdns.cli.orders import drain, force, resume
-from rrdns.cli.probe import probe
-from rrdns.cli.query import query
-from rrdns.cli.service import demo, serve
-from rrdns.cli.status import status
-from rrdns.cli.token import token
-from rrdns.cli.top import top
 from rrdns.cli.trouble import INTERRUPTED, REFUSED, Verbs, sentence_of
 
+_SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
+_VERBS = {  # in the order of `--help`: the module that has the verb, its name there, its panel
+    "serve": ("service", "serve", _SERVICE),
+    "check-config": ("check", "check_config", _SERVICE),
+    "token": ("token", "token", _SERVICE),
+    "demo": ("service", "demo", _SERVICE),
+    "status": ("status", "status", _ADMIN),
+    "top": ("top", "top", _ADMIN),
+    "drain": ("orders", "drain", _ADMIN),
+    "resume": ("orders", "resume", _ADMIN),
+    "force": ("orders", "force", _ADMIN),
+    "explain": ("explain", "explain", _ADMIN),
+    "audit": ("audit", "audit", _ADMIN),
+    "probe": ("probe", "probe", _TRY),
+    "query": ("query", "query", _TRY),
+    "boot": ("boot", "boot", _TRY),
+    "lab": ("lab", "app", _TRY),
+    "dhcp": ("dhcp", "dhcp", _TRY),
+    "delegation": ("delegation", "delegation", _TRY),
+}
+
+
+class LazyVerbs(Verbs):
+    """The verbs, each imported when it is used: `rrdns serve` must not wait for the others."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - the library's signature
+        """Return the names of all verbs."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        """Return a verb; None: there is no such one."""
+        if cmd_name not in _VERBS:  # all are wanted, to suggest one that is spelled alike
+            self.commands.update((name, _load(name)) for name in _VERBS)
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands[cmd_name]
+
+
+def _load(name: str) -> Any:
+    module, attribute, panel = _VERBS[name]
+    verb = getattr(importlib.import_module(f"rrdns.cli.{module}"), attribute)
+    alone = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=_CONTEXT,
+    )
+    if isinstance(verb, typer.Typer):
+        alone.add_typer(verb, name=name, rich_help_panel=panel)
+        return typer.main.get_group(alone).commands[name]
+    alone.command(name, rich_help_panel=panel)(verb)
+    return typer.main.get_command(alone)
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="rrdns",
-    cls=Verbs,
+    cls=LazyVerbs,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_CONTEXT,
 )
-
-_SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
-app.command("serve", rich_help_panel=_SERVICE)(serve)
-app.command("check-config", rich_help_panel=_SERVICE)(check_config)
-app.command("token", rich_help_panel=_SERVICE)(token)
-app.command("demo", rich_help_panel=_SERVICE)(demo)
-app.command("status", rich_help_panel=_ADMIN)(status)
-app.command("top", rich_help_panel=_ADMIN)(top)
-app.command("drain", rich_help_panel=_ADMIN)(drain)
-app.command("resume", rich_help_panel=_ADMIN)(resume)
-app.command("force", rich_help_panel=_ADMIN)(force)
-app.command("explain", rich_help_panel=_ADMIN)(explain)
-app.command("audit", rich_help_panel=_ADMIN)(audit)
-app.command("probe", rich_help_panel=_TRY)(probe)
-app.command("query", rich_help_panel=_TRY)(query)
-app.command("boot", rich_help_panel=_TRY)(boot)
-app.add_typer(lab, name="lab", rich_help_panel=_TRY)
-app.command("dhcp", rich_help_panel=_TRY)(dhcp)
-app.command("delegation", rich_help_panel=_TRY)(delegation)
 
 
 def _show_version(wanted: bool) -> None:

@@ -103,7 +103,7 @@ def _children(
         )
         return partial(_guarded, partial(control.main, plan))
 
-    def worker_main(number: int, _restarted: bool) -> Main:
+    def worker_main(number: int, restarted: bool) -> Main:
         set_up(log.format, log.level, f"worker-{number}", drops)
         plan = WorkerPlan(
             number=number,
@@ -122,6 +122,7 @@ def _children(
             pages=pages[number],
             manners=manners,
             quota=quota,
+            restarted=restarted,
         )
         return partial(worker.main, plan)
 

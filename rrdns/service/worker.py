@@ -57,6 +57,7 @@ class WorkerPlan:
     manners: Manners = PLAIN
     quota: Quota | None = None  # None: no rate is limited
     served: ServedZones | None = None  # None: whatever is on disk is this rrdns's
+    restarted: bool = True  # False: with the whole service, so the feed brings nothing for a while
 
 
 class Worker:
@@ -88,7 +89,8 @@ class Worker:
 
     async def _start_answering(self, beat: Beat) -> None:
         try:
-            await asyncio.wait_for(self._has_table.wait(), FEED_PATIENCE)
+            patience = FEED_PATIENCE if self._plan.restarted else 0.0
+            await asyncio.wait_for(self._has_table.wait(), patience)
         except TimeoutError:
             self._recall()
         await self._has_table.wait()
