@@ -156,7 +156,9 @@ class Publication:
 
     async def verify_disk(self) -> None:
         """Write everything anew where the file of the last good snapshot was taken away."""
-        if self._last_good is not None and not await self._last_good.is_in_place():
+        if self._last_good is None or self._disk_is_behind or not self._to_disk.empty():
+            return  # what waits finds out by itself
+        if not await self._last_good.is_in_place():
             self._keep(None, self._roster.names())
 
     async def kept(self, within: float) -> None:

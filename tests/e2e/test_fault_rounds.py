@@ -181,6 +181,7 @@ class Farm:
     drained: set[int] = field(default_factory=set)  # acknowledged, by the servers' numbers
     dead: int | None = None
     old_copy: Path | None = None
+    began: float = field(default_factory=time.monotonic)
 
     def name(self, number: int) -> str:
         """Return what the config calls a server now."""
@@ -431,6 +432,7 @@ def test_answers_and_orders_stay_right_in_rounds_of_faults(number: int) -> None:
         for at in range(ROUNDS // FARMS):
             fault = farm.dice.choice(FAULTS)
             what = f"farm {number}, round {at}, {fault.__name__}"
+            print(f"{time.monotonic() - farm.began:7.1f} {what}")  # noqa: T201 - shown if it fails
             farm.order()
             farm.turn_a_server()
             rest = fault(farm)

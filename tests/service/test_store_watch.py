@@ -1,0 +1,109 @@
+"""What is on disk is looked after: taken away it is soon there again, and a full disk is spared."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from rrdns.errors import StoreFailed
+from rrdns.service import memory
+from rrdns.store.base import Batch, MemoryStore
+from rrdns.store.lastgood import LastGood
+from rrdns.store.sqlite import SqliteStore
+from tests.service.office import Office
+
+
+async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) -> None:
+    """Nobody gives an order: a kill a second later finds all that was acknowledged."""
+    path, snapshot = tmp_path / "rrdns.db", tmp_path / "rrdns.last-good.db"
+    office = Office(SqliteStore(path), LastGood(snapshot))
+    await office.open()
+    duties = [
+        asyncio.create_task(office.mind()),
+        asyncio.create_task(office.publication.keep_on_disk()),
+    ]
+    await office.drain("pvs-2")
+    path.unlink()
+    snapshot.unlink()
+    began = time.monotonic()
+    while not (path.exists() and snapshot.exists()):  # noqa: ASYNC110 - a file tells nobody
+        await asyncio.sleep(0.01)
+    assert time.monotonic() - began < 1.0
+    await office.publication.on_disk()
+    found = Office(SqliteStore(path), LastGood(snapshot))
+    await found.open()
+    assert found.answers() == ("10.0.0.1", "10.0.0.3")
+    for duty in duties:
+        duty.cancel()
+    await office.memory.close()
+    await found.memory.close()
+
+
+async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look would write all orders anew, and tell of it."""
+
+    class Full(MemoryStore):
+        verify_fails = commit_fails = False
+
+        async def verify(self) -> None:
+            if self.verify_fails:
+                raise StoreFailed("rrdns.db", "be there", "the disk is full")
+
+        async def commit(self, batch: Batch) -> None:
+            if self.commit_fails:
+                raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+            await super().commit(batch)
+
+    store, waits = Full(), list[float]()
+    office = Office(store)
+    await office.open()
+    await office.drain("pvs-2")
+    # Whether the file is there at each look, and whether an order can be kept.
+    looks = iter([(True, True), (False, True), (True, False), (False, False), (True, True)])
+    shown = list[bool]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        shown.append(bool(office.herald.alarms()))
+        try:
+            there, kept = next(looks)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+        store.verify_fails, store.commit_fails = not there, not kept
+        if not kept:
+            store._overrides.clear()
+            office.memory._is_behind = True
+
+    monkeypatch.setattr("rrdns.service.memory.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await office.mind()
+    soon, later = memory.VERIFY_INTERVAL, memory.VERIFY_AFTER_FAILURE
+    assert waits == [soon, soon, later, later, later, soon]
+    assert soon < 1 < later
+    assert shown == [False, False, True, True, True, False]
+
+
+async def test_the_alarm_of_an_order_that_was_not_kept_lasts_longer_than_a_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file is where it was: that alone does not mean that it can be written."""
+    office, waits = Office(MemoryStore()), list[float]()
+    await office.open()
+    shown = list[bool]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        shown.append(bool(office.herald.alarms()))
+        if len(waits) == 1:
+            office.herald.alarm("store-failed", "the disk is full")
+        elif len(waits) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("rrdns.service.memory.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await office.mind()
+    assert waits == [memory.VERIFY_INTERVAL, memory.VERIFY_AFTER_FAILURE, memory.VERIFY_INTERVAL]
+    assert shown == [False, True, False]
