@@ -11,7 +11,6 @@ import functools
 import os
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -25,13 +24,14 @@ from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk import Disk
 from rrdns.net.prober import LateAnswers, probe
+from rrdns.service.applied_config import AppliedConfig
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
 from rrdns.service.herald import Herald
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import flush, get_log
-from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store, outbox_path
+from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store
 from rrdns.service.orders import Orders
 from rrdns.service.orphans import tell_reassigned
 from rrdns.service.outside import Outside
@@ -39,6 +39,7 @@ from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
 from rrdns.service.served_zones import ServedZones
+from rrdns.service.state_files import outbox_path
 from rrdns.service.witness import Witness
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
@@ -48,43 +49,13 @@ from rrdns.web.tls import BadPair, make_context
 from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
-FIRST_RESULT_GRACE = 0.1  # seconds behind a time-out for the results that it brings
-_WHERE = struct.Struct("=QQ")
+FIRST_RESULT_GRACE = 0.5  # seconds for results that a busy host takes in behind their time-out
 RESTART_NEEDED = "restart-needed"
 API_CERTIFICATE = "api-certificate"
 CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
 MOST_CHANGES = 200  # told of one reload
 DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
-
-
-@dataclass(slots=True)
-class AppliedConfig:
-    """The text of the config that is in force, kept in a file that outlives the process.
-
-    A control process that is started again takes up what was applied, not what somebody
-    may be half through editing. Whoever dies while it writes leaves the one before.
-    """
-
-    fd: int
-
-    def keep(self, text: str) -> None:
-        """Keep the text in place of the one before."""
-        data = text.encode()
-        at, length = self._where()
-        place = _WHERE.size if _WHERE.size + len(data) <= at else at + length
-        if os.pwrite(self.fd, data, place) == len(data):
-            os.pwrite(self.fd, _WHERE.pack(place, len(data)), 0)
-
-    def text(self) -> str:
-        """Return the text; empty when none was applied since the start."""
-        at, length = self._where()
-        return os.pread(self.fd, length, at).decode()
-
-    def _where(self) -> tuple[int, int]:
-        """Return where the text is, and how long."""
-        found = os.pread(self.fd, _WHERE.size, 0)
-        return _WHERE.unpack(found) if found else (_WHERE.size, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,13 +399,3 @@ async def _main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
     loop.add_reader(lifeline, stopping.set)
     await control.run(beat, stopping)
-
-
-def anonymous_file() -> int:
-    """Return the descriptor of an empty file that has no name and dies with its users."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("rrdns-config")
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from rrdns.config import Settings
 from rrdns.core.model import Order, Override
@@ -19,6 +18,7 @@ from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
 from rrdns.service.orphans import tell_reassigned
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster, Track
+from rrdns.service.state_files import last_good_path
 from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.lastgood import LastGood, Remembered
 from rrdns.store.sqlite import SqliteStore
@@ -248,17 +248,3 @@ def make_last_good(settings: Settings) -> LastGood | None:
     """Return the keeper of the last good snapshot; None when nothing is to be kept on disk."""
     path = last_good_path(settings)
     return LastGood(path) if path is not None else None
-
-
-def last_good_path(settings: Settings) -> Path | None:
-    """Return where the last good snapshot is kept, beside the store."""
-    if settings.store.backend == "memory":
-        return None
-    return settings.store.path.with_suffix(".last-good.db")
-
-
-def outbox_path(settings: Settings) -> Path | None:
-    """Return where events are kept that webhooks have yet to tell, beside the store."""
-    if settings.store.backend == "memory":
-        return None
-    return settings.store.path.with_suffix(".webhooks.json")

@@ -7,7 +7,9 @@ import grp
 import os
 import pwd
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from rrdns.config.ownership import identity_of, unfit_state
@@ -17,6 +19,7 @@ from rrdns.service.lifeline import refuse_new_rights
 PRIVATE = 0o077
 CAP_NET_BIND_SERVICE = 10  # capabilities(7)
 _CAPABILITY_VERSION_3 = 0x20080522  # capset(2)
+_ONLY_ROOT = "only root may; start rrdns as root or leave [process] out"
 
 
 class CannotBecome(RrdnsError):
@@ -31,14 +34,31 @@ class CannotBecome(RrdnsError):
         return f"cannot become {self.name!r}: {self.reason}"
 
 
-def drop(user: str | None, group: str | None, store: Path | None) -> None:
-    """Become the user and group, make the store's folder theirs, and lose what is needed no more.
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom the processes run as."""
+
+    uid: int
+    gid: int
+    name: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether this process runs as it already."""
+        return (os.geteuid(), os.getegid()) == (self.uid, self.gid)
+
+
+def prepare(user: str | None, group: str | None, store: Path | None) -> Account:
+    """Return whom to become, with the store's folder made theirs.
 
     Raises:
         CannotBecome: there is no such user or group, or this process may not change.
         StoreFailed: the folder cannot be made, or belongs to somebody else.
     """
     uid, gid = _ids(user, group)
+    account = Account(uid, gid, user or group or "")
+    if not account.is_ours and os.geteuid() != 0:
+        raise CannotBecome(account.name, _ONLY_ROOT)
     if store is not None:
         _make_folder(store, uid, gid)
         who = identity_of(user, group)
@@ -46,7 +66,42 @@ def drop(user: str | None, group: str | None, store: Path | None) -> None:
         if unfit:
             raise StoreFailed(str(store), "be used", f"it {unfit}")
     os.umask(PRIVATE)
-    _become(user or group or "", uid, gid)
+    return account
+
+
+@contextmanager
+def acting_as(account: Account) -> Iterator[None]:
+    """Open files as the account does, and be root again afterwards.
+
+    Raises:
+        CannotBecome: this process may not.
+    """
+    if account.is_ours:
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    try:
+        os.setgroups([])
+        os.setegid(account.gid)
+        os.seteuid(account.uid)
+    except PermissionError as error:
+        raise CannotBecome(account.name, _ONLY_ROOT) from error
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def drop(account: Account) -> None:
+    """Become the account for good, and lose what is needed no more; again changes nothing.
+
+    Raises:
+        CannotBecome: this process may not change.
+    """
+    os.umask(PRIVATE)
+    _become(account)
     with suppress(OSError):  # a sandbox may forbid even this
         _give_up_low_ports()
     refuse_new_rights()
@@ -100,16 +155,15 @@ def _give_up_low_ports() -> None:
             raise OSError(ctypes.get_errno(), "capset")
 
 
-def _become(name: str, uid: int, gid: int) -> None:
-    if (os.geteuid(), os.getegid()) == (uid, gid):
+def _become(account: Account) -> None:
+    if account.is_ours:
         return
     try:
         os.setgroups([])
-        os.setgid(gid)
-        os.setuid(uid)
+        os.setgid(account.gid)
+        os.setuid(account.uid)
     except PermissionError as error:
-        reason = "only root may; start rrdns as root or leave [process] out"
-        raise CannotBecome(name, reason) from error
+        raise CannotBecome(account.name, _ONLY_ROOT) from error
 
 
 def _ids(user: str | None, group: str | None) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import secrets
 import socket
@@ -19,13 +20,13 @@ from rrdns.net.descriptors import allow_descriptors
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.turns import SharedTurns, shared_accounts
 from rrdns.net.udp import Quota
-from rrdns.service import control, logs, rights, worker
-from rrdns.service.control import AppliedConfig, ControlPlan, anonymous_file
+from rrdns.service import logs, rights, worker
+from rrdns.service.applied_config import AppliedConfig, anonymous_file
 from rrdns.service.lifeline import Beat
 from rrdns.service.log_writer import DropCounters
 from rrdns.service.logs import get_log, set_up
-from rrdns.service.memory import last_good_path
 from rrdns.service.served_zones import ServedZones
+from rrdns.service.state_files import last_good_path
 from rrdns.service.store_lock import StoreLock
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
@@ -55,15 +56,14 @@ def run(settings: Settings, path: Path) -> int:
     tcp, udp, api = _bind_all(settings, count)
     children = _children(settings, path, drops, tcp, udp, api)
     store = None if settings.store.backend == "memory" else settings.store.path
-    logs.pause()  # capabilities are a thread's: another one would keep what this one gives up
-    rights.drop(settings.process.user, settings.process.group, store)
-    logs.go_on()
+    account = rights.prepare(settings.process.user, settings.process.group, store)
     lock = StoreLock(store) if store is not None else None
-    if lock is not None:
-        lock.take()
-    if settings.api.tls_cert is not None and settings.api.tls_key is not None:
-        # Read once as the user who reads it at each reload: better no start than no API then.
-        make_context(settings.api.tls_cert, settings.api.tls_key)
+    with rights.acting_as(account):
+        if lock is not None:
+            lock.take()
+        if settings.api.tls_cert is not None and settings.api.tls_key is not None:
+            # Read as the user who reads it at each reload: better no start than no API then.
+            make_context(settings.api.tls_cert, settings.api.tls_key)
     get_log().info(
         "serving",
         dns=[str(Endpoint(*sock.getsockname()[:2])) for sock in tcp],
@@ -73,7 +73,27 @@ def run(settings: Settings, path: Path) -> int:
     )
     gc.collect()
     gc.freeze()  # what all processes share stays shared
-    return Supervisor(children, duty=lock.keep if lock is not None else None).run()
+    return Supervisor(
+        children,
+        enter=partial(rights.drop, account),
+        prepare=partial(_prepare_control, account),
+        duty=lock.keep if lock is not None else None,
+    ).run()
+
+
+def _prepare_control(account: rights.Account) -> None:
+    """Load what the control process alone needs, and drop the rights of this process.
+
+    The workers answer meanwhile: loading takes longer than all that they wait for. It is done in
+    this process, so that a control process is back at once, and before the rights are dropped,
+    since the user may be unable to read the files of the interpreter.
+    """
+    importlib.import_module("rrdns.service.control")
+    gc.collect()
+    gc.freeze()
+    logs.pause()  # capabilities are a thread's: another one would keep what this one gives up
+    rights.drop(account)
+    logs.go_on()
 
 
 def _children(
@@ -97,8 +117,10 @@ def _children(
     log = settings.log
 
     def control_main(restarted: bool) -> Main:
+        from rrdns.service import control
+
         set_up(log.format, log.level, "control", drops)
-        plan = ControlPlan(
+        plan = control.ControlPlan(
             settings, path, applied, feed, api, pages, restarted, drops.totals, served
         )
         return partial(_guarded, partial(control.main, plan))
@@ -127,7 +149,7 @@ def _children(
         return partial(worker.main, plan)
 
     workers = [
-        Child(f"worker-{number}", partial(worker_main, number), WORKER_HANGS_AFTER)
+        Child(f"worker-{number}", partial(worker_main, number), WORKER_HANGS_AFTER, early=True)
         for number in range(count)
     ]
     return [*workers, Child("control", control_main, CONTROL_HANGS_AFTER)]

@@ -48,6 +48,7 @@ class Child:
     name: str
     main: Callable[[bool], Main]  # given: is it a restart?
     hang_after: float  # seconds without a beat
+    early: bool = False  # started before `Supervisor.prepare`
     pid: int = 0
     started: float = 0.0
     beat_fd: int = -1
@@ -71,6 +72,9 @@ class Supervisor:
     children: list[Child]
     notify: Notifier = field(default_factory=Notifier)
     clock: Callable[[], float] = time.monotonic
+    # Each child calls this first of all: to give up rights, of which an early one has still all.
+    enter: Callable[[], None] = lambda: None
+    prepare: Callable[[], None] = lambda: None  # once, while the early children work already
     # Done each DUTY_INTERVAL, in a thread: it may look at a disk that hangs. It must raise nothing.
     duty: Callable[[], None] | None = None
     _stopping: bool = False
@@ -96,7 +100,12 @@ class Supervisor:
         self._lifeline = os.pipe()
         self._selector.register(wake_read, selectors.EVENT_READ)
         for child in self.children:
-            self._start(child)
+            if child.early:
+                self._start(child)
+        self.prepare()
+        for child in self.children:
+            if not child.early:
+                self._start(child)
         self._looked_at = self.clock()
         while not self._stopping:
             self._wait(wake_read)
@@ -256,6 +265,7 @@ class Supervisor:
         for other in self.children:
             if other.beat_fd >= 0:
                 os.close(other.beat_fd)
+        self.enter()
         die_with_parent(supervisor)
         return child.main(child.starts > 0)
 

@@ -21,7 +21,8 @@ from rrdns.core.command import Command
 from rrdns.core.model import Order, ProbeSpec
 from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.service import control as control_module
-from rrdns.service.control import AppliedConfig, Control, ControlPlan, anonymous_file
+from rrdns.service.applied_config import AppliedConfig, anonymous_file
+from rrdns.service.control import Control, ControlPlan
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
 from rrdns.store.base import Batch

@@ -21,9 +21,14 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from rrdns.errors import RrdnsError
-from rrdns.service.rights import drop
+from rrdns.service.rights import acting_as, drop, prepare
 try:
-    drop("nobody", None, Path(sys.argv[1]))
+    account = prepare("nobody", None, Path(sys.argv[1]))
+    with acting_as(account):
+        assert not account.uid or account.is_ours
+    drop(account)
+    drop(account)
+    assert account.is_ours
 except RrdnsError as error:
     sys.exit(str(error))
 """

@@ -59,7 +59,18 @@ def work(name, restarted, beat, lifeline):
             sys.exit(78)
 
 def child(name):
-    return Child(name, lambda restarted: partial(work, name, restarted), hang_after=1.0)
+    early = name.startswith("worker")
+    return Child(name, lambda restarted: partial(work, name, restarted), 1.0, early=early)
+
+def prepare():
+    end = time.monotonic() + 5
+    while not (folder / "worker-0.starts").exists() and time.monotonic() < end:
+        time.sleep(0.01)  # it works already, unless it could not be started
+    (folder / "prepared").write_text(str((folder / "control.starts").exists()))
+
+def enter():
+    with (folder / "entered").open("a") as out:
+        out.write(f"{os.getpid()}\\n")
 
 os.fork = fork_where_there_is_room
 os.waitpid = wait_as_in_the_kernel
@@ -68,7 +79,8 @@ def duty():
         time.sleep(0.02)
 
 set_up("json", process="supervisor", drops=DropCounters(("supervisor",)))
-sys.exit(Supervisor([child("worker-0"), child("control")], duty=duty).run())
+children = [child("control"), child("worker-0")]
+sys.exit(Supervisor(children, enter=enter, prepare=prepare, duty=duty).run())
 """
 
 
@@ -106,6 +118,17 @@ def is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
         return False
+
+
+def test_workers_work_while_the_rest_is_prepared(tmp_path: Path) -> None:
+    """The control process is started after that, and each child enters by itself, a restart too."""
+    with supervised(tmp_path):
+        assert (tmp_path / "prepared").read_text() == "False"
+        os.kill(starts(tmp_path, "worker-0")[0][0], signal.SIGKILL)
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, what="started again")
+        entered = {int(line) for line in (tmp_path / "entered").read_text().splitlines()}
+        began = [*starts(tmp_path, "worker-0"), *starts(tmp_path, "control")]
+        assert entered == {pid for pid, _ in began}
 
 
 def test_a_child_that_is_killed_is_back_within_a_second(tmp_path: Path) -> None:
