@@ -10,8 +10,9 @@ SOURCE := rrdns tests bench
 # Tests keep real time with real servers; more of them at once than cores makes them wait.
 TEST_PROCESSES ?= auto
 
-# For `make rounds`: how many in all.
+# For `make rounds`: how many in all, and of which.
 ROUNDS ?= 1000
+SEED ?= 0
 
 # For each target of `make fuzz`; what it finds is kept in .cache/fuzz for the next time.
 SECONDS ?= 20
@@ -39,7 +40,7 @@ long: $(READY) ## Run the tests that take minutes, one after the other
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 rounds: $(READY) ## Play ROUNDS rounds of random faults, on four farms beside one another
-	RRDNS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m rounds -n 4 tests/e2e/test_fault_rounds.py $(ARGS)
+	RRDNS_ROUNDS=$(ROUNDS) RRDNS_SEED=$(SEED) $(BIN)/python -m pytest -m rounds -n 4 tests/e2e/test_fault_rounds.py $(ARGS)
 
 lint: $(READY) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check $(SOURCE)
