@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.heard import Record
+from rrdns.core.heard import ExtendedError, Record
 from rrdns.wire.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
 
 NAME = "boot.pvs.example.test"
@@ -102,6 +102,28 @@ def test_all_sections_are_read_and_opt_is_no_record() -> None:
     assert reply.data("A") == ("10.0.0.12",)
     assert str(reply.authority[0]) == "test. 9 NS ns1.test."
     assert [record.type for record in reply.additional] == ["AAAA"]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(20, "Not Authoritative"), (len(EXTENDED_ERRORS), "not known here")]
+)
+def test_an_extended_error_is_read_with_its_name_and_text(code: int, name: str) -> None:
+    """RFC 8914, section 2; a NUL at the end of the text does not belong to it."""
+    message = response()
+    message.use_edns(
+        0,
+        options=[
+            dns.edns.GenericOption(dns.edns.OptionType.EDE, code.to_bytes(2, "big") + b"ask\0")
+        ],
+    )
+    assert read_reply(message.to_wire()).extended_errors == (ExtendedError(code, name, "ask"),)
+
+
+def test_an_extended_error_without_a_code_is_left_out() -> None:
+    """A single byte cannot hold one."""
+    message = response()
+    message.use_edns(0, options=[dns.edns.GenericOption(dns.edns.OptionType.EDE, b"\1")])
+    assert read_reply(message.to_wire()).extended_errors == ()
 
 
 @given(st.binary(max_size=80), st.integers(0, 60))
