@@ -18,6 +18,8 @@ from tests.peers import wait_until
 
 pytestmark = pytest.mark.peers
 
+BUSY = 0.8  # seconds that a busy machine may add; less than one more probe would take
+
 
 def test_a_silent_server_is_out_within_its_time_and_back_after_rise(tmp_path: Path) -> None:
     """SIGSTOP: silent. 4.5 s with the defaults; then in again by itself."""
@@ -26,7 +28,7 @@ def test_a_silent_server_is_out_within_its_time_and_back_after_rise(tmp_path: Pa
         assert victim.address in rrdns.addresses()
         victim.signal(signal.SIGSTOP)
         took = seconds_until(lambda: victim.address not in rrdns.addresses(), 8)
-        assert took <= 4.5 + 0.2  # 0.2 s for the polling of this test on a busy machine
+        assert took <= 4.5 + BUSY
         member = rrdns.member("pvs-2")
         assert member["last_probe"]["verdict"] == "timeout"
         assert victim.address in member["last_probe"]["sentence"]
@@ -43,7 +45,7 @@ def test_a_stopped_service_is_out_within_one_and_a_half_seconds(tmp_path: Path) 
         victim = servers["pvs-1"]
         victim.stop()
         took = seconds_until(lambda: victim.address not in rrdns.addresses(), 5)
-        assert took <= 1.5 + 0.2
+        assert took <= 1.5 + BUSY
         assert rrdns.member("pvs-1")["last_probe"]["verdict"] == "refused"
         victim.start()
         seconds_until(lambda: victim.address in rrdns.addresses(), 5)

@@ -159,18 +159,18 @@ async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
     write(path, 1, 2)
     may_go_on = threading.Event()
     monkeypatch.setattr(control_module, "make_context", lambda *_: may_go_on.wait(1.5))
-    monkeypatch.setattr(control_module, "CERTIFICATE_TIMEOUT", 0.2, raising=False)
+    monkeypatch.setattr(control_module, "CERTIFICATE_TIMEOUT", 0.5, raising=False)
     async with controlling(path) as control:
         api = replace(control._settings.api, tls_cert=path, tls_key=path)
         control._settings = replace(control._settings, api=api)
         began = time.monotonic()
         opening = asyncio.create_task(control._open_api())
         await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 0.15
+        assert time.monotonic() - began < 0.4  # the loop is not held up
         await opening
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 1.3
         (alarm,) = control._herald.alarms()
-        assert alarm.sentence == f"the one before stays: {path} is not read within 0.2 s"
+        assert alarm.sentence == f"the one before stays: {path} is not read within 0.5 s"
         may_go_on.set()
         await control._open_api()
         assert not control._herald.alarms()
