@@ -33,7 +33,7 @@ from rrdns.config import (
 from rrdns.config.read import all_tables
 from rrdns.config.tables import File
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy, Profile
-from rrdns.core.rates import RateLimits
+from rrdns.core.rate_limit import RateLimits
 from rrdns.errors import ConfigInvalid
 from rrdns.web.auth import Role, Token
 from tests.web.certificates import make_pair

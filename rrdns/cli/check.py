@@ -69,7 +69,7 @@ def notes(settings: Settings) -> list[str]:
 
 def orders_after(settings: Settings) -> list[str]:
     """Return what becomes of the orders in the store; nothing where that cannot be read."""
-    from rrdns.core.reassignment import Assignee, reassign
+    from rrdns.core.orders.reassignment import Assignee, reassign
     from rrdns.errors import StoreFailed
     from rrdns.store.sqlite import read_orders
 
@@ -159,7 +159,7 @@ def _in_words(settings: Settings) -> list[RenderableType]:
 
 def _row(pool: Pool) -> tuple[str, ...]:
     from rrdns.config import worst_case
-    from rrdns.core.health import detection_time
+    from rrdns.core.health.standing import detection_time
 
     members = ", ".join(
         member.name + (" (backup)" if member.backup else "") for member in pool.members
@@ -178,7 +178,7 @@ def _terms(pool: Pool) -> str:
     """Return the sum behind the worst case."""
     from rrdns.config import worst_case
     from rrdns.config.changes import PUBLISH_SECONDS
-    from rrdns.core.health import detection_time
+    from rrdns.core.health.standing import detection_time
 
     return (
         f"{detection_time(pool.probe):.2f} s detection ({_detection(pool.probe)}) "
@@ -207,7 +207,7 @@ def _counts(settings: Settings) -> str:
 def _as_json(settings: Settings) -> dict[str, Any]:
     from rrdns.config import worst_case
     from rrdns.config.changes import PUBLISH_SECONDS
-    from rrdns.core.health import detection_time
+    from rrdns.core.health.standing import detection_time
 
     pools = [
         {

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from rrdns.core.delegation import Survey
-    from rrdns.core.delegation_report import Report
+    from rrdns.core.delegation.observations import Survey
+    from rrdns.core.delegation.report import Report
     from rrdns.net.survey import Plan
 
 
 def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
     """Check a delegation, and return the exit status."""
-    from rrdns.core.delegation_report import report
+    from rrdns.core.delegation.report import report
     from rrdns.net.survey import real_world, survey
 
     what = f"Asking, and waiting for answers to expire (--wait {plan.patience:g})"

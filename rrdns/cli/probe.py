@@ -16,7 +16,7 @@ from rrdns.core.model import Profile
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.core.probe import ProbeResult
+    from rrdns.core.health.probe_result import ProbeResult
 
 DEFAULT_FILE = "ARDBP32.BIN"
 
@@ -62,8 +62,8 @@ def probe(
     import asyncio
 
     from rrdns.config.kinds import file_name, ipv4
+    from rrdns.core.health.probe_result import Depth
     from rrdns.core.model import BootFile, ProbeSpec
-    from rrdns.core.probe import Depth
     from rrdns.net import prober
 
     try:
@@ -89,7 +89,7 @@ def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
     """Return the verdict, what it rests on, and what else is odd."""
     from rich.text import Text
 
-    from rrdns.core.probe import Depth, Verdict
+    from rrdns.core.health.probe_result import Depth, Verdict
 
     if result.passed:
         verdict = Text(f"YES: a target would boot from {host}.", "bold green")

@@ -18,7 +18,7 @@ from rrdns.core.model import Endpoint
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.core.heard import Reply
+    from rrdns.core.dns_message import Reply
     from rrdns.net.asker import Answered
 
 DNS_PORT = 53

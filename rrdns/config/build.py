@@ -27,7 +27,7 @@ from rrdns.config.tables import (
 )
 from rrdns.config.webhooks import hook_of
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
-from rrdns.core.rates import RateLimits
+from rrdns.core.rate_limit import RateLimits
 from rrdns.web.auth import Token
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from rrdns.config.settings import Settings
-from rrdns.core.health import detection_time
+from rrdns.core.health.standing import detection_time
 from rrdns.core.model import BootFile, Nameserver, Pool
 
 PUBLISH_SECONDS = 0.01  # from a new standing to the workers' answers

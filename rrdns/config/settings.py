@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
-from rrdns.core.rates import RateLimits
+from rrdns.core.rate_limit import RateLimits
 from rrdns.export.settings import ExporterSettings, HookSettings
 from rrdns.web.auth import Token
 

@@ -22,8 +22,8 @@ from pydantic import (
 
 from rrdns.config import kinds
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
+from rrdns.core.acl import EVERYBODY
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
-from rrdns.core.networks import EVERYBODY
 from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
 from rrdns.export.telling import Tell
 from rrdns.web.auth import Role

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from rrdns.core.networks import EVERYBODY
+from rrdns.core.acl import EVERYBODY
 
 
 @dataclass(frozen=True, slots=True)

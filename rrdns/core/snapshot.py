@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rrdns.core.eligibility import Selection, Why
+from rrdns.core.health.eligibility import Selection, Why
 from rrdns.core.model import OnEmpty, Pool, Zone
 
 _OUT_BY_ORDER = frozenset({Why.DRAINED, Why.FORCED_DOWN})

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rrdns.core.report import ExportReport
+from rrdns.core.status import ExportReport
 from rrdns.export.base import Exporter
 from rrdns.export.errors import ExportFailed
 from rrdns.export.settings import Delivery

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from rrdns.core.report import ExportReport
+from rrdns.core.status import ExportReport
 from rrdns.export.base import Exporter
 from rrdns.export.courier import Courier, News
 from rrdns.export.make import make_exporter

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrdns.core.report import WebhookReport
+from rrdns.core.status import WebhookReport
 from rrdns.export.atomic import write_atomically
 from rrdns.export.courier import News
 from rrdns.export.errors import FileNotWritten

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
 
-from rrdns.core.report import WebhookReport
+from rrdns.core.status import WebhookReport
 from rrdns.export.courier import News, Outcome, back_off
 from rrdns.export.disk import Disk
 from rrdns.export.errors import ExportFailed, Unreachable

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from random import Random
 
+from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Endpoint
-from rrdns.core.probe import Depth, Verdict
 from rrdns.lab.firmware import Firmware
 from rrdns.lab.lookup import Lookup
 from rrdns.lab.mailbox import Mailbox

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rrdns.core.heard import Reply
+from rrdns.core.dns_message import Reply
 from rrdns.core.model import Endpoint
 from rrdns.wire import client
 

@@ -23,8 +23,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.net.readiness import readers_of
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from rrdns.core.delegation import (
+from rrdns.core.delegation.observations import (
     DNS_PORT,
     Look,
     ParentSeen,
@@ -29,8 +29,8 @@ from rrdns.core.delegation import (
     first_nameserver,
     is_lame,
 )
-from rrdns.core.delegation_watch import next_look
-from rrdns.core.heard import Heard, Reply, Silence
+from rrdns.core.delegation.sampling import next_look
+from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Pool, Zone, is_inside
 from rrdns.net import asker
 

@@ -23,8 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 
-from rrdns.core.admission import Admission, Guest, TcpLimits
-from rrdns.core.networks import holder_of
+from rrdns.core.acl import holder_of
+from rrdns.core.connection_limits import Admission, Guest, TcpLimits
 from rrdns.net.loop import BEAT, RECOVERY, OnDefect
 from rrdns.net.scheduling import give_way
 from rrdns.wire.answers import Answers

@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable
 
-from rrdns.core.rates import ACCOUNTS, Accounts
+from rrdns.core.rate_limit import ACCOUNTS, Accounts
 
 SLOTS = 65_536
 # Seconds to wait for the mutex: a crowded host keeps a holder off its core for a tenth of one.

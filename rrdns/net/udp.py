@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rrdns.core.networks import EVERYWHERE, SOMEWHERE, Networks
-from rrdns.core.rates import Accounts, Limiter, RateLimits
+from rrdns.core.acl import EVERYWHERE, SOMEWHERE, Networks
+from rrdns.core.rate_limit import Accounts, Limiter, RateLimits
 from rrdns.net.listen import is_wildcard
 from rrdns.net.loop import BEAT, RECOVERY, Loop, OnDefect
 from rrdns.net.mmsg import (

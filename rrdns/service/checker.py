@@ -12,9 +12,9 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from rrdns.core.health import Standing, next_start, stagger
+from rrdns.core.health.probe_result import Depth, ProbeResult
+from rrdns.core.health.standing import Standing, next_start, stagger
 from rrdns.core.model import Member, Pool, ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult
 from rrdns.service.logs import get_log
 
 Probe = Callable[[str, ProbeSpec, Depth], Awaitable[ProbeResult]]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rrdns import __version__
-from rrdns.core.command import Command
 from rrdns.core.model import AuditEntry
-from rrdns.core.report import ExportReport, PoolReport, ServiceReport, WebhookReport
+from rrdns.core.orders.request import Command
+from rrdns.core.status import ExportReport, PoolReport, ServiceReport, WebhookReport
 from rrdns.service.clocks import Clocks
 from rrdns.service.herald import Herald
 from rrdns.service.orders import Orders

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 from rrdns.core.model import AuditEntry
-from rrdns.core.report import Alarm
+from rrdns.core.status import Alarm
 from rrdns.errors import StoreFailed
 from rrdns.service.logs import get_log
 from rrdns.store.base import Store

@@ -13,7 +13,10 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from rrdns.core.command import (
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.standing import ASSUMED_UP
+from rrdns.core.model import AuditEntry, Member, Override, Plan
+from rrdns.core.orders.request import (
     Command,
     Target,
     handed_out,
@@ -22,10 +25,7 @@ from rrdns.core.command import (
     overrides_at,
     refusal,
 )
-from rrdns.core.eligibility import Why
-from rrdns.core.health import ASSUMED_UP
-from rrdns.core.model import AuditEntry, Member, Override, Plan
-from rrdns.core.report import MemberReport
+from rrdns.core.status import MemberReport
 from rrdns.errors import LastMember, RrdnsError
 from rrdns.service.clocks import Clocks
 from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald

@@ -6,7 +6,7 @@ it, its time is over, or a member of that name or address is there again.
 
 from __future__ import annotations
 
-from rrdns.core.reassignment import Reassignment
+from rrdns.core.orders.reassignment import Reassignment
 from rrdns.service.herald import Herald
 from rrdns.service.roster import Roster
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from rrdns.core.eligibility import Selection, Why
+from rrdns.core.health.eligibility import Selection, Why
 from rrdns.core.model import Pool, Zone, is_inside
 from rrdns.core.snapshot import Change, Snapshot, difference
 from rrdns.errors import StoreFailed

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rrdns.core.exposure import STRAGGLER
-from rrdns.core.report import WorkerReport
+from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Snapshot, apply
+from rrdns.core.status import WorkerReport
 from rrdns.service.logs import get_log
 from rrdns.wire import feed
 from rrdns.wire.book import Reader

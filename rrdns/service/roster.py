@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from rrdns.core.drift import Drift, find_drift
-from rrdns.core.eligibility import Selection, select
-from rrdns.core.exposure import NEVER, Exposure, expiry, publish, safe_after, settle
-from rrdns.core.health import (
+from rrdns.core.health.drift import Drift, find_drift
+from rrdns.core.health.eligibility import Selection, select
+from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.standing import (
     ASSUMED_UP,
     AWAITED,
     Patience,
@@ -24,10 +24,10 @@ from rrdns.core.health import (
     patience,
 )
 from rrdns.core.model import Member, Override, Plan, Pool
-from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
-from rrdns.core.reassignment import Assignee, Reassignment, reassign
-from rrdns.core.report import MemberReport, PoolReport
+from rrdns.core.orders.cache_expiry import NEVER, Exposure, expiry, publish, safe_after, settle
+from rrdns.core.orders.reassignment import Assignee, Reassignment, reassign
 from rrdns.core.snapshot import Rota, rota_of
+from rrdns.core.status import MemberReport, PoolReport
 from rrdns.errors import UnknownMember, UnknownPool
 
 RECENT_PROBES = 120

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rrdns.config import DnsSettings, Settings
 from rrdns.config.settings import DEFAULT_DNS
-from rrdns.core.admission import TcpLimits
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.descriptors import allow_descriptors

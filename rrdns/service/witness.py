@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rrdns.core.health import Standing
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing
 from rrdns.service.herald import Herald
 from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster

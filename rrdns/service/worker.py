@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rrdns.core.admission import TcpLimits
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
 from rrdns.net.loop import Loop

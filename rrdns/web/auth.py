@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rrdns.core.networks import holder_at
+from rrdns.core.acl import holder_at
 
 FIRST_DELAY = 0.1  # seconds, after the second wrong token in a row; doubles with each
 MOST_DELAY = 5.0

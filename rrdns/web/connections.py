@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from rrdns.core.networks import holder_at
+from rrdns.core.acl import holder_at
 
 MOST_CONNECTIONS = 512
 MOST_PER_ADDRESS = 256  # behind a proxy all admins have one

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from rrdns.core.explanation import Way, outlook
 from rrdns.core.model import OnEmpty
-from rrdns.core.outlook import Way, outlook
-from rrdns.core.report import MemberReport, PoolReport
 from rrdns.core.rotation import at_turn
+from rrdns.core.status import MemberReport, PoolReport
 from rrdns.web import models
 from rrdns.web.auth import Caller
 from rrdns.web.farm import Farm

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rrdns.core.command import Command
 from rrdns.core.model import AuditEntry
-from rrdns.core.report import MemberReport, PoolReport, ServiceReport
+from rrdns.core.orders.request import Command
+from rrdns.core.status import MemberReport, PoolReport, ServiceReport
 from rrdns.errors import LastMember
 from rrdns.web.events import EventLog
 

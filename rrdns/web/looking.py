@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from rrdns.core.model import AuditEntry
-from rrdns.core.report import MemberReport, PoolReport
+from rrdns.core.status import MemberReport, PoolReport
 from rrdns.errors import UnknownMember
 from rrdns.web import models, views
 from rrdns.web.auth import Caller

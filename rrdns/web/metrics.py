@@ -20,8 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from rrdns.core.probe import Depth, ProbeResult
-from rrdns.core.report import MemberReport, PoolReport, ServiceReport, WebhookReport
+from rrdns.core.health.probe_result import Depth, ProbeResult
+from rrdns.core.status import MemberReport, PoolReport, ServiceReport, WebhookReport
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 

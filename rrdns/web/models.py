@@ -19,9 +19,9 @@ from pydantic import (
 )
 from pydantic.config import JsonDict, JsonValue
 
-from rrdns.core.eligibility import Why
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import OnEmpty, Order, Policy
-from rrdns.core.probe import Depth, Verdict
 from rrdns.web.auth import Role
 from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339, start_of
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from rrdns.core.command import Choice, Command, Target, choose
 from rrdns.core.model import Order
-from rrdns.core.report import MemberReport, PoolReport
+from rrdns.core.orders.request import Choice, Command, Target, choose
+from rrdns.core.status import MemberReport, PoolReport
 from rrdns.web import models, problems, views
 from rrdns.web.auth import Caller
 from rrdns.web.farm import Farm, OrdersDone

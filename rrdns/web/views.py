@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from rrdns.core.health.probe_result import FileSeen
 from rrdns.core.model import AuditEntry, Override, Plan
-from rrdns.core.probe import FileSeen
-from rrdns.core.report import (
+from rrdns.core.status import (
     Alarm,
     ExportReport,
     MemberReport,

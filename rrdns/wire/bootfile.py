@@ -10,8 +10,8 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import PureWindowsPath
 
+from rrdns.core.health.probe_result import FileSeen
 from rrdns.core.model import BootFile, Profile
-from rrdns.core.probe import FileSeen
 from rrdns.wire import findings
 from rrdns.wire.findings import Asked, Finding, size_of
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from dnslib.label import DNSLabel
 
-from rrdns.core.heard import ExtendedError, Record, Reply
+from rrdns.core.dns_message import ExtendedError, Record, Reply
 from rrdns.wire.options import EXTENDED_ERROR
 from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
 

@@ -11,8 +11,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rrdns.core.acl import EVERYBODY
 from rrdns.core.model import Nameserver, Zone
-from rrdns.core.networks import EVERYBODY
 from rrdns.core.snapshot import Change, Rota, Snapshot
 
 LENGTH_BYTES = 4

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rrdns.core.probe import FileSeen, Verdict
+from rrdns.core.health.probe_result import FileSeen, Verdict
 from rrdns.wire.tftp import Error, ErrorCode, clean_text
 
 _MEANINGS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rrdns.core.networks import Audience
+from rrdns.core.acl import Audience
 from rrdns.core.rotation import at_turn
 from rrdns.wire import records
 from rrdns.wire.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode

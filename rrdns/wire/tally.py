@@ -11,7 +11,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import Protocol
 
-from rrdns.core.rates import Family
+from rrdns.core.rate_limit import Family
 from rrdns.wire.book import NOTHING, Book, Counts, Reader
 from rrdns.wire.pages import FIRSTS, REPEATS, Pages
 

@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.core.probe import Depth, Verdict
 from rrdns.wire import findings
 from rrdns.wire.bootfile import Inspection, profile_of
 from rrdns.wire.findings import Asked, Finding

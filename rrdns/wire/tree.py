@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from rrdns.core.acl import Audience
 from rrdns.core.model import Zone
-from rrdns.core.networks import Audience
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.wire import records
 from rrdns.wire.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA

@@ -18,8 +18,8 @@ import pytest
 
 from rrdns.cli.delegation_check import tell
 from rrdns.config import load
-from rrdns.core.delegation import ServerSeen, Survey
-from rrdns.core.delegation_report import report
+from rrdns.core.delegation.observations import ServerSeen, Survey
+from rrdns.core.delegation.report import report
 from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.net import asker

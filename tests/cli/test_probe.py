@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.lab.tftpd import LabServer
 from rrdns.net import prober
 from tests.cli.conftest import Run, in_a_thread

@@ -17,9 +17,9 @@ from rrdns.cli import status
 from rrdns.cli.board import board
 from rrdns.cli.client import Client
 from rrdns.cli.say import console
-from rrdns.core.health import Standing
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Order, Override
-from rrdns.core.report import Alarm, WorkerReport
+from rrdns.core.status import Alarm, WorkerReport
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
 from tests.web.farm import FakeFarm

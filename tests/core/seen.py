@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from rrdns.core.delegation import Look, ParentSeen, ResolverSeen, ServerSeen, Survey
-from rrdns.core.heard import Heard, Record, Reply, Silence
+from rrdns.core.delegation.observations import Look, ParentSeen, ResolverSeen, ServerSeen, Survey
+from rrdns.core.dns_message import Heard, Record, Reply, Silence
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, Pool, ProbeSpec, Zone
 
 NAME = "boot.pvs.example.test"

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rrdns.core.admission import Admission, Guest, TcpLimits
+from rrdns.core.connection_limits import Admission, Guest, TcpLimits
 
 A, B, C = b"\1\1\1\1", b"\2\2\2\2", b"\3\3\3\3"
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.command import (
+from rrdns.core.model import BootFile, Member, Order, Override, Plan, Pool, ProbeSpec
+from rrdns.core.orders.request import (
     Choice,
     Command,
     choose,
@@ -16,7 +17,6 @@ from rrdns.core.command import (
     overrides_at,
     refusal,
 )
-from rrdns.core.model import BootFile, Member, Order, Override, Plan, Pool, ProbeSpec
 from rrdns.errors import NobodyMeant, UnknownMember
 
 MEMBERS = (

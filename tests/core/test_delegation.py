@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.delegation import (
+from rrdns.core.delegation.observations import (
     Fault,
     Finding,
     Look,
@@ -17,8 +17,8 @@ from rrdns.core.delegation import (
     ServerSeen,
     Survey,
 )
-from rrdns.core.delegation_report import Report, report
-from rrdns.core.heard import ExtendedError, Heard, Reply, Silence
+from rrdns.core.delegation.report import Report, report
+from rrdns.core.dns_message import ExtendedError, Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Member, Nameserver
 from tests.core import seen
 from tests.core.seen import (

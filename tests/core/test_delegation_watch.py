@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from rrdns.core.delegation import Look, firsts
-from rrdns.core.delegation_watch import BURST, fresh, is_stuck, is_told, next_look
-from rrdns.core.heard import Heard
+from rrdns.core.delegation.observations import Look, firsts
+from rrdns.core.delegation.sampling import BURST, fresh, is_stuck, is_told, next_look
+from rrdns.core.dns_message import Heard
 from tests.core.seen import QUIET, addresses, reply, turned
 
 Resolver = Callable[[float], Heard]

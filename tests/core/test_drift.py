@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.drift import Drift, find_drift
-from rrdns.core.probe import FileSeen
+from rrdns.core.health.drift import Drift, find_drift
+from rrdns.core.health.probe_result import FileSeen
 
 
 def seen(sha256: str, *, size: int = 100, version: str = "", name: str = "a.bin") -> FileSeen:

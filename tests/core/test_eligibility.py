@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.eligibility import Why, select
-from rrdns.core.guard import shortfall
-from rrdns.core.health import AWAITED, Standing
+from rrdns.core.health.eligibility import Why, select
+from rrdns.core.health.standing import AWAITED, Standing
 from rrdns.core.model import BootFile, Member, OnEmpty, Order, Override, Pool, ProbeSpec
+from rrdns.core.orders.guard import shortfall
 from rrdns.core.snapshot import rota_of
 
 UP, DOWN = Standing(up=True), Standing(up=False)

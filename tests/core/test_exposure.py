@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.exposure import (
+from rrdns.core.orders.cache_expiry import (
     NEVER,
     STRAGGLER,
     WHOLE_SECONDS,

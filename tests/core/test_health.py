@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.health import (
+from rrdns.core.health.standing import (
     ASSUMED_UP,
     Patience,
     Standing,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.networks import EVERYBODY, Audience, Networks, holder_at
+from rrdns.core.acl import EVERYBODY, Audience, Networks, holder_at
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(range(33)), max_size=4), st.data())

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.eligibility import Why
-from rrdns.core.health import Standing
+from rrdns.core.explanation import Way, outlook
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Plan, Pool, ProbeSpec
-from rrdns.core.outlook import Way, outlook
-from rrdns.core.report import MemberReport
+from rrdns.core.status import MemberReport
 
 PROBE = ProbeSpec((BootFile("ARDBP32.BIN"),), interval=2.0, timeout=1.0, fast_interval=0.2)
 MEMBER = Member("pvs-2", "10.0.0.2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 
 
 @pytest.mark.parametrize("verdict", Verdict)

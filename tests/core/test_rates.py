@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.networks import Networks
-from rrdns.core.rates import ACCOUNTS, CREDIT, Family, Limiter, RateLimits
+from rrdns.core.acl import Networks
+from rrdns.core.rate_limit import ACCOUNTS, CREDIT, Family, Limiter, RateLimits
 
 RATES = RateLimits(answers=100, negatives=50, errors=10, window=5.0, slip=2)
 HERE, THERE = b"\x0a\0\0", b"\x0a\0\1"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.command import Target
 from rrdns.core.model import BootFile, Member, Pool, ProbeSpec
-from rrdns.core.reassignment import Assignee, reassign
+from rrdns.core.orders.reassignment import Assignee, reassign
+from rrdns.core.orders.request import Target
 
 SPEC = ProbeSpec((BootFile("ARDBP32.BIN"),))
 ONE = Assignee("boot", "pvs-1", "10.0.0.1", "boot.example")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.eligibility import select
+from rrdns.core.health.eligibility import select
 from rrdns.core.model import (
     BootFile,
     Endpoint,

@@ -56,7 +56,9 @@ def test_no_answer_waits_for_a_kea_in_trouble(tmp_path: Path) -> None:
         def fall() -> None:
             victim.stop()
             took = seconds_until(lambda: victim.address not in rrdns.addresses(), 5)
-            assert took <= 1.5 + 0.8  # 0.8 s for a busy machine; less than one more probe would take
+            assert (
+                took <= 1.5 + 0.8
+            )  # 0.8 s for a busy machine; less than one more probe would take
 
         sent, lost = lost_while(rrdns, fall, rate=2000, seconds=6)
         assert sent > 10_000

@@ -14,8 +14,8 @@ from random import Random
 
 import pytest
 
+from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile, Endpoint
-from rrdns.core.probe import Depth
 from rrdns.lab.firmware import EDK2, IPXE, Firmware
 from rrdns.lab.lookup import Lookup
 from rrdns.wire.findings import Asked

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from rrdns.config import Settings
 from rrdns.config.read import parse
+from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile
-from rrdns.core.probe import Depth
 from rrdns.core.snapshot import Snapshot
 from rrdns.errors import ConfigInvalid
 from rrdns.web import models

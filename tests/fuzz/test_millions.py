@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.probe import Depth
+from rrdns.core.health.probe_result import Depth
 from tests.e2e.farm import Rrdns
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.seeds import IDENT, inputs

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rrdns.core.probe import Verdict
+from rrdns.core.health.probe_result import Verdict
 from rrdns.lab.chart import draw
 from rrdns.lab.firmware import IPXE
 from rrdns.lab.storm import Course

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Endpoint
-from rrdns.core.probe import Verdict
 from rrdns.lab.faults import NONE, Faults, Step
 from rrdns.lab.files import boot_files
 from rrdns.lab.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from rrdns.core.probe import Depth, ProbeResult, Verdict
-from rrdns.core.report import Alarm
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.status import Alarm
 from rrdns.web.metrics import Stats
 from tests.e2e.farm import a_farm
 from tests.peers import peer

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rrdns.core.admission import TcpLimits
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLoop

@@ -10,7 +10,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rates import ACCOUNTS, RateLimits
+from rrdns.core.rate_limit import ACCOUNTS, RateLimits
 from rrdns.core.snapshot import Change
 from rrdns.net.turns import SharedTurns
 from rrdns.net.udp import PlainLoop, Quota, UdpLoop

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.lab.faults import NONE, Faults, Step
 from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.lab.tftpd import LabServer

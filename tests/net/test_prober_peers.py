@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.net.prober import probe
 from rrdns.wire.tftp import Ack, Data, Error, Packet, decode

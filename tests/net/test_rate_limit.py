@@ -14,7 +14,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rates import ACCOUNTS, RateLimits
+from rrdns.core.rate_limit import ACCOUNTS, RateLimits
 from rrdns.net.turns import SharedTurns, shared_accounts
 from rrdns.net.udp import PlainLoop, Quota, UdpLoop
 from rrdns.wire.answers import Answers, AnswerTable

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
+from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.core.probe import Depth, Verdict
 from rrdns.lab.files import BIOS_FILE, boot_files
 from rrdns.lab.tftpd import LabServer
 from rrdns.net import readiness

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.delegation import Survey, firsts
-from rrdns.core.delegation_report import report
-from rrdns.core.heard import Heard, Reply, Silence
+from rrdns.core.delegation.observations import Survey, firsts
+from rrdns.core.delegation.report import report
+from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Nameserver
 from rrdns.net.asker import known_resolvers
 from rrdns.net.survey import Plan, World, asking, survey

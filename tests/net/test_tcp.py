@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 import dns.message
 import pytest
 
-from rrdns.core.admission import TcpLimits
+from rrdns.core.acl import holder_of
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
-from rrdns.core.networks import holder_of
 from rrdns.net import tcp
 from rrdns.net.listen import bind_tcp
 from rrdns.wire.answers import Answers, AnswerTable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rrdns.core.command import Command
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpec, Zone
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.orders.request import Command
 from rrdns.errors import StoreFailed
 from rrdns.export.dispatch import Dispatch
 from rrdns.service.clocks import Clocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.service.witness import CANNOT_PROBE, Witness
 from rrdns.web.metrics import Stats
 from tests.service.office import Office

@@ -10,9 +10,9 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from rrdns.core.health import Standing, observe, patience
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing, observe, patience
 from rrdns.core.model import BootFile, Member, Pool, ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.service.checker import Checker
 from tests.virtual import run_virtually
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from rrdns.config import load
-from rrdns.core.command import Command
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import Order, ProbeSpec
-from rrdns.core.probe import Depth, ProbeResult, Verdict
+from rrdns.core.orders.request import Command
 from rrdns.service import control as control_module
 from rrdns.service.applied_config import AppliedConfig, anonymous_file
 from rrdns.service.control import Control, ControlPlan

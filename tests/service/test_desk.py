@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.eligibility import Why
-from rrdns.core.exposure import WHOLE_SECONDS
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Pool
-from rrdns.core.probe import Verdict
+from rrdns.core.orders.cache_expiry import WHOLE_SECONDS
 from rrdns.errors import LastMember, StoreFailed
 from rrdns.service import herald, memory, orders, publication
 from rrdns.service.roster import PUBLISH_TIME

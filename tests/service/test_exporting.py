@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.config import describe_changes, parse
-from rrdns.core.probe import Verdict
+from rrdns.core.health.probe_result import Verdict
 from rrdns.errors import ConfigInvalid
 from rrdns.export.courier import News, Outcome
 from rrdns.export.dispatch import Dispatch

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.eligibility import Why
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import Member, Pool
-from rrdns.core.probe import Depth, ProbeResult, Verdict
 from rrdns.service.roster import Roster
 from rrdns.service.witness import Witness
 from rrdns.web.metrics import Stats

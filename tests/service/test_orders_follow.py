@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rrdns.cli.main import app
-from rrdns.core.command import Command
+from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Member, Order, Override
-from rrdns.core.probe import Verdict
+from rrdns.core.orders.request import Command
 from rrdns.errors import StoreFailed
 from rrdns.service.control import Control
 from rrdns.service.orphans import MOST_NAMED, tell_orphans

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rrdns.core.exposure import STRAGGLER
+from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.service.logs import set_up
 from rrdns.service.publisher import Publisher, read_message

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.eligibility import Why
-from rrdns.core.exposure import STRAGGLER, WHOLE_SECONDS
-from rrdns.core.health import Standing
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
-from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.orders.cache_expiry import STRAGGLER, WHOLE_SECONDS
 from rrdns.errors import UnknownMember, UnknownPool
 from rrdns.service.roster import RECENT_PROBES, Roster
 from tests.service.office import assume_all_up

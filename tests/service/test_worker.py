@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from rrdns.core.admission import TcpLimits
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import Snapshot
 from rrdns.service import worker

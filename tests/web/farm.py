@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rrdns.core.command import Command, Target, is_same, refusal
-from rrdns.core.drift import Drift
-from rrdns.core.eligibility import select
-from rrdns.core.health import Standing
+from rrdns.core.health.drift import Drift
+from rrdns.core.health.eligibility import select
+from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import AuditEntry, BootFile, Member, Override, Plan, Pool, ProbeSpec
-from rrdns.core.probe import Depth, FileSeen, ProbeResult, Verdict
-from rrdns.core.report import (
+from rrdns.core.orders.request import Command, Target, is_same, refusal
+from rrdns.core.status import (
     Alarm,
     ExportReport,
     MemberReport,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.model import OnEmpty
-from rrdns.core.report import WorkerReport
+from rrdns.core.status import WorkerReport
 from rrdns.web.explaining import explained
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rrdns.core.probe import Depth, ProbeResult, Verdict
-from rrdns.core.report import Alarm, WorkerReport
+from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.status import Alarm, WorkerReport
 from rrdns.web.metrics import BUCKETS, Stats
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import aiohttp
 import pytest
 
-from rrdns.core.networks import holder_at
+from rrdns.core.acl import holder_at
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
 from rrdns.web.connections import Connections, source_of

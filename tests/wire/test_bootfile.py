@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.core.probe import Verdict
 from rrdns.wire.bootfile import LARGE_BYTES, Inspection, marker_of, profile_of
 from rrdns.wire.findings import Asked, Finding
 

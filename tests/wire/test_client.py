@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.heard import ExtendedError, Record
+from rrdns.core.dns_message import ExtendedError, Record
 from rrdns.wire.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
 
 NAME = "boot.pvs.example.test"

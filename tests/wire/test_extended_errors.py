@@ -8,8 +8,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.eligibility import select
-from rrdns.core.health import Standing
+from rrdns.core.health.eligibility import select
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, OnEmpty, Order, Override, Pool, ProbeSpec
 from rrdns.core.snapshot import Rota, Snapshot, rota_of
 from rrdns.wire.answers import AnswerTable

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.core.probe import Depth, Verdict
 from rrdns.wire.bootfile import LARGE_BYTES
 from rrdns.wire.findings import Asked
 from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode

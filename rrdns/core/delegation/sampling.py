@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rrdns.core.delegation import Look, firsts, ttl_of
+from rrdns.core.delegation.observations import Look, firsts, ttl_of
 
 BURST = 6  # looks at once
 MIDDLE = 1.5  # seconds into the life of an answer, whose TTL must have become less by then

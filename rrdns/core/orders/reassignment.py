@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rrdns.core.command import Target
 from rrdns.core.model import Pool
+from rrdns.core.orders.request import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrdns.core.delegation import (
+from rrdns.core.delegation.observations import (
     Fault,
     Finding,
     ParentSeen,
@@ -21,7 +21,7 @@ from rrdns.core.delegation import (
     said,
     shown,
 )
-from rrdns.core.heard import Heard, Record, Reply, Silence
+from rrdns.core.dns_message import Heard, Record, Reply, Silence
 from rrdns.core.model import is_inside
 
 PRINTED = "`rrdns delegation` prints what to enter there"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from rrdns.core import delegation_parent, delegation_resolver, delegation_server
-from rrdns.core.delegation import (
+from rrdns.core.delegation import check_nameserver, check_parent, check_resolver
+from rrdns.core.delegation.observations import (
     Fault,
     Finding,
     Look,
@@ -22,8 +22,8 @@ from rrdns.core.delegation import (
     shown,
     ttl_of,
 )
-from rrdns.core.delegation_watch import BURST
-from rrdns.core.heard import Heard, Silence
+from rrdns.core.delegation.sampling import BURST
+from rrdns.core.dns_message import Heard, Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _asked(
 
 def _parents(survey: Survey, *, needed: bool) -> Iterator[Asked]:
     for seen in survey.parents:
-        findings = delegation_parent.find(seen, survey)
+        findings = check_parent.find(seen, survey)
         if not needed and [finding.fault for finding in findings] == [Fault.NO_DELEGATION]:
             # Resolvers may have the zone in their config: then no parent has to delegate it.
             well = "no delegation, and the resolvers do without"
@@ -112,16 +112,16 @@ def _parents(survey: Survey, *, needed: bool) -> Iterator[Asked]:
 
 
 def _delegates(seen: ParentSeen, survey: Survey) -> str:
-    names = delegation_parent.delegated_to(seen, survey.zone.name)
+    names = check_parent.delegated_to(seen, survey.zone.name)
     return f"{survey.parent_zone} delegates {survey.zone.name} to {listed(names)}"
 
 
 def _servers(survey: Survey) -> Iterator[Asked]:
     for name in survey.unresolved:
-        finding = delegation_server.unresolved(name, survey)
+        finding = check_nameserver.unresolved(name, survey)
         yield Asked(Role.NAMESERVER, name, "", (finding,))
     for seen in survey.servers:
-        findings = delegation_server.find(seen, survey)
+        findings = check_nameserver.find(seen, survey)
         well = "" if findings else _authoritative(seen)
         yield Asked(Role.NAMESERVER, shown(seen.server, seen.name), well, tuple(findings))
 
@@ -133,7 +133,7 @@ def _authoritative(seen: ServerSeen) -> str:
 
 def _resolvers(survey: Survey) -> Iterator[Asked]:
     for seen in survey.resolvers:
-        findings = delegation_resolver.find(seen, survey)
+        findings = check_resolver.find(seen, survey)
         well = _answers(seen.looks) if seen.looks else "it finds the zone"
         yield Asked(Role.RESOLVER, shown(seen.server), "" if findings else well, tuple(findings))
 
@@ -165,5 +165,5 @@ def _notes(survey: Survey, parents: list[Asked], resolvers: list[Asked]) -> Iter
     if survey.pool is None:
         yield f"{survey.zone.name} has no pool, so no answers were looked at"
     for seen, asked in zip(survey.resolvers, resolvers, strict=True):
-        if not asked.findings and (note := delegation_resolver.note(seen, survey)):
+        if not asked.findings and (note := check_resolver.note(seen, survey)):
             yield note

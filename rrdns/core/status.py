@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rrdns.core.drift import Drift
-from rrdns.core.eligibility import Why
-from rrdns.core.health import Standing
+from rrdns.core.health.drift import Drift
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import FileSeen, ProbeResult
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, Override, Plan, Pool
-from rrdns.core.probe import FileSeen, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)

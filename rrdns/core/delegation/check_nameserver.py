@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrdns.core.delegation import (
+from rrdns.core.acl import EVERYBODY
+from rrdns.core.delegation.observations import (
     Fault,
     Finding,
     Look,
@@ -21,9 +22,8 @@ from rrdns.core.delegation import (
     shown,
     ttl_of,
 )
-from rrdns.core.heard import Heard, Reply, Silence
+from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Pool, Zone
-from rrdns.core.networks import EVERYBODY
 
 _SOA_FIELDS = ("nameserver", "hostmaster", "serial", "refresh", "retry", "expire")
 _RELOAD = "give every rrdns of the zone the same config, and make it read it (SIGHUP, or a restart)"

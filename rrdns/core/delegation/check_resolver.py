@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from rrdns.core.delegation import (
+from rrdns.core.delegation.check_nameserver import soa_differs
+from rrdns.core.delegation.observations import (
     Fault,
     Finding,
     Look,
@@ -22,9 +23,8 @@ from rrdns.core.delegation import (
     shown,
     ttl_of,
 )
-from rrdns.core.delegation_server import soa_differs
-from rrdns.core.delegation_watch import fresh, is_stuck, is_told
-from rrdns.core.heard import Heard, Reply, Silence
+from rrdns.core.delegation.sampling import fresh, is_stuck, is_told
+from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Pool, Zone
 
 _ELSEWHERE = (

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrdns.core.probe import FileSeen
+from rrdns.core.health.probe_result import FileSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rrdns.core.health import ASSUMED_UP, Standing
+from rrdns.core.health.standing import ASSUMED_UP, Standing
 from rrdns.core.model import Member, OnEmpty, Order, Override, Pool
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from rrdns.core.eligibility import select
-from rrdns.core.guard import shortfall
-from rrdns.core.health import Standing
+from rrdns.core.health.eligibility import select
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, Order, Override, Plan, Pool
+from rrdns.core.orders.guard import shortfall
 from rrdns.errors import LastMember, NobodyMeant, UnknownMember
 
 SAME_TIME = 2.0  # seconds between the ends (or starts) of two orders that are one

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rrdns.core.eligibility import Why
+from rrdns.core.health.eligibility import Why
 from rrdns.core.model import Order, Override, Pool, ProbeSpec
-from rrdns.core.report import MemberReport
+from rrdns.core.status import MemberReport
 
 
 @dataclass(frozen=True, slots=True)

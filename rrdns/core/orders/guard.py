@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rrdns.core.eligibility import Selection, Why, select
-from rrdns.core.health import Standing
+from rrdns.core.health.eligibility import Selection, Why, select
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Override, Pool
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rrdns.core.heard import Heard, Record, Reply
+from rrdns.core.dns_message import Heard, Record, Reply
 from rrdns.core.model import Endpoint, Pool, Zone
 
 DNS_PORT = 53

@@ -1,0 +1,1 @@
+"""The delegation check: observations, findings and the report."""

@@ -1,0 +1,1 @@
+"""Health of members: probe results, rise and fall, eligibility, drift of boot files."""

@@ -1,0 +1,1 @@
+"""Admin orders: requests, the guard, cache expiry, reassignment at a reload."""
