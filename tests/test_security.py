@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from rrdns.wire.reply import MOST_AMPLIFICATION
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.answers.response import MOST_AMPLIFICATION
 from tests.differential import servers
 from tests.differential.questions import questions
 from tests.fuzz.corpus import corpus

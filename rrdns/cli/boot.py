@@ -202,7 +202,7 @@ def _address(text: str, version: int | None, what: str) -> None:
 
 
 def _hostname(text: str) -> str:
-    from rrdns.wire.client import ask
+    from rrdns.wire.dns.client import ask
 
     try:
         ask(text, "A", 0)

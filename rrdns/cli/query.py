@@ -103,7 +103,7 @@ def ask_once(asked: Asked) -> Answered:
         Trouble: nobody answers, or what comes cannot be read.
     """
     from rrdns.net import asker
-    from rrdns.wire import client
+    from rrdns.wire.dns import client
 
     try:
         client.ask(asked.name, asked.rtype, 0)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rrdns.wire.firmware import Rule, edk2, grub, ipxe, u_boot
-from rrdns.wire.tftp_read import Options
+from rrdns.lab.bootstorm.dns_rules import Rule, edk2, grub, ipxe, u_boot
+from rrdns.wire.tftp.read_session import Options
 
 
 @dataclass(frozen=True, slots=True)

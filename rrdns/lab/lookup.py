@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from random import Random
 
 from rrdns.core.model import Endpoint
+from rrdns.lab.bootstorm.dns_rules import Empty, Failed, Taken
 from rrdns.lab.firmware import Firmware, Stage
-from rrdns.wire.client import ask
-from rrdns.wire.firmware import Empty, Failed, Taken
+from rrdns.wire.dns.client import ask
 
 
 class Lookup:

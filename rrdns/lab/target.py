@@ -15,12 +15,12 @@ from random import Random
 
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Endpoint
+from rrdns.lab.bootstorm.dns_rules import Failed, Taken
 from rrdns.lab.firmware import Firmware
 from rrdns.lab.lookup import Lookup
 from rrdns.lab.mailbox import Mailbox
-from rrdns.wire.findings import Asked, Finding
-from rrdns.wire.firmware import Failed, Taken
-from rrdns.wire.tftp_read import ReadSession, Send
+from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.read_session import ReadSession, Send
 
 LONGEST = 600.0  # seconds that one transfer may take in all, while its server goes on sending
 

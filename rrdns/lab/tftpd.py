@@ -17,7 +17,7 @@ from typing import Self
 from rrdns.errors import ListenFailed
 from rrdns.lab.faults import NONE, Faults
 from rrdns.lab.transfer import Transfer
-from rrdns.wire.tftp import Error, ErrorCode, Malformed, ReadRequest, decode, encode
+from rrdns.wire.tftp.packets import Error, ErrorCode, Malformed, ReadRequest, decode, encode
 
 Address = tuple[str, int]
 _MOST_BYTES = 2048  # of a request

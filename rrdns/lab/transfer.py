@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rrdns.lab.faults import Step
-from rrdns.wire.tftp import (
+from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
     LARGEST_BLKSIZE,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rrdns.core.dns_message import Reply
 from rrdns.core.model import Endpoint
-from rrdns.wire import client
+from rrdns.wire.dns import client
 
 MOST_DATAGRAM = 65535
 TRIES = 3

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.net.readiness import readers_of
-from rrdns.wire import findings
-from rrdns.wire.findings import Asked, Finding
-from rrdns.wire.tftp_read import Address, ReadSession, Send, sessions
+from rrdns.wire.tftp import findings
+from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.read_session import Address, ReadSession, Send, sessions
 
 # ICMP errors reach an unconnected socket only when it asks for them (ip(7), IP_RECVERR).
 # Elsewhere than on Linux a closed port shows as silence.

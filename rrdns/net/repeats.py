@@ -6,7 +6,7 @@ for each lost packet would shift the rotation under everybody else.
 
 from __future__ import annotations
 
-from rrdns.wire.tally import Rotation, Turns
+from rrdns.shm.rotation_counter import Rotation, Turns
 
 WINDOW = 2.0  # seconds
 MOST = 1024  # queries that are remembered in one window

@@ -27,8 +27,8 @@ from rrdns.core.acl import holder_of
 from rrdns.core.connection_limits import Admission, Guest, TcpLimits
 from rrdns.net.loop import BEAT, RECOVERY, OnDefect
 from rrdns.net.scheduling import give_way
-from rrdns.wire.answers import Answers
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.answer_table import Answers
+from rrdns.wire.answers.responder import respond
 
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
 _LEAST_BYTES = _LENGTH_BYTES + 12  # a length and a header: no query is shorter

@@ -32,10 +32,10 @@ from rrdns.net.mmsg import (
 )
 from rrdns.net.repeats import Repeats
 from rrdns.net.scheduling import be_prompt
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.reply import Entry, Proven
-from rrdns.wire.responder import find, slip
-from rrdns.wire.tally import Rotation, Turns
+from rrdns.shm.rotation_counter import Rotation, Turns
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.responder import find, slip
+from rrdns.wire.answers.response import Entry, Proven
 
 # Above so many queries a second a loop that finds few of them rests for a moment: each call
 # then fetches more, and less time goes into falling asleep, waking up and waking the asker.

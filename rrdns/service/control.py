@@ -41,12 +41,12 @@ from rrdns.service.roster import Roster
 from rrdns.service.served_zones import ServedZones
 from rrdns.service.state_files import outbox_path
 from rrdns.service.witness import Witness
+from rrdns.shm.segment import Pages
 from rrdns.web.api import make_app
 from rrdns.web.auth import Gate
 from rrdns.web.metrics import Stats
 from rrdns.web.server import ApiServer
 from rrdns.web.tls import BadPair, make_context
-from rrdns.wire.pages import Pages
 
 BEAT_EVERY = 0.5
 FIRST_RESULT_GRACE = 0.5  # seconds for results that a busy host takes in behind their time-out

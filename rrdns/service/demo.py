@@ -32,7 +32,7 @@ from rrdns.errors import ListenFailed, RrdnsError
 from rrdns.lab.files import boot_files
 from rrdns.lab.tftpd import LabServer
 from rrdns.service.lifeline import die_with_parent
-from rrdns.wire import client
+from rrdns.wire.dns import client
 
 NAME = "boot.pvs.example.test"
 DNS = Endpoint("127.0.0.1", 5353)

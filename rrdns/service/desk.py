@@ -15,10 +15,10 @@ from rrdns.service.orders import Orders
 from rrdns.service.publication import EVERYTHING_DOWN, Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
+from rrdns.shm.counters import NOTHING
 from rrdns.store.base import Store
 from rrdns.web.events import EventLog
 from rrdns.web.farm import OrdersDone
-from rrdns.wire.book import NOTHING
 
 
 class Desk:

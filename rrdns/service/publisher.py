@@ -21,9 +21,9 @@ from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Snapshot, apply
 from rrdns.core.status import WorkerReport
 from rrdns.service.logs import get_log
-from rrdns.wire import feed
-from rrdns.wire.book import Reader
-from rrdns.wire.pages import Pages
+from rrdns.shm.counters import Reader
+from rrdns.shm.segment import Pages
+from rrdns.wire import worker_protocol
 
 
 @dataclass(slots=True)
@@ -83,12 +83,12 @@ class Publisher:
     def replace(self, snapshot: Snapshot) -> None:
         """Publish a snapshot as a whole."""
         self.snapshot = snapshot
-        self._send(feed.encode(snapshot))
+        self._send(worker_protocol.encode(snapshot))
 
     def publish(self, change: Change) -> None:
         """Publish a change."""
         self.snapshot = apply(self.snapshot, change)
-        self._send(feed.encode(change))
+        self._send(worker_protocol.encode(change))
 
     async def applied(self, serial: int, within: float) -> bool:
         """Wait until every worker answers from `serial` or later.
@@ -162,7 +162,7 @@ class Publisher:
             _check_owner(writer)
             while True:
                 message = await read_message(reader)
-                if isinstance(message, feed.Hello):
+                if isinstance(message, worker_protocol.Hello):
                     link = self._welcome(message, writer)
                 elif link is not None:
                     await self._hear(link, message)
@@ -174,7 +174,7 @@ class Publisher:
             writer.close()
             self._farewell(link)
 
-    def _welcome(self, hello: feed.Hello, writer: asyncio.StreamWriter) -> Link:
+    def _welcome(self, hello: worker_protocol.Hello, writer: asyncio.StreamWriter) -> Link:
         record = self._workers.get(hello.worker)
         if record is None:
             raise ValueError(f"there is no worker {hello.worker}")
@@ -182,12 +182,12 @@ class Publisher:
             record.link.writer.close()
         record.link = Link(hello.worker, hello.pid, writer)
         if self.snapshot.serial:
-            writer.write(feed.encode(self.snapshot))
+            writer.write(worker_protocol.encode(self.snapshot))
         self._on_workers()
         return record.link
 
-    async def _hear(self, link: Link, message: feed.Message) -> None:
-        if isinstance(message, feed.Applied):
+    async def _hear(self, link: Link, message: worker_protocol.Message) -> None:
+        if isinstance(message, worker_protocol.Applied):
             async with self._progress:
                 link.serial = message.serial
                 self._progress.notify_all()
@@ -222,14 +222,14 @@ def _check_owner(writer: asyncio.StreamWriter) -> None:
         raise ValueError(f"it belongs to user {uid}")
 
 
-async def read_message(reader: asyncio.StreamReader) -> feed.Message:
+async def read_message(reader: asyncio.StreamReader) -> worker_protocol.Message:
     """Wait for the next message of the feed.
 
     Raises:
         EOFError: the other side is gone.
         ValueError: what came is no message.
     """
-    length = int.from_bytes(await reader.readexactly(feed.LENGTH_BYTES), "big")
-    if length > feed.MOST_BYTES:
+    length = int.from_bytes(await reader.readexactly(worker_protocol.LENGTH_BYTES), "big")
+    if length > worker_protocol.MOST_BYTES:
         raise ValueError(f"a message of {length} bytes")
-    return feed.decode(await reader.readexactly(length))
+    return worker_protocol.decode(await reader.readexactly(length))

@@ -30,11 +30,11 @@ from rrdns.service.state_files import last_good_path
 from rrdns.service.store_lock import StoreLock
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
+from rrdns.shm.segment import Pages
 from rrdns.web.tls import make_context
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import Manners
-from rrdns.wire.pages import Pages
-from rrdns.wire.siphash import KEY_BYTES
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import Manners
+from rrdns.wire.dns.siphash import KEY_BYTES
 
 WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second
 CONTROL_HANGS_AFTER = 10.0

@@ -29,11 +29,11 @@ from rrdns.service.lifeline import Beat
 from rrdns.service.logs import flush, get_log
 from rrdns.service.publisher import read_message
 from rrdns.service.served_zones import ServedZones
+from rrdns.shm.segment import Pages
 from rrdns.store.lastgood import LastGood
-from rrdns.wire import feed
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.manners import PLAIN, Manners
-from rrdns.wire.pages import Pages
+from rrdns.wire import worker_protocol
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.dns.server_info import PLAIN, Manners
 
 BEAT_EVERY = 0.5
 FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk
@@ -137,14 +137,18 @@ class Worker:
     async def _follow_once(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self._plan.feed)
         try:
-            writer.write(feed.encode(feed.Hello(self._plan.number, self._serial, os.getpid())))
+            writer.write(
+                worker_protocol.encode(
+                    worker_protocol.Hello(self._plan.number, self._serial, os.getpid())
+                )
+            )
             while True:
                 message = await read_message(reader)
                 if isinstance(message, Change) and message.serial != self._serial + 1:
                     return  # one was missed: a new connection begins with the whole
                 if isinstance(message, Snapshot | Change):
                     self._take(message)
-                    writer.write(feed.encode(feed.Applied(self._serial)))
+                    writer.write(worker_protocol.encode(worker_protocol.Applied(self._serial)))
         finally:
             writer.close()
 

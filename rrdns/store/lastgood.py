@@ -33,7 +33,7 @@ from rrdns.store.database import (
     move_aside,
     transaction,
 )
-from rrdns.wire.feed import rota_from_json, zone_from_json
+from rrdns.wire.worker_protocol import rota_from_json, zone_from_json
 
 SCHEMA = Schema(
     application_id=0x72724C47,  # "rrLG"

@@ -23,7 +23,7 @@ from rrdns.core.delegation.report import report
 from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
 from rrdns.net import asker
-from rrdns.wire.answers import Answers, AnswerTable
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.cli.test_query import Answer, udp_server

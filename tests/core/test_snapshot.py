@@ -24,7 +24,7 @@ from rrdns.core.model import (
 )
 from rrdns.core.rotation import at_turn
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply, difference, rota_of
-from rrdns.wire import feed
+from rrdns.wire import worker_protocol
 
 ZONE = Zone("example", (Nameserver("ns1.example", ("10.0.0.53", "fd00::53")),), "host.example")
 rotas = st.builds(
@@ -112,18 +112,22 @@ MESSAGES = st.one_of(
         rotas=st.lists(rotas, max_size=2).map(tuple),
         gone=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     ),
-    st.builds(feed.Hello, worker=st.integers(0, 64), serial=st.integers(0), pid=st.integers(1)),
-    st.builds(feed.Applied, serial=st.integers(0)),
+    st.builds(
+        worker_protocol.Hello, worker=st.integers(0, 64), serial=st.integers(0), pid=st.integers(1)
+    ),
+    st.builds(worker_protocol.Applied, serial=st.integers(0)),
 )
 
 
 @given(MESSAGES)
-def test_every_message_of_the_feed_comes_out_as_it_went_in(message: feed.Message) -> None:
+def test_every_message_of_the_feed_comes_out_as_it_went_in(
+    message: worker_protocol.Message,
+) -> None:
     """The length stands before the body, and the body is the message."""
-    data = feed.encode(message)
-    body = data[feed.LENGTH_BYTES :]
-    assert int.from_bytes(data[: feed.LENGTH_BYTES], "big") == len(body)
-    assert feed.decode(body) == message
+    data = worker_protocol.encode(message)
+    body = data[worker_protocol.LENGTH_BYTES :]
+    assert int.from_bytes(data[: worker_protocol.LENGTH_BYTES], "big") == len(body)
+    assert worker_protocol.decode(body) == message
 
 
 @pytest.mark.parametrize(
@@ -133,4 +137,4 @@ def test_every_message_of_the_feed_comes_out_as_it_went_in(message: feed.Message
 def test_what_is_no_message_is_a_value_error(body: bytes) -> None:
     """Nothing but ValueError leaves the decoder."""
     with pytest.raises(ValueError):
-        feed.decode(body)
+        worker_protocol.decode(body)

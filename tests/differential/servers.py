@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import Manners
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import Manners
 from tests.differential.questions import ZONE
 from tests.net.serving import udp_service
 from tests.peers import free_port, peer, running

@@ -18,8 +18,8 @@ from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile, Endpoint
 from rrdns.lab.firmware import EDK2, IPXE, Firmware
 from rrdns.lab.lookup import Lookup
-from rrdns.wire.findings import Asked
-from rrdns.wire.tftp_read import Options, ReadSession
+from rrdns.wire.tftp.findings import Asked
+from rrdns.wire.tftp.read_session import Options, ReadSession
 from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet
 from tests.e2e.nameservers import NAME
 from tests.e2e.site import BIOS_FILE, LEASES, MEMBERS, PLACES, UEFI_FILE, Site, a_site

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rrdns.wire.responder import respond
-from rrdns.wire.tftp import Ack, Data, Error, ErrorCode, OptionAck, encode
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.tftp.packets import Ack, Data, Error, ErrorCode, OptionAck, encode
 from tests.fuzz.corpus import corpus
 from tests.fuzz.targets import REMIND, SILENCE, TIME_UP, pack
 from tests.net.documented import message, rows

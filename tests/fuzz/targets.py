@@ -18,13 +18,13 @@ from rrdns.errors import ConfigInvalid
 from rrdns.web import models
 from rrdns.web.problems import Trouble
 from rrdns.web.requests import _checked, _parsed, times_of
-from rrdns.wire.answers import MOST_REMEMBERED, AnswerTable
-from rrdns.wire.client import answers, read_reply
-from rrdns.wire.findings import Asked
-from rrdns.wire.query import HEADER_BYTES, Fault, Query, read
-from rrdns.wire.reply import LEAST_PAYLOAD, room
-from rrdns.wire.responder import respond
-from rrdns.wire.tftp_read import MOST_STRAYS, ReadSession, probe_options
+from rrdns.wire.answers.answer_table import MOST_REMEMBERED, AnswerTable
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.answers.response import LEAST_PAYLOAD, room
+from rrdns.wire.dns.client import answers, read_reply
+from rrdns.wire.dns.query import HEADER_BYTES, Fault, Query, read
+from rrdns.wire.tftp.findings import Asked
+from rrdns.wire.tftp.read_session import MOST_STRAYS, ReadSession, probe_options
 from tests.wire import world
 
 SERVER = "10.0.0.11"

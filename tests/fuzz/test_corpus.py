@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrdns.wire.tftp import Data, encode
+from rrdns.wire.tftp.packets import Data, encode
 from tests.fuzz.mutate import MOST_BYTES, Mutator
 from tests.fuzz.seeds import IDENT, inputs
 from tests.fuzz.targets import TARGETS, pack, steps

@@ -8,9 +8,9 @@ import dns.message
 import dns.rrset
 
 from rrdns.core.model import Endpoint
+from rrdns.lab.bootstorm.dns_rules import Failed, Taken
 from rrdns.lab.firmware import EDK2, GRUB, IPXE, U_BOOT, Firmware
 from rrdns.lab.lookup import Lookup
-from rrdns.wire.firmware import Failed, Taken
 
 NAME = "boot.pvs.example.test"
 ONE = (Endpoint("192.0.2.1", 53),)

@@ -18,7 +18,7 @@ from rrdns.lab.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware
 from rrdns.lab.mailbox import Mailbox
 from rrdns.lab.target import Boot, BootFileAt, ByName, InTurn, Target, Way, boot
 from rrdns.lab.tftpd import LabServer
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.responder import respond
 from tests.wire import world
 
 ADDRESS, OTHER = "127.0.0.51", "127.0.0.52"

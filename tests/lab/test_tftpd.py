@@ -12,7 +12,7 @@ import pytest
 from rrdns.errors import ListenFailed
 from rrdns.lab.faults import NONE, Faults
 from rrdns.lab.tftpd import LabServer
-from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
+from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
 
 ADDRESS = "127.0.0.41"
 FILES = {"Boot.bin": b"0123456789" * 100}

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rrdns.core.model import Zone
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import MOST_NSID_BYTES, Manners
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import MOST_NSID_BYTES, Manners
 from tests.net.documented import Row, message
 from tests.peers import ROOT
 from tests.wire import world

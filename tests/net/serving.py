@@ -12,7 +12,7 @@ from rrdns.core.model import Endpoint
 from rrdns.net.listen import bind_tcp, bind_udp
 from rrdns.net.tcp import TcpLoop
 from rrdns.net.udp import PlainLoop, Quota, UdpLoop
-from rrdns.wire.answers import Answers
+from rrdns.wire.answers.answer_table import Answers
 
 LoopKind = type[UdpLoop] | type[PlainLoop]
 

@@ -14,9 +14,9 @@ from rrdns.core.rate_limit import ACCOUNTS, RateLimits
 from rrdns.core.snapshot import Change
 from rrdns.net.turns import SharedTurns
 from rrdns.net.udp import PlainLoop, Quota, UdpLoop
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import Manners
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import Manners
 from tests.net.serving import LoopKind, tcp_read, tcp_service, udp_service
 from tests.wire import world
 from tests.wire.world import option, query

@@ -26,8 +26,8 @@ from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.lab.tftpd import LabServer
 from rrdns.net import prober
 from rrdns.net.prober import LateAnswers, patience, probe
-from rrdns.wire import bootfile
-from rrdns.wire.tftp_read import Address
+from rrdns.wire.tftp import boot_file
+from rrdns.wire.tftp.read_session import Address
 from tests.peers import free_port
 
 ADDRESS = "127.0.0.31"
@@ -265,7 +265,7 @@ async def test_an_icmp_error_about_a_stranger_disturbs_nothing() -> None:
 
 async def test_an_endless_file_of_unknown_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tsize, no config: there is still an end."""
-    monkeypatch.setattr(bootfile, "LARGE_BYTES", 100_000)
+    monkeypatch.setattr(boot_file, "LARGE_BYTES", 100_000)
     async with lab(Faults(endless=True, ignore_options=True)) as server:
         result = await probe(ADDRESS, spec(server), Depth.FULL)
         assert result.verdict is Verdict.WRONG_SIZE

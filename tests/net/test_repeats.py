@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrdns.net.repeats import MOST, WINDOW, Repeats
-from rrdns.wire.tally import Ledger, Rotation
+from rrdns.shm.rotation_counter import Ledger, Rotation
 
 
 def pool(members: int = 3) -> Rotation:

@@ -19,8 +19,8 @@ from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net import tcp
 from rrdns.net.listen import bind_tcp
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.responder import respond
 from tests.net.serving import tcp_read, tcp_service
 from tests.peers import wait_until
 from tests.wire import world

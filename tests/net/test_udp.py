@@ -21,8 +21,8 @@ from rrdns.net.listen import bind_udp
 from rrdns.net.mmsg import BATCH
 from rrdns.net.turns import SharedTurns
 from rrdns.net.udp import PlainLoop, UdpLoop, make_loop
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.responder import find
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.responder import find
 from tests.net.serving import LoopKind, udp_client, udp_service
 from tests.peers import wait_until
 from tests.wire import world

@@ -13,8 +13,8 @@ from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.service.logs import set_up
 from rrdns.service.publisher import Publisher, read_message
-from rrdns.wire import feed
-from rrdns.wire.pages import Pages
+from rrdns.shm.segment import Pages
+from rrdns.wire import worker_protocol
 
 ROTA = Rota("boot", "boot.example", 5, 4, ("10.0.0.1",))
 
@@ -26,7 +26,7 @@ class Worker:
         self.reader, self.writer = streams
 
     def apply(self, serial: int) -> None:
-        self.writer.write(feed.encode(feed.Applied(serial)))
+        self.writer.write(worker_protocol.encode(worker_protocol.Applied(serial)))
 
 
 class Farm:
@@ -44,7 +44,7 @@ class Farm:
         """Let a worker come, and be told everything."""
         worker = Worker(await asyncio.open_unix_connection(self.address))
         self.workers.append(worker)
-        worker.writer.write(feed.encode(feed.Hello(number, 0, os.getpid())))
+        worker.writer.write(worker_protocol.encode(worker_protocol.Hello(number, 0, os.getpid())))
         await read_message(worker.reader)
         return worker
 

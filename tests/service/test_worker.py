@@ -17,8 +17,8 @@ from rrdns.service.lifeline import Beat
 from rrdns.service.logs import set_up
 from rrdns.service.served_zones import ServedZones
 from rrdns.service.worker import Worker, WorkerPlan
+from rrdns.shm.segment import Pages
 from rrdns.store.lastgood import LastGood
-from rrdns.wire.pages import Pages
 
 
 class Ending:

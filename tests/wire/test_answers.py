@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Change, Snapshot
-from rrdns.wire import answers as module
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.book import Reader
-from rrdns.wire.pages import Pages
-from rrdns.wire.reply import Fewer
-from rrdns.wire.responder import find, respond
+from rrdns.shm.counters import Reader
+from rrdns.shm.segment import Pages
+from rrdns.wire.answers import answer_table as module
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import find, respond
+from rrdns.wire.answers.response import Fewer
 from tests.wire import world
 from tests.wire.world import ask, first, query, rota, table
 

@@ -11,10 +11,10 @@ from collections import Counter
 
 import pytest
 
-from rrdns.wire import book, pages
-from rrdns.wire.book import NOTHING, Reader
-from rrdns.wire.pages import Pages
-from rrdns.wire.tally import Ledger, Rotation
+from rrdns.shm import counters, segment
+from rrdns.shm.counters import NOTHING, Reader
+from rrdns.shm.rotation_counter import Ledger, Rotation
+from rrdns.shm.segment import Pages
 
 MEMBERS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 
@@ -47,7 +47,7 @@ def test_who_reads_sees_what_is_counted_at_once() -> None:
     """Kinds, first places, repeats, and what got no answer."""
     pages = Pages()
     ledger, reader = Ledger(pages), Reader(pages)
-    assert reader.counts() == book.Counts()
+    assert reader.counts() == counters.Counts()
     rotation = ledger.rotation("boot", MEMBERS, turn=7)
     assert (reader.turn("boot"), reader.turn("other")) == (7, None)
     for _ in range(4):
@@ -64,7 +64,7 @@ def test_who_reads_sees_what_is_counted_at_once() -> None:
     assert (
         ledger.counts()
         == reader.counts()
-        == book.Counts({"a/noerror": 5, "soa/noerror": 1}, {"boot": reader.firsts("boot")}, 2)
+        == counters.Counts({"a/noerror": 5, "soa/noerror": 1}, {"boot": reader.firsts("boot")}, 2)
     )
 
 
@@ -157,9 +157,9 @@ def test_a_kill_at_any_moment_loses_no_count() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Pages:
     """Return pages with room for few rows."""
-    monkeypatch.setattr(pages, "CELLS", 64)
-    monkeypatch.setattr(pages, "HALF_BYTES", 800)
-    monkeypatch.setattr(pages, "BOOK_BYTES", 8 * (8 + 64) + 2 * 800)
+    monkeypatch.setattr(segment, "CELLS", 64)
+    monkeypatch.setattr(segment, "HALF_BYTES", 800)
+    monkeypatch.setattr(segment, "BOOK_BYTES", 8 * (8 + 64) + 2 * 800)
     return Pages()
 
 
@@ -179,8 +179,8 @@ def test_where_no_cell_is_left_answers_go_on_uncounted(small: Pages) -> None:
 
 def test_a_long_row_without_room_spoils_no_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted beside them, though less is left than it needs."""
-    monkeypatch.setattr(pages, "CELLS", 64)
-    monkeypatch.setattr(pages, "BOOK_BYTES", 8 * (8 + 64) + 2 * pages.HALF_BYTES)
+    monkeypatch.setattr(segment, "CELLS", 64)
+    monkeypatch.setattr(segment, "BOOK_BYTES", 8 * (8 + 64) + 2 * segment.HALF_BYTES)
     few = Pages()
     ledger, reader = Ledger(few), Reader(few)
     for number in range(40):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.wire.bootfile import LARGE_BYTES, Inspection, marker_of, profile_of
-from rrdns.wire.findings import Asked, Finding
+from rrdns.wire.tftp.boot_file import LARGE_BYTES, Inspection, marker_of, profile_of
+from rrdns.wire.tftp.findings import Asked, Finding
 
 MARKER = b"Provisioning Services bootstrap v7.15.0.11"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.core.dns_message import ExtendedError, Record
-from rrdns.wire.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
+from rrdns.wire.dns.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
 
 NAME = "boot.pvs.example.test"
 QUERY = ask(NAME, "A", 0x1234)

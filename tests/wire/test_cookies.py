@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.wire import cookies
-from rrdns.wire.cookies import Jar
-from rrdns.wire.siphash import begin, siphash
+from rrdns.wire.dns import cookies
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.siphash import begin, siphash
 
 OURS = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
 OLD = bytes.fromhex("dd3bdf9344b678b185a6f5cb60fca715")

@@ -12,9 +12,9 @@ from rrdns.core.health.eligibility import select
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, OnEmpty, Order, Override, Pool, ProbeSpec
 from rrdns.core.snapshot import Rota, Snapshot, rota_of
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.query import Fault, read
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.dns.query import Fault, read
 from tests.wire.world import ZONE, documented, option, query, rota, snapshot
 
 ELSEWHERE = bytes([198, 51, 100, 7])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.wire.firmware import (
+from rrdns.lab.bootstorm.dns_rules import (
     Empty,
     Failed,
     Ignored,
@@ -24,7 +24,7 @@ from rrdns.wire.firmware import (
     ipxe,
     u_boot,
 )
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.responder import respond
 from tests.wire import world
 
 IPXE_QUERY = bytes.fromhex("1234 0100 0001 0000 0000 0000")

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rrdns.core.snapshot import Rota
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import Manners
-from rrdns.wire.reply import Proven
-from rrdns.wire.responder import find, respond, slip
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import find, respond, slip
+from rrdns.wire.answers.response import Proven
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import Manners
 from tests.wire import world
 from tests.wire.world import option, query, rota
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rrdns.wire.query import Edns, Fault, Query, Rcode, read
+from rrdns.wire.dns.query import Edns, Fault, Query, Rcode, read
 from tests.wire import world
 
 HEAD = bytes.fromhex("abcd0100000100000000") + b"\0"  # all but the last byte of ARCOUNT

@@ -7,8 +7,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.responder import slip
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import slip
 from tests.wire import world
 
 KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])

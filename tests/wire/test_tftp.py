@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.wire.tftp import (
+from rrdns.wire.tftp.packets import (
     Ack,
     Data,
     Error,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.wire.bootfile import LARGE_BYTES
-from rrdns.wire.findings import Asked
-from rrdns.wire.tftp import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
-from rrdns.wire.tftp_read import (
+from rrdns.wire.tftp.boot_file import LARGE_BYTES
+from rrdns.wire.tftp.findings import Asked
+from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
+from rrdns.wire.tftp.read_session import (
     MOST_STRAYS,
     MOST_WARNINGS,
     Address,

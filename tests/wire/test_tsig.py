@@ -8,8 +8,8 @@ import dns.tsig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.wire.responder import respond
-from rrdns.wire.tsig import bad_key
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.dns.tsig import bad_key
 from tests.wire import world
 
 NAME = b"\1k\0"

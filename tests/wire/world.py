@@ -7,10 +7,10 @@ import dns.message
 
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.cookies import Jar
-from rrdns.wire.manners import Manners
-from rrdns.wire.responder import respond
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import respond
+from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.server_info import Manners
 
 ZONE = "pvs.example.test"
 NS1 = Nameserver(f"ns1.{ZONE}", ("192.0.2.53", "2001:db8::53"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import NamedTuple
 
-from rrdns.wire.siphash import begin, siphash
+from rrdns.wire.dns.siphash import begin, siphash
 
 CLIENT_BYTES = 8  # RFC 7873, section 4
 SERVER_BYTES = 16  # of ours: version, three reserved, timestamp, hash

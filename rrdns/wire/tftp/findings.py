@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rrdns.core.health.probe_result import FileSeen, Verdict
-from rrdns.wire.tftp import Error, ErrorCode, clean_text
+from rrdns.wire.tftp.packets import Error, ErrorCode, clean_text
 
 _MEANINGS = {
     ErrorCode.ACCESS_VIOLATION: "the server may not read it: look at the file's rights",

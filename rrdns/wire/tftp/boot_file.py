@@ -12,8 +12,8 @@ from pathlib import PureWindowsPath
 
 from rrdns.core.health.probe_result import FileSeen
 from rrdns.core.model import BootFile, Profile
-from rrdns.wire import findings
-from rrdns.wire.findings import Asked, Finding, size_of
+from rrdns.wire.tftp import findings
+from rrdns.wire.tftp.findings import Asked, Finding, size_of
 
 # Past this many bytes a file is not loaded whole, unless its size or hash is configured:
 # boot files are far smaller, and a probe must not load the server that it watches.

@@ -9,7 +9,7 @@ from dnslib import AAAA, CLASS, NS, QTYPE, RR, SOA, A
 from dnslib.label import DNSBuffer, DNSLabel
 
 from rrdns.core.model import Zone
-from rrdns.wire.query import CLASS_CHAOS, EDNS_DO, TYPE_OPT, TYPE_TXT
+from rrdns.wire.dns.query import CLASS_CHAOS, EDNS_DO, TYPE_OPT, TYPE_TXT
 
 OUR_PAYLOAD = 1232  # what we take over UDP, and the most we send (RFC 9715, section 3)
 A_RECORD_BYTES = 16  # with a pointer for its owner

@@ -12,8 +12,8 @@ from threading import Lock
 from typing import Protocol
 
 from rrdns.core.rate_limit import Family
-from rrdns.wire.book import NOTHING, Book, Counts, Reader
-from rrdns.wire.pages import FIRSTS, REPEATS, Pages
+from rrdns.shm.counters import NOTHING, Book, Counts, Reader
+from rrdns.shm.segment import FIRSTS, REPEATS, Pages
 
 ALONE = -1
 

@@ -6,10 +6,23 @@ table's memo, where the loops find it without asking here.
 
 from __future__ import annotations
 
-from rrdns.wire import options
-from rrdns.wire.answers import AnswerTable
-from rrdns.wire.options import NOTHING, Cookie, Extras
-from rrdns.wire.query import (
+from rrdns.shm.rotation_counter import Ledger
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.response import (
+    OPT_BYTES,
+    TCP_PAYLOAD,
+    Entry,
+    Explained,
+    Guarded,
+    Kept,
+    Proven,
+    Reply,
+    cut_off,
+    room,
+)
+from rrdns.wire.dns import edns_options
+from rrdns.wire.dns.edns_options import NOTHING, Cookie, Extras
+from rrdns.wire.dns.query import (
     CLASS_CHAOS,
     CLASS_IN,
     HEADER_BYTES,
@@ -30,21 +43,8 @@ from rrdns.wire.query import (
     Rcode,
     read,
 )
-from rrdns.wire.records import opt_record
-from rrdns.wire.reply import (
-    OPT_BYTES,
-    TCP_PAYLOAD,
-    Entry,
-    Explained,
-    Guarded,
-    Kept,
-    Proven,
-    Reply,
-    cut_off,
-    room,
-)
-from rrdns.wire.tally import Ledger
-from rrdns.wire.tsig import bad_key
+from rrdns.wire.dns.records import opt_record
+from rrdns.wire.dns.tsig import bad_key
 
 # What cannot be looked up, whatever the name.
 RCODE_OF_TYPE = {
@@ -59,9 +59,9 @@ RCODE_OF_TYPE = {
 OTHER_CLASS = Rcode.REFUSED
 OUTSIDE = Rcode.REFUSED
 # What is told of an error where the query has OPT (RFC 8914).
-PROHIBITED = options.extended_error(options.PROHIBITED)
-NOT_OURS = options.extended_error(options.NOT_AUTHORITATIVE)
-NOT_READY = options.extended_error(options.NOT_READY)
+PROHIBITED = edns_options.extended_error(edns_options.PROHIBITED)
+NOT_OURS = edns_options.extended_error(edns_options.NOT_AUTHORITATIVE)
+NOT_READY = edns_options.extended_error(edns_options.NOT_READY)
 # How the OPT record of a query with nothing but a cookie ends before the cookie: RDLENGTH,
 # option code and length (RFC 7873, section 4). BIND sends either with each query.
 _CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
@@ -93,7 +93,7 @@ def find(
         return None
     extras = NOTHING
     if query.edns is not None and query.edns.options:
-        told = options.read(query.edns.options, table.manners, address, int(now), tcp=tcp)
+        told = edns_options.read(query.edns.options, table.manners, address, int(now), tcp=tcp)
         if told is None:
             bare = query.edns._replace(options=b"")
             query = Fault(Rcode.FORMERR, query.id, query.flags, query.question, bare)
@@ -116,7 +116,7 @@ def slip(
         return None
     counter = table.ledger.kind(f"{kind.partition('/')[0]}/slipped")
     if query.edns is not None and query.edns.options:
-        extras = options.read(query.edns.options, table.manners, address, int(now), tcp=False)
+        extras = edns_options.read(query.edns.options, table.manners, address, int(now), tcp=False)
         if extras is not None and extras.cookie is not Cookie.ABSENT:
             fault = Fault(Rcode.BADCOOKIE, query.id, query.flags, query.question, query.edns)
             return _fault(fault, table.ledger, extras)._replace(rotation=counter)
@@ -179,7 +179,7 @@ def _answer(
         _remember(datagram, query, kept, table)
     told = extras.options + why
     if extras.pads:
-        told += options.padding(entry.length + len(told))
+        told += edns_options.padding(entry.length + len(told))
     if not told:
         return entry
     entry = entry.extended(told)
@@ -224,7 +224,7 @@ def _find_kept(datagram: bytes, table: AnswerTable, address: bytes, now: float) 
         return None
     entry, why = (kept, b"") if isinstance(kept, Entry) else kept.of(address)
     judged = jar.judge(datagram[-size:], address, int(now))
-    entry = entry.extended(options.option(options.COOKIE, judged.cookie) + why)
+    entry = entry.extended(edns_options.option(edns_options.COOKIE, judged.cookie) + why)
     return Proven(*entry) if judged.is_valid else entry
 
 

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import NamedTuple
 
-from rrdns.wire.query import CLASS_IN, HEADER_BYTES, QR, TYPE_A, TYPE_AAAA, Rcode
+from rrdns.wire.dns.query import CLASS_IN, HEADER_BYTES, QR, TYPE_A, TYPE_AAAA, Rcode
 
 TYPE_CNAME = 5
 

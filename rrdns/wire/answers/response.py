@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from rrdns.core.acl import Audience
 from rrdns.core.rotation import at_turn
-from rrdns.wire import records
-from rrdns.wire.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
-from rrdns.wire.tally import Rotation
+from rrdns.shm.rotation_counter import Rotation
+from rrdns.wire.dns import records
+from rrdns.wire.dns.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
 
 LEAST_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
 TCP_PAYLOAD = 65535

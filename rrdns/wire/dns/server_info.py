@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrdns.wire.cookies import Jar
+from rrdns.wire.dns.cookies import Jar
 
 MOST_NSID_BYTES = 64
 

@@ -10,8 +10,8 @@ from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuest
 from dnslib.label import DNSLabel
 
 from rrdns.core.dns_message import ExtendedError, Record, Reply
-from rrdns.wire.options import EXTENDED_ERROR
-from rrdns.wire.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
+from rrdns.wire.dns.edns_options import EXTENDED_ERROR
+from rrdns.wire.dns.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from rrdns.wire.query import TYPE_TSIG
+from rrdns.wire.dns.query import TYPE_TSIG
 
 BADKEY = 17
 _head = Struct("!HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH

@@ -25,10 +25,10 @@ from functools import lru_cache
 
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.wire import findings
-from rrdns.wire.bootfile import Inspection, profile_of
-from rrdns.wire.findings import Asked, Finding
-from rrdns.wire.tftp import (
+from rrdns.wire.tftp import findings
+from rrdns.wire.tftp.boot_file import Inspection, profile_of
+from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
     SMALLEST_BLKSIZE,

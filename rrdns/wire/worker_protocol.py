@@ -2,7 +2,7 @@
 
 Each message is one JSON object behind its length (4 bytes, big-endian). Control sends
 `full` when a worker comes, then `change` after each publication; a worker answers each
-with `applied`. What it counts is not told: see wire/book.py.
+with `applied`. What it counts is not told: see shm/counters.py.
 """
 
 from __future__ import annotations

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
-from rrdns.wire import records
-from rrdns.wire.book import Counts
-from rrdns.wire.manners import PLAIN, Manners
-from rrdns.wire.options import OTHER, extended_error
-from rrdns.wire.pages import Pages
-from rrdns.wire.query import TYPE_A, Rcode
-from rrdns.wire.reply import Entry, Guarded, Kept, Reply, Turning, most_addresses
-from rrdns.wire.tally import ALONE, Ledger, Rotation, Turns
-from rrdns.wire.tree import Node, Top, Tree, plant
+from rrdns.shm.counters import Counts
+from rrdns.shm.rotation_counter import ALONE, Ledger, Rotation, Turns
+from rrdns.shm.segment import Pages
+from rrdns.wire.answers.response import Entry, Guarded, Kept, Reply, Turning, most_addresses
+from rrdns.wire.answers.zone_tree import Node, Top, Tree, plant
+from rrdns.wire.dns import records
+from rrdns.wire.dns.edns_options import OTHER, extended_error
+from rrdns.wire.dns.query import TYPE_A, Rcode
+from rrdns.wire.dns.server_info import PLAIN, Manners
 
 MOST_REMEMBERED = 4096  # in each memo
 # No code of RFC 8914 says that the servers behind a name are away; the text does.

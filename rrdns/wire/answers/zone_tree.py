@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from rrdns.core.acl import Audience
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.wire import records
-from rrdns.wire.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA
-from rrdns.wire.reply import Reply
-from rrdns.wire.tally import Ledger
+from rrdns.shm.rotation_counter import Ledger
+from rrdns.wire.answers.response import Reply
+from rrdns.wire.dns import records
+from rrdns.wire.dns.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA
 
 TOP_OFFSET = 12  # where a zone's name begins in a message that asks for the zone's top
 

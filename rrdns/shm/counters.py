@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from rrdns.wire.pages import FIRSTS, TURN, Pages, Row
+from rrdns.shm.segment import FIRSTS, TURN, Pages, Row
 
 _WORTH_RENEWING = 64 * 1024  # bytes of rows since the edition began
 _TRIES = 5

@@ -10,8 +10,8 @@ from enum import Enum, auto
 from struct import Struct
 from typing import NamedTuple
 
-from rrdns.wire import cookies
-from rrdns.wire.manners import Manners
+from rrdns.wire.dns import cookies
+from rrdns.wire.dns.server_info import Manners
 
 NSID = 3  # RFC 5001
 CLIENT_SUBNET = 8  # RFC 7871

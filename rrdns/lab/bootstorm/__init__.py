@@ -1,0 +1,1 @@
+"""Simulated targets that boot: firmware, DNS look-ups, storms and their summary."""

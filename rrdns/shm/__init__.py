@@ -1,0 +1,1 @@
+"""Memory that processes share: response counters, rotation counters and rate limit buckets."""

@@ -1,0 +1,1 @@
+"""The answer table: pre-encoded responses, the packet cache, and the responder over them."""

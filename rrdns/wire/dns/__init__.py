@@ -1,0 +1,1 @@
+"""DNS messages: queries, EDNS options, cookies, TSIG, resource records."""

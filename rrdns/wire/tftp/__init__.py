@@ -1,0 +1,1 @@
+"""TFTP packets, the read session without I/O, and what a probe finds."""
