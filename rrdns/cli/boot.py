@@ -15,7 +15,7 @@ from rrdns.cli.probe import DEFAULT_FILE
 from rrdns.cli.query import endpoint
 from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
 from rrdns.core.model import Endpoint
-from rrdns.net.descriptors import allow_descriptors
+from rrdns.net.rlimits import allow_descriptors
 
 if TYPE_CHECKING:
     from rrdns.lab.firmware import Firmware
@@ -182,7 +182,7 @@ def _servers(texts: list[str]) -> tuple[Endpoint, ...]:
 
 
 def _of_this_host() -> tuple[Endpoint, ...]:
-    from rrdns.net.asker import known_resolvers
+    from rrdns.net.dns_client import known_resolvers
 
     found = known_resolvers(RESOLV_CONF)
     if not found:

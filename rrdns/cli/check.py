@@ -93,7 +93,7 @@ def orders_after(settings: Settings) -> list[str]:
 
 def _notes_on_listeners(settings: Settings) -> list[str]:
     """Say where this host cannot listen; a note, since the config may be for another host."""
-    from rrdns.net.listen import reason_against
+    from rrdns.net.server.sockets import reason_against
 
     dns = settings.dns
     listeners = [

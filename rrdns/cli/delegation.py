@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rrdns.config import Settings
     from rrdns.core.model import Pool, Zone
     from rrdns.export.delegation import Delegation
-    from rrdns.net.survey import Plan
+    from rrdns.net.delegation_survey import Plan
 
 FORMATS = ("windows", "bind", "bind-resolver", "knot", "unbound", "dnsmasq")
 
@@ -143,8 +143,8 @@ def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
 
 def _plan(zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]) -> Plan:
     from rrdns.cli.query import endpoint
-    from rrdns.net.asker import known_resolvers
-    from rrdns.net.survey import Plan
+    from rrdns.net.delegation_survey import Plan
+    from rrdns.net.dns_client import known_resolvers
 
     parents, resolvers, servers = (
         tuple(dict.fromkeys(endpoint(text, option) for text in texts or ()))

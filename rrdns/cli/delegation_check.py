@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from rrdns.core.delegation.observations import Survey
     from rrdns.core.delegation.report import Report
-    from rrdns.net.survey import Plan
+    from rrdns.net.delegation_survey import Plan
 
 
 def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
     """Check a delegation, and return the exit status."""
     from rrdns.core.delegation.report import report
-    from rrdns.net.survey import real_world, survey
+    from rrdns.net.delegation_survey import real_world, survey
 
     what = f"Asking, and waiting for answers to expire (--wait {plan.patience:g})"
     with waiting(what) as tick:

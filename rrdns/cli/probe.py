@@ -64,7 +64,7 @@ def probe(
     from rrdns.config.kinds import file_name, ipv4
     from rrdns.core.health.probe_result import Depth
     from rrdns.core.model import BootFile, ProbeSpec
-    from rrdns.net import prober
+    from rrdns.net import tftp_prober
 
     try:
         names = [file_name(name) for name in file or [DEFAULT_FILE]]
@@ -77,7 +77,7 @@ def probe(
     spec = ProbeSpec(
         tuple(BootFile(name, profile=profile) for name in names), port=port, timeout=timeout
     )
-    result = asyncio.run(prober.probe(host, spec, Depth.LIGHT if light else Depth.FULL))
+    result = asyncio.run(tftp_prober.probe(host, spec, Depth.LIGHT if light else Depth.FULL))
     if as_json:
         show_json(_as_json(host, port, result))
     else:

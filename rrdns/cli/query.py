@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rrdns.core.dns_message import Reply
-    from rrdns.net.asker import Answered
+    from rrdns.net.dns_client import Answered
 
 DNS_PORT = 53
 
@@ -102,7 +102,7 @@ def ask_once(asked: Asked) -> Answered:
     Raises:
         Trouble: nobody answers, or what comes cannot be read.
     """
-    from rrdns.net import asker
+    from rrdns.net import dns_client
     from rrdns.wire.dns import client
 
     try:
@@ -110,7 +110,7 @@ def ask_once(asked: Asked) -> Answered:
     except ValueError as error:
         raise Trouble(str(error), status=WRONG_USE) from error
     try:
-        return asker.ask_with_reason(
+        return dns_client.ask_with_reason(
             asked.server,
             asked.name,
             asked.rtype,
@@ -122,7 +122,7 @@ def ask_once(asked: Asked) -> Answered:
         raise Trouble(f"{asked.server}: {error}") from error
     except (OSError, EOFError) as error:
         advice = "does a DNS server listen there? --server says whom to ask"
-        why = asker.reason(error, asked.timeout)
+        why = dns_client.reason(error, asked.timeout)
         raise Trouble(f"{asked.server} gives no answer: {why}", advice) from error
 
 

@@ -23,7 +23,7 @@ from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk import Disk
-from rrdns.net.prober import LateAnswers, probe
+from rrdns.net.tftp_prober import LateAnswers, probe
 from rrdns.service.applied_config import AppliedConfig
 from rrdns.service.checker import Checker, Probe
 from rrdns.service.clocks import Clocks

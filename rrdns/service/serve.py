@@ -16,10 +16,9 @@ from rrdns.config.settings import DEFAULT_DNS
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
-from rrdns.net.descriptors import allow_descriptors
-from rrdns.net.listen import bind_tcp, bind_udp
-from rrdns.net.turns import SharedTurns, shared_accounts
-from rrdns.net.udp import Quota
+from rrdns.net.rlimits import allow_descriptors
+from rrdns.net.server.sockets import bind_tcp, bind_udp
+from rrdns.net.server.udp import Quota
 from rrdns.service import logs, rights, worker
 from rrdns.service.applied_config import AppliedConfig, anonymous_file
 from rrdns.service.lifeline import Beat
@@ -31,6 +30,7 @@ from rrdns.service.store_lock import StoreLock
 from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
 from rrdns.shm.segment import Pages
+from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
 from rrdns.web.tls import make_context
 from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import Manners

@@ -21,15 +21,15 @@ from typing import Any
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
-from rrdns.net.loop import Loop
-from rrdns.net.tcp import TcpLoop
-from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import Quota, make_loop
+from rrdns.net.server.loop import Loop
+from rrdns.net.server.tcp import TcpLoop
+from rrdns.net.server.udp import Quota, make_loop
 from rrdns.service.lifeline import Beat
 from rrdns.service.logs import flush, get_log
 from rrdns.service.publisher import read_message
 from rrdns.service.served_zones import ServedZones
 from rrdns.shm.segment import Pages
+from rrdns.shm.shared_rotation import SharedTurns
 from rrdns.store.lastgood import LastGood
 from rrdns.wire import worker_protocol
 from rrdns.wire.answers.answer_table import Answers, AnswerTable

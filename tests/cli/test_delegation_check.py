@@ -22,7 +22,7 @@ from rrdns.core.delegation.observations import ServerSeen, Survey
 from rrdns.core.delegation.report import report
 from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.net import asker
+from rrdns.net import dns_client
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
@@ -187,7 +187,7 @@ def test_without_names_the_resolvers_of_this_host_are_asked(
     rrdns: Run, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them, where it has none; that is a note."""
-    monkeypatch.setattr(asker, "known_resolvers", lambda: ())
+    monkeypatch.setattr(dns_client, "known_resolvers", lambda: ())
     args = site.args("--wait", "0")
     del args[args.index("--resolver") : args.index("--resolver") + 2]
     result = rrdns(*args)

@@ -12,7 +12,7 @@ import pytest
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import ProbeSpec
 from rrdns.lab.tftpd import LabServer
-from rrdns.net import prober
+from rrdns.net import tftp_prober
 from tests.cli.conftest import Run, in_a_thread
 
 BOOT_FILE = b"\x7f" + b"Provisioning Services bootstrap v7.41.0.0" + bytes(3000)
@@ -111,7 +111,7 @@ def test_what_this_host_cannot_send_is_no_verdict_on_the_server(
     async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
         return ProbeResult(Verdict.LOCAL, "no buffer space", depth, 0.0)
 
-    monkeypatch.setattr(prober, "probe", probe)
+    monkeypatch.setattr(tftp_prober, "probe", probe)
     result = rrdns("probe", "127.0.0.1")
     assert result.exit_code == 1
     assert result.stdout.startswith("CANNOT TELL whether a target would boot from 127.0.0.1.\n")

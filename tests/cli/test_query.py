@@ -19,7 +19,7 @@ import pytest
 from rrdns.cli.query import endpoint
 from rrdns.cli.trouble import Trouble
 from rrdns.core.model import Endpoint
-from rrdns.net.asker import TRIES
+from rrdns.net.dns_client import TRIES
 from tests.cli.conftest import Run
 
 NAME = "boot.pvs.example.test."

@@ -12,8 +12,8 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
-from rrdns.net.listen import bind_tcp, bind_udp, is_duplicate, is_tentative
-from rrdns.net.mmsg import Batch
+from rrdns.net.server.batch_io import Batch
+from rrdns.net.server.sockets import bind_tcp, bind_udp, is_duplicate, is_tentative
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
 

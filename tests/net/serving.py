@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
-from rrdns.net.listen import bind_tcp, bind_udp
-from rrdns.net.tcp import TcpLoop
-from rrdns.net.udp import PlainLoop, Quota, UdpLoop
+from rrdns.net.server.sockets import bind_tcp, bind_udp
+from rrdns.net.server.tcp import TcpLoop
+from rrdns.net.server.udp import PlainLoop, Quota, UdpLoop
 from rrdns.wire.answers.answer_table import Answers
 
 LoopKind = type[UdpLoop] | type[PlainLoop]

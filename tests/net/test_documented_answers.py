@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from rrdns.net.udp import PlainLoop, UdpLoop
+from rrdns.net.server.udp import PlainLoop, UdpLoop
 from rrdns.wire.answers.answer_table import Answers
 from tests.net.documented import Row, dig_args, function_exists, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service

@@ -11,8 +11,8 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
-from rrdns.net import listen
-from rrdns.net.listen import bind_tcp, bind_udp, is_wildcard
+from rrdns.net.server import sockets
+from rrdns.net.server.sockets import bind_tcp, bind_udp, is_wildcard
 from tests.peers import free_port
 
 
@@ -34,7 +34,7 @@ def test_what_a_port_is_for_is_said() -> None:
         said = f"cannot listen for the admin API on {taken}: .* stop it, or choose another port"
         with pytest.raises(ListenFailed, match=said):
             bind_tcp(taken, what="the admin API")
-    reason = listen._reason(OSError(errno.EADDRINUSE, "in use"), Endpoint("0.0.0.0", 53))
+    reason = sockets._reason(OSError(errno.EADDRINUSE, "in use"), Endpoint("0.0.0.0", 53))
     assert "systemd-resolved" in reason
 
 
@@ -70,7 +70,7 @@ def test_each_reason_has_its_advice(
     def refuse(*_: object) -> socket.socket:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("rrdns.net.listen.socket.socket", refuse)
+    monkeypatch.setattr("rrdns.net.server.sockets.socket.socket", refuse)
     with pytest.raises(ListenFailed, match=advice):
         bind_udp(Endpoint("127.0.0.1", 53))
 

@@ -24,8 +24,8 @@ from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.lab.faults import NONE, Faults, Step
 from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.lab.tftpd import LabServer
-from rrdns.net import prober
-from rrdns.net.prober import LateAnswers, patience, probe
+from rrdns.net import tftp_prober
+from rrdns.net.tftp_prober import LateAnswers, patience, probe
 from rrdns.wire.tftp import boot_file
 from rrdns.wire.tftp.read_session import Address
 from tests.peers import free_port
@@ -274,9 +274,9 @@ async def test_an_endless_file_of_unknown_size_is_bounded(monkeypatch: pytest.Mo
 
 async def test_a_transfer_that_never_ends_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never silent, and gets nowhere."""
-    monkeypatch.setattr(prober, "_SHORTEST_PATIENCE", 0.5)
-    monkeypatch.setattr(prober, "_TIMEOUTS_PER_FILE", 0)
-    monkeypatch.setattr(prober, "BLOCK_SECONDS", 0)
+    monkeypatch.setattr(tftp_prober, "_SHORTEST_PATIENCE", 0.5)
+    monkeypatch.setattr(tftp_prober, "_TIMEOUTS_PER_FILE", 0)
+    monkeypatch.setattr(tftp_prober, "BLOCK_SECONDS", 0)
     async with lab(Faults(endless=True, ignore_options=True, slow=0.05)) as server:
         result = await probe(ADDRESS, spec(server, timeout=1.0), Depth.FULL)
         assert result.verdict is Verdict.TOO_SLOW
@@ -363,7 +363,7 @@ async def test_a_host_without_descriptors_blames_itself(monkeypatch: pytest.Monk
     def no_more() -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(prober, "_open_socket", no_more)
+    monkeypatch.setattr(tftp_prober, "_open_socket", no_more)
     result = await probe(ADDRESS, ProbeSpec((BootFile("a"),)), Depth.LIGHT)
     assert result.verdict is Verdict.LOCAL
     assert "Too many open files" in result.sentence
@@ -401,7 +401,7 @@ def flawed(monkeypatch: pytest.MonkeyPatch) -> type[Flawed]:
         made.setblocking(False)
         return made
 
-    monkeypatch.setattr(prober, "_open_socket", opened)
+    monkeypatch.setattr(tftp_prober, "_open_socket", opened)
     monkeypatch.setattr(Flawed, "reasons", [])
     monkeypatch.setattr(Flawed, "queue", [])
     return Flawed
@@ -479,7 +479,7 @@ async def test_many_members_are_probed_at_once() -> None:
 
 async def test_in_a_burst_of_full_probes_most_are_light(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand downloads at once would delay each verdict; their turn comes later."""
-    monkeypatch.setattr(prober, "MOST_FULL", 3)
+    monkeypatch.setattr(tftp_prober, "MOST_FULL", 3)
     async with lab() as server:
         jobs = [probe(ADDRESS, spec(server), Depth.FULL) for _ in range(10)]
         results = await asyncio.gather(*jobs)
@@ -538,7 +538,7 @@ def of(server: socket.socket, timeout: float, name: str = "a") -> ProbeSpec:
 
 async def test_a_slow_first_answer_passes_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `rrdns probe` waits: the target boots, only late."""
-    monkeypatch.setattr(prober, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(tftp_prober, "SLOW_SECONDS", 0.1)
     loop = asyncio.get_running_loop()
     with raw_server() as server:
         task = asyncio.create_task(probe(ADDRESS, of(server, PATIENT), Depth.FULL))
@@ -580,8 +580,8 @@ async def test_an_answer_that_is_later_than_the_time_out_counts_for_the_next_pro
 
 async def test_requests_that_are_listened_to_have_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in time."""
-    monkeypatch.setattr(prober, "MOST_LATE", 2)
-    monkeypatch.setattr(prober, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(tftp_prober, "MOST_LATE", 2)
+    monkeypatch.setattr(tftp_prober, "LATE_SECONDS", 0.2)
     late = LateAnswers()
     with raw_server() as server:
         await probe(ADDRESS, of(server, 0.02), Depth.LIGHT)  # the loop opens what it needs
@@ -594,13 +594,13 @@ async def test_requests_that_are_listened_to_have_bounds(monkeypatch: pytest.Mon
 
 async def test_a_file_of_many_slow_blocks_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound goes by progress; and what goes on well past the last bound is let go."""
-    monkeypatch.setattr(prober, "_SHORTEST_PATIENCE", 0.05)
-    monkeypatch.setattr(prober, "_TIMEOUTS_PER_FILE", 0)
+    monkeypatch.setattr(tftp_prober, "_SHORTEST_PATIENCE", 0.05)
+    monkeypatch.setattr(tftp_prober, "_TIMEOUTS_PER_FILE", 0)
     async with lab(Faults(slow=0.005)) as server:
         result = await probe(ADDRESS, spec(server), Depth.FULL)
         assert (result.verdict, result.seconds > 0.05) == (Verdict.OK, True)
         assert result.seen
-        monkeypatch.setattr(prober, "MOST_SECONDS", 0.1)
+        monkeypatch.setattr(tftp_prober, "MOST_SECONDS", 0.1)
         result = await probe(ADDRESS, spec(server, timeout=HASTY), Depth.FULL)
         assert (result.verdict, result.seen) == (Verdict.OK, ())
         assert "the rest is not checked" in result.warnings[0]

@@ -15,8 +15,8 @@ import dns.rcode
 import pytest
 
 from rrdns.core.rate_limit import ACCOUNTS, RateLimits
-from rrdns.net.turns import SharedTurns, shared_accounts
-from rrdns.net.udp import PlainLoop, Quota, UdpLoop
+from rrdns.net.server.udp import PlainLoop, Quota, UdpLoop
+from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import Manners

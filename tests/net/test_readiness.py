@@ -15,13 +15,13 @@ from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.lab.files import BIOS_FILE, boot_files
 from rrdns.lab.tftpd import LabServer
-from rrdns.net import readiness
-from rrdns.net.prober import probe
-from rrdns.net.readiness import LoopReaders, Readers, readers_of
+from rrdns.net import epoll_readers
+from rrdns.net.epoll_readers import LoopReaders, Readers, readers_of
+from rrdns.net.tftp_prober import probe
 
 KINDS: list[Callable[[asyncio.AbstractEventLoop], Readers]] = [lambda loop: LoopReaders()]
 if sys.platform == "linux":
-    KINDS.append(readiness.EpollReaders)
+    KINDS.append(epoll_readers.EpollReaders)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,7 +50,7 @@ async def test_probes_work_on_either_kind(
     kind: Callable[[asyncio.AbstractEventLoop], Readers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A good file, and an ICMP error, which shows as readiness too."""
-    monkeypatch.setattr(readiness, "_make", kind)
+    monkeypatch.setattr(epoll_readers, "_make", kind)
     async with LabServer("127.0.0.33", 0, boot_files()) as server:
         spec = ProbeSpec((BootFile(BIOS_FILE),), port=server.port, timeout=5.0)
         assert (await probe("127.0.0.33", spec, Depth.FULL)).passed
@@ -63,7 +63,7 @@ def test_a_loop_has_one_set_of_readers_which_goes_with_it(
     kind: Callable[[asyncio.AbstractEventLoop], Readers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing keeps a closed loop, or its epoll object, alive."""
-    monkeypatch.setattr(readiness, "_make", kind)
+    monkeypatch.setattr(epoll_readers, "_make", kind)
 
     async def twice() -> weakref.ref[Readers]:
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrdns.net.repeats import MOST, WINDOW, Repeats
+from rrdns.net.server.retransmits import MOST, WINDOW, Repeats
 from rrdns.shm.rotation_counter import Ledger, Rotation
 
 

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from rrdns.net.scheduling import SLICE, be_prompt
+from rrdns.net.server.thread_priority import SLICE, be_prompt
 
 PR_GET_TIMERSLACK = 30
 SYS_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}

@@ -14,8 +14,8 @@ from rrdns.core.delegation.observations import Survey, firsts
 from rrdns.core.delegation.report import report
 from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Nameserver
-from rrdns.net.asker import known_resolvers
-from rrdns.net.survey import Plan, World, asking, survey
+from rrdns.net.delegation_survey import Plan, World, asking, survey
+from rrdns.net.dns_client import known_resolvers
 from tests.core.seen import (
     ADDRESSES,
     AT_PARENT,

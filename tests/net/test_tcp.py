@@ -17,8 +17,8 @@ import pytest
 from rrdns.core.acl import holder_of
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
-from rrdns.net import tcp
-from rrdns.net.listen import bind_tcp
+from rrdns.net.server import tcp
+from rrdns.net.server.sockets import bind_tcp
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.answers.responder import respond
 from tests.net.serving import tcp_read, tcp_service
@@ -250,7 +250,7 @@ def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch)
         time.sleep(0.1)
         return real(message, table, address, now, tcp=tcp)
 
-    monkeypatch.setattr("rrdns.net.tcp.respond", slow)
+    monkeypatch.setattr("rrdns.net.server.tcp.respond", slow)
     with tcp_service(Answers(world.table())) as (service, port):
         asking = [connect(port) for _ in range(30)]
         wait_until(lambda: service.open == 30)
@@ -463,7 +463,7 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
             raise ZeroDivisionError
         return real(message, table, address, now, tcp=tcp)
 
-    monkeypatch.setattr("rrdns.net.tcp.respond", broken)
+    monkeypatch.setattr("rrdns.net.server.tcp.respond", broken)
     answers = Answers(world.table())
     with tcp_service(answers) as (service, port), connect(port) as sock:
         for on_defect in (None, lambda error, message: told.append((error, message))):

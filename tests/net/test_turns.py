@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 
-from rrdns.net.turns import PATIENCE, SLOTS, SharedTurns
+from rrdns.shm.shared_rotation import PATIENCE, SLOTS, SharedTurns
 from tests.peers import wait_until
 
 

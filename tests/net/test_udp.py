@@ -16,11 +16,11 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.core.snapshot import Change
-from rrdns.net import udp
-from rrdns.net.listen import bind_udp
-from rrdns.net.mmsg import BATCH
-from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import PlainLoop, UdpLoop, make_loop
+from rrdns.net.server import udp
+from rrdns.net.server.batch_io import BATCH
+from rrdns.net.server.sockets import bind_udp
+from rrdns.net.server.udp import PlainLoop, UdpLoop, make_loop
+from rrdns.shm.shared_rotation import SharedTurns
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.answers.responder import find
 from tests.net.serving import LoopKind, udp_client, udp_service
@@ -209,7 +209,7 @@ def test_a_defect_costs_one_answer_and_is_told(
             raise ZeroDivisionError
         return find(datagram, table, address, now)
 
-    monkeypatch.setattr("rrdns.net.udp.find", broken)
+    monkeypatch.setattr("rrdns.net.server.udp.find", broken)
     answers = Answers(world.table())
     with udp_service(answers, kind=kind) as (_, port, defects):
         client.sendto(numbered(1, "bad.pvs.example.test"), ("127.0.0.1", port))

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings, StoreSettings
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed
-from rrdns.net.listen import bind_tcp, is_duplicate, is_tentative, reason_against
+from rrdns.net.server.sockets import bind_tcp, is_duplicate, is_tentative, reason_against
 from rrdns.service import serve
 
 SETTINGS = Settings((), (), DnsSettings(), replace(Settings((), ()).api))

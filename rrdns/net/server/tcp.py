@@ -25,8 +25,8 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from rrdns.core.acl import holder_of
 from rrdns.core.connection_limits import Admission, Guest, TcpLimits
-from rrdns.net.loop import BEAT, RECOVERY, OnDefect
-from rrdns.net.scheduling import give_way
+from rrdns.net.server.loop import BEAT, RECOVERY, OnDefect
+from rrdns.net.server.thread_priority import give_way
 from rrdns.wire.answers.answer_table import Answers
 from rrdns.wire.answers.responder import respond
 

@@ -16,9 +16,7 @@ from typing import Any
 
 from rrdns.core.acl import EVERYWHERE, SOMEWHERE, Networks
 from rrdns.core.rate_limit import Accounts, Limiter, RateLimits
-from rrdns.net.listen import is_wildcard
-from rrdns.net.loop import BEAT, RECOVERY, Loop, OnDefect
-from rrdns.net.mmsg import (
+from rrdns.net.server.batch_io import (
     ADDRESS_IN_NAME,
     BATCH,
     CMSG_HEADER_BYTES,
@@ -30,8 +28,10 @@ from rrdns.net.mmsg import (
     Row,
     is_available,
 )
-from rrdns.net.repeats import Repeats
-from rrdns.net.scheduling import be_prompt
+from rrdns.net.server.loop import BEAT, RECOVERY, Loop, OnDefect
+from rrdns.net.server.retransmits import Repeats
+from rrdns.net.server.sockets import is_wildcard
+from rrdns.net.server.thread_priority import be_prompt
 from rrdns.shm.rotation_counter import Rotation, Turns
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.answers.responder import find, slip

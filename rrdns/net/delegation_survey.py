@@ -32,7 +32,7 @@ from rrdns.core.delegation.observations import (
 from rrdns.core.delegation.sampling import next_look
 from rrdns.core.dns_message import Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Pool, Zone, is_inside
-from rrdns.net import asker
+from rrdns.net import dns_client
 
 MOST_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
 MOST_LOOKS = 16  # at rrdns itself, at once
@@ -103,12 +103,14 @@ def asking(timeout: float) -> Ask:
 
     def ask(server: Endpoint, name: str, rtype: str, *, tcp: bool = False, **how: bool) -> Heard:
         try:
-            return asker.ask_with_reason(server, name, rtype, tcp=tcp, timeout=timeout, **how).reply
+            return dns_client.ask_with_reason(
+                server, name, rtype, tcp=tcp, timeout=timeout, **how
+            ).reply
         except ValueError as error:
             return Silence(str(error))
         except (OSError, EOFError) as error:
             local = getattr(error, "errno", None) in _LOCAL
-            return Silence(asker.reason(error, timeout), local=local)
+            return Silence(dns_client.reason(error, timeout), local=local)
 
     return ask
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.net.readiness import readers_of
+from rrdns.net.epoll_readers import readers_of
 from rrdns.wire.tftp import findings
 from rrdns.wire.tftp.findings import Asked, Finding
 from rrdns.wire.tftp.read_session import Address, ReadSession, Send, sessions

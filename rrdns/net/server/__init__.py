@@ -1,0 +1,1 @@
+"""The DNS server: sockets, and the loops that serve them over UDP and TCP."""
