@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from secrets import token_hex
 
-from rrdns.store.boottime import boot_id, boottime
+from rrdns.store.boot_time import boot_id, boottime
 
 # Both clocks cannot be read at one instant. A smaller difference is no jump, and with it a
 # date that is shown twice stays the same.

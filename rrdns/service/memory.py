@@ -20,7 +20,7 @@ from rrdns.service.publication import Publication
 from rrdns.service.roster import Roster, Track
 from rrdns.service.state_files import last_good_path
 from rrdns.store.base import Batch, MemoryStore, Store
-from rrdns.store.lastgood import LastGood, Remembered
+from rrdns.store.last_snapshot import LastGood, Remembered
 from rrdns.store.sqlite import SqliteStore
 
 RETRY_EVERY = 5.0

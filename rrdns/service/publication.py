@@ -21,7 +21,7 @@ from rrdns.service.clocks import Clocks
 from rrdns.service.herald import Herald
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import PUBLISH_TIME, Roster
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 
 COALESCE = 0.002  # seconds between two publications
 EVERYTHING_DOWN = "everything-down"

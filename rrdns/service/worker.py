@@ -30,7 +30,7 @@ from rrdns.service.publisher import read_message
 from rrdns.service.served_zones import ServedZones
 from rrdns.shm.segment import Pages
 from rrdns.shm.shared_rotation import SharedTurns
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.wire import worker_protocol
 from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.dns.server_info import PLAIN, Manners

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.errors import StoreFailed
 from rrdns.store.base import Batch, OneByOne
-from rrdns.store.database import (
+from rrdns.store.sqlite_file import (
     COMPANIONS,
     Damaged,
     OneThread,

@@ -20,7 +20,7 @@ from rrdns.service.publication import Publication
 from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
 from rrdns.store.base import Batch, MemoryStore, Store
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.web.farm import OrdersDone
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))

@@ -11,7 +11,7 @@ import pytest
 from rrdns.service import memory
 from rrdns.service.clocks import Clocks
 from rrdns.store.base import MemoryStore
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from tests.service.office import POOL, Office
 

@@ -16,7 +16,7 @@ from rrdns.errors import LastMember, StoreFailed
 from rrdns.service import herald, memory, orders, publication
 from rrdns.service.roster import PUBLISH_TIME
 from rrdns.store.base import MemoryStore
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from tests.service.office import POOL, BrokenStore, Office
 from tests.store.test_sqlite import remount, small_disk

@@ -9,7 +9,7 @@ import pytest
 from rrdns.core.model import Order
 from rrdns.errors import LastMember, StoreFailed, UnknownMember
 from rrdns.service.orders import MOST_LATE
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from rrdns.web.farm import OrdersDone
 from tests.service.office import BrokenStore, Office

@@ -11,7 +11,7 @@ import pytest
 from rrdns.errors import StoreFailed
 from rrdns.service import memory
 from rrdns.store.base import Batch, MemoryStore
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from tests.service.office import Office
 

@@ -18,7 +18,7 @@ from rrdns.service.logs import set_up
 from rrdns.service.served_zones import ServedZones
 from rrdns.service.worker import Worker, WorkerPlan
 from rrdns.shm.segment import Pages
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 
 
 class Ending:

@@ -19,8 +19,8 @@ import pytest
 from rrdns.core.model import Nameserver, Zone
 from rrdns.core.snapshot import Change, Rota, Snapshot, apply
 from rrdns.errors import StoreFailed
-from rrdns.store.database import Schema, connect
-from rrdns.store.lastgood import SCHEMA, LastGood, Remembered
+from rrdns.store.last_snapshot import SCHEMA, LastGood, Remembered
+from rrdns.store.sqlite_file import Schema, connect
 
 ZONE = Zone("pvs.example.test", (Nameserver("ns1.pvs.example.test", ("192.0.2.53",)),), "h.example")
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,10 +20,10 @@ import pytest
 
 from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.errors import StoreFailed
-from rrdns.store import database
+from rrdns.store import sqlite_file
 from rrdns.store.base import Batch
-from rrdns.store.database import Schema, connect
 from rrdns.store.sqlite import SCHEMA, SqliteStore
+from rrdns.store.sqlite_file import Schema, connect
 from tests.store.test_stores import DRAIN, entry
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -194,7 +194,7 @@ async def test_a_locked_file_is_not_taken_for_a_damaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening fails, and the file stays where it is."""
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.05)
     first = SqliteStore(tmp_path / "rrdns.db")
     await first.open()
     await first.close()
@@ -245,12 +245,12 @@ async def test_the_companions_of_a_damaged_file_are_kept_with_it(tmp_path: Path)
     path = tmp_path / "rrdns.db"
     path.write_bytes(b"broken " * 1000)
     path.with_name("rrdns.db-wal").write_bytes(b"log")
-    moved = database.move_aside(path, now=0.0)
+    moved = sqlite_file.move_aside(path, now=0.0)
     again = tmp_path / "rrdns.db"
     again.write_bytes(b"broken again")
     assert moved.name == "rrdns.db.damaged-19700101T000000Z"
     assert (tmp_path / f"{moved.name}-wal").read_bytes() == b"log"
-    assert database.move_aside(again, now=0.0).name == f"{moved.name}-2"
+    assert sqlite_file.move_aside(again, now=0.0).name == f"{moved.name}-2"
 
 
 async def test_damage_that_shows_while_running_is_said(store: SqliteStore) -> None:
@@ -340,7 +340,7 @@ async def test_an_error_without_a_code_is_passed_on_in_its_own_words(store: Sqli
     huge = AuditEntry(at=1.0, by="ops", action="drain", reason="\ud800")
     with pytest.raises(UnicodeEncodeError):
         await store.note([huge])
-    assert database.reason_of(sqlite3.ProgrammingError("closed")) == "closed"
+    assert sqlite_file.reason_of(sqlite3.ProgrammingError("closed")) == "closed"
     assert await store.audit(10) == ()
 
 

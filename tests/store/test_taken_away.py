@@ -12,7 +12,7 @@ from rrdns.core.model import AuditEntry, Order, Override, Plan
 from rrdns.core.snapshot import Change, Snapshot
 from rrdns.errors import StoreFailed
 from rrdns.store.base import Batch
-from rrdns.store.lastgood import LastGood
+from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from tests.peers import need_root
 

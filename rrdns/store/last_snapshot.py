@@ -20,8 +20,8 @@ from typing import Any
 
 from rrdns.core.snapshot import Change, Rota, Snapshot
 from rrdns.errors import StoreFailed
-from rrdns.store.boottime import boot_id, boottime
-from rrdns.store.database import (
+from rrdns.store.boot_time import boot_id, boottime
+from rrdns.store.sqlite_file import (
     Damaged,
     Newer,
     OneThread,
