@@ -30,8 +30,8 @@ from rrdns.config import (
     restart_needed,
     worst_case,
 )
-from rrdns.config.read import all_tables
-from rrdns.config.tables import File
+from rrdns.config.loader import all_tables
+from rrdns.config.schema import File
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy, Profile
 from rrdns.core.rate_limit import RateLimits
 from rrdns.errors import ConfigInvalid

@@ -227,7 +227,7 @@ def _seconds(text: str) -> float:
 
 
 def _file(name: str) -> str:
-    from rrdns.config.kinds import file_name
+    from rrdns.config.validators import file_name
 
     try:
         return file_name(name)

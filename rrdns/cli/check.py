@@ -177,7 +177,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
 def _terms(pool: Pool) -> str:
     """Return the sum behind the worst case."""
     from rrdns.config import worst_case
-    from rrdns.config.changes import PUBLISH_SECONDS
+    from rrdns.config.diff import PUBLISH_SECONDS
     from rrdns.core.health.standing import detection_time
 
     return (
@@ -206,7 +206,7 @@ def _counts(settings: Settings) -> str:
 
 def _as_json(settings: Settings) -> dict[str, Any]:
     from rrdns.config import worst_case
-    from rrdns.config.changes import PUBLISH_SECONDS
+    from rrdns.config.diff import PUBLISH_SECONDS
     from rrdns.core.health.standing import detection_time
 
     pools = [

@@ -59,7 +59,7 @@ def tftpd(
     """
     import asyncio
 
-    from rrdns.config.kinds import ipv4
+    from rrdns.config.validators import ipv4
     from rrdns.lab.files import boot_files
     from rrdns.lab.play import play, wanted_faults
     from rrdns.lab.tftpd import LabServer

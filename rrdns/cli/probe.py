@@ -61,7 +61,7 @@ def probe(
     """
     import asyncio
 
-    from rrdns.config.kinds import file_name, ipv4
+    from rrdns.config.validators import file_name, ipv4
     from rrdns.core.health.probe_result import Depth
     from rrdns.core.model import BootFile, ProbeSpec
     from rrdns.net import tftp_prober

@@ -32,7 +32,7 @@ def token(
 
         rrdns token --name ops --role operator
     """
-    from rrdns.config.kinds import handle, one_of
+    from rrdns.config.validators import handle, one_of
     from rrdns.web.auth import Role
 
     try:

@@ -1,7 +1,7 @@
 """Read the config file: TOML in, frozen settings out, or every mistake at once."""
 
-from rrdns.config.changes import describe_changes, restart_needed, worst_case
-from rrdns.config.read import load, parse
+from rrdns.config.diff import describe_changes, restart_needed, worst_case
+from rrdns.config.loader import load, parse
 from rrdns.config.settings import (
     ApiSettings,
     ChaosSettings,

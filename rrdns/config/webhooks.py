@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rrdns.config.exporters import same_names, strangers
-from rrdns.config.places import Broken
-from rrdns.config.tables import File, WebhookTable
+from rrdns.config.integrations import same_names, strangers
+from rrdns.config.schema import File, WebhookTable
+from rrdns.config.setting_path import Broken
 from rrdns.errors import Mistake
 from rrdns.export.settings import HookSettings, hook_mistakes
 

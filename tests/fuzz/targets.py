@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from rrdns.config import Settings
-from rrdns.config.read import parse
+from rrdns.config.loader import parse
 from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile
 from rrdns.core.snapshot import Snapshot

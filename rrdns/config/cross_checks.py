@@ -10,10 +10,10 @@ import ipaddress
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rrdns.config import exporters, webhooks
+from rrdns.config import integrations, webhooks
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
-from rrdns.config.places import Broken, Place
-from rrdns.config.tables import Backend, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.setting_path import Broken, Place
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
 from rrdns.web.tls import BadPair, make_context
@@ -30,7 +30,7 @@ def find(file: File, broken: Broken) -> list[Mistake]:
         *_negative_ttls(file, broken),
         *_hostnames(file, broken),
         *_pools(file, broken),
-        *exporters.find(file, broken),
+        *integrations.find(file, broken),
         *webhooks.find(file, broken),
     ]
 

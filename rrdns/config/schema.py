@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from rrdns.config import kinds
+from rrdns.config import validators
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.acl import EVERYBODY
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
@@ -28,20 +28,20 @@ from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
 from rrdns.export.telling import Tell
 from rrdns.web.auth import Role
 
-Domain = Annotated[str, AfterValidator(kinds.domain)]
-Handle = Annotated[str, AfterValidator(kinds.handle)]
-Text = Annotated[str, AfterValidator(kinds.plain_text)]
-Ipv4 = Annotated[str, AfterValidator(kinds.ipv4)]
-Address = Annotated[str, AfterValidator(kinds.any_address)]
-ShortText = Annotated[str, AfterValidator(kinds.short_text)]
-Secret = Annotated[str, AfterValidator(kinds.cookie_secret)]
-Hash = Annotated[str, AfterValidator(kinds.sha256)]
-Network = Annotated[str, AfterValidator(kinds.network)]
-Rate = Annotated[int, AfterValidator(kinds.between(0, 1_000_000, "responses a second"))]
-Ttl = Annotated[int, AfterValidator(kinds.between(0, kinds.MOST_SECONDS, "seconds"))]
-Count = Annotated[int, AfterValidator(kinds.between(1, 1000))]
+Domain = Annotated[str, AfterValidator(validators.domain)]
+Handle = Annotated[str, AfterValidator(validators.handle)]
+Text = Annotated[str, AfterValidator(validators.plain_text)]
+Ipv4 = Annotated[str, AfterValidator(validators.ipv4)]
+Address = Annotated[str, AfterValidator(validators.any_address)]
+ShortText = Annotated[str, AfterValidator(validators.short_text)]
+Secret = Annotated[str, AfterValidator(validators.cookie_secret)]
+Hash = Annotated[str, AfterValidator(validators.sha256)]
+Network = Annotated[str, AfterValidator(validators.network)]
+Rate = Annotated[int, AfterValidator(validators.between(0, 1_000_000, "responses a second"))]
+Ttl = Annotated[int, AfterValidator(validators.between(0, validators.MOST_SECONDS, "seconds"))]
+Count = Annotated[int, AfterValidator(validators.between(1, 1000))]
 # None is what TOML cannot say: it stands where a wrong item was cut out.
-Listen = Annotated[Endpoint | None, PlainValidator(kinds.endpoint)]
+Listen = Annotated[Endpoint | None, PlainValidator(validators.endpoint)]
 
 
 class Backend(StrEnum):
@@ -92,10 +92,10 @@ class TcpTable(Table):
     """`[dns.tcp]`."""
 
     heading: ClassVar[str] = "[dns.tcp]"
-    connections: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 512
-    per_address: Annotated[int, AfterValidator(kinds.between(1, 65536))] = 64
-    idle: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 10.0
-    lifetime: Annotated[float, AfterValidator(kinds.between(1, 86400, "seconds"))] = 300.0
+    connections: Annotated[int, AfterValidator(validators.between(1, 65536))] = 512
+    per_address: Annotated[int, AfterValidator(validators.between(1, 65536))] = 64
+    idle: Annotated[float, AfterValidator(validators.between(0.1, 3600, "seconds"))] = 10.0
+    lifetime: Annotated[float, AfterValidator(validators.between(1, 86400, "seconds"))] = 300.0
 
 
 class RateLimitTable(Table):
@@ -106,10 +106,10 @@ class RateLimitTable(Table):
     answers: Rate = 5000
     negatives: Rate = 5000
     errors: Rate = 1000
-    window: Annotated[float, AfterValidator(kinds.between(0, 3600, "seconds"))] = 15.0
-    slip: Annotated[int, AfterValidator(kinds.between(0, 10))] = 2
-    ipv4_prefix: Annotated[int, AfterValidator(kinds.prefix(8, 32))] = 24
-    ipv6_prefix: Annotated[int, AfterValidator(kinds.prefix(16, 128))] = 56
+    window: Annotated[float, AfterValidator(validators.between(0, 3600, "seconds"))] = 15.0
+    slip: Annotated[int, AfterValidator(validators.between(0, 10))] = 2
+    ipv4_prefix: Annotated[int, AfterValidator(validators.prefix(8, 32))] = 24
+    ipv6_prefix: Annotated[int, AfterValidator(validators.prefix(16, 128))] = 56
     exempt: list[Network | None] = ["127.0.0.0/8", "::1/128"]
 
 
@@ -127,7 +127,7 @@ class DnsTable(Table):
     heading: ClassVar[str] = "[dns]"
     listen: list[Listen] = list(DEFAULT_DNS)
     freebind: bool = False
-    workers: Annotated[int, AfterValidator(kinds.between(0, 512))] = 0
+    workers: Annotated[int, AfterValidator(validators.between(0, 512))] = 0
     tcp: TcpTable = TcpTable()
     cookies: bool = True
     cookie_secret: list[Secret | None] = []
@@ -153,12 +153,12 @@ class ZoneTable(Table):
     nameservers: list[NameserverTable] = required(
         'nameservers = [{ name = "ns1.pvs.example.test", address = "192.0.2.53" }]', []
     )
-    hostmaster: Annotated[str, AfterValidator(kinds.hostmaster)] = required(
+    hostmaster: Annotated[str, AfterValidator(validators.hostmaster)] = required(
         'hostmaster = "hostmaster.example.test"'
     )
     ttl: Ttl = 3600
     negative_ttl: Ttl | None = None
-    serial: Annotated[int, AfterValidator(kinds.between(0, 2**32 - 1))] = 1
+    serial: Annotated[int, AfterValidator(validators.between(0, 2**32 - 1))] = 1
     refresh: Ttl = 3600
     retry: Ttl = 600
     expire: Ttl = 1_209_600
@@ -169,11 +169,11 @@ class FileTable(Table):
     """An entry of a probe's `files`: its name alone, or a table."""
 
     heading: ClassVar[str] = "files"
-    name: Annotated[str, AfterValidator(kinds.file_name)] = required('name = "ARDBP32.BIN"')
-    size: Annotated[int, AfterValidator(kinds.between(1, 2**32, "bytes"))] | None = None
+    name: Annotated[str, AfterValidator(validators.file_name)] = required('name = "ARDBP32.BIN"')
+    size: Annotated[int, AfterValidator(validators.between(1, 2**32, "bytes"))] | None = None
     sha256: Hash | None = None
     require_marker: bool = False
-    profile: Annotated[Profile, BeforeValidator(kinds.one_of(Profile))] | None = None
+    profile: Annotated[Profile, BeforeValidator(validators.one_of(Profile))] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -186,14 +186,14 @@ class ProbeTable(Table):
 
     heading: ClassVar[str] = "[pools.probe]"
     files: list[FileTable] = required('files = ["ARDBP32.BIN"]', [])
-    port: Annotated[int, AfterValidator(kinds.between(1, 65535))] = 69
-    interval: Annotated[float, AfterValidator(kinds.between(0.1, 3600, "seconds"))] = 1.0
-    timeout: Annotated[float, AfterValidator(kinds.between(0.05, 60, "seconds"))] = 1.0
-    fast_interval: Annotated[float, AfterValidator(kinds.between(0.05, 3600, "seconds"))] = 0.2
-    full_every: Annotated[float, AfterValidator(kinds.between(1, 86400, "seconds"))] = 30.0
+    port: Annotated[int, AfterValidator(validators.between(1, 65535))] = 69
+    interval: Annotated[float, AfterValidator(validators.between(0.1, 3600, "seconds"))] = 1.0
+    timeout: Annotated[float, AfterValidator(validators.between(0.05, 60, "seconds"))] = 1.0
+    fast_interval: Annotated[float, AfterValidator(validators.between(0.05, 3600, "seconds"))] = 0.2
+    full_every: Annotated[float, AfterValidator(validators.between(1, 86400, "seconds"))] = 30.0
     fall: Count = 3
     rise: Count = 2
-    blksize: Annotated[int, AfterValidator(kinds.between(8, 65464, "bytes"))] = 1428
+    blksize: Annotated[int, AfterValidator(validators.between(8, 65464, "bytes"))] = 1428
 
 
 class MemberTable(Table):
@@ -216,10 +216,10 @@ class PoolTable(Table):
     probe: ProbeTable = required('[pools.probe] with files = ["ARDBP32.BIN"]', ProbeTable())
     ttl: Ttl = 5
     allow_zero_ttl: bool = False
-    answers: Annotated[int, AfterValidator(kinds.between(1, 28))] = 4
-    policy: Annotated[Policy, BeforeValidator(kinds.one_of(Policy))] = Policy.ROUND_ROBIN
-    on_empty: Annotated[OnEmpty, BeforeValidator(kinds.one_of(OnEmpty))] = OnEmpty.SERVE_ALL
-    keep: Annotated[int, AfterValidator(kinds.between(1, 1000))] = 1
+    answers: Annotated[int, AfterValidator(validators.between(1, 28))] = 4
+    policy: Annotated[Policy, BeforeValidator(validators.one_of(Policy))] = Policy.ROUND_ROBIN
+    on_empty: Annotated[OnEmpty, BeforeValidator(validators.one_of(OnEmpty))] = OnEmpty.SERVE_ALL
+    keep: Annotated[int, AfterValidator(validators.between(1, 1000))] = 1
 
 
 class TokenTable(Table):
@@ -227,7 +227,7 @@ class TokenTable(Table):
 
     heading: ClassVar[str] = "[[api.tokens]]"
     name: Handle = required('name = "ops"')
-    role: Annotated[Role | None, BeforeValidator(kinds.one_of(Role))] = required(
+    role: Annotated[Role | None, BeforeValidator(validators.one_of(Role))] = required(
         'role = "operator"', None
     )
     sha256: Hash = required('sha256 = "...", as `rrdns token` prints it')
@@ -252,7 +252,7 @@ class ExporterKind(StrEnum):
     COMMAND = "command"
 
 
-Seconds = Annotated[float, AfterValidator(kinds.between(0, 86400, "seconds"))]
+Seconds = Annotated[float, AfterValidator(validators.between(0, 86400, "seconds"))]
 
 
 class ExporterTable(Table):
@@ -260,19 +260,19 @@ class ExporterTable(Table):
 
     heading: ClassVar[str] = "[[exporters]]"
     name: Handle = required('name = "kea"')
-    type: Annotated[ExporterKind | None, BeforeValidator(kinds.one_of(ExporterKind))] = required(
-        'type = "file"', None
+    type: Annotated[ExporterKind | None, BeforeValidator(validators.one_of(ExporterKind))] = (
+        required('type = "file"', None)
     )
     pools: list[Handle | None] = required('pools = ["boot"]', [])
-    tell: Annotated[Tell | None, BeforeValidator(kinds.one_of(Tell))] = None
+    tell: Annotated[Tell | None, BeforeValidator(validators.one_of(Tell))] = None
     rotate_every: Seconds | None = None
     refresh_every: Seconds | None = None
     timeout: Seconds | None = None
-    option66: Annotated[Option66 | None, BeforeValidator(kinds.one_of(Option66))] = None
+    option66: Annotated[Option66 | None, BeforeValidator(validators.one_of(Option66))] = None
     command: list[Text | None] | None = None
     path: Text | None = None
     template: Text | None = None
-    mode: Annotated[int, AfterValidator(kinds.between(0, 0o7777))] | None = None
+    mode: Annotated[int, AfterValidator(validators.between(0, 0o7777))] | None = None
     pid_file: Text | None = None
     signal: Text | None = None
     process: Text | None = None
@@ -301,29 +301,29 @@ class WebhookTable(Table):
     secret_file: Text | None = None
     ca_file: Text | None = None
     headers: dict[str, str] = {}
-    events: list[Annotated[Subject | None, BeforeValidator(kinds.item_of(Subject))]] = list(
+    events: list[Annotated[Subject | None, BeforeValidator(validators.item_of(Subject))]] = list(
         USUAL_SUBJECTS
     )
     pools: list[Handle | None] = []
     timeout: Seconds = 10.0
-    queue: Annotated[int, AfterValidator(kinds.between(1, 100_000, "events"))] = 1000
+    queue: Annotated[int, AfterValidator(validators.between(1, 100_000, "events"))] = 1000
 
 
 class StoreTable(Table):
     """`[store]`."""
 
     heading: ClassVar[str] = "[store]"
-    backend: Annotated[Backend, BeforeValidator(kinds.one_of(Backend))] = Backend.SQLITE
+    backend: Annotated[Backend, BeforeValidator(validators.one_of(Backend))] = Backend.SQLITE
     path: Text = str(DEFAULT_STORE)
-    audit_days: Annotated[float, AfterValidator(kinds.between(1, 36500, "days"))] = 365.0
+    audit_days: Annotated[float, AfterValidator(validators.between(1, 36500, "days"))] = 365.0
 
 
 class LogTable(Table):
     """`[log]`."""
 
     heading: ClassVar[str] = "[log]"
-    format: Annotated[Format, BeforeValidator(kinds.one_of(Format))] = Format.JSON
-    level: Annotated[Level, BeforeValidator(kinds.one_of(Level))] = Level.INFO
+    format: Annotated[Format, BeforeValidator(validators.one_of(Format))] = Format.JSON
+    level: Annotated[Level, BeforeValidator(validators.one_of(Level))] = Level.INFO
 
 
 class ProcessTable(Table):

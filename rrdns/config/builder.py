@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rrdns.config.exporters import settings_of
+from rrdns.config.integrations import settings_of
+from rrdns.config.schema import (
+    ApiTable,
+    DnsTable,
+    File,
+    NameserverTable,
+    PoolTable,
+    RateLimitTable,
+    ZoneTable,
+)
 from rrdns.config.settings import (
     DEFAULT_API,
     ApiSettings,
@@ -15,15 +24,6 @@ from rrdns.config.settings import (
     Settings,
     StoreSettings,
     TcpSettings,
-)
-from rrdns.config.tables import (
-    ApiTable,
-    DnsTable,
-    File,
-    NameserverTable,
-    PoolTable,
-    RateLimitTable,
-    ZoneTable,
 )
 from rrdns.config.webhooks import hook_of
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside

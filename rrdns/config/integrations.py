@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrdns.config.places import Broken, Place
-from rrdns.config.tables import ExporterKind, ExporterTable, File
+from rrdns.config.schema import ExporterKind, ExporterTable, File
+from rrdns.config.setting_path import Broken, Place
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
 from rrdns.export.render import read_template

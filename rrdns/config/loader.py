@@ -17,11 +17,11 @@ import tomli
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rrdns.config import checks, kinds
-from rrdns.config.build import build
-from rrdns.config.places import Broken, Loc, Place, place_of
+from rrdns.config import cross_checks, validators
+from rrdns.config.builder import build
+from rrdns.config.schema import File, Table
+from rrdns.config.setting_path import Broken, Loc, Place, place_of
 from rrdns.config.settings import Settings
-from rrdns.config.tables import File, Table
 from rrdns.errors import ConfigInvalid, Mistake
 
 
@@ -66,9 +66,9 @@ def parse(text: str, source: str, *, with_files: bool = True) -> Settings:
     file, mistakes = read_around(document)
     broken = frozenset(mistake.place for mistake in mistakes)
     mistakes += _missing(file, "", broken)
-    mistakes += checks.find(file, broken)
+    mistakes += cross_checks.find(file, broken)
     if with_files:
-        mistakes += checks.find_in_files(file, broken, source)
+        mistakes += cross_checks.find_in_files(file, broken, source)
     if mistakes:
         raise ConfigInvalid(source, tuple(sorted(mistakes, key=_in_order)))
     return build(file, source)
@@ -114,7 +114,7 @@ def _sentence(details: ErrorDetails) -> str:
             if details["loc"][-2:-1] == ("files",):
                 wanted = "a file name in quotes, or a table"
             if details["loc"][1:2] == ("cookie_secret",):  # which no message may show
-                return f"is {kinds.kind(details['input'])}; must be {wanted}"
+                return f"is {validators.kind(details['input'])}; must be {wanted}"
             return _wrong_type(details["input"], wanted)
 
 
@@ -129,7 +129,7 @@ _WANTED = {
 
 
 def _wrong_type(value: object, wanted: str) -> str:
-    sentence = f"is {kinds.kind(value)}; must be {wanted}"
+    sentence = f"is {validators.kind(value)}; must be {wanted}"
     if isinstance(value, str) and "number" in wanted and re.fullmatch(r"[0-9.]+", value):
         return f"{sentence}: write {value} without quotes"
     if isinstance(value, str) and "list" in wanted:
@@ -140,7 +140,7 @@ def _wrong_type(value: object, wanted: str) -> str:
 def _unknown(loc: Loc) -> str:
     """Return what to do about a setting that its table does not know."""
     table, name = _table_at(loc[:-1]) or File, str(loc[-1])
-    near = kinds.hint(name, table.model_fields)
+    near = validators.hint(name, table.model_fields)
     if near:
         return f"is no setting of {_called(table)}{near}"
     homes = [_called(home) for home in all_tables(File) if name in home.model_fields]
