@@ -35,7 +35,7 @@ from rrdns.config.schema import File
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy, Profile
 from rrdns.core.rate_limit import RateLimits
 from rrdns.errors import ConfigInvalid
-from rrdns.web.auth import Role, Token
+from rrdns.web.api.auth import Role, Token
 from tests.web.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -106,7 +106,7 @@ def _table(entries: list[dict[str, Any]], now: float) -> Any:
 def _row(entry: Mapping[str, Any], now: float) -> list[Any]:
     from rich.text import Text
 
-    from rrdns.web.times import from_rfc3339
+    from rrdns.timeformat import from_rfc3339
 
     before, after = entry["before"], entry["after"]
     change = f"{before} -> {after}".strip() if before or after else ""

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from rrdns.cli.say import safe, when
 from rrdns.cli.times import milliseconds, span
-from rrdns.web.times import from_rfc3339
+from rrdns.timeformat import from_rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

@@ -213,7 +213,7 @@ def _hostname(text: str) -> str:
 
 def _seconds(text: str) -> float:
     """Return how long the ramp is; 0 switches all on at once."""
-    from rrdns.web.times import duration
+    from rrdns.timeformat import duration
 
     if text.strip() in ("0", "0s"):
         return 0.0

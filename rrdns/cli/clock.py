@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from rrdns.store.boot_time import boottime
-from rrdns.web.times import from_rfc3339
+from rrdns.timeformat import from_rfc3339
 
 SECOND = 1.0  # what a Date is cut to
 

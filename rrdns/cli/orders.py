@@ -200,7 +200,7 @@ def _together(
 
 def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, Any]:
     from rrdns.cli.times import start
-    from rrdns.web.times import duration
+    from rrdns.timeformat import duration
 
     if lasting is not None and until is not None:
         raise Trouble("--for and --until both say when it ends", "leave one out", WRONG_USE)
@@ -222,7 +222,7 @@ def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, 
 def _end(text: str, begins: str | None) -> str:
     """Return when an order is to end: of 06:00 the next one after its beginning is meant."""
     from rrdns.cli.times import moment
-    from rrdns.web.times import start_of
+    from rrdns.timeformat import start_of
 
     if begins is None:
         return moment(text)

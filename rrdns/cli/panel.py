@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rrdns.cli.say import safe
 from rrdns.cli.times import clock_time, milliseconds
-from rrdns.web.times import from_rfc3339, rfc3339
+from rrdns.timeformat import from_rfc3339, rfc3339
 
 Json = Mapping[str, Any]
 EVENTS = 6  # shown at most

@@ -60,7 +60,7 @@ def safe(text: object) -> str:
 
 def when(text: str | None, now: float) -> str:
     """Return a time of the API in words: the local time, and how far off it is."""
-    from rrdns.web.times import from_rfc3339
+    from rrdns.timeformat import from_rfc3339
 
     if text is None:
         return ""

@@ -173,7 +173,7 @@ def _compared(courses: Sequence[Course], summaries: Sequence[Summary]) -> Render
 
 
 def _as_json(storm: Storm, summaries: Sequence[Summary], began: float) -> dict[str, Any]:
-    from rrdns.web.times import rfc3339
+    from rrdns.timeformat import rfc3339
 
     return {
         "began": rfc3339(began),

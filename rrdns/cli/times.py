@@ -18,7 +18,7 @@ def start(text: str, now: datetime | None = None) -> str:
     Raises:
         ValueError: it is no time.
     """
-    from rrdns.web.times import start_of
+    from rrdns.timeformat import start_of
 
     if text.startswith("+"):
         start_of(text, 0.0)
@@ -35,7 +35,7 @@ def moment(text: str, now: datetime | None = None) -> str:
     Raises:
         ValueError: it is no time.
     """
-    from rrdns.web.times import rfc3339
+    from rrdns.timeformat import rfc3339
 
     now = now or datetime.now().astimezone()
     clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", text)

@@ -33,7 +33,7 @@ def stay_until_safe(
     Raises:
         Trouble: somebody or something has brought one back meanwhile.
     """
-    from rrdns.web.times import from_rfc3339
+    from rrdns.timeformat import from_rfc3339
 
     targets = list(targets)
     while True:
@@ -61,7 +61,7 @@ def wait_until(
     sleep: Sleep = time.sleep,
 ) -> None:
     """Return when the last answer that names a member has expired; count down on a terminal."""
-    from rrdns.web.times import from_rfc3339
+    from rrdns.timeformat import from_rfc3339
 
     end = from_rfc3339(safe_after)
     counting = sys.stdout.isatty() and not quiet

@@ -28,7 +28,7 @@ from rrdns.config.settings import (
 from rrdns.config.webhooks import hook_of
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
 from rrdns.core.rate_limit import RateLimits
-from rrdns.web.auth import Token
+from rrdns.web.api.auth import Token
 
 
 def build(file: File, source: str) -> Settings:

@@ -16,7 +16,7 @@ from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneT
 from rrdns.config.setting_path import Broken, Place
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
-from rrdns.web.tls import BadPair, make_context
+from rrdns.web.transport.tls import BadPair, make_context
 
 
 def find(file: File, broken: Broken) -> list[Mistake]:

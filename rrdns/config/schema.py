@@ -26,7 +26,7 @@ from rrdns.core.acl import EVERYBODY
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
 from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
 from rrdns.export.telling import Tell
-from rrdns.web.auth import Role
+from rrdns.web.api.auth import Role
 
 Domain = Annotated[str, AfterValidator(validators.domain)]
 Handle = Annotated[str, AfterValidator(validators.handle)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from rrdns.core.model import Endpoint, Pool, Zone
 from rrdns.core.rate_limit import RateLimits
 from rrdns.export.settings import ExporterSettings, HookSettings
-from rrdns.web.auth import Token
+from rrdns.web.api.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose
 DEFAULT_API = Endpoint("127.0.0.1", 8053)

@@ -42,11 +42,11 @@ from rrdns.service.served_zones import ServedZones
 from rrdns.service.state_files import outbox_path
 from rrdns.service.witness import Witness
 from rrdns.shm.segment import Pages
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate
+from rrdns.web.api.auth import Gate
+from rrdns.web.app import make_app
 from rrdns.web.metrics import Stats
-from rrdns.web.server import ApiServer
-from rrdns.web.tls import BadPair, make_context
+from rrdns.web.transport.server import ApiServer
+from rrdns.web.transport.tls import BadPair, make_context
 
 BEAT_EVERY = 0.5
 FIRST_RESULT_GRACE = 0.5  # seconds for results that a busy host takes in behind their time-out

@@ -17,8 +17,8 @@ from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
 from rrdns.shm.counters import NOTHING
 from rrdns.store.base import Store
-from rrdns.web.events import EventLog
-from rrdns.web.farm import OrdersDone
+from rrdns.web.api.admin_service import OrdersDone
+from rrdns.web.event_buffer import EventLog
 
 
 class Desk:

@@ -16,7 +16,7 @@ from rrdns.core.status import Alarm
 from rrdns.errors import StoreFailed
 from rrdns.service.logs import get_log
 from rrdns.store.base import Store
-from rrdns.web.events import Event, EventLog
+from rrdns.web.event_buffer import Event, EventLog
 
 STORE_FAILED = "store-failed"
 OURSELVES = "rrdns"  # in the audit trail, for what nobody ordered

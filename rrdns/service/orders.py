@@ -35,7 +35,7 @@ from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
 from rrdns.service.signing import Signed, cancelling, giving, lifting, planning, sign
 from rrdns.store.base import Batch, Store
-from rrdns.web.farm import OrderDone, OrdersDone
+from rrdns.web.api.admin_service import OrderDone, OrdersDone
 
 APPLY_PATIENCE = 3.0  # seconds for the workers; one that takes longer hangs and is replaced
 DISK_PATIENCE = 1.0  # seconds for the last good snapshot, which workers start from

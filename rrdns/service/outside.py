@@ -15,7 +15,7 @@ from rrdns.export.hooks import Hooks
 from rrdns.export.notice import notice_of
 from rrdns.service.herald import Herald
 from rrdns.service.logs import get_log
-from rrdns.web.events import Event
+from rrdns.web.event_buffer import Event
 
 EXPORT_FAILED = "export-failed-{}"  # with the exporter's name
 WEBHOOK_FAILED = "webhook-failed-{}"  # with the webhook's name

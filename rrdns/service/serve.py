@@ -31,7 +31,7 @@ from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
 from rrdns.service.worker import WorkerPlan
 from rrdns.shm.segment import Pages
 from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
-from rrdns.web.tls import make_context
+from rrdns.web.transport.tls import make_context
 from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import Manners
 from rrdns.wire.dns.siphash import KEY_BYTES

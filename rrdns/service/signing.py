@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rrdns.core.model import AuditEntry, Override, Plan
-from rrdns.web.times import rfc3339
+from rrdns.timeformat import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

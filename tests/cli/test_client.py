@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rrdns.cli.client import Client
 from rrdns.cli.trouble import Trouble
-from rrdns.web.contract import CALLS
+from rrdns.web.api.endpoints import CALLS
 from tests.cli.conftest import answering
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -10,9 +10,9 @@ import pytest
 
 from rrdns.cli.waiting import wait_until
 from rrdns.core.model import Order
-from rrdns.web.auth import Role
-from rrdns.web.farm import OrderDone
-from rrdns.web.times import rfc3339
+from rrdns.timeformat import rfc3339
+from rrdns.web.api.admin_service import OrderDone
+from rrdns.web.api.auth import Role
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
 from tests.web.farm import FakeFarm

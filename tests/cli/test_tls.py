@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate, Role
-from rrdns.web.server import ApiServer
-from rrdns.web.tls import make_context
+from rrdns.web.api.auth import Gate, Role
+from rrdns.web.app import make_app
+from rrdns.web.transport.server import ApiServer
+from rrdns.web.transport.tls import make_context
 from tests.cli.conftest import Api, Run, in_a_thread
 from tests.peers import ROOT
 from tests.web.certificates import Pair, make_pair

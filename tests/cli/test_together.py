@@ -15,7 +15,7 @@ import pytest
 
 from rrdns.cli.times import start
 from rrdns.core.model import Order
-from rrdns.web.times import from_rfc3339
+from rrdns.timeformat import from_rfc3339
 from tests.cli.conftest import Api, Run, api_of
 from tests.web.farm import FakeFarm
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.core.orders.cache_expiry import STRAGGLER
-from rrdns.web.times import from_rfc3339, rfc3339
+from rrdns.timeformat import from_rfc3339, rfc3339
 from tests.e2e.farm import Rrdns, a_farm
 from tests.peers import peer_file, wait_until
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rrdns.web.times import from_rfc3339
+from rrdns.timeformat import from_rfc3339
 from tests.e2e.farm import a_farm
 from tests.e2e.nameservers import NAME
 from tests.e2e.test_resolvers import MEMBERS, RESOLVER, RRDNS, TTL, Site, a_site

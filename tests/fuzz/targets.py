@@ -15,9 +15,9 @@ from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile
 from rrdns.core.snapshot import Snapshot
 from rrdns.errors import ConfigInvalid
-from rrdns.web import models
-from rrdns.web.problems import Trouble
-from rrdns.web.requests import _checked, _parsed, times_of
+from rrdns.web.api import response_models
+from rrdns.web.api.problems import Trouble
+from rrdns.web.api.request_parsing import _checked, _parsed, times_of
 from rrdns.wire.answers.answer_table import MOST_REMEMBERED, AnswerTable
 from rrdns.wire.answers.responder import respond
 from rrdns.wire.answers.response import LEAST_PAYLOAD, room
@@ -161,15 +161,15 @@ class Bodies:
 
     def __call__(self, data: bytes) -> None:
         """Read them as an order's and as a resumption's; what is wrong becomes a problem."""
-        for model in (models.OrderBody, models.ResumeBody):
+        for model in (response_models.OrderBody, response_models.ResumeBody):
             trouble = _trouble(data, model)
             assert trouble is None or 400 <= trouble.response().status < 500
 
 
-def _trouble(data: bytes, model: type[models.Asked]) -> Trouble | None:
+def _trouble(data: bytes, model: type[response_models.Asked]) -> Trouble | None:
     try:
         body = _checked(_parsed(data), model)
-        if isinstance(body, models.OrderBody):
+        if isinstance(body, response_models.OrderBody):
             times_of(body, NOW)
     except Trouble as trouble:
         return trouble

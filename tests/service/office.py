@@ -21,7 +21,7 @@ from rrdns.service.publisher import Publisher
 from rrdns.service.roster import Roster
 from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.last_snapshot import LastGood
-from rrdns.web.farm import OrdersDone
+from rrdns.web.api.admin_service import OrdersDone
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))

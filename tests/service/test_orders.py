@@ -11,7 +11,7 @@ from rrdns.errors import LastMember, StoreFailed, UnknownMember
 from rrdns.service.orders import MOST_LATE
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
-from rrdns.web.farm import OrdersDone
+from rrdns.web.api.admin_service import OrdersDone
 from tests.service.office import BrokenStore, Office
 
 EVERYBODY = ("10.0.0.1", "10.0.0.2", "10.0.0.3")

@@ -19,8 +19,8 @@ from rrdns.core.status import (
 )
 from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
 from rrdns.store.base import MemoryStore
-from rrdns.web.events import EventLog
-from rrdns.web.farm import OrderDone, OrdersDone
+from rrdns.web.api.admin_service import OrderDone, OrdersDone
+from rrdns.web.event_buffer import EventLog
 
 NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 SEEN = (FileSeen("ARDBP32.BIN", 10_240, "ab" * 32, "7.15.0.11"),)

@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from rrdns.web.api import STATIC, make_app
-from rrdns.web.auth import Gate, Role, Token
+from rrdns.web.api.auth import Gate, Role, Token
+from rrdns.web.app import STATIC, make_app
 from rrdns.web.metrics import Stats
-from rrdns.web.server import ApiServer
+from rrdns.web.transport.server import ApiServer
 from tests.web.farm import FakeFarm
 
 MEMBER = "/v1/pools/boot/members/pvs-1"

@@ -13,11 +13,11 @@ import pytest
 import structlog
 
 from rrdns.core.model import AuditEntry
-from rrdns.web import connections as connections_module
-from rrdns.web.auth import Role
-from rrdns.web.models import MOST_AUDIT, MOST_NAMES, MOST_REASON
-from rrdns.web.requests import MOST_BODY
-from rrdns.web.server import MOST_HEADERS, MOST_LINE
+from rrdns.web.api.auth import Role
+from rrdns.web.api.request_parsing import MOST_BODY
+from rrdns.web.api.response_models import MOST_AUDIT, MOST_NAMES, MOST_REASON
+from rrdns.web.transport import connections as connections_module
+from rrdns.web.transport.server import MOST_HEADERS, MOST_LINE
 from tests.web.serving import MEMBER, SECRETS, TOKENS, Client, serving
 
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

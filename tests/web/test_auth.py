@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from rrdns.web.auth import (
+from rrdns.web.api.auth import (
     FORGET_AFTER,
     LOCAL,
     MOST_DELAY,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rrdns.web.contract import CALLS
-from rrdns.web.times import from_rfc3339
+from rrdns.timeformat import from_rfc3339
+from rrdns.web.api.endpoints import CALLS
 from tests.peers import ROOT, peer
 from tests.web.guarded import a_watched_farm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rrdns.web.events import EventLog
+from rrdns.web.event_buffer import EventLog
 
 
 def log(size: int = 3) -> EventLog:

@@ -8,7 +8,7 @@ import pytest
 
 from rrdns.core.model import OnEmpty
 from rrdns.core.status import WorkerReport
-from rrdns.web.explaining import explained
+from rrdns.web.handlers.explain import explained
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving
 

@@ -11,11 +11,11 @@ import pytest
 import structlog
 
 from rrdns.errors import ConfigInvalid
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate, Role
-from rrdns.web.contract import CALLS
-from rrdns.web.problems import KINDS
-from rrdns.web.server import ApiServer
+from rrdns.web.api.auth import Gate, Role
+from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.problems import KINDS
+from rrdns.web.app import make_app
+from rrdns.web.transport.server import ApiServer
 from tests.web.farm import FakeFarm
 from tests.web.serving import MEMBER, TOKENS, Client, serving
 
@@ -124,7 +124,7 @@ async def test_guessing_gets_slower_and_does_not_lock_out_the_right_token(strict
 
 async def test_only_so_many_guesses_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are told to come back later."""
-    monkeypatch.setattr("rrdns.web.guard.MOST_WAITING", 0)
+    monkeypatch.setattr("rrdns.web.api.middleware.MOST_WAITING", 0)
     async with serving(tokens=TOKENS) as client:
         headers = {"Authorization": "Bearer wrong"}
         await client.get("/v1/pools", headers=headers)
@@ -275,7 +275,7 @@ async def test_a_body_that_does_not_come_in_is_given_up(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is told, and the connection is not kept."""
-    monkeypatch.setattr("rrdns.web.requests.BODY_PATIENCE", 0.05)
+    monkeypatch.setattr("rrdns.web.api.request_parsing.BODY_PATIENCE", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(
         f"POST {MEMBER}/drain HTTP/1.1\r\nHost: localhost\r\n"

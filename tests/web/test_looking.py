@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.model import AuditEntry
-from rrdns.web.models import MANY_MEMBERS
+from rrdns.web.api.response_models import MANY_MEMBERS
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrdns.web.negotiation import accepted, coding_for
+from rrdns.web.api.negotiation import accepted, coding_for
 from tests.web.serving import Client
 
 OPENMETRICS = "application/openmetrics-text"

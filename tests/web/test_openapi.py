@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rrdns.web.contract import CALLS, Call
-from rrdns.web.openapi import describe
-from rrdns.web.times import duration
+from rrdns.timeformat import duration
+from rrdns.web.api.endpoints import CALLS, Call
+from rrdns.web.api.openapi import describe
 from tests.web.serving import MEMBER, Client
 
 Json = dict[str, Any]

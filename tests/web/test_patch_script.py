@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rrdns.web import models
-from rrdns.web.contract import CALLS
+from rrdns.web.api import response_models
+from rrdns.web.api.endpoints import CALLS
 from tests.peers import ROOT
 from tests.powershell import commands
 
@@ -35,16 +35,16 @@ def test_its_calls_and_fields_are_the_api_s() -> None:
     order = re.search(r"\$order = @\{(.*)\}", SCRIPT)
     assert order is not None
     sent = dict.fromkeys(re.findall(r"(\w+) =", order[1]), "1s")
-    models.OrderBody.model_validate({**sent, "wait": True})
+    response_models.OrderBody.model_validate({**sent, "wait": True})
     for field in ("safe", "safe_after", "member"):
         assert f"$done.{field}" in SCRIPT
-        assert field in models.Done.model_fields
-    assert {"standing", "why", "last_probe"} <= models.Member.model_fields.keys()
-    assert {"verdict", "at"} <= models.Probe.model_fields.keys()
+        assert field in response_models.Done.model_fields
+    assert {"standing", "why", "last_probe"} <= response_models.Member.model_fields.keys()
+    assert {"verdict", "at"} <= response_models.Probe.model_fields.keys()
 
 
 def test_it_waits_longer_than_the_api_does() -> None:
     """Else a wait for a long TTL would end as an error."""
     timeout = re.search(r"TimeoutSec += (\d+)", SCRIPT)
     assert timeout is not None
-    assert int(timeout[1]) > models.MOST_WAIT
+    assert int(timeout[1]) > response_models.MOST_WAIT

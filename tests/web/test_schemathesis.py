@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.web.contract import CALLS
+from rrdns.web.api.endpoints import CALLS
 from tests.e2e.farm import BOOT_FILE, Rrdns, Tftpd
 from tests.peers import wait_until
 

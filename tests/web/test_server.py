@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 from rrdns.core.acl import holder_at
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate
-from rrdns.web.connections import Connections, source_of
-from rrdns.web.server import MOST_LINE, ApiServer
+from rrdns.web.api.auth import Gate
+from rrdns.web.app import make_app
+from rrdns.web.transport.connections import Connections, source_of
+from rrdns.web.transport.server import MOST_LINE, ApiServer
 from tests.web.farm import FakeFarm
 from tests.web.serving import Client, bound, serving
 
@@ -150,7 +150,7 @@ async def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in the midst of its headers; one whose call is in work is left alone."""
-    monkeypatch.setattr("rrdns.web.server.REAP_EVERY", 0.02)
+    monkeypatch.setattr("rrdns.web.transport.server.REAP_EVERY", 0.02)
     async with serving(heartbeat=0.02) as client:
         client.server._connections.idle = 0.05
         stream = await client.session.get("/v1/events")

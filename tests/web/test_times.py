@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339, rfc3339
+from rrdns.timeformat import MOST_SECONDS, duration, from_rfc3339, rfc3339
 
 AMOUNTS = st.fixed_dictionaries(
     {}, optional={unit: st.integers(0, 900) for unit in ("d", "h", "m", "s")}

@@ -14,11 +14,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from rrdns.web import server as api_server
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate
-from rrdns.web.server import ApiServer
-from rrdns.web.tls import BadPair, make_context
+from rrdns.web.api.auth import Gate
+from rrdns.web.app import make_app
+from rrdns.web.transport import server as api_server
+from rrdns.web.transport.server import ApiServer
+from rrdns.web.transport.tls import BadPair, make_context
 from tests.peers import peer
 from tests.web.certificates import Pair, make_pair
 from tests.web.farm import FakeFarm

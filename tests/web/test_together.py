@@ -12,10 +12,10 @@ import pytest
 
 from rrdns.core.model import Order
 from rrdns.service.roster import PUBLISH_TIME
-from rrdns.web import patience
-from rrdns.web.api import make_app
-from rrdns.web.auth import Gate, Role
-from rrdns.web.server import ApiServer
+from rrdns.web.api.auth import Gate, Role
+from rrdns.web.app import make_app
+from rrdns.web.handlers import wait_until_safe
+from rrdns.web.transport.server import ApiServer
 from tests.service.office import Office
 from tests.web.farm import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, bound, serving
@@ -151,7 +151,7 @@ async def until(happened: Any) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, so that a test need not wait."""
-    monkeypatch.setattr(patience, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(wait_until_safe, "LOOK_EVERY", 0.01)
 
 
 @pytest.mark.usefixtures("quick")
@@ -186,7 +186,7 @@ async def test_a_wait_ends_when_somebody_brings_the_member_back() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_a_wait_does_not_last_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a TTL of a day the caller hears that it is not safe yet."""
-    monkeypatch.setattr(patience, "MOST_WAIT", 0.05)
+    monkeypatch.setattr(wait_until_safe, "MOST_WAIT", 0.05)
     async with (
         an_office() as (_, session),
         session.post(f"{MEMBER}/drain", json={"wait": True}) as response,
@@ -199,7 +199,7 @@ async def test_a_caller_that_goes_away_frees_its_place_and_its_order_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With all places taken an order that would wait is not given at all."""
-    monkeypatch.setattr(patience, "MOST_WAITERS", 1)
+    monkeypatch.setattr(wait_until_safe, "MOST_WAITERS", 1)
     async with an_office() as (office, session):
         call = asyncio.create_task(session.post(f"{MEMBER}/drain", json={"wait": True}))
         await until(lambda: len(office.answers()) == 2)

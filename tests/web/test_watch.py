@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from rrdns.web.auth import Role
+from rrdns.web.api.auth import Role
 from tests.web.serving import TOKENS, Client, serving
 
 
@@ -121,7 +121,7 @@ async def test_orders_reach_watchers(strict: Client) -> None:
 
 async def test_only_so_many_may_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that leaves makes room."""
-    monkeypatch.setattr("rrdns.web.watch.MOST_WATCHERS", 1)
+    monkeypatch.setattr("rrdns.web.handlers.event_stream.MOST_WATCHERS", 1)
     async with serving(heartbeat=0.01) as client:
         async with watching(client):
             answer = await client.get("/v1/events")

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from rrdns import __version__
-from rrdns.web import models
-from rrdns.web.contract import CALLS, JSON, Call
-from rrdns.web.problems import CONTENT_TYPE, KINDS, Kind
+from rrdns.web.api import response_models
+from rrdns.web.api.endpoints import CALLS, JSON, Call
+from rrdns.web.api.problems import CONTENT_TYPE, KINDS, Kind
 
 Json = dict[str, Any]
 
@@ -45,7 +45,7 @@ def describe(*, with_tokens: bool) -> Json:
 
 def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
     """Return how to refer to each model, and what they all look like."""
-    modes: dict[type[BaseModel], JsonSchemaMode] = {models.Problem: "serialization"}
+    modes: dict[type[BaseModel], JsonSchemaMode] = {response_models.Problem: "serialization"}
     for call in CALLS:
         if call.answer is not None:
             modes[call.answer] = "serialization"
@@ -145,7 +145,7 @@ def _problem_response(status: int, kinds: list[Kind], refs: dict[type[BaseModel]
     said = " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds)
     response: Json = {
         "description": said,
-        "content": {CONTENT_TYPE: {"schema": refs[models.Problem]}},
+        "content": {CONTENT_TYPE: {"schema": refs[response_models.Problem]}},
     }
     if status in {429, 503}:
         response["headers"] = {"Retry-After": {"schema": {"type": "string"}}}

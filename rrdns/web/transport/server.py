@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from rrdns.web.connections import CONNECTIONS, source_of
+from rrdns.web.transport.connections import CONNECTIONS, source_of
 
 BACKLOG = 128
 KEEPALIVE = 20.0  # seconds between two requests on a connection

@@ -23,7 +23,7 @@ from rrdns.errors import (
     UnknownMember,
     UnknownPool,
 )
-from rrdns.web.models import Problem, Slip
+from rrdns.web.api.response_models import Problem, Slip
 
 CONTENT_TYPE = "application/problem+json"
 

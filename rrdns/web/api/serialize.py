@@ -15,15 +15,15 @@ from rrdns.core.status import (
     ServiceReport,
     WebhookReport,
 )
-from rrdns.web import models
-from rrdns.web.farm import OrderDone, OrdersDone
-from rrdns.web.times import rfc3339
+from rrdns.timeformat import rfc3339
+from rrdns.web.api import response_models
+from rrdns.web.api.admin_service import OrderDone, OrdersDone
 
 
-def pool_view(report: PoolReport, recent: int) -> models.Pool:
+def pool_view(report: PoolReport, recent: int) -> response_models.Pool:
     """Return a pool as the API shows it, with up to `recent` probes of each member."""
     pool = report.pool
-    return models.Pool(
+    return response_models.Pool(
         name=pool.name,
         hostname=pool.hostname,
         ttl=pool.ttl,
@@ -39,9 +39,9 @@ def pool_view(report: PoolReport, recent: int) -> models.Pool:
     )
 
 
-def exporter_view(report: ExportReport) -> models.Exporter:
+def exporter_view(report: ExportReport) -> response_models.Exporter:
     """Return an exporter as the API shows it."""
-    return models.Exporter(
+    return response_models.Exporter(
         name=report.name,
         kind=report.kind,
         pools=list(report.pools),
@@ -58,9 +58,9 @@ def exporter_view(report: ExportReport) -> models.Exporter:
     )
 
 
-def webhook_view(report: WebhookReport) -> models.Webhook:
+def webhook_view(report: WebhookReport) -> response_models.Webhook:
     """Return a webhook as the API shows it."""
-    return models.Webhook(
+    return response_models.Webhook(
         name=report.name,
         where=report.where,
         events=list(report.events),
@@ -83,15 +83,15 @@ def _time(at: float | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
+def member_view(pool: str, report: MemberReport, recent: int) -> response_models.Member:
     """Return a member as the API shows it, with up to `recent` of its last probes."""
-    return models.Member(
+    return response_models.Member(
         name=report.member.name,
         address=report.member.address,
         backup=report.member.backup,
         tags=list(report.member.tags),
         pool=pool,
-        standing=models.Standing(
+        standing=response_models.Standing(
             up=report.standing.up,
             settled=report.standing.settled,
             doubts=report.standing.doubts,
@@ -108,25 +108,25 @@ def member_view(pool: str, report: MemberReport, recent: int) -> models.Member:
         drift=[drift.sentence for drift in report.drift],
         files=_files(report.seen),
         recent=[
-            models.RecentProbe(at=rfc3339(at), seconds=seconds, passed=passed)
+            response_models.RecentProbe(at=rfc3339(at), seconds=seconds, passed=passed)
             for at, seconds, passed in report.recent[max(len(report.recent) - recent, 0) :]
         ],
     )
 
 
-def ordered_view(done: OrderDone) -> models.Ordered:
+def ordered_view(done: OrderDone) -> response_models.Ordered:
     """Return what became of an order for one member as the API shows it."""
-    return models.Ordered(
+    return response_models.Ordered(
         member=member_view(done.pool, done.report, recent=0),
         safe_after=rfc3339(done.safe_after),
         changed=done.changed,
     )
 
 
-def done_view(done: OrdersDone, now: float) -> models.Done:
+def done_view(done: OrdersDone, now: float) -> response_models.Done:
     """Return what became of an order for a single member as the API shows it."""
     one = done.members[0]
-    return models.Done(
+    return response_models.Done(
         **dict(ordered_view(one)),
         safe=not done.dry_run and is_safe(one, now),
         id=done.id,
@@ -136,9 +136,9 @@ def done_view(done: OrdersDone, now: float) -> models.Done:
     )
 
 
-def together_view(done: OrdersDone, now: float) -> models.DoneTogether:
+def together_view(done: OrdersDone, now: float) -> response_models.DoneTogether:
     """Return what became of an order for several members as the API shows it."""
-    return models.DoneTogether(
+    return response_models.DoneTogether(
         members=[ordered_view(one) for one in done.members],
         safe_after=rfc3339(max(one.safe_after for one in done.members)),
         changed=any(one.changed for one in done.members),
@@ -155,9 +155,9 @@ def is_safe(done: OrderDone, now: float) -> bool:
     return not done.report.why.handed_out and done.safe_after <= now
 
 
-def audit_view(entry: AuditEntry) -> models.AuditEntry:
+def audit_view(entry: AuditEntry) -> response_models.AuditEntry:
     """Return a line of the audit trail as the API shows it."""
-    return models.AuditEntry(
+    return response_models.AuditEntry(
         id=entry.id,
         at=rfc3339(entry.at),
         by=entry.by,
@@ -171,10 +171,10 @@ def audit_view(entry: AuditEntry) -> models.AuditEntry:
     )
 
 
-def readiness_view(report: ServiceReport) -> models.Readiness:
+def readiness_view(report: ServiceReport) -> response_models.Readiness:
     """Return whether targets are served; with a pool all down they are served by luck only."""
     everything_down = any(alarm.name == "everything-down" for alarm in report.alarms)
-    return models.Readiness(
+    return response_models.Readiness(
         ready=report.ready and not everything_down,
         alarms=[_alarm(alarm) for alarm in report.alarms],
         version=report.version,
@@ -182,7 +182,7 @@ def readiness_view(report: ServiceReport) -> models.Readiness:
         serial=report.serial,
         published_at=rfc3339(report.published_at),
         workers=[
-            models.Worker(
+            response_models.Worker(
                 number=worker.number,
                 connected=worker.connected,
                 serial=worker.serial,
@@ -191,7 +191,7 @@ def readiness_view(report: ServiceReport) -> models.Readiness:
             for worker in report.workers
         ],
         orphaned=[
-            models.OrphanedOrder(
+            response_models.OrphanedOrder(
                 pool=one.pool, member=one.member, address=one.address, order=one.order
             )
             for one in report.orphaned
@@ -223,11 +223,11 @@ def _decided(report: MemberReport) -> str:
     return repr((*decided, report.plan))
 
 
-def override_view(override: Override | None) -> models.Override | None:
+def override_view(override: Override | None) -> response_models.Override | None:
     """Return an order in force as the API shows it."""
     if override is None:
         return None
-    return models.Override(
+    return response_models.Override(
         order=override.order,
         by=override.by,
         reason=override.reason,
@@ -236,10 +236,10 @@ def override_view(override: Override | None) -> models.Override | None:
     )
 
 
-def _plan(plan: Plan | None) -> models.Plan | None:
+def _plan(plan: Plan | None) -> response_models.Plan | None:
     if plan is None:
         return None
-    return models.Plan(
+    return response_models.Plan(
         order=plan.override.order,
         by=plan.override.by,
         reason=plan.override.reason,
@@ -250,11 +250,11 @@ def _plan(plan: Plan | None) -> models.Plan | None:
     )
 
 
-def _probe(report: MemberReport) -> models.Probe | None:
+def _probe(report: MemberReport) -> response_models.Probe | None:
     result, at = report.last_probe, report.probed_at
     if result is None or at is None:
         return None
-    return models.Probe(
+    return response_models.Probe(
         verdict=result.verdict,
         sentence=result.sentence,
         depth=result.depth,
@@ -265,14 +265,16 @@ def _probe(report: MemberReport) -> models.Probe | None:
     )
 
 
-def _files(seen: Iterable[FileSeen]) -> list[models.File]:
+def _files(seen: Iterable[FileSeen]) -> list[response_models.File]:
     return [
-        models.File(name=file.name, size=file.size, sha256=file.sha256, version=file.version)
+        response_models.File(
+            name=file.name, size=file.size, sha256=file.sha256, version=file.version
+        )
         for file in seen
     ]
 
 
-def _alarm(alarm: Alarm) -> models.Alarm:
-    return models.Alarm(
+def _alarm(alarm: Alarm) -> response_models.Alarm:
+    return response_models.Alarm(
         name=alarm.name, sentence=alarm.sentence, since=rfc3339(alarm.since), pool=alarm.pool
     )

@@ -11,14 +11,14 @@ from aiohttp import web
 from rrdns.core.model import Order
 from rrdns.core.orders.request import Choice, Command, Target, choose
 from rrdns.core.status import MemberReport, PoolReport
-from rrdns.web import models, problems, views
-from rrdns.web.auth import Caller
-from rrdns.web.farm import Farm, OrdersDone
-from rrdns.web.guard import CallersHandler
-from rrdns.web.looking import answer, find_member
-from rrdns.web.patience import Patience
-from rrdns.web.problems import Trouble
-from rrdns.web.requests import read_body, times_of
+from rrdns.web.api import problems, response_models, serialize
+from rrdns.web.api.admin_service import Farm, OrdersDone
+from rrdns.web.api.auth import Caller
+from rrdns.web.api.middleware import CallersHandler
+from rrdns.web.api.problems import Trouble
+from rrdns.web.api.request_parsing import read_body, times_of
+from rrdns.web.handlers.read import answer, find_member
+from rrdns.web.handlers.wait_until_safe import Patience
 
 
 class Ordering:
@@ -39,14 +39,16 @@ class Ordering:
             if target is None:
                 pool, report = find_member(self._farm, request)
                 target = pool.pool.name, report.member.name
-            body = await read_body(request, models.OrderBody if kind else models.ResumeBody)
+            body = await read_body(
+                request, response_models.OrderBody if kind else response_models.ResumeBody
+            )
             targets = (target,)
             command = self._command(kind, caller, targets, body)
             with self._patience.place(_waits(body)):
                 done = await self._matched(request, command)
                 done = await self._until_safe(request, done, waits=_waits(body))
-            tag = views.member_tag(done.members[0].report)
-            return answer(views.done_view(done, self._clock()), tag)
+            tag = serialize.member_tag(done.members[0].report)
+            return answer(serialize.done_view(done, self._clock()), tag)
 
         return handler
 
@@ -54,13 +56,15 @@ class Ordering:
         """Return the handler of one kind of order for several members."""
 
         async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
-            body = await read_body(request, models.OrdersBody if kind else models.ResumesBody)
+            body = await read_body(
+                request, response_models.OrdersBody if kind else response_models.ResumesBody
+            )
             command = self._command(kind, caller, self._chosen(kind, body), body)
             with self._patience.place(_waits(body)):
                 async with self._one_at_a_time:
                     done = await self._farm.carry_out(command)
                 done = await self._until_safe(request, done, waits=_waits(body))
-            return answer(views.together_view(done, self._clock()))
+            return answer(serialize.together_view(done, self._clock()))
 
         return handler
 
@@ -74,7 +78,7 @@ class Ordering:
         orphaned = self._farm.service().orphaned
         return [(one.pool, one.member) for one in orphaned if pool in {None, one.pool}]
 
-    def _chosen(self, kind: Order | None, body: models.Selecting) -> tuple[Target, ...]:
+    def _chosen(self, kind: Order | None, body: response_models.Selecting) -> tuple[Target, ...]:
         orphans = self._orphans(body.pool) if kind is None else []
         if body.pool is None:
             pools = self._farm.pools()
@@ -90,10 +94,10 @@ class Ordering:
         kind: Order | None,
         caller: Caller,
         targets: tuple[Target, ...],
-        body: models.ResumeBody,
+        body: response_models.ResumeBody,
     ) -> Command:
         command = Command(targets, kind, caller.name, body.reason, dry_run=body.dry_run)
-        if not isinstance(body, models.OrderBody):
+        if not isinstance(body, response_models.OrderBody):
             return command
         at, until = times_of(body, self._clock())
         lasting = body.lasting is not None
@@ -125,8 +129,8 @@ class Ordering:
         return replace(done, members=tuple(members) or done.members)
 
 
-def _waits(body: models.ResumeBody) -> bool:
-    return isinstance(body, models.OrderBody) and body.wait
+def _waits(body: response_models.ResumeBody) -> bool:
+    return isinstance(body, response_models.OrderBody) and body.wait
 
 
 def _by_target(pools: Sequence[PoolReport]) -> dict[Target, MemberReport]:
@@ -147,6 +151,6 @@ def _check_match(request: web.Request, pool: PoolReport, member: MemberReport) -
     if not wanted:
         return
     tags = {tag.strip() for field in wanted for tag in field.split(",")}
-    now = views.member_tag(member)
-    if not tags & {"*", now, views.pool_tag(pool)}:
+    now = serialize.member_tag(member)
+    if not tags & {"*", now, serialize.pool_tag(pool)}:
         raise Trouble(problems.STALE, headers={"ETag": now})

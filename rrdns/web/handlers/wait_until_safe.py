@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from rrdns.web import problems
-from rrdns.web.farm import OrdersDone
-from rrdns.web.models import MOST_WAIT
-from rrdns.web.problems import Trouble
-from rrdns.web.views import is_safe
+from rrdns.web.api import problems
+from rrdns.web.api.admin_service import OrdersDone
+from rrdns.web.api.problems import Trouble
+from rrdns.web.api.response_models import MOST_WAIT
+from rrdns.web.api.serialize import is_safe
 
 MOST_WAITERS = 64
 LOOK_EVERY = 0.5  # seconds: whether the caller is still there, and the members still out

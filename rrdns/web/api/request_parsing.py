@@ -9,10 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from rrdns.web import problems
-from rrdns.web.models import OrderBody, Slip
-from rrdns.web.problems import Trouble, invalid, slips_of
-from rrdns.web.times import MOST_SECONDS, start_of
+from rrdns.timeformat import MOST_SECONDS, start_of
+from rrdns.web.api import problems
+from rrdns.web.api.problems import Trouble, invalid, slips_of
+from rrdns.web.api.response_models import OrderBody, Slip
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
-from rrdns.web import problems
-from rrdns.web.auth import Caller, Gate, Role
-from rrdns.web.problems import Trouble
+from rrdns.web.api import problems
+from rrdns.web.api.auth import Caller, Gate, Role
+from rrdns.web.api.problems import Trouble
 
 CallersHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 Sleep = Callable[[float], Awaitable[None]]

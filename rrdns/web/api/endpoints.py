@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from rrdns.web import models
-from rrdns.web import problems as p
-from rrdns.web.auth import Role
+from rrdns.web.api import problems as p
+from rrdns.web.api import response_models
+from rrdns.web.api.auth import Role
 
 JSON = "application/json"
 
@@ -55,8 +55,8 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
         f"{_MEMBER}/{verb}",
         summary,
         needs,
-        answer=models.Done,
-        body=models.OrderBody,
+        answer=response_models.Done,
+        body=response_models.OrderBody,
         problems=(*_NOBODY, *_BODY, *((p.LAST_MEMBER,) if guarded else ()), p.STORE_FAILED),
         tagged=True,
         notes="The same order twice is one: `changed` is false then.",
@@ -70,8 +70,8 @@ def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
         f"/v1/orders/{verb}",
         summary,
         needs,
-        answer=models.DoneTogether,
-        body=models.ResumesBody if verb == "resume" else models.OrdersBody,
+        answer=response_models.DoneTogether,
+        body=response_models.ResumesBody if verb == "resume" else response_models.OrdersBody,
         problems=(
             *_NOBODY,
             *(kind for kind in _BODY if kind is not p.STALE),
@@ -90,7 +90,7 @@ CALLS = (
         "/v1/exporters",
         "What other systems were told",
         Role.VIEWER,
-        answer=models.Exporters,
+        answer=response_models.Exporters,
     ),
     Call(
         "webhooks",
@@ -98,17 +98,19 @@ CALLS = (
         "/v1/webhooks",
         "What webhooks were told of events, and what waits",
         Role.VIEWER,
-        answer=models.Webhooks,
+        answer=response_models.Webhooks,
     ),
-    Call("me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=models.Me),
+    Call(
+        "me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=response_models.Me
+    ),
     Call(
         "pools",
         "GET",
         "/v1/pools",
         "All pools and their members",
         Role.VIEWER,
-        answer=models.Pools,
-        query=models.ListQuery,
+        answer=response_models.Pools,
+        query=response_models.ListQuery,
     ),
     Call(
         "pool",
@@ -116,8 +118,8 @@ CALLS = (
         "/v1/pools/{pool}",
         "One pool and its members",
         Role.VIEWER,
-        answer=models.Pool,
-        query=models.ShowQuery,
+        answer=response_models.Pool,
+        query=response_models.ShowQuery,
         problems=(p.UNKNOWN_POOL,),
         tagged=True,
         notes=_TAG_NOTE,
@@ -128,8 +130,8 @@ CALLS = (
         _MEMBER,
         "One member: standing, order, why it is in or out",
         Role.VIEWER,
-        answer=models.Member,
-        query=models.ShowQuery,
+        answer=response_models.Member,
+        query=response_models.ShowQuery,
         problems=_NOBODY,
         tagged=True,
         notes=_TAG_NOTE,
@@ -140,8 +142,8 @@ CALLS = (
         "/v1/explain",
         "Who is answered next, why others are not, and what would change it",
         Role.VIEWER,
-        answer=models.Explanation,
-        query=models.ExplainQuery,
+        answer=response_models.Explanation,
+        query=response_models.ExplainQuery,
         problems=(p.UNKNOWN_POOL,),
     ),
     _order(
@@ -153,8 +155,8 @@ CALLS = (
         f"{_MEMBER}/resume",
         "End the order in force for a member",
         Role.OPERATOR,
-        answer=models.Done,
-        body=models.ResumeBody,
+        answer=response_models.Done,
+        body=response_models.ResumeBody,
         problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
         tagged=True,
         notes="An order for later is cancelled, too. Without any, nothing changes, and `changed` "
@@ -172,8 +174,8 @@ CALLS = (
         "/v1/audit",
         "Who did what, when and why; the newest first",
         Role.VIEWER,
-        answer=models.Audit,
-        query=models.AuditQuery,
+        answer=response_models.Audit,
+        query=response_models.AuditQuery,
         problems=(p.STORE_FAILED,),
     ),
     Call(
@@ -183,7 +185,7 @@ CALLS = (
         "The whole audit trail as JSON lines, the newest first",
         Role.VIEWER,
         media="application/jsonl",
-        query=models.AuditFilter,
+        query=response_models.AuditFilter,
         problems=(p.STORE_FAILED,),
     ),
     Call(
@@ -198,14 +200,21 @@ CALLS = (
         "are not known any more, so that everything should be read anew.",
     ),
     Call("openapi", "GET", "/v1/openapi.json", "This document", None, media="application/json"),
-    Call("liveness", "GET", "/healthz", "The control process works", None, answer=models.Liveness),
+    Call(
+        "liveness",
+        "GET",
+        "/healthz",
+        "The control process works",
+        None,
+        answer=response_models.Liveness,
+    ),
     Call(
         "readiness",
         "GET",
         "/readyz",
         "Targets are served; 503 with the alarms when a pool is all down or a worker is missing",
         None,
-        answer=models.Readiness,
+        answer=response_models.Readiness,
     ),
     Call(
         "metrics",

@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from rrdns.core.model import AuditEntry
 from rrdns.core.status import MemberReport, PoolReport
 from rrdns.errors import UnknownMember
-from rrdns.web import models, views
-from rrdns.web.auth import Caller
-from rrdns.web.connections import write_on
-from rrdns.web.farm import Farm
-from rrdns.web.negotiation import compress
-from rrdns.web.requests import read_query
+from rrdns.web.api import response_models, serialize
+from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.auth import Caller
+from rrdns.web.api.negotiation import compress
+from rrdns.web.api.request_parsing import read_query
+from rrdns.web.transport.connections import write_on
 
 EXPORT_PAGE = 500  # audit entries read at once
 
@@ -30,20 +30,24 @@ class Looking:
     async def exporters(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the exporters fare."""
         reports = self._farm.service().exports
-        return answer(models.Exporters(exporters=[views.exporter_view(one) for one in reports]))
+        return answer(
+            response_models.Exporters(exporters=[serialize.exporter_view(one) for one in reports])
+        )
 
     async def webhooks(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the webhooks fare."""
         reports = self._farm.service().webhooks
-        return answer(models.Webhooks(webhooks=[views.webhook_view(one) for one in reports]))
+        return answer(
+            response_models.Webhooks(webhooks=[serialize.webhook_view(one) for one in reports])
+        )
 
     async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
         """Tell callers who they are."""
-        return answer(models.Me(name=caller.name, role=caller.role))
+        return answer(response_models.Me(name=caller.name, role=caller.role))
 
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
-        asked = read_query(request, models.ListQuery).recent
+        asked = read_query(request, response_models.ListQuery).recent
         reports = self._farm.pools()
         # Thousands of pools take a while, and probes must not wait for that.
         body = await asyncio.to_thread(_render, reports, _recent_of(reports, asked))
@@ -53,30 +57,32 @@ class Looking:
 
     async def pool(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one pool."""
-        recent = read_query(request, models.ShowQuery).recent
+        recent = read_query(request, response_models.ShowQuery).recent
         report = self._farm.pool(request.match_info["pool"])
-        return answer(views.pool_view(report, recent), views.pool_tag(report))
+        return answer(serialize.pool_view(report, recent), serialize.pool_tag(report))
 
     async def member(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one member."""
-        recent = read_query(request, models.ShowQuery).recent
+        recent = read_query(request, response_models.ShowQuery).recent
         pool, report = find_member(self._farm, request)
-        view = views.member_view(pool.pool.name, report, recent)
-        return answer(view, views.member_tag(report))
+        view = serialize.member_view(pool.pool.name, report, recent)
+        return answer(view, serialize.member_tag(report))
 
     async def audit(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show a page of the audit trail."""
-        asked = read_query(request, models.AuditQuery)
+        asked = read_query(request, response_models.AuditQuery)
         # One more than asked for tells whether there is a next page.
         found = await self._farm.audit(asked.limit + 1, asked.before, asked.pool, asked.member)
         shown = found[: asked.limit]
         more = shown[-1].id if len(found) > len(shown) else None
-        page = models.Audit(entries=[views.audit_view(entry) for entry in shown], next=more)
+        page = response_models.Audit(
+            entries=[serialize.audit_view(entry) for entry in shown], next=more
+        )
         return answer(page)
 
     async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Stream the audit trail as JSON lines."""
-        asked = read_query(request, models.AuditFilter)
+        asked = read_query(request, response_models.AuditFilter)
         # A store that fails now is told as a problem; once the stream runs it can only break off.
         page = await self._page(asked, None)
         response = web.StreamResponse(
@@ -97,7 +103,9 @@ class Looking:
                 request.transport.abort()
         return response
 
-    async def _page(self, asked: models.AuditFilter, before: int | None) -> tuple[AuditEntry, ...]:
+    async def _page(
+        self, asked: response_models.AuditFilter, before: int | None
+    ) -> tuple[AuditEntry, ...]:
         return await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member)
 
 
@@ -105,13 +113,13 @@ def _recent_of(reports: Sequence[PoolReport], asked: int | None) -> int:
     """Return how many recent probes a list shows: with many members they would be most of it."""
     if asked is not None:
         return asked
-    many = sum(len(report.members) for report in reports) > models.MANY_MEMBERS
-    return 0 if many else models.RECENT
+    many = sum(len(report.members) for report in reports) > response_models.MANY_MEMBERS
+    return 0 if many else response_models.RECENT
 
 
 def _render(reports: Sequence[PoolReport], recent: int) -> bytes:
     """Write a list of pools, one at a time: each holds up other threads while it is written."""
-    pools = [views.pool_view(report, recent).model_dump_json() for report in reports]
+    pools = [serialize.pool_view(report, recent).model_dump_json() for report in reports]
     return f'{{"pools":[{",".join(pools)}]}}'.encode()
 
 
@@ -142,4 +150,6 @@ def _json(text: str, status: int = 200) -> web.Response:
 
 
 def _lines(entries: tuple[AuditEntry, ...]) -> bytes:
-    return "".join(f"{views.audit_view(entry).model_dump_json()}\n" for entry in entries).encode()
+    return "".join(
+        f"{serialize.audit_view(entry).model_dump_json()}\n" for entry in entries
+    ).encode()

@@ -22,8 +22,8 @@ from pydantic.config import JsonDict, JsonValue
 from rrdns.core.health.eligibility import Why
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import OnEmpty, Order, Policy
-from rrdns.web.auth import Role
-from rrdns.web.times import MOST_SECONDS, duration, from_rfc3339, start_of
+from rrdns.timeformat import MOST_SECONDS, duration, from_rfc3339, start_of
+from rrdns.web.api.auth import Role
 
 MOST_REASON = 500  # characters
 MOST_AUDIT = 1000  # entries in one page

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from rrdns.web.auth import Caller
-from rrdns.web.connections import write_on
-from rrdns.web.events import Event, EventLog
-from rrdns.web.problems import BAD_REQUEST, TOO_MANY, Trouble
-from rrdns.web.times import rfc3339
+from rrdns.timeformat import rfc3339
+from rrdns.web.api.auth import Caller
+from rrdns.web.api.problems import BAD_REQUEST, TOO_MANY, Trouble
+from rrdns.web.event_buffer import Event, EventLog
+from rrdns.web.transport.connections import write_on
 
 HEARTBEAT = 10.0  # seconds between signs of life; a watcher notices a dead line by their lack
 RETRY = 2000  # milliseconds until a browser comes back

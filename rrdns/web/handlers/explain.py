@@ -10,13 +10,13 @@ from rrdns.core.explanation import Way, outlook
 from rrdns.core.model import OnEmpty
 from rrdns.core.rotation import at_turn
 from rrdns.core.status import MemberReport, PoolReport
-from rrdns.web import models
-from rrdns.web.auth import Caller
-from rrdns.web.farm import Farm
-from rrdns.web.looking import answer
-from rrdns.web.requests import read_query
-from rrdns.web.times import rfc3339
-from rrdns.web.views import override_view
+from rrdns.timeformat import rfc3339
+from rrdns.web.api import response_models
+from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.auth import Caller
+from rrdns.web.api.request_parsing import read_query
+from rrdns.web.api.serialize import override_view
+from rrdns.web.handlers.read import answer
 
 MOST_TURNS = 28  # a round of more is no reading matter
 
@@ -30,18 +30,20 @@ class Explaining:
 
     async def explain(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Explain one pool, or all."""
-        name = read_query(request, models.ExplainQuery).pool
+        name = read_query(request, response_models.ExplainQuery).pool
         pools = self._farm.pools() if name is None else (self._farm.pool(name),)
         workers, now = len(self._farm.service().workers), self._clock()
-        return answer(models.Explanation(pools=[explained(pool, workers, now) for pool in pools]))
+        return answer(
+            response_models.Explanation(pools=[explained(pool, workers, now) for pool in pools])
+        )
 
 
-def explained(report: PoolReport, workers: int, now: float) -> models.ExplainedPool:
+def explained(report: PoolReport, workers: int, now: float) -> response_models.ExplainedPool:
     """Return why a pool is answered as it is."""
     names = [member.member.name for member in report.members if member.why.handed_out]
     first = report.turn or 0
     turns = range(first, first + min(len(names), MOST_TURNS))
-    return models.ExplainedPool(
+    return response_models.ExplainedPool(
         name=report.pool.name,
         hostname=report.pool.hostname,
         turn=report.turn,
@@ -71,8 +73,8 @@ def _how_sure(report: PoolReport, workers: int) -> str:
     return f"by {whose}, as of up to a second ago: each query since then has moved it on by one"
 
 
-def _member(pool: PoolReport, report: MemberReport, now: float) -> models.ExplainedMember:
-    return models.ExplainedMember(
+def _member(pool: PoolReport, report: MemberReport, now: float) -> response_models.ExplainedMember:
+    return response_models.ExplainedMember(
         name=report.member.name,
         address=report.member.address,
         is_in=report.why.handed_out,
@@ -84,17 +86,17 @@ def _member(pool: PoolReport, report: MemberReport, now: float) -> models.Explai
     )
 
 
-def _deciding(report: MemberReport) -> models.Deciding | None:
+def _deciding(report: MemberReport) -> response_models.Deciding | None:
     if report.decided is None:
         return None
     result, at = report.decided
-    return models.Deciding(
+    return response_models.Deciding(
         verdict=result.verdict, sentence=result.sentence, seconds=result.seconds, at=rfc3339(at)
     )
 
 
-def _way(way: Way) -> models.Way:
-    return models.Way(
+def _way(way: Way) -> response_models.Way:
+    return response_models.Way(
         sentence=way.sentence,
         at=None if way.at is None else rfc3339(way.at),
         probes=way.probes,

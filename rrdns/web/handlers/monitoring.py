@@ -8,14 +8,14 @@ from collections.abc import Callable
 from aiohttp import web
 
 from rrdns import __version__
-from rrdns.web import models, problems, views
-from rrdns.web.auth import Gate
-from rrdns.web.farm import Farm
-from rrdns.web.looking import answer
+from rrdns.web.api import problems, response_models, serialize
+from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.auth import Gate
+from rrdns.web.api.negotiation import accepted, compress, vary_by
+from rrdns.web.api.openapi import describe
+from rrdns.web.api.problems import Trouble
+from rrdns.web.handlers.read import answer
 from rrdns.web.metrics import Stats, exposition, scrape
-from rrdns.web.negotiation import accepted, compress, vary_by
-from rrdns.web.openapi import describe
-from rrdns.web.problems import Trouble
 
 
 class Watching:
@@ -29,11 +29,11 @@ class Watching:
 
     async def liveness(self, _: web.Request) -> web.StreamResponse:
         """Tell that the event loop turns."""
-        return answer(models.Liveness(alive=True, version=__version__))
+        return answer(response_models.Liveness(alive=True, version=__version__))
 
     async def readiness(self, _: web.Request) -> web.StreamResponse:
         """Tell whether targets are served, and every alarm."""
-        readiness = views.readiness_view(self._farm.service())
+        readiness = serialize.readiness_view(self._farm.service())
         return answer(readiness, status=200 if readiness.ready else 503)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:

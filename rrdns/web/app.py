@@ -11,20 +11,27 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from rrdns.core.model import Order
-from rrdns.web import problems
-from rrdns.web.auth import Gate
-from rrdns.web.connections import CONNECTIONS, Connections, make_counter
-from rrdns.web.contract import CALLS
-from rrdns.web.explaining import Explaining
-from rrdns.web.farm import Farm
-from rrdns.web.guard import CallersHandler, Guard, Sleep, make_shield, meet_expectation, set_headers
-from rrdns.web.looking import Looking
+from rrdns.web.api import problems
+from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.auth import Gate
+from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.middleware import (
+    CallersHandler,
+    Guard,
+    Sleep,
+    make_shield,
+    meet_expectation,
+    set_headers,
+)
+from rrdns.web.api.problems import Trouble
+from rrdns.web.api.request_parsing import MOST_BODY
+from rrdns.web.handlers.event_stream import HEARTBEAT, Watchtower
+from rrdns.web.handlers.explain import Explaining
+from rrdns.web.handlers.monitoring import Watching
+from rrdns.web.handlers.orders import Ordering
+from rrdns.web.handlers.read import Looking
 from rrdns.web.metrics import Stats
-from rrdns.web.ordering import Ordering
-from rrdns.web.problems import Trouble
-from rrdns.web.requests import MOST_BODY
-from rrdns.web.watch import HEARTBEAT, Watchtower
-from rrdns.web.watching import Watching
+from rrdns.web.transport.connections import CONNECTIONS, Connections, make_counter
 
 STATIC = Path(__file__).with_name("static")
 

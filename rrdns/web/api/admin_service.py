@@ -10,7 +10,7 @@ from rrdns.core.model import AuditEntry
 from rrdns.core.orders.request import Command
 from rrdns.core.status import MemberReport, PoolReport, ServiceReport
 from rrdns.errors import LastMember
-from rrdns.web.events import EventLog
+from rrdns.web.event_buffer import EventLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The contract of the admin API: endpoints, models, authentication, problems, middleware."""
