@@ -16,8 +16,8 @@ from rrdns.cli.trouble import WRONG_USE, Trouble
 if TYPE_CHECKING:
     from rrdns.config import Settings
     from rrdns.core.model import Pool, Zone
-    from rrdns.export.delegation import Delegation
     from rrdns.net.delegation_survey import Plan
+    from rrdns.snippets.delegation.records import Delegation
 
 FORMATS = ("windows", "bind", "bind-resolver", "knot", "unbound", "dnsmasq")
 
@@ -173,7 +173,7 @@ def choose_zone(zones: tuple[Zone, ...], name: str | None) -> Zone:
 
 def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Delegation:
     from rrdns.core.model import is_inside
-    from rrdns.export.delegation import Delegation, parent_of
+    from rrdns.snippets.delegation.records import Delegation, parent_of
 
     parent = (parent_zone or parent_of(zone.name)).lower().removesuffix(".")
     if parent == zone.name or not is_inside(zone.name, parent):
@@ -188,8 +188,8 @@ def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Dele
 
 def _print(form: str | None, delegation: Delegation, *, as_json: bool) -> None:
     """Print one format as it goes into a file, or all of them, each behind a heading."""
-    from rrdns.export.delegation_texts import TITLES, Format, delegation_text
     from rrdns.export.errors import NoAddress
+    from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
 
     if form is not None and form not in FORMATS:
         raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)

@@ -41,8 +41,8 @@ def dhcp(
 
         rrdns dhcp --format windows --pool boot --config /etc/rrdns/rrdns.toml
     """
-    from rrdns.export.boot import BootFiles
-    from rrdns.export.snippets import snippet
+    from rrdns.snippets.dhcp.boot_options import BootFiles
+    from rrdns.snippets.dhcp.formats import snippet
 
     if form not in FORMATS:
         raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)

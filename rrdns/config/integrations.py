@@ -15,7 +15,7 @@ from rrdns.config.schema import ExporterKind, ExporterTable, File
 from rrdns.config.setting_path import Broken, Place
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
-from rrdns.export.render import read_template
+from rrdns.export.file.render import read_template
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,

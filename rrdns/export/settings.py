@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
-from rrdns.export.telling import Tell
+from rrdns.export.pool_view import Tell
 
 ROTATE_EVERY = 60.0
 KEA_REFRESH = 60.0

@@ -22,7 +22,7 @@ from typing import Any
 from rrdns.config import Settings, describe_changes, parse, restart_needed
 from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
-from rrdns.export.disk import Disk
+from rrdns.export.disk_io import Disk
 from rrdns.net.tftp_prober import LateAnswers, probe
 from rrdns.service.applied_config import AppliedConfig
 from rrdns.service.checker import Checker, Probe

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rrdns.config import Settings
-from rrdns.export.courier import News, Outcome
-from rrdns.export.dispatch import Dispatch
-from rrdns.export.hooks import Hooks
-from rrdns.export.notice import notice_of
+from rrdns.export.delivery import News, Outcome
+from rrdns.export.manager import Dispatch
+from rrdns.export.webhooks.event import notice_of
+from rrdns.export.webhooks.manager import Hooks
 from rrdns.service.herald import Herald
 from rrdns.service.logs import get_log
 from rrdns.web.event_buffer import Event

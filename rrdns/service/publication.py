@@ -15,8 +15,8 @@ from rrdns.core.health.eligibility import Selection, Why
 from rrdns.core.model import Pool, Zone, is_inside
 from rrdns.core.snapshot import Change, Snapshot, difference
 from rrdns.errors import StoreFailed
-from rrdns.export.dispatch import Dispatch
-from rrdns.export.telling import Telling
+from rrdns.export.manager import Dispatch
+from rrdns.export.pool_view import Telling
 from rrdns.service.clocks import Clocks
 from rrdns.service.herald import Herald
 from rrdns.service.publisher import Publisher

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.cli.delegation import FORMATS
-from rrdns.export.delegation_texts import Format
+from rrdns.snippets.delegation.formats import Format
 from tests.cli.conftest import Run
 from tests.peers import ROOT
 

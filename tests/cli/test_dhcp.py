@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.cli.dhcp import FORMATS
-from rrdns.export.snippets import Format
+from rrdns.snippets.dhcp.formats import Format
 from tests.cli.conftest import Api, Run
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "conf" / "rrdns.toml"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rrdns.core.model import Nameserver, Zone
-from rrdns.export.telling import Telling
+from rrdns.export.pool_view import Telling
 
 ZONE = Zone(
     name="pvs.example.test",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.courier import COALESCE, Courier, News, Outcome
+from rrdns.export.delivery import COALESCE, Courier, News, Outcome
 from rrdns.export.errors import Unreachable
+from rrdns.export.pool_view import Tell
 from rrdns.export.settings import Delivery
-from rrdns.export.telling import Tell
 from tests.export.tellings import Listener, telling
 from tests.virtual import run_virtually
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rrdns.core.model import Nameserver
-from rrdns.export.delegation import Delegation, parent_of
-from rrdns.export.delegation_texts import TITLES, Format, delegation_text
 from rrdns.export.errors import NoAddress
+from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
+from rrdns.snippets.delegation.records import Delegation, parent_of
 from tests.export.test_readers import check
 from tests.peers import ROOT, free_port, peer, running, wait_until
 

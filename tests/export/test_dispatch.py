@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.export.base import Exporter
-from rrdns.export.command import CommandExporter
-from rrdns.export.dispatch import Dispatch
-from rrdns.export.file import FileExporter
-from rrdns.export.kea import KeaExporter
-from rrdns.export.make import make_exporter
+from rrdns.export.command_exporter import CommandExporter
+from rrdns.export.exporter import Exporter
+from rrdns.export.file.exporter import FileExporter
+from rrdns.export.kea.exporter import KeaExporter
+from rrdns.export.make_exporter import make_exporter
+from rrdns.export.manager import Dispatch
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -21,7 +21,7 @@ from rrdns.export.settings import (
     KeaSettings,
     WebhookSettings,
 )
-from rrdns.export.webhook import WebhookExporter
+from rrdns.export.webhook_exporter import WebhookExporter
 from tests.export.tellings import Listener, telling
 from tests.virtual import run_virtually
 

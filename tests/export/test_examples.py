@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.payload import to_json
+from rrdns.export.json_payload import to_json
+from rrdns.export.pool_view import Tell
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -20,7 +21,6 @@ from rrdns.export.settings import (
     WebhookSettings,
     find_mistakes,
 )
-from rrdns.export.telling import Tell
 from tests.export.tellings import telling
 from tests.peers import ROOT
 

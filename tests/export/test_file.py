@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from rrdns.core.model import Zone
-from rrdns.export.atomic import write_atomically
 from rrdns.export.errors import CommandFailed, FileNotWritten, SignalFailed, TemplateInvalid
-from rrdns.export.file import FileExporter
+from rrdns.export.file.atomic_write import write_atomically
+from rrdns.export.file.exporter import FileExporter
 from rrdns.export.settings import FileSettings, Option66
 from tests.export.tellings import telling
 from tests.peers import wait_until

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rrdns.export import messenger
-from rrdns.export.courier import News, back_off
-from rrdns.export.hooks import Hooks
-from rrdns.export.notice import Notice
+from rrdns.export.delivery import News, back_off
 from rrdns.export.settings import HookSettings, Subject
-from rrdns.export.webhook import SIGNATURE
+from rrdns.export.webhook_exporter import SIGNATURE
+from rrdns.export.webhooks import delivery
+from rrdns.export.webhooks.event import Notice
+from rrdns.export.webhooks.manager import Hooks
 from tests.peers import free_port
 
 
@@ -79,7 +79,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth of the usual between attempts; test_messenger holds the usual to its word."""
-    monkeypatch.setattr(messenger, "back_off", lambda failures: back_off(failures) / 10)
+    monkeypatch.setattr(delivery, "back_off", lambda failures: back_off(failures) / 10)
 
 
 def notice(number: int) -> Notice:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.courier import Courier, News, Outcome
+from rrdns.export.delivery import Courier, News, Outcome
 from rrdns.export.errors import KeaRefused, KeaUnsuited, Unreachable
-from rrdns.export.kea import KeaExporter
+from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.settings import KeaSettings, Option66
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import CONFIG, Kea, control_agent, differences, kea

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rrdns.export.errors import ExportFailed, KeaUnsuited, Unreachable
-from rrdns.export.kea import KeaExporter
-from rrdns.export.kea_config import BootInfo, Targets, changed
+from rrdns.export.kea.config import BootInfo, Targets, changed
+from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.settings import KeaSettings, Option66
 from tests.export.tellings import telling
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.courier import News, Outcome
-from rrdns.export.disk import Disk
+from rrdns.export.delivery import News, Outcome
+from rrdns.export.disk_io import Disk
 from rrdns.export.errors import Unreachable
-from rrdns.export.http import Post
-from rrdns.export.messenger import DELIVERY, EVENT, MOST_REFUSALS, Messenger, Waiting, where
-from rrdns.export.notice import Notice, notice_of
+from rrdns.export.http_client import Post
 from rrdns.export.settings import HookSettings, Subject
+from rrdns.export.webhooks.delivery import DELIVERY, EVENT, MOST_REFUSALS, Messenger, Waiting, where
+from rrdns.export.webhooks.event import Notice, notice_of
 from tests.virtual import run_virtually
 
 URL = "https://chat.example.test:8443/hooks/key-of-the-chat?x=1"

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from rrdns.core.model import Nameserver
-from rrdns.export.boot import BootFiles
-from rrdns.export.delegation import Delegation
-from rrdns.export.delegation_texts import delegation_text
-from rrdns.export.snippets import snippet
+from rrdns.snippets.delegation.formats import delegation_text
+from rrdns.snippets.delegation.records import Delegation
+from rrdns.snippets.dhcp.boot_options import BootFiles
+from rrdns.snippets.dhcp.formats import snippet
 from tests.peers import ROOT
 from tests.powershell import commands
 

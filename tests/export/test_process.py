@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.export.command import CommandExporter
+from rrdns.export.command_exporter import CommandExporter
 from rrdns.export.errors import CommandFailed
-from rrdns.export.process import MOST_OUTPUT, run
+from rrdns.export.external_process import MOST_OUTPUT, run
 from rrdns.export.settings import CommandSettings
 from tests.export.tellings import telling
 from tests.peers import wait_until

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.boot import BootFiles
-from rrdns.export.file import FileExporter
+from rrdns.export.file.exporter import FileExporter
 from rrdns.export.settings import FileSettings, Option66
-from rrdns.export.snippets import Format, snippet
+from rrdns.snippets.dhcp.boot_options import BootFiles
+from rrdns.snippets.dhcp.formats import Format, snippet
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import kea
 from tests.export.tellings import telling

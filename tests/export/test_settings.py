@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rrdns.export.pool_view import Tell
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -16,7 +17,6 @@ from rrdns.export.settings import (
     WebhookSettings,
     find_mistakes,
 )
-from rrdns.export.telling import Tell
 
 POOLS = ("boot",)
 FILE: dict[str, Any] = {"name": "f", "pools": POOLS, "path": Path("/x"), "template": "hosts"}

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from rrdns.export.boot import BootFiles
-from rrdns.export.snippets import Format, snippet
+from rrdns.snippets.dhcp.boot_options import BootFiles
+from rrdns.snippets.dhcp.formats import Format, snippet
 
 NAME, ADDRESSES = "boot.pvs.example.test", ("10.0.0.12", "10.0.0.13")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.export.telling import Tell, Telling, lead, narrow
+from rrdns.export.pool_view import Tell, Telling, lead, narrow
 from tests.export.tellings import telling
 
 

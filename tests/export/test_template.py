@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rrdns.export.errors import TemplateInvalid
-from rrdns.export.template import Item, fill
+from rrdns.export.file.template import Item, fill
 
 FIELDS: Item = {
     "who": "rrdns",

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rrdns.export import http
+from rrdns.export import http_client
 from rrdns.export.errors import Unreachable
 from rrdns.export.settings import WebhookSettings
-from rrdns.export.webhook import SIGNATURE, WebhookExporter
+from rrdns.export.webhook_exporter import SIGNATURE, WebhookExporter
 from tests.export.tellings import telling
 
 
@@ -110,7 +110,7 @@ async def test_an_endless_answer_is_a_failure(
     receiver: Receiver, hook: WebhookSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a receiver says is read as far as anything sensible goes."""
-    monkeypatch.setattr(http, "MOST_BYTES", 1000)
+    monkeypatch.setattr(http_client, "MOST_BYTES", 1000)
     receiver.text = "x" * 1001
     with pytest.raises(Unreachable, match="does not end"):
         await WebhookExporter(hook).tell([telling(1)])

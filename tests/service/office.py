@@ -9,7 +9,7 @@ from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpec, Zone
 from rrdns.core.orders.request import Command
 from rrdns.errors import StoreFailed
-from rrdns.export.dispatch import Dispatch
+from rrdns.export.manager import Dispatch
 from rrdns.service.clocks import Clocks
 from rrdns.service.desk import Desk
 from rrdns.service.herald import Herald

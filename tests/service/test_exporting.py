@@ -11,10 +11,10 @@ import pytest
 from rrdns.config import describe_changes, parse
 from rrdns.core.health.probe_result import Verdict
 from rrdns.errors import ConfigInvalid
-from rrdns.export.courier import News, Outcome
-from rrdns.export.dispatch import Dispatch
+from rrdns.export.delivery import News, Outcome
+from rrdns.export.manager import Dispatch
+from rrdns.export.pool_view import Tell
 from rrdns.export.settings import CommandSettings, FileSettings, KeaSettings, Option66
-from rrdns.export.telling import Tell
 from tests.service.office import Office
 
 BASE = """

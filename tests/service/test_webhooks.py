@@ -16,9 +16,9 @@ import pytest
 
 from rrdns.config import describe_changes, parse
 from rrdns.errors import ConfigInvalid
-from rrdns.export.notice import Notice, to_json
 from rrdns.export.settings import USUAL_SUBJECTS, HookSettings, Subject
-from rrdns.export.webhook import signature
+from rrdns.export.webhook_exporter import signature
+from rrdns.export.webhooks.event import Notice, to_json
 from rrdns.service.herald import Herald
 from rrdns.service.logs import set_up
 from rrdns.service.outside import Outside

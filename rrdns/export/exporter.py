@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from rrdns.export.telling import Telling
+from rrdns.export.pool_view import Telling
 
 
 class Exporter(Protocol):

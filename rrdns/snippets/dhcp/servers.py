@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrdns.export.boot import (
+from rrdns.snippets.dhcp.boot_options import (
     WARNINGS,
     WHO_TAKES_A_LIST,
     Boot,

@@ -7,11 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from rrdns.export.errors import TemplateInvalid
-from rrdns.export.fields import fields_of
-from rrdns.export.payload import to_json
+from rrdns.export.file.template import fill
+from rrdns.export.file.template_fields import fields_of
+from rrdns.export.json_payload import to_json
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import FileSettings
-from rrdns.export.telling import Telling
-from rrdns.export.template import fill
 
 JSON = "json"
 READY_MADE = ("bind-zone", "dnsmasq-hosts", "dnsmasq-options", "hosts", "isc-dhcpd", JSON)

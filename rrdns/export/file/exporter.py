@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rrdns.export.atomic import write_atomically
-from rrdns.export.disk import Disk, read_file
-from rrdns.export.process import run, send_signal
-from rrdns.export.render import render
+from rrdns.export.disk_io import Disk, read_file
+from rrdns.export.external_process import run, send_signal
+from rrdns.export.file.atomic_write import write_atomically
+from rrdns.export.file.render import render
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import FileSettings
-from rrdns.export.telling import Telling
 
 
 class FileExporter:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rrdns.export.base import Exporter
-from rrdns.export.command import CommandExporter
-from rrdns.export.file import FileExporter
-from rrdns.export.kea import KeaExporter
+from rrdns.export.command_exporter import CommandExporter
+from rrdns.export.exporter import Exporter
+from rrdns.export.file.exporter import FileExporter
+from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -13,7 +13,7 @@ from rrdns.export.settings import (
     KeaSettings,
     WebhookSettings,
 )
-from rrdns.export.webhook import WebhookExporter
+from rrdns.export.webhook_exporter import WebhookExporter
 
 
 def make_exporter(settings: ExporterSettings) -> Exporter:

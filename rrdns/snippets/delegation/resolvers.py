@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rrdns.core.model import is_inside
-from rrdns.export.boot import comment
-from rrdns.export.delegation import Delegation
 from rrdns.export.errors import NoAddress
+from rrdns.snippets.delegation.records import Delegation
+from rrdns.snippets.dhcp.boot_options import comment
 
 # What Unbound answers by itself unless told otherwise (RFC 6761, RFC 7686, RFC 8375).
 _UNBOUND_KEEPS = ("test", "invalid", "onion", "localhost", "home.arpa")

@@ -16,13 +16,13 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from rrdns.core.status import WebhookReport
-from rrdns.export.courier import News, Outcome, back_off
-from rrdns.export.disk import Disk
+from rrdns.export.delivery import News, Outcome, back_off
+from rrdns.export.disk_io import Disk
 from rrdns.export.errors import ExportFailed, Unreachable
-from rrdns.export.http import Post, post, read_secret
-from rrdns.export.notice import Notice, lost, to_json
+from rrdns.export.http_client import Post, post, read_secret
 from rrdns.export.settings import HookSettings
-from rrdns.export.webhook import SIGNATURE, signature
+from rrdns.export.webhook_exporter import SIGNATURE, signature
+from rrdns.export.webhooks.event import Notice, lost, to_json
 
 EVENT, DELIVERY = "X-Rrdns-Event", "X-Rrdns-Delivery"
 # These say that this event is refused, not that the receiver is away: after so many attempts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from rrdns.export.disk import read_file
+from rrdns.export.disk_io import read_file
 from rrdns.export.errors import Unreachable
 
 MOST_BYTES = 64 * 1024 * 1024  # of an answer: far above the largest Kea config

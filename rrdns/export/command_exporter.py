@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rrdns.export.payload import to_json
-from rrdns.export.process import run
+from rrdns.export.external_process import run
+from rrdns.export.json_payload import to_json
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import CommandSettings
-from rrdns.export.telling import Telling
 
 
 class CommandExporter:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rrdns.export.disk import read_file
+from rrdns.export.disk_io import read_file
 from rrdns.export.errors import CommandFailed, SignalFailed
 
 MOST_OUTPUT = 8192  # bytes of the end of what a command says that are kept

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rrdns.core.model import Zone
+from rrdns.export.file.template import Item
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import Option66
-from rrdns.export.telling import Telling
-from rrdns.export.template import Item
 
 
 def fields_of(

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from rrdns.export import delegation_parents, delegation_resolvers
-from rrdns.export.delegation import Delegation
+from rrdns.snippets.delegation import parents, resolvers
+from rrdns.snippets.delegation.records import Delegation
 
 
 class Format(StrEnum):
@@ -35,12 +35,12 @@ TITLES: Mapping[Format, str] = {
 }
 
 _WRITERS: Mapping[Format, Callable[[Delegation], str]] = {
-    Format.WINDOWS: delegation_parents.windows,
-    Format.BIND: delegation_parents.bind,
-    Format.BIND_RESOLVER: delegation_resolvers.bind,
-    Format.KNOT: delegation_parents.knot,
-    Format.UNBOUND: delegation_resolvers.unbound,
-    Format.DNSMASQ: delegation_resolvers.dnsmasq,
+    Format.WINDOWS: parents.windows,
+    Format.BIND: parents.bind,
+    Format.BIND_RESOLVER: resolvers.bind,
+    Format.KNOT: parents.knot,
+    Format.UNBOUND: resolvers.unbound,
+    Format.DNSMASQ: resolvers.dnsmasq,
 }
 
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from rrdns.export.boot import NO_OPTION_60, WHO_RESOLVES, WHO_TAKES_A_LIST, Boot, comment
+from rrdns.snippets.dhcp.boot_options import (
+    NO_OPTION_60,
+    WHO_RESOLVES,
+    WHO_TAKES_A_LIST,
+    Boot,
+    comment,
+)
 
 
 def option66(boot: Boot) -> str:

@@ -7,9 +7,9 @@ import json
 from functools import partial
 from typing import Any, Protocol
 
-from rrdns.export.disk import Disk
+from rrdns.export.disk_io import Disk
 from rrdns.export.errors import KeaRefused, Unreachable
-from rrdns.export.http import MOST_BYTES, Post, post, read_secret
+from rrdns.export.http_client import MOST_BYTES, Post, post, read_secret
 from rrdns.export.settings import KeaSettings
 
 SUCCESS = 0  # `result`; Kea's other numbers are failures of one kind or another

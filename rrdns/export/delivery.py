@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rrdns.core.status import ExportReport
-from rrdns.export.base import Exporter
 from rrdns.export.errors import ExportFailed
+from rrdns.export.exporter import Exporter
+from rrdns.export.pool_view import Telling, lead, narrow
 from rrdns.export.settings import Delivery
-from rrdns.export.telling import Telling, lead, narrow
 
 COALESCE = 0.1  # seconds that a change waits for others
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from rrdns.export import snippets_lists, snippets_servers
-from rrdns.export.boot import Boot, BootFiles
+from rrdns.snippets.dhcp import options, servers
+from rrdns.snippets.dhcp.boot_options import Boot, BootFiles
 
 
 class Format(StrEnum):
@@ -25,12 +25,12 @@ class Format(StrEnum):
 
 
 WRITERS: Mapping[Format, Callable[[Boot], str]] = {
-    Format.WINDOWS: snippets_servers.windows,
-    Format.KEA: snippets_servers.kea,
-    Format.ISC: snippets_servers.isc,
-    Format.DNSMASQ: snippets_servers.dnsmasq,
-    Format.OPTION66: snippets_lists.option66,
-    Format.OPTION150: snippets_lists.option150,
+    Format.WINDOWS: servers.windows,
+    Format.KEA: servers.kea,
+    Format.ISC: servers.isc,
+    Format.DNSMASQ: servers.dnsmasq,
+    Format.OPTION66: options.option66,
+    Format.OPTION150: options.option150,
 }
 
 

@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Sequence
 from functools import partial
 
-from rrdns.export.disk import Disk
-from rrdns.export.http import Post, post, read_secret
-from rrdns.export.payload import to_json
+from rrdns.export.disk_io import Disk
+from rrdns.export.http_client import Post, post, read_secret
+from rrdns.export.json_payload import to_json
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import WebhookSettings
-from rrdns.export.telling import Telling
 
 SIGNATURE = "X-Rrdns-Signature-256"
 

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from rrdns.core.status import ExportReport
-from rrdns.export.base import Exporter
-from rrdns.export.courier import Courier, News
-from rrdns.export.make import make_exporter
+from rrdns.export.delivery import Courier, News
+from rrdns.export.exporter import Exporter
+from rrdns.export.make_exporter import make_exporter
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import ExporterSettings
-from rrdns.export.telling import Telling
 
 STOP_WITHIN = 0.9  # seconds
 

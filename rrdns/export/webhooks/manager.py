@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.core.status import WebhookReport
-from rrdns.export.atomic import write_atomically
-from rrdns.export.courier import News
+from rrdns.export.delivery import News
 from rrdns.export.errors import FileNotWritten
-from rrdns.export.messenger import Messenger, Waiting
-from rrdns.export.notice import Notice, to_values
+from rrdns.export.file.atomic_write import write_atomically
 from rrdns.export.settings import HookSettings
+from rrdns.export.webhooks.delivery import Messenger, Waiting
+from rrdns.export.webhooks.event import Notice, to_values
 
 GRACE = 0.3  # seconds that a stop gives to what is under way
 KEEP_EVERY = 1.0  # seconds between two writes

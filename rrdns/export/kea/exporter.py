@@ -12,11 +12,11 @@ from string import Template
 from weakref import WeakValueDictionary
 
 from rrdns.export.errors import KeaUnsuited
-from rrdns.export.fields import option66_of
-from rrdns.export.kea_channel import Channel, command, make_channel
-from rrdns.export.kea_config import BootInfo, Config, Targets, changed
+from rrdns.export.file.template_fields import option66_of
+from rrdns.export.kea.channel import Channel, command, make_channel
+from rrdns.export.kea.config import BootInfo, Config, Targets, changed
+from rrdns.export.pool_view import Telling
 from rrdns.export.settings import KeaSettings, Option66
-from rrdns.export.telling import Telling
 
 # Two exporters of one Kea must not set its config at the same time: one change would be lost.
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

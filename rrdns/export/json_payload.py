@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from rrdns.export.telling import Telling
+from rrdns.export.pool_view import Telling
 
 VERSION = 1
 

@@ -1,0 +1,1 @@
+"""The file exporter: templates, and files that are replaced atomically."""

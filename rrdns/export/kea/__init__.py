@@ -1,0 +1,1 @@
+"""The Kea exporter: its control channel and its config."""

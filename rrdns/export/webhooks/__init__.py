@@ -1,0 +1,1 @@
+"""Event webhooks: what is sent, queues, delivery."""

@@ -1,0 +1,1 @@
+"""Text that an admin pastes into other servers' configs."""

@@ -1,0 +1,1 @@
+"""Records and config for the parent zone and for resolvers."""
