@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.report import OURS, Spread, cpu_us, of_load
 from bench.rounds import TITLES, Sample
-from rrdns.lab.svg import bar, line, picture, text
+from rrdns.lab.bootstorm.svg import bar, line, picture, text
 
 WIDTH, LABEL, VALUE = 860, 120, 90
 BAR, GAP, HEAD = 16, 4, 34

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.lab.files import BIOS_FILE, boot_files
+from rrdns.lab.tftpd.boot_files import BIOS_FILE, boot_files
 from tests.peers import free_port, need_root, peer, running
 
 # Port 69 cannot be chosen everywhere, so each test process has an address of its own.

@@ -18,9 +18,9 @@ from rrdns.core.model import Endpoint
 from rrdns.net.rlimits import allow_descriptors
 
 if TYPE_CHECKING:
-    from rrdns.lab.firmware import Firmware
-    from rrdns.lab.storm import Storm
-    from rrdns.lab.target import Way
+    from rrdns.lab.bootstorm.firmware import Firmware
+    from rrdns.lab.bootstorm.storm import Storm
+    from rrdns.lab.bootstorm.target import Way
 
 KINDS = ("ipxe", "edk2", "grub", "uboot", "mixed")
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -90,7 +90,7 @@ def boot(
         rrdns boot boot.pvs.example.test --round-robin 10.0.0.11,10.0.0.12,10.0.0.13
     """
     from rrdns.cli import drawing, storms
-    from rrdns.lab.chart import draw
+    from rrdns.lab.bootstorm.chart import draw
 
     storm = _planned(
         _ways(names or [], via or [], round_robin),
@@ -121,8 +121,8 @@ def _planned(
     port: int,
     seed: int,
 ) -> Storm:
-    from rrdns.lab.storm import Storm
-    from rrdns.lab.target import BootFileAt
+    from rrdns.lab.bootstorm.storm import Storm
+    from rrdns.lab.bootstorm.target import BootFileAt
 
     allow_descriptors(clients * len(ways) + _FILES_BESIDE_SOCKETS)
     return Storm.planned(
@@ -153,7 +153,7 @@ def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[Way
     Raises:
         Trouble: nothing is named, or what is named cannot be used.
     """
-    from rrdns.lab.target import ByName, InTurn
+    from rrdns.lab.bootstorm.target import ByName, InTurn
 
     ways: list[Way] = []
     for name in names:
@@ -236,7 +236,7 @@ def _file(name: str) -> str:
 
 
 def _firmware(kind: str) -> tuple[Firmware, ...]:
-    from rrdns.lab.firmware import FIRMWARE
+    from rrdns.lab.bootstorm.firmware import FIRMWARE
 
     if kind not in KINDS:
         raise Trouble(f"there is no firmware {kind!r}", f"one of {', '.join(KINDS)}", WRONG_USE)

@@ -9,12 +9,12 @@ import typer
 
 from rrdns.cli.say import safe
 from rrdns.cli.trouble import WRONG_USE, Trouble
-from rrdns.lab.faults import fault_names
+from rrdns.lab.tftpd.faults import fault_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rrdns.lab.tftpd import LabServer
+    from rrdns.lab.tftpd.server import LabServer
 
 _STANDARD_INPUT = 0
 
@@ -60,9 +60,9 @@ def tftpd(
     import asyncio
 
     from rrdns.config.validators import ipv4
-    from rrdns.lab.files import boot_files
-    from rrdns.lab.play import play, wanted_faults
-    from rrdns.lab.tftpd import LabServer
+    from rrdns.lab.tftpd.boot_files import boot_files
+    from rrdns.lab.tftpd.runner import play, wanted_faults
+    from rrdns.lab.tftpd.server import LabServer
 
     files = boot_files() if root is None else _files(root)
     try:

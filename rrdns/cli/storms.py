@@ -16,9 +16,9 @@ from rrdns.cli.times import milliseconds, span
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.lab.storm import Course, Storm
-    from rrdns.lab.summary import Summary, Times
-    from rrdns.lab.target import Boot
+    from rrdns.lab.bootstorm.storm import Course, Storm
+    from rrdns.lab.bootstorm.summary import Summary, Times
+    from rrdns.lab.bootstorm.target import Boot
 
 _BAR = 30  # columns of the longest bar
 _LOOK = 0.1  # seconds between two looks at a storm that goes on
@@ -70,7 +70,7 @@ def title(storm: Storm) -> str:
 
 def tell(storm: Storm, began: float, *, as_json: bool, chart: Path | None) -> None:
     """Write what came of a storm."""
-    from rrdns.lab.summary import summarize
+    from rrdns.lab.bootstorm.summary import summarize
 
     summaries = [summarize(course.boots) for course in storm.courses]
     if as_json:
@@ -138,7 +138,7 @@ def _time(seconds: float) -> str:
 def _histogram(boots: Sequence[Boot]) -> list[RenderableType]:
     from rich.text import Text
 
-    from rrdns.lab.summary import histogram
+    from rrdns.lab.bootstorm.summary import histogram
 
     bins = histogram([one.seconds for one in boots if one.booted])
     most = max(one.boots for one in bins)

@@ -29,8 +29,8 @@ from rich.console import Console
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed, RrdnsError
-from rrdns.lab.files import boot_files
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.boot_files import boot_files
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.service.lifeline import die_with_parent
 from rrdns.wire.dns import client
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rrdns.cli import boot as verb
-from rrdns.lab.files import boot_files
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.boot_files import boot_files
+from rrdns.lab.tftpd.server import LabServer
 from tests.cli.conftest import Run, in_a_thread
 from tests.cli.terminal import on_a_terminal
 from tests.peers import peer

@@ -11,7 +11,7 @@ import pytest
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import ProbeSpec
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.net import tftp_prober
 from tests.cli.conftest import Run, in_a_thread
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rrdns.lab.files import boot_files
+from rrdns.lab.tftpd.boot_files import boot_files
 from tests.e2e import nameservers
 from tests.e2e.nameservers import NAME, Places
 from tests.e2e.netns import Network, a_network

@@ -16,8 +16,8 @@ import pytest
 
 from rrdns.core.health.probe_result import Depth
 from rrdns.core.model import BootFile, Endpoint
-from rrdns.lab.firmware import EDK2, IPXE, Firmware
-from rrdns.lab.lookup import Lookup
+from rrdns.lab.bootstorm.firmware import EDK2, IPXE, Firmware
+from rrdns.lab.bootstorm.resolver import Lookup
 from rrdns.wire.tftp.findings import Asked
 from rrdns.wire.tftp.read_session import Options, ReadSession
 from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rrdns.lab.faults import NONE, Faults, Step, fault_names, read_faults
+from rrdns.lab.tftpd.faults import NONE, Faults, Step, fault_names, read_faults
 
 
 def test_words_name_faults_with_their_values() -> None:

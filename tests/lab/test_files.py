@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files, bootstrap, uefi_bootstrap
+from rrdns.lab.tftpd.boot_files import (
+    BIOS_FILE,
+    UEFI_FILE,
+    VERSION,
+    boot_files,
+    bootstrap,
+    uefi_bootstrap,
+)
 
 
 def test_the_bios_bootstrap_carries_its_version() -> None:

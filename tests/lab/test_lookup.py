@@ -9,8 +9,8 @@ import dns.rrset
 
 from rrdns.core.model import Endpoint
 from rrdns.lab.bootstorm.dns_rules import Failed, Taken
-from rrdns.lab.firmware import EDK2, GRUB, IPXE, U_BOOT, Firmware
-from rrdns.lab.lookup import Lookup
+from rrdns.lab.bootstorm.firmware import EDK2, GRUB, IPXE, U_BOOT, Firmware
+from rrdns.lab.bootstorm.resolver import Lookup
 
 NAME = "boot.pvs.example.test"
 ONE = (Endpoint("192.0.2.1", 53),)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rrdns.lab.files import boot_files
-from rrdns.lab.firmware import FIRMWARE, IPXE
-from rrdns.lab.storm import Course, Storm, plan
-from rrdns.lab.target import BootFileAt, InTurn
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.bootstorm.firmware import FIRMWARE, IPXE
+from rrdns.lab.bootstorm.storm import Course, Storm, plan
+from rrdns.lab.bootstorm.target import BootFileAt, InTurn
+from rrdns.lab.tftpd.boot_files import boot_files
+from rrdns.lab.tftpd.server import LabServer
 
 ADDRESSES = ("127.0.0.53", "127.0.0.54")
 

@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rrdns.core.health.probe_result import Verdict
-from rrdns.lab.chart import draw
-from rrdns.lab.firmware import IPXE
-from rrdns.lab.storm import Course
-from rrdns.lab.summary import Bin, Reason, Share, Times, histogram, summarize, unevenness
-from rrdns.lab.target import Boot, InTurn, Target
+from rrdns.lab.bootstorm.chart import draw
+from rrdns.lab.bootstorm.firmware import IPXE
+from rrdns.lab.bootstorm.storm import Course
+from rrdns.lab.bootstorm.summary import Bin, Reason, Share, Times, histogram, summarize, unevenness
+from rrdns.lab.bootstorm.target import Boot, InTurn, Target
 
 TARGET = Target(0, IPXE, 0.0, seed=1)
 

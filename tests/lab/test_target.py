@@ -12,12 +12,12 @@ import pytest
 
 from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Endpoint
-from rrdns.lab.faults import NONE, Faults, Step
-from rrdns.lab.files import boot_files
-from rrdns.lab.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware
-from rrdns.lab.mailbox import Mailbox
-from rrdns.lab.target import Boot, BootFileAt, ByName, InTurn, Target, Way, boot
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.bootstorm.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware
+from rrdns.lab.bootstorm.target import Boot, BootFileAt, ByName, InTurn, Target, Way, boot
+from rrdns.lab.bootstorm.udp_socket import Mailbox
+from rrdns.lab.tftpd.boot_files import boot_files
+from rrdns.lab.tftpd.faults import NONE, Faults, Step
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.wire.answers.responder import respond
 from tests.wire import world
 

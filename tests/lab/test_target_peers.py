@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.lab.files import BIOS_FILE, UEFI_FILE
-from rrdns.lab.firmware import FIRMWARE
-from rrdns.lab.storm import Storm
-from rrdns.lab.target import BootFileAt, InTurn
+from rrdns.lab.bootstorm.firmware import FIRMWARE
+from rrdns.lab.bootstorm.storm import Storm
+from rrdns.lab.bootstorm.target import BootFileAt, InTurn
+from rrdns.lab.tftpd.boot_files import BIOS_FILE, UEFI_FILE
 from tests.tftp_servers import ADDRESS, MAKERS, Peer, a_tftp_server
 
 pytestmark = pytest.mark.peers

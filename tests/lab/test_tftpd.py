@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from rrdns.errors import ListenFailed
-from rrdns.lab.faults import NONE, Faults
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.faults import NONE, Faults
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
 
 ADDRESS = "127.0.0.41"

@@ -21,9 +21,9 @@ import pytest
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.lab.faults import NONE, Faults, Step
-from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.boot_files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
+from rrdns.lab.tftpd.faults import NONE, Faults, Step
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.net import tftp_prober
 from rrdns.net.tftp_prober import LateAnswers, patience, probe
 from rrdns.wire.tftp import boot_file

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.lab.files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
+from rrdns.lab.tftpd.boot_files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.net.tftp_prober import probe
 from rrdns.wire.tftp.packets import Ack, Data, Error, Packet, decode
 from tests.peers import need_root, peer, running, wait_until

@@ -13,8 +13,8 @@ import pytest
 
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.lab.files import BIOS_FILE, boot_files
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.boot_files import BIOS_FILE, boot_files
+from rrdns.lab.tftpd.server import LabServer
 from rrdns.net import epoll_readers
 from rrdns.net.epoll_readers import LoopReaders, Readers, readers_of
 from rrdns.net.tftp_prober import probe

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
-from rrdns.lab.faults import Faults, read_faults
-from rrdns.lab.tftpd import LabServer
+from rrdns.lab.tftpd.faults import Faults, read_faults
+from rrdns.lab.tftpd.server import LabServer
 
 Say = Callable[[str], None]
 _AT_ONCE = 4096  # bytes of input

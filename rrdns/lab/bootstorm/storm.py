@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from rrdns.lab.firmware import Firmware
-from rrdns.lab.target import Boot, BootFileAt, Target, Way, boot
+from rrdns.lab.bootstorm.firmware import Firmware
+from rrdns.lab.bootstorm.target import Boot, BootFileAt, Target, Way, boot
 
 
 @dataclass(slots=True)

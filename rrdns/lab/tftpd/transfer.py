@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rrdns.lab.faults import Step
+from rrdns.lab.tftpd.faults import Step
 from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
@@ -25,7 +25,7 @@ from rrdns.wire.tftp.packets import (
 )
 
 if TYPE_CHECKING:
-    from rrdns.lab.tftpd import LabServer
+    from rrdns.lab.tftpd.server import LabServer
 
 Address = tuple[str, int]
 _MOST_BYTES = 2048  # of what a reader sends

@@ -16,9 +16,9 @@ from random import Random
 from rrdns.core.health.probe_result import Depth, Verdict
 from rrdns.core.model import BootFile, Endpoint
 from rrdns.lab.bootstorm.dns_rules import Failed, Taken
-from rrdns.lab.firmware import Firmware
-from rrdns.lab.lookup import Lookup
-from rrdns.lab.mailbox import Mailbox
+from rrdns.lab.bootstorm.firmware import Firmware
+from rrdns.lab.bootstorm.resolver import Lookup
+from rrdns.lab.bootstorm.udp_socket import Mailbox
 from rrdns.wire.tftp.findings import Asked, Finding
 from rrdns.wire.tftp.read_session import ReadSession, Send
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rrdns.lab.target import Boot
+from rrdns.lab.bootstorm.target import Boot
 
 _STEPS = tuple(step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5))
 

@@ -11,7 +11,7 @@ from random import Random
 
 from rrdns.core.model import Endpoint
 from rrdns.lab.bootstorm.dns_rules import Empty, Failed, Taken
-from rrdns.lab.firmware import Firmware, Stage
+from rrdns.lab.bootstorm.firmware import Firmware, Stage
 from rrdns.wire.dns.client import ask
 
 

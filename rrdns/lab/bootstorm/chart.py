@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rrdns.lab.storm import Course
-from rrdns.lab.summary import Share, Summary, summarize
-from rrdns.lab.svg import bar, dot, line, picture, text
-from rrdns.lab.target import Boot
+from rrdns.lab.bootstorm.storm import Course
+from rrdns.lab.bootstorm.summary import Share, Summary, summarize
+from rrdns.lab.bootstorm.svg import bar, dot, line, picture, text
+from rrdns.lab.bootstorm.target import Boot
 
 WIDTH, HEAD, FOOT = 860, 70, 40
 LEFT, PLOT_WIDTH, PLOT_HEIGHT = 60, 520, 170

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from rrdns.errors import ListenFailed
-from rrdns.lab.faults import NONE, Faults
-from rrdns.lab.transfer import Transfer
+from rrdns.lab.tftpd.faults import NONE, Faults
+from rrdns.lab.tftpd.transfer import Transfer
 from rrdns.wire.tftp.packets import Error, ErrorCode, Malformed, ReadRequest, decode, encode
 
 Address = tuple[str, int]

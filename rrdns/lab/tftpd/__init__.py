@@ -1,0 +1,1 @@
+"""TFTP servers for tests and the demo, with faults on demand."""
