@@ -29,8 +29,8 @@ def serve(
         rrdns serve --config /etc/rrdns/rrdns.toml
     """
     from rrdns.config import load
-    from rrdns.service.logs import get_log
-    from rrdns.service.serve import run
+    from rrdns.service.processes.launch import run
+    from rrdns.service.runtime.log_setup import get_log
 
     settings = load(config)
     try:
@@ -57,6 +57,6 @@ def demo(
 
         rrdns demo --script
     """
-    from rrdns.service.demo import run
+    from rrdns.cli.run.demo import run
 
     raise typer.Exit(run(script))

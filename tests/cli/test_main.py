@@ -17,11 +17,12 @@ import typer
 
 from rrdns import __version__
 from rrdns.cli.main import app, main
+from rrdns.cli.run import demo
 from rrdns.cli.times import clock_time, span
 from rrdns.cli.trouble import Trouble
 from rrdns.config import Settings, load
 from rrdns.errors import ListenFailed
-from rrdns.service import demo, serve
+from rrdns.service.processes import launch
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.test_config import EXAMPLE, SOUND
@@ -242,7 +243,7 @@ def test_serving_hands_settings_and_path_to_the_service(
         given.append((settings, path))
         return 3
 
-    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(launch, "run", run)
     assert rrdns("serve", "--config", config).exit_code == 3
     assert given == [(load(config), config)]
 
@@ -255,7 +256,7 @@ def test_a_service_that_cannot_start_says_why(
     def run(settings: Settings, path: Path) -> int:
         raise ListenFailed("DNS over UDP", "127.0.0.1:53", "permission denied")
 
-    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(launch, "run", run)
     result = rrdns("serve", "--config", config)
     assert result.exit_code == 1
     assert result.stderr.startswith("rrdns: cannot listen for DNS over UDP on 127.0.0.1:53: perm")
@@ -270,7 +271,7 @@ def test_what_the_system_refuses_is_told(
     def run(settings: Settings, path: Path) -> int:
         raise errors.pop(0)
 
-    monkeypatch.setattr(serve, "run", run)
+    monkeypatch.setattr(launch, "run", run)
     first, second = rrdns("serve", "--config", config), rrdns("serve", "--config", config)
     assert first.stderr == "rrdns: /var/lib/rrdns: permission denied\n"
     assert second.stderr == "rrdns: too many\n"
@@ -290,8 +291,8 @@ def test_a_defect_of_the_service_goes_to_its_log(
     def run(settings: Settings, path: Path) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(serve, "run", run)
-    monkeypatch.setattr("rrdns.service.logs.get_log", Log)
+    monkeypatch.setattr(launch, "run", run)
+    monkeypatch.setattr("rrdns.service.runtime.log_setup.get_log", Log)
     assert rrdns("serve", "--config", config).exit_code == 1
     assert logged == [("the supervisor broke", True)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.control import MOST_CHANGES, _told
+from rrdns.service.control.process import MOST_CHANGES, _told
 from tests.e2e.farm import Rrdns, a_farm
 from tests.peers import wait_until
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.serve import MOST_DESCRIPTORS
+from rrdns.service.processes.launch import MOST_DESCRIPTORS
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrdns.service import orders
+from rrdns.service.control import orders
 
 
 @pytest.fixture(autouse=True)

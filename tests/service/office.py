@@ -10,15 +10,15 @@ from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpe
 from rrdns.core.orders.request import Command
 from rrdns.errors import StoreFailed
 from rrdns.export.manager import Dispatch
-from rrdns.service.clocks import Clocks
-from rrdns.service.desk import Desk
-from rrdns.service.herald import Herald
-from rrdns.service.logs import set_up
-from rrdns.service.memory import Memory
-from rrdns.service.orders import Orders
-from rrdns.service.publication import Publication
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import Roster
+from rrdns.service.control.admin_service import Desk
+from rrdns.service.control.orders import Orders
+from rrdns.service.control.recovery import Memory
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import Roster
+from rrdns.service.publish.snapshot_publisher import Publication
+from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.runtime.clocks import Clocks
+from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.last_snapshot import LastGood
 from rrdns.web.api.admin_service import OrdersDone

@@ -16,7 +16,7 @@ from rrdns.config.settings import DEFAULT_DNS, DnsSettings, Settings, StoreSetti
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed
 from rrdns.net.server.sockets import bind_tcp, is_duplicate, is_tentative, reason_against
-from rrdns.service import serve
+from rrdns.service.processes import launch
 
 SETTINGS = Settings((), (), DnsSettings(), replace(Settings((), ()).api))
 Bind = Callable[..., socket.socket]
@@ -30,8 +30,8 @@ def a_host(monkeypatch: pytest.MonkeyPatch, *absent: str) -> None:
             raise ListenFailed(what, str(endpoint), "it is not here", is_absent=True)
         return socket.socket()
 
-    monkeypatch.setattr(serve, "bind_tcp", bind)
-    monkeypatch.setattr(serve, "bind_udp", bind)
+    monkeypatch.setattr(launch, "bind_tcp", bind)
+    monkeypatch.setattr(launch, "bind_udp", bind)
 
 
 def close(*groups: tuple[socket.socket, ...]) -> None:
@@ -46,7 +46,7 @@ def test_a_host_without_ipv6_serves_the_default_without_it(
     """Nobody has asked for `[::]:53`; it is said in the log."""
     a_host(monkeypatch, "::")
     with capture_logs() as lines:
-        tcp, udp, api = serve._bind_all(replace(SETTINGS, dns=DnsSettings(DEFAULT_DNS)), 2)
+        tcp, udp, api = launch._bind_all(replace(SETTINGS, dns=DnsSettings(DEFAULT_DNS)), 2)
     assert (len(tcp), [len(ours) for ours in udp]) == (1, [1, 1])
     assert [line["event"] for line in lines] == ["DNS is not served over IPv6"]
     close(tcp, *udp, (api,))
@@ -65,12 +65,12 @@ def test_the_start_tells_only_what_it_serves(
         return made[-1]
 
     for name in ("bind_tcp", "bind_udp"):
-        monkeypatch.setattr(serve, name, bind)
+        monkeypatch.setattr(launch, name, bind)
     for name in ("set_up", "Supervisor", "allow_descriptors", "_children", "gc"):
-        monkeypatch.setattr(serve, name, MagicMock())
+        monkeypatch.setattr(launch, name, MagicMock())
     settings = replace(SETTINGS, dns=DnsSettings(workers=1), store=StoreSettings("memory"))
     with capture_logs() as lines:
-        serve.run(settings, tmp_path / "rrdns.toml")
+        launch.run(settings, tmp_path / "rrdns.toml")
     served = next(line["dns"] for line in lines if line["event"] == "serving")
     assert served == [f"0.0.0.0:{made[0].getsockname()[1]}"]
     close(tuple(made))
@@ -81,7 +81,7 @@ def test_each_address_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch)
     a_host(monkeypatch, "10.0.0.1", "::1", "127.0.0.1")
     listen = (Endpoint("10.0.0.1", 53), Endpoint("10.0.0.2", 53), Endpoint("::1", 53))
     with pytest.raises(ListenersFailed) as caught:
-        serve._bind_all(replace(SETTINGS, dns=DnsSettings(listen)), 2)
+        launch._bind_all(replace(SETTINGS, dns=DnsSettings(listen)), 2)
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert [

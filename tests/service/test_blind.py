@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.service.witness import CANNOT_PROBE, Witness
+from rrdns.service.control.probe_results import CANNOT_PROBE, Witness
 from rrdns.web.metrics import Stats
 from tests.service.office import Office
 

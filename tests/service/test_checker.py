@@ -13,7 +13,7 @@ import structlog
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing, observe, patience
 from rrdns.core.model import BootFile, Member, Pool, ProbeSpec
-from rrdns.service.checker import Checker
+from rrdns.service.health.probe_scheduler import Checker
 from tests.virtual import run_virtually
 
 SPEC = ProbeSpec((BootFile("ARDBP32.BIN"),))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service import memory
-from rrdns.service.clocks import Clocks
+from rrdns.service.control import recovery
+from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
@@ -134,8 +134,8 @@ async def test_a_clock_a_year_ahead_takes_no_audit_trail_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor does one that was slow at the start: the earliest date that it can be counts."""
-    monkeypatch.setattr(memory, "PRUNE_EVERY", 0.0)
-    monkeypatch.setattr(memory, "VERIFY_INTERVAL", 0.01)
+    monkeypatch.setattr(recovery, "PRUNE_EVERY", 0.0)
+    monkeypatch.setattr(recovery, "VERIFY_INTERVAL", 0.01)
     office = Office(store := MemoryStore())
     await office.open()
     await office.drain("pvs-2")

@@ -20,11 +20,11 @@ from rrdns.config import load
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import Order, ProbeSpec
 from rrdns.core.orders.request import Command
-from rrdns.service import control as control_module
-from rrdns.service.applied_config import AppliedConfig, anonymous_file
-from rrdns.service.control import Control, ControlPlan
-from rrdns.service.lifeline import Beat
-from rrdns.service.logs import set_up
+from rrdns.service.control import process as control_module
+from rrdns.service.control.process import Control, ControlPlan
+from rrdns.service.runtime.applied_config import AppliedConfig, anonymous_file
+from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import Batch
 
 CONFIG = """

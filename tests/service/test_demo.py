@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rrdns.cli.run import demo
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
-from rrdns.service import demo
 
 # The demo, with its servers left out and ports of its own: what it starts is told by its number.
 PLAY = """

@@ -13,8 +13,10 @@ from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Pool
 from rrdns.core.orders.cache_expiry import WHOLE_SECONDS
 from rrdns.errors import LastMember, StoreFailed
-from rrdns.service import herald, memory, orders, publication
-from rrdns.service.roster import PUBLISH_TIME
+from rrdns.service.control import orders, recovery
+from rrdns.service.events import recorder
+from rrdns.service.health.pool_states import PUBLISH_TIME
+from rrdns.service.publish import snapshot_publisher
 from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
@@ -226,7 +228,7 @@ async def test_a_disk_that_recovers_is_made_good_though_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the alarm is over; the next change may be days away."""
-    monkeypatch.setattr(publication, "TRY_DISK_EVERY", 0.01)
+    monkeypatch.setattr(snapshot_publisher, "TRY_DISK_EVERY", 0.01)
     last_good = LastGood(tmp_path / "last.db")
     office = Office(last_good=last_good)
     await office.open()
@@ -266,7 +268,7 @@ async def test_a_store_that_proves_damaged_when_it_can_be_opened_at_last_is_said
                 raise StoreFailed("rrdns.db", "be opened", "another process holds it locked")
             return "the store was damaged and has been moved"
 
-    monkeypatch.setattr(memory, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(recovery, "RETRY_EVERY", 0.01)
     office = Office(Late())
     await office.open()
     assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
@@ -373,7 +375,7 @@ async def test_audit_lines_that_cannot_be_written_do_not_pile_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest go first, however long the store is broken."""
-    monkeypatch.setattr(herald, "MOST_WAITING", 10)
+    monkeypatch.setattr(recorder, "MOST_WAITING", 10)
     office = Office(BrokenStore())
     await office.open()
     for number in range(50):
@@ -387,7 +389,7 @@ async def test_audit_lines_are_written_when_the_store_recovers_though_nothing_is
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And its alarm is over then."""
-    monkeypatch.setattr(herald, "TRY_STORE_EVERY", 0.01)
+    monkeypatch.setattr(recorder, "TRY_STORE_EVERY", 0.01)
     office = Office()
     await office.open()
     with monkeypatch.context() as broken:
@@ -406,7 +408,7 @@ async def test_a_disk_that_hangs_gets_the_whole_once_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changes do not pile up meanwhile, and none is lost."""
-    monkeypatch.setattr(publication, "MOST_BEHIND", 4)
+    monkeypatch.setattr(snapshot_publisher, "MOST_BEHIND", 4)
     kept = LastGood(tmp_path / "last.db")
     office = Office(last_good=kept)
     await office.open()

@@ -9,8 +9,8 @@ import pytest
 from rrdns.core.health.eligibility import Why
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.model import Member, Pool
-from rrdns.service.roster import Roster
-from rrdns.service.witness import Witness
+from rrdns.service.control.probe_results import Witness
+from rrdns.service.health.pool_states import Roster
 from rrdns.web.metrics import Stats
 from tests.service.office import MEMBERS, POOL, ZONES, Office
 

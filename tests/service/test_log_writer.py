@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.log_writer import (
+from rrdns.service.runtime.log_writer import (
     FLUSH_TIMEOUT,
     MAX_WAITING_BYTES,
     DropCounters,
@@ -219,7 +219,7 @@ for name in "abc":
         set_up("json", process=name, drops=drops)
         for _ in range(5):
             get_log().info(name * 20_000)
-        while not all(writer.flush(10) for writer in sys.modules["rrdns.service.logs"]._writers):
+        while not all(writer.flush(10) for writer in sys.modules["rrdns.service.runtime.log_setup"]._writers):
             pass
         os._exit(0)
 for _ in "abc":

@@ -8,7 +8,7 @@ import pytest
 
 from rrdns.core.model import Order
 from rrdns.errors import LastMember, StoreFailed, UnknownMember
-from rrdns.service.orders import MOST_LATE
+from rrdns.service.control.orders import MOST_LATE
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from rrdns.web.api.admin_service import OrdersDone

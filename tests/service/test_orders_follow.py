@@ -18,8 +18,8 @@ from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Member, Order, Override
 from rrdns.core.orders.request import Command
 from rrdns.errors import StoreFailed
-from rrdns.service.control import Control
-from rrdns.service.orphans import MOST_NAMED, tell_orphans
+from rrdns.service.control.orphaned_orders import MOST_NAMED, tell_orphans
+from rrdns.service.control.process import Control
 from rrdns.store.base import Batch, MemoryStore
 from rrdns.store.sqlite import SqliteStore
 from tests.service.office import MEMBERS, POOL, Office, assume_all_up
@@ -302,7 +302,7 @@ async def test_names_that_could_not_be_kept_are_kept_later(
                 raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
             await super().commit(batch)
 
-    monkeypatch.setattr("rrdns.service.memory.VERIFY_INTERVAL", 0.01)
+    monkeypatch.setattr("rrdns.service.control.recovery.VERIFY_INTERVAL", 0.01)
     store = Full()
     office = Office(store)
     await office.open()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Rota, Snapshot
-from rrdns.service.logs import set_up
-from rrdns.service.publisher import Publisher, read_message
+from rrdns.service.publish.worker_feed import Publisher, read_message
+from rrdns.service.runtime.log_setup import set_up
 from rrdns.shm.segment import Pages
 from rrdns.wire import worker_protocol
 

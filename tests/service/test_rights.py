@@ -12,7 +12,7 @@ import pytest
 
 from rrdns.config.ownership import Identity, changeable, identity_of, program_of, unfit_state
 from rrdns.errors import StoreFailed
-from rrdns.service import rights
+from rrdns.service.runtime import privileges
 from tests.peers import need_root
 
 NOBODY = pwd.getpwnam("nobody")
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) ->
     (tmp_path / "state").touch()
     store = tmp_path / "state" / "rrdns.db"
     with pytest.raises(StoreFailed) as caught:
-        rights._make_folder(store, 0, 0)
+        privileges._make_folder(store, 0, 0)
     assert str(caught.value).startswith(f"the store {store} could not have its folder made: ")
     assert f"make {store.parent} and give it to rrdns' user" in str(caught.value)
     assert "is no folder" in unfit_state(store, WHO)

@@ -12,7 +12,7 @@ from rrdns.core.health.standing import Standing
 from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
 from rrdns.core.orders.cache_expiry import STRAGGLER, WHOLE_SECONDS
 from rrdns.errors import UnknownMember, UnknownPool
-from rrdns.service.roster import RECENT_PROBES, Roster
+from rrdns.service.health.pool_states import RECENT_PROBES, Roster
 from tests.service.office import assume_all_up
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))

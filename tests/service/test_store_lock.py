@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 
 from rrdns.core.model import Nameserver, Zone
 from rrdns.errors import StoreFailed
-from rrdns.service import store_lock
-from rrdns.service.served_zones import ServedZones
-from rrdns.service.store_lock import StoreInUse, StoreLock
+from rrdns.service.processes import store_lock
+from rrdns.service.processes.store_lock import StoreInUse, StoreLock
+from rrdns.service.runtime.served_zones import ServedZones
 
 HOLDER = """
 import sys, time

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rrdns.errors import StoreFailed
-from rrdns.service import memory
+from rrdns.service.control import recovery
 from rrdns.store.base import Batch, MemoryStore
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
@@ -77,10 +77,10 @@ async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyP
             store._overrides.clear()
             office.memory._is_behind = True
 
-    monkeypatch.setattr("rrdns.service.memory.asyncio.sleep", sleep)
+    monkeypatch.setattr("rrdns.service.control.recovery.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         await office.mind()
-    soon, later = memory.VERIFY_INTERVAL, memory.VERIFY_AFTER_FAILURE
+    soon, later = recovery.VERIFY_INTERVAL, recovery.VERIFY_AFTER_FAILURE
     assert waits == [soon, soon, later, later, later, soon]
     assert soon < 1 < later
     assert shown == [False, False, True, True, True, False]
@@ -102,8 +102,12 @@ async def test_the_alarm_of_an_order_that_was_not_kept_lasts_longer_than_a_look(
         elif len(waits) == 3:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("rrdns.service.memory.asyncio.sleep", sleep)
+    monkeypatch.setattr("rrdns.service.control.recovery.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         await office.mind()
-    assert waits == [memory.VERIFY_INTERVAL, memory.VERIFY_AFTER_FAILURE, memory.VERIFY_INTERVAL]
+    assert waits == [
+        recovery.VERIFY_INTERVAL,
+        recovery.VERIFY_AFTER_FAILURE,
+        recovery.VERIFY_INTERVAL,
+    ]
     assert shown == [False, True, False]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.supervisor import FIRST_DELAY, MOST_DELAY, pause_after
+from rrdns.service.processes.supervisor import FIRST_DELAY, MOST_DELAY, pause_after
 from tests.peers import wait_until
 
 PROGRAM = """

@@ -19,9 +19,9 @@ from rrdns.errors import ConfigInvalid
 from rrdns.export.settings import USUAL_SUBJECTS, HookSettings, Subject
 from rrdns.export.webhook_exporter import signature
 from rrdns.export.webhooks.event import Notice, to_json
-from rrdns.service.herald import Herald
-from rrdns.service.logs import set_up
-from rrdns.service.outside import Outside
+from rrdns.service.events.integrations import Outside
+from rrdns.service.events.recorder import Herald
+from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import MemoryStore
 from tests.peers import free_port, peer
 from tests.service.test_exporting import BASE

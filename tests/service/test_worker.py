@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import Snapshot
-from rrdns.service import worker
-from rrdns.service.lifeline import Beat
-from rrdns.service.logs import set_up
-from rrdns.service.served_zones import ServedZones
-from rrdns.service.worker import Worker, WorkerPlan
+from rrdns.service.processes import worker
+from rrdns.service.processes.worker import Worker, WorkerPlan
+from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.log_setup import set_up
+from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.shm.segment import Pages
 from rrdns.store.last_snapshot import LastGood
 

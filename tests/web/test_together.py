@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from rrdns.core.model import Order
-from rrdns.service.roster import PUBLISH_TIME
+from rrdns.service.health.pool_states import PUBLISH_TIME
 from rrdns.web.api.auth import Gate, Role
 from rrdns.web.app import make_app
 from rrdns.web.handlers import wait_until_safe

@@ -9,12 +9,12 @@ from rrdns import __version__
 from rrdns.core.model import AuditEntry
 from rrdns.core.orders.request import Command
 from rrdns.core.status import ExportReport, PoolReport, ServiceReport, WebhookReport
-from rrdns.service.clocks import Clocks
-from rrdns.service.herald import Herald
-from rrdns.service.orders import Orders
-from rrdns.service.publication import EVERYTHING_DOWN, Publication
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import Roster
+from rrdns.service.control.orders import Orders
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import Roster
+from rrdns.service.publish.snapshot_publisher import EVERYTHING_DOWN, Publication
+from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.runtime.clocks import Clocks
 from rrdns.shm.counters import NOTHING
 from rrdns.store.base import Store
 from rrdns.web.api.admin_service import OrdersDone

@@ -13,12 +13,12 @@ from rrdns.config import Settings
 from rrdns.core.model import Order, Override
 from rrdns.core.snapshot import Rota
 from rrdns.errors import StoreFailed
-from rrdns.service.clocks import Clocks
-from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
-from rrdns.service.orphans import tell_reassigned
-from rrdns.service.publication import Publication
-from rrdns.service.roster import Roster, Track
-from rrdns.service.state_files import last_good_path
+from rrdns.service.control.orphaned_orders import tell_reassigned
+from rrdns.service.events.recorder import OURSELVES, STORE_FAILED, Herald
+from rrdns.service.health.pool_states import Roster, Track
+from rrdns.service.publish.snapshot_publisher import Publication
+from rrdns.service.runtime.clocks import Clocks
+from rrdns.service.runtime.state_files import last_good_path
 from rrdns.store.base import Batch, MemoryStore, Store
 from rrdns.store.last_snapshot import LastGood, Remembered
 from rrdns.store.sqlite import SqliteStore

@@ -19,16 +19,17 @@ from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.rlimits import allow_descriptors
 from rrdns.net.server.sockets import bind_tcp, bind_udp
 from rrdns.net.server.udp import Quota
-from rrdns.service import logs, rights, worker
-from rrdns.service.applied_config import AppliedConfig, anonymous_file
-from rrdns.service.lifeline import Beat
-from rrdns.service.log_writer import DropCounters
-from rrdns.service.logs import get_log, set_up
-from rrdns.service.served_zones import ServedZones
-from rrdns.service.state_files import last_good_path
-from rrdns.service.store_lock import StoreLock
-from rrdns.service.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
-from rrdns.service.worker import WorkerPlan
+from rrdns.service.processes import worker
+from rrdns.service.processes.store_lock import StoreLock
+from rrdns.service.processes.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
+from rrdns.service.processes.worker import WorkerPlan
+from rrdns.service.runtime import log_setup, privileges
+from rrdns.service.runtime.applied_config import AppliedConfig, anonymous_file
+from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.log_setup import get_log, set_up
+from rrdns.service.runtime.log_writer import DropCounters
+from rrdns.service.runtime.served_zones import ServedZones
+from rrdns.service.runtime.state_files import last_good_path
 from rrdns.shm.segment import Pages
 from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
 from rrdns.web.transport.tls import make_context
@@ -56,9 +57,9 @@ def run(settings: Settings, path: Path) -> int:
     tcp, udp, api = _bind_all(settings, count)
     children = _children(settings, path, drops, tcp, udp, api)
     store = None if settings.store.backend == "memory" else settings.store.path
-    account = rights.prepare(settings.process.user, settings.process.group, store)
+    account = privileges.prepare(settings.process.user, settings.process.group, store)
     lock = StoreLock(store) if store is not None else None
-    with rights.acting_as(account):
+    with privileges.acting_as(account):
         if lock is not None:
             lock.take()
         if settings.api.tls_cert is not None and settings.api.tls_key is not None:
@@ -75,25 +76,25 @@ def run(settings: Settings, path: Path) -> int:
     gc.freeze()  # what all processes share stays shared
     return Supervisor(
         children,
-        enter=partial(rights.drop, account),
+        enter=partial(privileges.drop, account),
         prepare=partial(_prepare_control, account),
         duty=lock.keep if lock is not None else None,
     ).run()
 
 
-def _prepare_control(account: rights.Account) -> None:
+def _prepare_control(account: privileges.Account) -> None:
     """Load what the control process alone needs, and drop the rights of this process.
 
     The workers answer meanwhile: loading takes longer than all that they wait for. It is done in
     this process, so that a control process is back at once, and before the rights are dropped,
     since the user may be unable to read the files of the interpreter.
     """
-    importlib.import_module("rrdns.service.control")
+    importlib.import_module("rrdns.service.control.process")
     gc.collect()
     gc.freeze()
-    logs.pause()  # capabilities are a thread's: another one would keep what this one gives up
-    rights.drop(account)
-    logs.go_on()
+    log_setup.pause()  # capabilities are a thread's: another one would keep what this one gives up
+    privileges.drop(account)
+    log_setup.go_on()
 
 
 def _children(
@@ -117,13 +118,13 @@ def _children(
     log = settings.log
 
     def control_main(restarted: bool) -> Main:
-        from rrdns.service import control
+        from rrdns.service.control import process
 
         set_up(log.format, log.level, "control", drops)
-        plan = control.ControlPlan(
+        plan = process.ControlPlan(
             settings, path, applied, feed, api, pages, restarted, drops.totals, served
         )
-        return partial(_guarded, partial(control.main, plan))
+        return partial(_guarded, partial(process.main, plan))
 
     def worker_main(number: int, restarted: bool) -> Main:
         set_up(log.format, log.level, f"worker-{number}", drops)

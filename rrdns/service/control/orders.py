@@ -27,13 +27,13 @@ from rrdns.core.orders.request import (
 )
 from rrdns.core.status import MemberReport
 from rrdns.errors import LastMember, RrdnsError
-from rrdns.service.clocks import Clocks
-from rrdns.service.herald import OURSELVES, STORE_FAILED, Herald
-from rrdns.service.orphans import tell_orphans
-from rrdns.service.publication import Publication
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import Roster
-from rrdns.service.signing import Signed, cancelling, giving, lifting, planning, sign
+from rrdns.service.control.orphaned_orders import tell_orphans
+from rrdns.service.events.audit_entries import Signed, cancelling, giving, lifting, planning, sign
+from rrdns.service.events.recorder import OURSELVES, STORE_FAILED, Herald
+from rrdns.service.health.pool_states import Roster
+from rrdns.service.publish.snapshot_publisher import Publication
+from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.base import Batch, Store
 from rrdns.web.api.admin_service import OrderDone, OrdersDone
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from rrdns.core.orders.cache_expiry import STRAGGLER
 from rrdns.core.snapshot import Change, Snapshot, apply
 from rrdns.core.status import WorkerReport
-from rrdns.service.logs import get_log
+from rrdns.service.runtime.log_setup import get_log
 from rrdns.shm.counters import Reader
 from rrdns.shm.segment import Pages
 from rrdns.wire import worker_protocol

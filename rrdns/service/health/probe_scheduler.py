@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rrdns.core.health.probe_result import Depth, ProbeResult
 from rrdns.core.health.standing import Standing, next_start, stagger
 from rrdns.core.model import Member, Pool, ProbeSpec
-from rrdns.service.logs import get_log
+from rrdns.service.runtime.log_setup import get_log
 
 Probe = Callable[[str, ProbeSpec, Depth], Awaitable[ProbeResult]]
 Told = Callable[[str, str, ProbeResult], Standing]  # pool, member, result -> standing after it

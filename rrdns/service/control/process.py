@@ -24,23 +24,23 @@ from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk_io import Disk
 from rrdns.net.tftp_prober import LateAnswers, probe
-from rrdns.service.applied_config import AppliedConfig
-from rrdns.service.checker import Checker, Probe
-from rrdns.service.clocks import Clocks
-from rrdns.service.desk import Desk
-from rrdns.service.herald import Herald
-from rrdns.service.lifeline import Beat
-from rrdns.service.logs import flush, get_log
-from rrdns.service.memory import RETRY_EVERY, Memory, make_last_good, make_store
-from rrdns.service.orders import Orders
-from rrdns.service.orphans import tell_reassigned
-from rrdns.service.outside import Outside
-from rrdns.service.publication import Publication
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import Roster
-from rrdns.service.served_zones import ServedZones
-from rrdns.service.state_files import outbox_path
-from rrdns.service.witness import Witness
+from rrdns.service.control.admin_service import Desk
+from rrdns.service.control.orders import Orders
+from rrdns.service.control.orphaned_orders import tell_reassigned
+from rrdns.service.control.probe_results import Witness
+from rrdns.service.control.recovery import RETRY_EVERY, Memory, make_last_good, make_store
+from rrdns.service.events.integrations import Outside
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import Roster
+from rrdns.service.health.probe_scheduler import Checker, Probe
+from rrdns.service.publish.snapshot_publisher import Publication
+from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.runtime.applied_config import AppliedConfig
+from rrdns.service.runtime.clocks import Clocks
+from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.log_setup import flush, get_log
+from rrdns.service.runtime.served_zones import ServedZones
+from rrdns.service.runtime.state_files import outbox_path
 from rrdns.shm.segment import Pages
 from rrdns.web.api.auth import Gate
 from rrdns.web.app import make_app

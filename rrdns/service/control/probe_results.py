@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.service.herald import Herald
-from rrdns.service.publication import Publication
-from rrdns.service.roster import Roster
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import Roster
+from rrdns.service.publish.snapshot_publisher import Publication
 from rrdns.web.metrics import Stats
 
 CANNOT_PROBE = "cannot-probe"

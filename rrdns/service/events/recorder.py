@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from rrdns.core.model import AuditEntry
 from rrdns.core.status import Alarm
 from rrdns.errors import StoreFailed
-from rrdns.service.logs import get_log
+from rrdns.service.runtime.log_setup import get_log
 from rrdns.store.base import Store
 from rrdns.web.event_buffer import Event, EventLog
 

@@ -21,9 +21,9 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from rrdns.service.lifeline import Beat, die_with_parent
-from rrdns.service.logs import flush, get_log
-from rrdns.service.notify import Notifier
+from rrdns.service.runtime.heartbeat import Beat, die_with_parent
+from rrdns.service.runtime.log_setup import flush, get_log
+from rrdns.service.runtime.sd_notify import Notifier
 
 STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
 KILL_TIMEOUT = 1.0  # seconds from SIGKILL until nobody is waited for any more

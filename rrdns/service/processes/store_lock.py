@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rrdns.errors import RrdnsError, StoreFailed
-from rrdns.service.logs import get_log
+from rrdns.service.runtime.log_setup import get_log
 
 TAKE_TIMEOUT = 2.5  # seconds for one that is just ending, as at a restart of the service
 RETRY_INTERVAL = 0.05

@@ -24,10 +24,10 @@ from rrdns.errors import StoreFailed
 from rrdns.net.server.loop import Loop
 from rrdns.net.server.tcp import TcpLoop
 from rrdns.net.server.udp import Quota, make_loop
-from rrdns.service.lifeline import Beat
-from rrdns.service.logs import flush, get_log
-from rrdns.service.publisher import read_message
-from rrdns.service.served_zones import ServedZones
+from rrdns.service.publish.worker_feed import read_message
+from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.log_setup import flush, get_log
+from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.shm.segment import Pages
 from rrdns.shm.shared_rotation import SharedTurns
 from rrdns.store.last_snapshot import LastGood

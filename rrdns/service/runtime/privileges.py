@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rrdns.config.ownership import identity_of, unfit_state
 from rrdns.errors import RrdnsError, StoreFailed
-from rrdns.service.lifeline import refuse_new_rights
+from rrdns.service.runtime.heartbeat import refuse_new_rights
 
 PRIVATE = 0o077
 CAP_NET_BIND_SERVICE = 10  # capabilities(7)

@@ -7,8 +7,8 @@ it, its time is over, or a member of that name or address is there again.
 from __future__ import annotations
 
 from rrdns.core.orders.reassignment import Reassignment
-from rrdns.service.herald import Herald
-from rrdns.service.roster import Roster
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import Roster
 
 ORPHANED = "order-without-member"
 MOST_NAMED = 20  # orders in one alarm

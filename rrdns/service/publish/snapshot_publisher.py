@@ -17,10 +17,10 @@ from rrdns.core.snapshot import Change, Snapshot, difference
 from rrdns.errors import StoreFailed
 from rrdns.export.manager import Dispatch
 from rrdns.export.pool_view import Telling
-from rrdns.service.clocks import Clocks
-from rrdns.service.herald import Herald
-from rrdns.service.publisher import Publisher
-from rrdns.service.roster import PUBLISH_TIME, Roster
+from rrdns.service.events.recorder import Herald
+from rrdns.service.health.pool_states import PUBLISH_TIME, Roster
+from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.last_snapshot import LastGood
 
 COALESCE = 0.002  # seconds between two publications

@@ -13,8 +13,8 @@ from rrdns.export.delivery import News, Outcome
 from rrdns.export.manager import Dispatch
 from rrdns.export.webhooks.event import notice_of
 from rrdns.export.webhooks.manager import Hooks
-from rrdns.service.herald import Herald
-from rrdns.service.logs import get_log
+from rrdns.service.events.recorder import Herald
+from rrdns.service.runtime.log_setup import get_log
 from rrdns.web.event_buffer import Event
 
 EXPORT_FAILED = "export-failed-{}"  # with the exporter's name

@@ -13,7 +13,13 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from rrdns.service.log_writer import FLUSH_TIMEOUT, DropCounters, ErrorStream, LogWriter, encode
+from rrdns.service.runtime.log_writer import (
+    FLUSH_TIMEOUT,
+    DropCounters,
+    ErrorStream,
+    LogWriter,
+    encode,
+)
 
 
 class _Lines:

@@ -31,7 +31,7 @@ from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed, RrdnsError
 from rrdns.lab.tftpd.boot_files import boot_files
 from rrdns.lab.tftpd.server import LabServer
-from rrdns.service.lifeline import die_with_parent
+from rrdns.service.runtime.heartbeat import die_with_parent
 from rrdns.wire.dns import client
 
 NAME = "boot.pvs.example.test"

@@ -1,0 +1,1 @@
+"""Events: the audit trail, the log, alarms, exporters and webhooks."""

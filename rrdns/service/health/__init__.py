@@ -1,0 +1,1 @@
+"""Live state of pools and members, and when each member is probed."""

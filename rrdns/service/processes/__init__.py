@@ -1,0 +1,1 @@
+"""The supervisor, what it launches, and the worker process."""

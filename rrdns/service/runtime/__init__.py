@@ -1,0 +1,1 @@
+"""What every process needs of its system: logs, privileges, heartbeat, clocks, state files."""
