@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.trouble import INTERRUPTED, REFUSED, Verbs, sentence_of
+from rrdns.cli.terminal.errors import INTERRUPTED, REFUSED, Verbs, sentence_of
 
 _SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
 _VERBS = {  # in the order of `--help`: the module that has the verb, its name there, its panel

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.cli import boot as verb
+from rrdns.cli.tools import boot as verb
 from rrdns.lab.tftpd.boot_files import boot_files
 from rrdns.lab.tftpd.server import LabServer
 from tests.cli.conftest import Run, in_a_thread

@@ -11,8 +11,8 @@ from email.utils import formatdate
 import pytest
 from aiohttp import web
 
-from rrdns.cli.client import Client
-from rrdns.cli.trouble import Trouble
+from rrdns.cli.api.client import Client
+from rrdns.cli.terminal.errors import Trouble
 from rrdns.web.api.endpoints import CALLS
 from tests.cli.conftest import answering
 

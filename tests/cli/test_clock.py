@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from rrdns.cli.clock import ApiClock
+from rrdns.cli.api.server_clock import ApiClock
 from rrdns.timeformat import rfc3339
 
 HERE = 1_770_000_000.25

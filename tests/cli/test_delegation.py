@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.cli.delegation import FORMATS
+from rrdns.cli.tools.delegation import FORMATS
 from rrdns.snippets.delegation.formats import Format
 from tests.cli.conftest import Run
 from tests.peers import ROOT

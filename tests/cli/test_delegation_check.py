@@ -16,7 +16,7 @@ import dns.message
 import dns.rrset
 import pytest
 
-from rrdns.cli.delegation_check import tell
+from rrdns.cli.tools.delegation_output import tell
 from rrdns.config import load
 from rrdns.core.delegation.observations import ServerSeen, Survey
 from rrdns.core.delegation.report import report

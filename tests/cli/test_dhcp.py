@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.cli.dhcp import FORMATS
+from rrdns.cli.tools.dhcp import FORMATS
 from rrdns.snippets.dhcp.formats import Format
 from tests.cli.conftest import Api, Run
 

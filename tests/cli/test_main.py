@@ -18,8 +18,8 @@ import typer
 from rrdns import __version__
 from rrdns.cli.main import app, main
 from rrdns.cli.run import demo
-from rrdns.cli.times import clock_time, span
-from rrdns.cli.trouble import Trouble
+from rrdns.cli.terminal.durations import clock_time, span
+from rrdns.cli.terminal.errors import Trouble
 from rrdns.config import Settings, load
 from rrdns.errors import ListenFailed
 from rrdns.service.processes import launch

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rrdns.cli.waiting import wait_until
+from rrdns.cli.admin.wait_until_safe import wait_until
 from rrdns.core.model import Order
 from rrdns.timeformat import rfc3339
 from rrdns.web.api.admin_service import OrderDone

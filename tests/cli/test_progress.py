@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from rrdns.cli import progress
-from rrdns.cli.progress import counted
+from rrdns.cli.terminal import progress
+from rrdns.cli.terminal.progress import counted
 
 
 class Terminal(io.StringIO):

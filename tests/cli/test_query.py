@@ -16,8 +16,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from rrdns.cli.query import endpoint
-from rrdns.cli.trouble import Trouble
+from rrdns.cli.terminal.errors import Trouble
+from rrdns.cli.tools.query import endpoint
 from rrdns.core.model import Endpoint
 from rrdns.net.dns_client import TRIES
 from tests.cli.conftest import Run

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from rrdns.cli import status
-from rrdns.cli.board import board
-from rrdns.cli.client import Client
-from rrdns.cli.say import console
+from rrdns.cli.admin import status
+from rrdns.cli.admin.status_table import board
+from rrdns.cli.api.client import Client
+from rrdns.cli.terminal.output import console
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import Order, Override
 from rrdns.core.status import Alarm, WorkerReport

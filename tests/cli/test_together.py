@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rrdns.cli.times import start
+from rrdns.cli.terminal.durations import start
 from rrdns.core.model import Order
 from rrdns.timeformat import from_rfc3339
 from tests.cli.conftest import Api, Run, api_of

@@ -19,9 +19,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from rrdns.cli.client import Client
-from rrdns.cli.panel import Look, as_json, panel, rates, shares
-from rrdns.cli.top import queries_by_rcode, watch_lines
+from rrdns.cli.admin.top import queries_by_rcode, watch_lines
+from rrdns.cli.admin.top_view import Look, as_json, panel, rates, shares
+from rrdns.cli.api.client import Client
 from tests.cli.conftest import Api, Run, api_of
 from tests.web.farm import FakeFarm
 

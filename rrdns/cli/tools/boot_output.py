@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.say import safe, show, show_json
-from rrdns.cli.times import milliseconds, span
+from rrdns.cli.terminal.durations import milliseconds, span
+from rrdns.cli.terminal.output import safe, show, show_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

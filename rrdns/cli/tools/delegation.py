@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.delegation_check import check as run_check
-from rrdns.cli.options import Json
-from rrdns.cli.say import show_json
-from rrdns.cli.service import DEFAULT_CONFIG
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.api.options import Json
+from rrdns.cli.run.serve import DEFAULT_CONFIG
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import show_json
+from rrdns.cli.tools.delegation_output import check as run_check
 
 if TYPE_CHECKING:
     from rrdns.config import Settings
@@ -142,7 +142,7 @@ def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
 
 
 def _plan(zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]) -> Plan:
-    from rrdns.cli.query import endpoint
+    from rrdns.cli.tools.query import endpoint
     from rrdns.net.delegation_survey import Plan
     from rrdns.net.dns_client import known_resolvers
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.progress import waiting
-from rrdns.cli.say import safe, show, show_json
-from rrdns.cli.trouble import DONE, REFUSED
+from rrdns.cli.terminal.errors import DONE, REFUSED
+from rrdns.cli.terminal.output import safe, show, show_json
+from rrdns.cli.terminal.progress import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

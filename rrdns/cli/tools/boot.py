@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.options import Json
-from rrdns.cli.probe import DEFAULT_FILE
-from rrdns.cli.query import endpoint
-from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api.options import Json
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.tools.probe import DEFAULT_FILE
+from rrdns.cli.tools.query import endpoint
 from rrdns.core.model import Endpoint
 from rrdns.net.rlimits import allow_descriptors
 
@@ -89,7 +89,7 @@ def boot(
 
         rrdns boot boot.pvs.example.test --round-robin 10.0.0.11,10.0.0.12,10.0.0.13
     """
-    from rrdns.cli import drawing, storms
+    from rrdns.cli.tools import boot_output, chart_file
     from rrdns.lab.bootstorm.chart import draw
 
     storm = _planned(
@@ -102,12 +102,12 @@ def boot(
         secrets.randbelow(2**31) if seed is None else seed,
     )
     if chart is not None:
-        drawing.check(chart)
+        chart_file.check(chart)
     began = time.time()
     ended = _run(storm)
     if chart is not None:
-        drawing.write(chart, draw(storm.courses, storms.title(storm)))
-    storms.tell(storm, began, as_json=as_json, chart=chart)
+        chart_file.write(chart, draw(storm.courses, boot_output.title(storm)))
+    boot_output.tell(storm, began, as_json=as_json, chart=chart)
     first = storm.courses[0]
     raise typer.Exit(DONE if ended and first.booted == first.count else REFUSED)
 
@@ -134,7 +134,7 @@ def _run(storm: Storm) -> bool:
     """Let it blow; tell whether it came to its end, or was interrupted."""
     import asyncio
 
-    from rrdns.cli.storms import watching
+    from rrdns.cli.tools.boot_output import watching
 
     async def run() -> None:
         async with watching(storm.courses):

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.times import clock_time, span
+from rrdns.cli.terminal.durations import clock_time, span
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
-from rrdns.cli.say import console, show, show_json, show_json_line
-from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.output import console, show, show_json, show_json_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
 WATCH_EVERY = 2.0  # seconds
 
@@ -42,8 +42,8 @@ def status(
 
         rrdns status --watch --json | jq -c '.pools[].members[] | select(.in | not) | .name'
     """
-    from rrdns.cli.board import is_well
-    from rrdns.cli.client import Client
+    from rrdns.cli.admin.status_table import is_well
+    from rrdns.cli.api.client import Client
 
     client = Client(url, token, ca_file)
     if watch:
@@ -131,6 +131,6 @@ def _current(client: Client, pool: str | None) -> RenderableType:
 def _board(
     pools: list[dict[str, Any]], readiness: dict[str, Any], now: float
 ) -> list[RenderableType]:
-    from rrdns.cli.board import board
+    from rrdns.cli.admin.status_table import board
 
     return board(pools, readiness, now)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli import completing
-from rrdns.cli.choosing import (
+from rrdns.cli.admin.member_selection import (
     AllPools,
     Members,
     Tag,
@@ -21,14 +20,15 @@ from rrdns.cli.choosing import (
     find_pool,
     the_one,
 )
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
-from rrdns.cli.outcome import targets, tell_back, tell_out
-from rrdns.cli.say import show_json
-from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
-from rrdns.cli.waiting import stay_until_safe
+from rrdns.cli.admin.order_output import targets, tell_back, tell_out
+from rrdns.cli.admin.wait_until_safe import stay_until_safe
+from rrdns.cli.api import completion
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.output import show_json
 
 if TYPE_CHECKING:
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit trail.")]
 Lasting = Annotated[
@@ -82,7 +82,7 @@ def drain(
 
         rrdns drain 'pvs-*' --dry-run
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     one = the_one(members, tag, pool, everywhere=all_pools)
     if wait and (dry_run or at is not None):
@@ -126,7 +126,7 @@ def resume(
 
         rrdns resume --tag rack-1
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     one = the_one(members, tag, pool, everywhere=all_pools)
     client = Client(url, token, ca_file)
@@ -151,7 +151,7 @@ class Direction(StrEnum):
 def force(
     member: Annotated[
         str,
-        typer.Argument(metavar="MEMBER", help="The member.", autocompletion=completing.members),
+        typer.Argument(metavar="MEMBER", help="The member.", autocompletion=completion.members),
     ],
     direction: Annotated[
         Direction, typer.Argument(metavar="up|down", help="In the answers, or out of them.")
@@ -176,7 +176,7 @@ def force(
 
         rrdns force pvs-1 up --for 1h --reason "the probe's VLAN is down"
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
@@ -199,7 +199,7 @@ def _together(
 
 
 def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, Any]:
-    from rrdns.cli.times import start
+    from rrdns.cli.terminal.durations import start
     from rrdns.timeformat import duration
 
     if lasting is not None and until is not None:
@@ -221,7 +221,7 @@ def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, 
 
 def _end(text: str, begins: str | None) -> str:
     """Return when an order is to end: of 06:00 the next one after its beginning is meant."""
-    from rrdns.cli.times import moment
+    from rrdns.cli.terminal.durations import moment
     from rrdns.timeformat import start_of
 
     if begins is None:

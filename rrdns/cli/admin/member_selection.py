@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli import completing
-from rrdns.cli.say import safe
-from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api import completion
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.output import safe
 
 if TYPE_CHECKING:
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
 Members = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MEMBER",
         help="The members, as config names them, or 'pvs-*'.",
-        autocompletion=completing.members,
+        autocompletion=completion.members,
         show_default=False,
     ),
 ]
 Tag = Annotated[
     str | None,
-    typer.Option("--tag", help="All members that have this tag.", autocompletion=completing.tags),
+    typer.Option("--tag", help="All members that have this tag.", autocompletion=completion.tags),
 ]
 AllPools = Annotated[bool, typer.Option("--all-pools", help="In each pool that has such a member.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also for several members.")]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import Json
-from rrdns.cli.say import show, show_json
-from rrdns.cli.trouble import WRONG_USE
+from rrdns.cli.api.options import Json
+from rrdns.cli.terminal.errors import WRONG_USE
+from rrdns.cli.terminal.output import show, show_json
 from rrdns.errors import ConfigInvalid
 
 if TYPE_CHECKING:

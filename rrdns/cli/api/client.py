@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from rrdns.cli.clock import ApiClock
-from rrdns.cli.trouble import REFUSED, WRONG_USE, Trouble
-from rrdns.cli.trust import distrust, handlers_for
+from rrdns.cli.api.server_clock import ApiClock
+from rrdns.cli.api.tls import distrust, handlers_for
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
 
 PATIENCE = 10.0  # seconds
 MOST_BYTES = 256 * 1024 * 1024  # of an answer

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from rrdns.cli.options import Json
-from rrdns.cli.say import show_json
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.api.options import Json
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import show_json
 
 TOKEN_BYTES = 32  # 256 bits: beyond guessing, so that a plain SHA-256 of it may be known
 

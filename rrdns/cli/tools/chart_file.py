@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
 
 _CONVERTER = "rsvg-convert"
 _ZOOM = 2  # of a PNG: sharp on dense screens, and in print

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rrdns.cli.say import safe
-from rrdns.cli.times import clock_time, milliseconds
+from rrdns.cli.terminal.durations import clock_time, milliseconds
+from rrdns.cli.terminal.output import safe
 from rrdns.timeformat import from_rfc3339, rfc3339
 
 Json = Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from rrdns.cli.trouble import Trouble
+from rrdns.cli.terminal.errors import Trouble
 
 PATIENCE = 0.7  # seconds
 
@@ -58,7 +58,7 @@ def _score(pool: dict[str, Any]) -> str:
 
 
 def _pools(ctx: typer.Context) -> Iterator[dict[str, Any]]:
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     try:
         asked = (ctx.params[name] for name in ("url", "token", "ca_file"))

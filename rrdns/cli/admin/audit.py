@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli import completing
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
-from rrdns.cli.progress import counted
-from rrdns.cli.say import safe, show, show_json
-from rrdns.cli.times import clock_time
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.api import completion
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
+from rrdns.cli.terminal.durations import clock_time
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import safe, show, show_json
+from rrdns.cli.terminal.progress import counted
 
 PAGE = 20  # entries, where nobody says otherwise
 
@@ -29,7 +29,7 @@ def audit(
     pool: OnlyPool = None,
     member: Annotated[
         str | None,
-        typer.Option("--member", help="Only members so called.", autocompletion=completing.members),
+        typer.Option("--member", help="Only members so called.", autocompletion=completion.members),
     ] = None,
     export: Annotated[
         bool, typer.Option("--export", help="All of it as JSON lines, the newest first.")
@@ -51,7 +51,7 @@ def audit(
 
         rrdns audit --export > audit.jsonl
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     if export and (limit is not None or before is not None):
         raise Trouble("--export writes all of it", "leave --limit and --before out", WRONG_USE)

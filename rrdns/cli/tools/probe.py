@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import Json
-from rrdns.cli.say import safe, show, show_json
-from rrdns.cli.times import milliseconds
-from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api.options import Json
+from rrdns.cli.terminal.durations import milliseconds
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.output import safe, show, show_json
 from rrdns.core.model import Profile
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from rrdns.cli.say import safe, when
-from rrdns.cli.times import milliseconds, span
+from rrdns.cli.terminal.durations import milliseconds, span
+from rrdns.cli.terminal.output import safe, when
 from rrdns.timeformat import from_rfc3339
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.say import console, show_json_line
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import console, show_json_line
 
 if TYPE_CHECKING:
-    from rrdns.cli.client import Client
-    from rrdns.cli.panel import Look
+    from rrdns.cli.admin.top_view import Look
+    from rrdns.cli.api.client import Client
 
 _ENDS = {"q", "Q", "\x03", "\x04", ""}  # nothing: the terminal is gone
 
@@ -44,7 +44,7 @@ def top(
 
         rrdns top --json --every 60 >> load.jsonl
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     if as_json:
         watch_lines(Client(url, token, ca_file), every)
@@ -59,7 +59,7 @@ def _watch(client: Client, every: float) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from rrdns.cli.panel import panel
+    from rrdns.cli.admin.top_view import panel
 
     out, before = console(), None
     with Live(console=out, screen=True, auto_refresh=False) as live:
@@ -81,7 +81,7 @@ def watch_lines(
     client: Client, every: float, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Write a line of JSON for the time between each two looks, until Ctrl-C."""
-    from rrdns.cli.panel import as_json
+    from rrdns.cli.admin.top_view import as_json
 
     before = look(client)
     with suppress(KeyboardInterrupt):
@@ -102,7 +102,7 @@ def look(client: Client) -> Look:
     Raises:
         Trouble: it cannot tell.
     """
-    from rrdns.cli.panel import EVENTS, Look
+    from rrdns.cli.admin.top_view import EVENTS, Look
 
     pools, readiness = client.pools(recent=0), client.readiness()
     return Look(

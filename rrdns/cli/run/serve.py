@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rrdns.cli.trouble import REFUSED
+from rrdns.cli.terminal.errors import REFUSED
 from rrdns.errors import RrdnsError
 
 DEFAULT_CONFIG = Path("/etc/rrdns/rrdns.toml")

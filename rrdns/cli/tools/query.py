@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli.options import Json
-from rrdns.cli.progress import counted
-from rrdns.cli.say import safe, show, show_json
-from rrdns.cli.times import milliseconds
-from rrdns.cli.trouble import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api.options import Json
+from rrdns.cli.terminal.durations import milliseconds
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.output import safe, show, show_json
+from rrdns.cli.terminal.progress import counted
 from rrdns.core.model import Endpoint
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rrdns.cli.say import safe
-from rrdns.cli.times import span
-from rrdns.cli.trouble import Trouble
+from rrdns.cli.terminal.durations import span
+from rrdns.cli.terminal.errors import Trouble
+from rrdns.cli.terminal.output import safe
 
 if TYPE_CHECKING:
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
 Sleep = Callable[[float], None]
 _TO_LINE_START = "\r" + " " * 30 + "\r"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.say import safe
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import safe
 from rrdns.lab.tftpd.faults import fault_names
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli import completing
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.say import show_json
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.api import completion
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.output import show_json
 
 FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
 
@@ -19,7 +19,7 @@ def dhcp(
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=", ".join(FORMATS))],
     pool: Annotated[
         str | None,
-        typer.Option("--pool", help="May be left out with one.", autocompletion=completing.pools),
+        typer.Option("--pool", help="May be left out with one.", autocompletion=completion.pools),
     ] = None,
     config: Annotated[
         Path | None,
@@ -74,7 +74,7 @@ def _configured(config: Path) -> list[dict[str, Any]]:
 
 
 def _running(url: str, token: str | None, ca_file: Path | None) -> list[dict[str, Any]]:
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     return [
         {

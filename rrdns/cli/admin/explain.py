@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrdns.cli import completing
-from rrdns.cli.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.say import safe, show, show_json, when
-from rrdns.cli.times import milliseconds, span
+from rrdns.cli.api import completion
+from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
+from rrdns.cli.terminal.durations import milliseconds, span
+from rrdns.cli.terminal.output import safe, show, show_json, when
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,7 +31,7 @@ _WHYS = {
 def explain(
     pool: Annotated[
         str | None,
-        typer.Argument(metavar="POOL", help="Only this pool.", autocompletion=completing.pools),
+        typer.Argument(metavar="POOL", help="Only this pool.", autocompletion=completion.pools),
     ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -44,7 +44,7 @@ def explain(
 
         rrdns explain boot
     """
-    from rrdns.cli.client import Client
+    from rrdns.cli.api.client import Client
 
     client = Client(url, token, ca_file)
     told = client.explain(pool)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rrdns.cli import completing
+from rrdns.cli.api import completion
 
 DEFAULT_URL = "http://127.0.0.1:8053"
 
@@ -37,10 +37,10 @@ PoolName = Annotated[
     typer.Option(
         "--pool",
         help="The pool; needed only where two pools have such a member.",
-        autocompletion=completing.pools,
+        autocompletion=completion.pools,
     ),
 ]
 OnlyPool = Annotated[
     str | None,
-    typer.Option("--pool", help="Only this pool.", autocompletion=completing.pools),
+    typer.Option("--pool", help="Only this pool.", autocompletion=completion.pools),
 ]

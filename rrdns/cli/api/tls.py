@@ -6,7 +6,7 @@ import ssl
 import urllib.request
 from pathlib import Path
 
-from rrdns.cli.trouble import WRONG_USE, Trouble
+from rrdns.cli.terminal.errors import WRONG_USE, Trouble
 
 
 def handlers_for(url: str, ca_file: Path | None) -> list[urllib.request.BaseHandler]:

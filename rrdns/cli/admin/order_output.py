@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from rrdns.cli.choosing import left_in
-from rrdns.cli.say import safe, when
+from rrdns.cli.admin.member_selection import left_in
+from rrdns.cli.terminal.output import safe, when
 
 
 def each(done: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Verbs that call the admin API of a running rrdns."""

@@ -1,0 +1,1 @@
+"""Verbs that need no running rrdns: probe, query, boot, lab, dhcp, delegation."""
