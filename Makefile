@@ -52,9 +52,9 @@ format: $(READY) ## Format the source, and mend what can be mended
 	$(BIN)/ruff format $(SOURCE)
 	$(BIN)/ruff check --fix $(SOURCE)
 
-cover: $(READY) ## Show that every branch of rrdns/core and rrdns/wire is tested
+cover: $(READY) ## Show that every branch of rrdns/core, rrdns/wire and rrdns/shm is tested
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup \
-		tests/core tests/wire tests/net tests/service --cov=rrdns/core --cov=rrdns/wire \
+		tests/core tests/wire tests/shm tests/net tests/service --cov=rrdns/core --cov=rrdns/wire --cov=rrdns/shm \
 		--cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 fuzz: $(READY) ## Feed each kind of input with what may upset it, for SECONDS

@@ -24,8 +24,8 @@ from rrdns.config import validators
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.acl import EVERYBODY
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
-from rrdns.export.pool_view import Tell
-from rrdns.export.settings import USUAL_SUBJECTS, Option66, Subject
+from rrdns.export.pool_view import Option66, Tell
+from rrdns.export.settings import USUAL_SUBJECTS, Subject
 from rrdns.web.api.auth import Role
 
 Domain = Annotated[str, AfterValidator(validators.domain)]

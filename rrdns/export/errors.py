@@ -98,18 +98,3 @@ class KeaUnsuited(ExportFailed):
 
     def __str__(self) -> str:
         return f"Kea's config is left alone: {self.problem}"
-
-
-class NoAddress(RrdnsError):
-    """A text needs the address of a nameserver, and the config does not tell it."""
-
-    def __init__(self, nameserver: str, zone: str) -> None:
-        super().__init__(nameserver, zone)
-        self.nameserver = nameserver
-        self.zone = zone
-
-    def __str__(self) -> str:
-        return (
-            f"the address of {self.nameserver} is needed, and the config does not tell it; write "
-            f'address = "..." beside that name in the nameservers of {self.zone}'
-        )

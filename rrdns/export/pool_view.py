@@ -20,6 +20,15 @@ class Tell(StrEnum):
     ALL = "all"  # every member that is handed out
 
 
+class Option66(StrEnum):
+    """What option 66 says (RFC 2132, section 9.4: one string)."""
+
+    NONE = "none"
+    NAME = "name"
+    ADDRESS = "address"
+    LIST = "list"  # addresses with semicolons between: not standard, understood by few
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """One pool at one moment: who is handed out, and who first."""
@@ -44,6 +53,18 @@ class Telling:
     def addresses(self) -> tuple[str, ...]:
         """Return the addresses of who is present, beginning with the first."""
         return tuple(address for _, address in self.members)
+
+    def option66(self, form: Option66) -> str:
+        """Return the value of option 66 for the pool; empty where it is not wanted."""
+        match form:
+            case Option66.NAME:
+                return self.hostname
+            case Option66.ADDRESS:
+                return self.first
+            case Option66.LIST:
+                return ";".join(self.addresses)
+            case Option66.NONE:
+                return ""
 
     def says_the_same_as(self, other: Telling | None) -> bool:
         """Tell whether both say the same of the pool, at whatever moment."""

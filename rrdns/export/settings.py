@@ -13,19 +13,10 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
-from rrdns.export.pool_view import Tell
+from rrdns.export.pool_view import Option66, Tell
 
 ROTATE_EVERY = 60.0
 KEA_REFRESH = 60.0
-
-
-class Option66(StrEnum):
-    """What option 66 says (RFC 2132, section 9.4: one string)."""
-
-    NONE = "none"
-    NAME = "name"
-    ADDRESS = "address"
-    LIST = "list"  # addresses with semicolons between: not standard, understood by few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from rrdns.cli.main import app
-from tests.web.farm import FakeFarm, pool
+from tests.web.fake_admin_service import FakeFarm, pool
 from tests.web.serving import bound, serving
 
 Run = Callable[..., Result]

@@ -15,7 +15,7 @@ from rrdns.web.api.admin_service import OrderDone
 from rrdns.web.api.auth import Role
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 from tests.web.serving import SECRETS, TOKENS
 
 

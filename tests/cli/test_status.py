@@ -22,7 +22,7 @@ from rrdns.core.model import Order, Override
 from rrdns.core.status import Alarm, WorkerReport
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 
 
 def line_of(output: str, member: str) -> str:

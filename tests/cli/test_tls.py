@@ -19,7 +19,7 @@ from rrdns.web.transport.tls import make_context
 from tests.cli.conftest import Api, Run, in_a_thread
 from tests.peers import ROOT
 from tests.web.certificates import Pair, make_pair
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 from tests.web.serving import SECRETS, TOKENS, bound
 
 

@@ -23,7 +23,7 @@ from rrdns.cli.admin.top import queries_by_rcode, watch_lines
 from rrdns.cli.admin.top_view import Look, as_json, panel, rates, shares
 from rrdns.cli.api.client import Client
 from tests.cli.conftest import Api, Run, api_of
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 
 SEQUENCES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 

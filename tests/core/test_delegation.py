@@ -20,8 +20,8 @@ from rrdns.core.delegation.observations import (
 from rrdns.core.delegation.report import Report, report
 from rrdns.core.dns_message import ExtendedError, Heard, Reply, Silence
 from rrdns.core.model import Endpoint, Member, Nameserver
-from tests.core import seen
-from tests.core.seen import (
+from tests.core import observations
+from tests.core.observations import (
     ADDRESSES,
     GLUE,
     NS,
@@ -408,7 +408,10 @@ def test_the_page_names_every_fault() -> None:
 
 def test_a_healthy_survey_is_made_of_what_servers_say() -> None:
     """The fixtures themselves differ from one another."""
-    assert len({seen.PARENT.delegation, seen.SERVER.soa, seen.RESOLVER.soa}) == 3
+    assert (
+        len({observations.PARENT.delegation, observations.SERVER.soa, observations.RESOLVER.soa})
+        == 3
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,16 @@ from typing import Any
 import pytest
 
 from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Tell
+from rrdns.export.pool_view import Option66, Tell
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
     FileSettings,
     KeaSettings,
-    Option66,
     WebhookSettings,
     find_mistakes,
 )
-from tests.export.tellings import telling
+from tests.export.pool_views import telling
 from tests.peers import ROOT
 
 KINDS = {kind.kind: kind for kind in (FileSettings, KeaSettings, WebhookSettings, CommandSettings)}

@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from rrdns.core.model import Zone
+from rrdns.export.atomic_write import write_atomically
 from rrdns.export.errors import CommandFailed, FileNotWritten, SignalFailed, TemplateInvalid
-from rrdns.export.file.atomic_write import write_atomically
 from rrdns.export.file.exporter import FileExporter
-from rrdns.export.settings import FileSettings, Option66
-from tests.export.tellings import telling
+from rrdns.export.pool_view import Option66
+from rrdns.export.settings import FileSettings
+from tests.export.pool_views import telling
 from tests.peers import wait_until
 
 

@@ -16,10 +16,11 @@ import pytest
 from rrdns.export.delivery import Courier, News, Outcome
 from rrdns.export.errors import KeaRefused, KeaUnsuited, Unreachable
 from rrdns.export.kea.exporter import KeaExporter
-from rrdns.export.settings import KeaSettings, Option66
+from rrdns.export.pool_view import Option66
+from rrdns.export.settings import KeaSettings
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import CONFIG, Kea, control_agent, differences, kea
-from tests.export.tellings import telling
+from tests.export.pool_views import telling
 from tests.peers import need_root, peer
 
 pytestmark = pytest.mark.peers

@@ -15,8 +15,9 @@ import pytest
 from rrdns.export.errors import ExportFailed, KeaUnsuited, Unreachable
 from rrdns.export.kea.config import BootInfo, Targets, changed
 from rrdns.export.kea.exporter import KeaExporter
-from rrdns.export.settings import KeaSettings, Option66
-from tests.export.tellings import telling
+from rrdns.export.pool_view import Option66
+from rrdns.export.settings import KeaSettings
+from tests.export.pool_views import telling
 
 CONFIG = {"Dhcp4": {"subnet4": [{"id": 1, "subnet": "10.0.0.0/24"}]}}
 

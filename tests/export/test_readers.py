@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from rrdns.export.file.exporter import FileExporter
-from rrdns.export.settings import FileSettings, Option66
+from rrdns.export.pool_view import Option66
+from rrdns.export.settings import FileSettings
 from rrdns.snippets.dhcp.boot_options import BootFiles
 from rrdns.snippets.dhcp.formats import Format, snippet
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import kea
-from tests.export.tellings import telling
+from tests.export.pool_views import telling
 from tests.peers import free_port, need_root, peer, running, wait_until
 
 pytestmark = pytest.mark.peers

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.pool_view import Tell
+from rrdns.export.pool_view import Option66, Tell
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
     FileSettings,
     KeaSettings,
-    Option66,
     WebhookSettings,
     find_mistakes,
 )

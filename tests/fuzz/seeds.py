@@ -11,7 +11,7 @@ from tests.fuzz.corpus import corpus
 from tests.fuzz.targets import REMIND, SILENCE, TIME_UP, pack
 from tests.net.documented import message, rows
 from tests.peers import ROOT
-from tests.wire import world
+from tests.wire import sample_zones
 
 IDENT = b"\0\1"  # the same in every run
 Seeds = Iterator[tuple[str, bytes]]
@@ -26,7 +26,7 @@ def dns() -> Seeds:
 
 def reply() -> Seeds:
     """Return our own answers to them."""
-    table = world.table()
+    table = sample_zones.table()
     for name, data in dns():
         answer = respond(data, table)
         if answer is not None:

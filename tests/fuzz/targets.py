@@ -25,7 +25,7 @@ from rrdns.wire.dns.client import answers, read_reply
 from rrdns.wire.dns.query import HEADER_BYTES, Fault, Query, read
 from rrdns.wire.tftp.findings import Asked
 from rrdns.wire.tftp.read_session import MOST_STRAYS, ReadSession, probe_options
-from tests.wire import world
+from tests.wire import sample_zones
 
 SERVER = "10.0.0.11"
 SOURCES = ((SERVER, 40000), (SERVER, 40001), ("10.0.0.12", 40000), (SERVER, 69))
@@ -39,7 +39,7 @@ class Dns:
     """Messages to the responder, over UDP and TCP."""
 
     def __init__(self) -> None:
-        self.table: AnswerTable = world.table()
+        self.table: AnswerTable = sample_zones.table()
 
     def __call__(self, data: bytes) -> None:
         """Answer a message twice over UDP, as the memo may be in play, and once over TCP."""
@@ -181,7 +181,7 @@ class Reply:
 
     def __call__(self, data: bytes) -> None:
         """Read one; what is no answer is a ValueError."""
-        answers(world.query(), data)
+        answers(sample_zones.query(), data)
         with suppress(ValueError):
             read_reply(data)
 

@@ -8,7 +8,7 @@ from rrdns.wire.tftp.packets import Data, encode
 from tests.fuzz.mutate import MOST_BYTES, Mutator
 from tests.fuzz.seeds import IDENT, inputs
 from tests.fuzz.targets import TARGETS, pack, steps
-from tests.wire import world
+from tests.wire import sample_zones
 
 REPLAYS = 2_000
 
@@ -28,7 +28,7 @@ def test_a_target_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     """Or the fuzzing would prove nothing."""
     monkeypatch.setattr("tests.fuzz.targets.respond", lambda data, *_, **__: data)
     with pytest.raises(AssertionError):
-        TARGETS["dns"]()(world.query())
+        TARGETS["dns"]()(sample_zones.query())
     monkeypatch.setattr("tests.fuzz.targets.MOST_STRAYS", 0)
     stray = (1, encode(Data(1, b"x")))
     with pytest.raises(AssertionError):
@@ -37,7 +37,7 @@ def test_a_target_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_mutants_differ_and_are_the_same_again() -> None:
     """A seed makes a run repeatable."""
-    query = IDENT + world.query()[2:]
+    query = IDENT + sample_zones.query()[2:]
     first, second = (Mutator([query], seed=7) for _ in range(2))
     mutants = [first.next() for _ in range(200)]
     assert mutants == [second.next() for _ in range(200)]

@@ -14,13 +14,13 @@ from tests.e2e.farm import Rrdns
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.seeds import IDENT, inputs
 from tests.fuzz.targets import TARGETS
-from tests.wire import world
+from tests.wire import sample_zones
 
 DATAGRAMS = 10_000_000
 REPLIES = 1_000_000
 FLIGHT = 128  # mutants under way: what a receive buffer of the usual size can hold
 GROWTH_BYTES = 8 * 1024 * 1024
-QUERY = IDENT + world.query("boot.pvs.example.test")[2:]
+QUERY = IDENT + sample_zones.query("boot.pvs.example.test")[2:]
 
 
 @pytest.mark.long

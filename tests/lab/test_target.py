@@ -19,7 +19,7 @@ from rrdns.lab.tftpd.boot_files import boot_files
 from rrdns.lab.tftpd.faults import NONE, Faults, Step
 from rrdns.lab.tftpd.server import LabServer
 from rrdns.wire.answers.responder import respond
-from tests.wire import world
+from tests.wire import sample_zones
 
 ADDRESS, OTHER = "127.0.0.51", "127.0.0.52"
 NAME = "boot.pvs.example.test"
@@ -36,8 +36,8 @@ async def served(faults: Faults = NONE, retry_after: float = 20.0) -> AsyncItera
 @asynccontextmanager
 async def answering(*addresses: str) -> AsyncIterator[Endpoint]:
     """Answer as rrdns does, with these members."""
-    rota = replace(world.rota("boot"), addresses=addresses)
-    table = world.table(rota)
+    rota = replace(sample_zones.rota("boot"), addresses=addresses)
+    table = sample_zones.table(rota)
     async with Mailbox(socket.AF_INET, ("127.0.0.1", 0)) as box:
 
         async def answer() -> None:

@@ -14,7 +14,7 @@ from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import MOST_NSID_BYTES, Manners
 from tests.net.documented import Row, message
 from tests.peers import ROOT
-from tests.wire import world
+from tests.wire import sample_zones
 
 PAGE = ROOT / "docs" / "security.md"
 HEADS = ("answer", "query", "answer to it", "factor", "query with EDNS", "answer to it", "factor")
@@ -55,13 +55,17 @@ EDNS_KINDS = {
 def table() -> AnswerTable:
     """Return the documented answers, with the most of everything that a config allows."""
     rotas = (
-        *world.DOCUMENTED,
-        world.rota("many", members=28, answers=28),
-        world.rota("m", "m.test", members=28, answers=28),
+        *sample_zones.DOCUMENTED,
+        sample_zones.rota("many", members=28, answers=28),
+        sample_zones.rota("m", "m.test", members=28, answers=28),
     )
-    zones = (*world.ZONES, world.CLOSED, Zone("m.test", (world.NS1,), "h.test"))
+    zones = (
+        *sample_zones.ZONES,
+        sample_zones.CLOSED,
+        Zone("m.test", (sample_zones.NS1,), "h.test"),
+    )
     manners = Manners(LARGEST.encode(), LARGEST, LARGEST, Jar((bytes(16),)))
-    return AnswerTable.build(world.snapshot(*rotas, zones=zones), manners=manners)
+    return AnswerTable.build(sample_zones.snapshot(*rotas, zones=zones), manners=manners)
 
 
 def sizes(answers: AnswerTable, asked: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from tests.peers import ROOT
-from tests.wire.world import option
+from tests.wire.sample_zones import option
 
 PAGE = ROOT / "docs" / "answers.md"
 

@@ -18,12 +18,12 @@ from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import Manners
 from tests.net.serving import LoopKind, tcp_read, tcp_service, udp_service
-from tests.wire import world
-from tests.wire.world import option, query
+from tests.wire import sample_zones
+from tests.wire.sample_zones import option, query
 
 KINDS = [UdpLoop, PlainLoop]
 INSIDE, OUTSIDE = "127.1.1.1", "127.2.1.1"
-GUARDED = replace(world.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
+GUARDED = replace(sample_zones.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
 ANSWERED, REFUSED = (dns.rcode.NOERROR, 3, ()), (dns.rcode.REFUSED, 0, ())
 EXPLAINED = (dns.rcode.REFUSED, 0, (15,))
 
@@ -31,7 +31,7 @@ EXPLAINED = (dns.rcode.REFUSED, 0, (15,))
 def answers(*, shared: bool = False) -> Answers:
     """Return the documented answers, the first zone's for its audience only."""
     turns = SharedTurns() if shared else None
-    snapshot = world.snapshot(zones=(GUARDED, world.ZONES[1]))
+    snapshot = sample_zones.snapshot(zones=(GUARDED, sample_zones.ZONES[1]))
     manners = Manners(jar=Jar((bytes(16),)))
     return Answers(AnswerTable.build(snapshot, turns, manners=manners))
 
@@ -141,7 +141,7 @@ def test_ipv6_askers_are_known_too() -> None:
     """::1 is in the audience; without it, it would not be."""
     for allowed, expected in ((GUARDED.allow_query, ANSWERED), (("127.0.0.0/8",), REFUSED)):
         zone = replace(GUARDED, allow_query=allowed)
-        known = Answers(AnswerTable.build(world.snapshot(zones=(zone,))))
+        known = Answers(AnswerTable.build(sample_zones.snapshot(zones=(zone,))))
         with udp_service(known, "::1") as (_, port, _), client("::1") as sock:
             assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
 
@@ -164,22 +164,22 @@ def test_another_audience_holds_from_the_next_table_on(kind: LoopKind) -> None:
         assert ask(sock, port, query()) == ANSWERED
         for allowed, expected in ((("10.0.0.0/8",), REFUSED), (("0.0.0.0/0", "::/0"), ANSWERED)):
             zone = replace(GUARDED, allow_query=allowed)
-            snapshot = world.snapshot(zones=(zone, world.ZONES[1]))
+            snapshot = sample_zones.snapshot(zones=(zone, sample_zones.ZONES[1]))
             known.table = AnswerTable.build(snapshot, None, known.table)
             assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
         # A member that leaves changes the pool, and nothing of who may ask.
         zone = replace(GUARDED, allow_query=("10.0.0.0/8",))
-        known.table = AnswerTable.build(world.snapshot(zones=(zone,)), None, known.table)
+        known.table = AnswerTable.build(sample_zones.snapshot(zones=(zone,)), None, known.table)
         assert ask(sock, port, query()) == REFUSED
-        known.table = known.table.after(Change(9, (world.rota("boot", members=2),)))
+        known.table = known.table.after(Change(9, (sample_zones.rota("boot", members=2),)))
         assert [ask(sock, port, query()) for _ in range(2)] == [REFUSED] * 2
 
 
 def test_where_nobody_is_kept_out_nothing_is_looked_up() -> None:
     """Such a table remembers in the memo that the loops look into by themselves."""
-    table = world.table()
+    table = sample_zones.table()
     for _ in range(2):
-        assert world.ask(table, query()).answer
+        assert sample_zones.ask(table, query()).answer
     assert table.memo
     assert not table.tree.is_guarded
     assert not table.guarded

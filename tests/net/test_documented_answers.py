@@ -18,7 +18,7 @@ from rrdns.wire.answers.answer_table import Answers
 from tests.net.documented import Row, dig_args, function_exists, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
 from tests.peers import free_port, peer
-from tests.wire import world
+from tests.wire import sample_zones
 
 Ask = Callable[[bytes], bytes | None]
 QUESTIONS = rows("query")
@@ -28,13 +28,13 @@ _FIRST = (1034, 1035, 2181, 2308, 3597, 4343, 4592, 5001, 5936, 6891)
 RFCS = (*_FIRST, 7766, 7828, 7830, 7873, 8020, 8482, 8906, 8945, 9018, 9619)
 NAMES = {3: "NSID", 8: "ECS", 10: "COOKIE", 11: "KEEPALIVE", 12: "PADDING", 15: "EDE"}
 # Answers come in order: silence is an answer to this one, with none before it.
-LAST = b"\xff\xff" + world.query("lone.pvs.example.test")[2:]
+LAST = b"\xff\xff" + sample_zones.query("lone.pvs.example.test")[2:]
 
 
 @pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Ask a service over each transport."""
-    answers = Answers(world.documented())
+    answers = Answers(sample_zones.documented())
     if request.param == "tcp":
         with tcp_service(answers) as (_, port):
             yield lambda message: ask_tcp(port, message)
@@ -171,7 +171,7 @@ def sections(answer: dns.message.Message) -> tuple[list[str], list[str], list[st
 def test_dig_and_kdig_have_nothing_to_complain_of(name: str, transport: str) -> None:
     """No row of the questions makes either of them warn."""
     program = peer(name)
-    answers = Answers(world.documented())
+    answers = Answers(sample_zones.documented())
     asked = [row for row in QUESTIONS if row["RCODE"] != "silence" and can_ask(name, row)]
     assert len(asked) > 38
     port = free_port()

@@ -21,8 +21,8 @@ from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.dns.cookies import Jar
 from rrdns.wire.dns.server_info import Manners
 from tests.net.serving import LoopKind, udp_service
-from tests.wire import world
-from tests.wire.world import option, query
+from tests.wire import sample_zones
+from tests.wire.sample_zones import option, query
 
 KINDS = [UdpLoop, PlainLoop]
 NOBODY: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
     kind: LoopKind, shared: bool, busy: bool, message: bytes
 ) -> None:
     """For each kind of answer, on each way through the loop; what was dropped is counted."""
-    answers = Answers(AnswerTable.build(world.snapshot(), SharedTurns() if shared else None))
+    answers = Answers(AnswerTable.build(sample_zones.snapshot(), SharedTurns() if shared else None))
     limits = quota(answers=5, negatives=5, errors=5, slip=0)
     with (
         udp_service(answers, kind=kind, quota=limits) as (loop, port, defects),
@@ -95,7 +95,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
 @pytest.mark.parametrize("busy", [False, True])
 def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) -> None:
     """The client comes over TCP then; it says OPT if the query did."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with (
         udp_service(answers, kind=kind, quota=quota(answers=50, slip=2)) as (loop, port, _),
         client("127.1.1.1") as sock,
@@ -122,7 +122,7 @@ def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) ->
 def test_a_client_with_our_cookie_has_no_limit(kind: LoopKind) -> None:
     """One without is told to come again with it (RFC 7873, section 5.2.3), now and then."""
     manners = Manners(jar=Jar((bytes(16),)))
-    answers = Answers(AnswerTable.build(world.snapshot(), manners=manners))
+    answers = Answers(AnswerTable.build(sample_zones.snapshot(), manners=manners))
     limits = quota(answers=3, slip=1)
     with (
         udp_service(answers, kind=kind, quota=limits) as (_, port, defects),
@@ -157,7 +157,7 @@ def test_exempt_addresses_have_no_limit(
     kind: LoopKind, busy: bool, exempt: tuple[str, ...], is_exempt: bool
 ) -> None:
     """Whole networks or single hosts of one that is not."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     limits = quota(answers=5, slip=0, exempt=exempt)
     with (
         udp_service(answers, kind=kind, quota=limits) as (loop, port, _),
@@ -170,7 +170,7 @@ def test_exempt_addresses_have_no_limit(
 
 def test_ipv6_has_limits_too() -> None:
     """::1 is a network of its own when it is not exempt."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with (
         udp_service(answers, "::1", quota=quota(answers=5, slip=0)) as (_, port, _),
         client("::1") as sock,
@@ -222,7 +222,7 @@ print(sent)
 )
 def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int) -> None:
     """So many queries a second in the name of one /24, and a client in another one."""
-    answers, seconds = Answers(world.table()), 4
+    answers, seconds = Answers(sample_zones.table()), 4
     with (
         udp_service(answers, quota=quota()) as (_, port, defects),
         client("127.8.8.8") as good,

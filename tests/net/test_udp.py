@@ -25,8 +25,8 @@ from rrdns.wire.answers.answer_table import Answers, AnswerTable
 from rrdns.wire.answers.responder import find
 from tests.net.serving import LoopKind, udp_client, udp_service
 from tests.peers import wait_until
-from tests.wire import world
-from tests.wire.world import first, query, rota
+from tests.wire import sample_zones
+from tests.wire.sample_zones import first, query, rota
 
 KINDS = [UdpLoop, PlainLoop]
 
@@ -58,7 +58,7 @@ def exchange(client: socket.socket, port: int, message: bytes, host: str = "127.
 
 def test_first_places_are_even_over_udp(kind: LoopKind, client: socket.socket) -> None:
     """3,000 A queries with others in between: exactly 1,000 first places each."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     firsts: Counter[str] = Counter()
     with udp_service(answers, kind=kind) as (_, port, defects):
         for start in range(0, 3000, 20):
@@ -79,7 +79,7 @@ def test_every_query_of_a_burst_is_answered(
     kind: LoopKind, client: socket.socket, size: int
 ) -> None:
     """Also with silence and errors among them: gaps in a batch hold nothing up."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     silent = (b"", b"x", numbered(9, "quiet.pvs.example.test"), b"\0\1\x80\0" + bytes(8))
     with udp_service(answers, kind=kind) as (_, port, defects):
         for ident in range(size):
@@ -99,7 +99,7 @@ def test_a_datagram_of_any_length_costs_its_own_answer_only(
     kind: LoopKind, client: socket.socket, length: int
 ) -> None:
     """Padding makes a query long; what does not fit the buffer is malformed."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     padding = struct.pack("!HH", 12, length - len(query()) - 11 - 4)
     padding += bytes(length - len(query()) - 11 - 4)
     opt = b"\0\0\x29\x04\xd0\0\0\0\0" + len(padding).to_bytes(2, "big") + padding
@@ -129,7 +129,7 @@ def test_the_answer_comes_from_the_address_that_was_asked(
     kind: LoopKind, listen: str, asked: str, busy: bool
 ) -> None:
     """A wildcard listener answers each datagram from the address it was sent to."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with (
         udp_service(answers, listen, kind) as (loop, port, defects),
         udp_client(asked) as client,
@@ -153,7 +153,7 @@ def test_what_many_hosts_were_asked_takes_no_turn(
     kind: LoopKind, host: str, to: str, own: str, busy: bool
 ) -> None:
     """A query to a broadcast or multicast address: no answer, no turn, and counted as dropped."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with udp_service(answers, host, kind) as (loop, port, _), udp_client(host) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         loop._repeats.busy_until = 1e18 if busy else 0.0
@@ -171,7 +171,7 @@ def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """Same source, port and ID for the same pool; another ID, pool or port is a new query."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, _), udp_client() as another:
         answer = exchange(client, port, numbered(1))
         assert first(dns.message.from_wire(answer)) == "10.0.0.1"
@@ -190,7 +190,7 @@ def test_an_answer_comes_from_the_table_that_is_in_force(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """The swap of one reference is all that a publication takes."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, _):
         exchange(client, port, numbered(1))
         answers.table = answers.table.after(Change(2, (rota("boot", members=1),)))
@@ -210,7 +210,7 @@ def test_a_defect_costs_one_answer_and_is_told(
         return find(datagram, table, address, now)
 
     monkeypatch.setattr("rrdns.net.server.udp.find", broken)
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, defects):
         client.sendto(numbered(1, "bad.pvs.example.test"), ("127.0.0.1", port))
         assert exchange(client, port, numbered(2))[:2] == b"\0\2"
@@ -223,7 +223,7 @@ def test_a_defect_outside_the_responder_does_not_end_the_loop_either(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """Even a table that is none."""
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     good = answers.table
     with udp_service(answers, kind=kind) as (_, port, defects):
         answers.table = None  # type: ignore[assignment]  # that is the defect
@@ -239,7 +239,7 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
     """A query from port 0 cannot be answered: sending there is an error."""
     if os.geteuid() != 0:
         pytest.skip("a raw socket needs a right")
-    answers = Answers(world.table())
+    answers = Answers(sample_zones.table())
     with (
         udp_service(answers, kind=kind) as (_, port, defects),
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw,
@@ -257,7 +257,7 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
 
 def test_the_loop_shows_that_it_lives_and_ends_when_told(kind: LoopKind) -> None:
     """With nothing to do its beat moves at least twice a second."""
-    with udp_service(Answers(world.table()), kind=kind) as (loop, _, _):
+    with udp_service(Answers(sample_zones.table()), kind=kind) as (loop, _, _):
         before = loop.beat
         wait_until(lambda: loop.beat != before, 2.0, "beating")
         seen = loop.beat
@@ -268,7 +268,7 @@ def test_the_loop_shows_that_it_lives_and_ends_when_told(kind: LoopKind) -> None
 def test_a_socket_that_fails_is_no_sign_of_life(kind: LoopKind) -> None:
     """A loop whose socket is broken does not beat, does not spin, and does not end."""
     with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        loop = kind(sock, Answers(world.table()))
+        loop = kind(sock, Answers(sample_zones.table()))
     loop._failed(9)
     assert loop.beat == 0.0
     loop._failed(11)
@@ -278,19 +278,19 @@ def test_a_socket_that_fails_is_no_sign_of_life(kind: LoopKind) -> None:
 def test_the_best_loop_of_this_system_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without recvmmsg the plain loop answers."""
     with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        assert isinstance(make_loop(sock, Answers(world.table())), UdpLoop)
+        assert isinstance(make_loop(sock, Answers(sample_zones.table())), UdpLoop)
         monkeypatch.setattr(udp, "is_available", lambda: False)
-        assert isinstance(make_loop(sock, Answers(world.table())), PlainLoop)
+        assert isinstance(make_loop(sock, Answers(sample_zones.table())), PlainLoop)
 
 
 WORKER = """
 import os, sys
 from rrdns.core.model import Endpoint
-from rrdns.net.listen import bind_udp
-from rrdns.net.turns import SharedTurns
-from rrdns.net.udp import {kind}
-from rrdns.wire.answers import Answers, AnswerTable
-from rrdns.wire.responder import find
+from rrdns.net.server.sockets import bind_udp
+from rrdns.shm.shared_rotation import SharedTurns
+from rrdns.net.server.udp import {kind}
+from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.responder import find
 from tests.wire import world
 
 turns = SharedTurns()
@@ -344,7 +344,7 @@ def test_turns_are_even_over_two_workers(kind: LoopKind, busy: bool) -> None:
 
 def test_shared_turns_serve_a_batch_with_errors_in_it(client: socket.socket) -> None:
     """Several pools, errors and silence in one batch: each takes its own turns."""
-    answers = Answers(AnswerTable.build(world.snapshot(), SharedTurns()))
+    answers = Answers(AnswerTable.build(sample_zones.snapshot(), SharedTurns()))
     names = ("boot", "deep.site", "lone", "quiet", "empty", "nope")
     with udp_service(answers) as (loop, port, defects):
         loop._repeats.busy_until = 1e18

@@ -13,7 +13,7 @@ from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
-from tests.service.office import POOL, Office
+from tests.service.control_harness import POOL, Office
 
 JUMPS = [3600.0, -7200.0]
 TTL = 30

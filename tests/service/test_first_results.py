@@ -12,7 +12,7 @@ from rrdns.core.model import Member, Pool
 from rrdns.service.control.probe_results import Witness
 from rrdns.service.health.pool_states import Roster
 from rrdns.web.metrics import Stats
-from tests.service.office import MEMBERS, POOL, ZONES, Office
+from tests.service.control_harness import MEMBERS, POOL, ZONES, Office
 
 GOOD = ProbeResult(Verdict.OK, "fine", Depth.LIGHT, 0.002)
 SILENT = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)

@@ -203,8 +203,8 @@ def test_standard_error_is_lines_too() -> None:
 
 PROGRAM = """
 import logging, os, sys, warnings
-from rrdns.service.log_writer import DropCounters
-from rrdns.service.logs import flush, get_log, set_up
+from rrdns.service.runtime.log_writer import DropCounters
+from rrdns.service.runtime.log_setup import flush, get_log, set_up
 
 drops = DropCounters(("control", *"abc"))
 set_up("json", process="control", drops=drops)
@@ -219,7 +219,8 @@ for name in "abc":
         set_up("json", process=name, drops=drops)
         for _ in range(5):
             get_log().info(name * 20_000)
-        while not all(writer.flush(10) for writer in sys.modules["rrdns.service.runtime.log_setup"]._writers):
+        writers = sys.modules["rrdns.service.runtime.log_setup"]._writers
+        while not all(writer.flush(10) for writer in writers):
             pass
         os._exit(0)
 for _ in "abc":

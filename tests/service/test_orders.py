@@ -12,7 +12,7 @@ from rrdns.service.control.orders import MOST_LATE
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
 from rrdns.web.api.admin_service import OrdersDone
-from tests.service.office import BrokenStore, Office
+from tests.service.control_harness import BrokenStore, Office
 
 EVERYBODY = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 

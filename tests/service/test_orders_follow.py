@@ -22,7 +22,7 @@ from rrdns.service.control.orphaned_orders import MOST_NAMED, tell_orphans
 from rrdns.service.control.process import Control
 from rrdns.store.base import Batch, MemoryStore
 from rrdns.store.sqlite import SqliteStore
-from tests.service.office import MEMBERS, POOL, Office, assume_all_up
+from tests.service.control_harness import MEMBERS, POOL, Office, assume_all_up
 from tests.service.test_control import controlling, told
 
 TOKEN = "t" * 40

@@ -24,7 +24,7 @@ from rrdns.service.runtime.served_zones import ServedZones
 HOLDER = """
 import sys, time
 from pathlib import Path
-from rrdns.service.store_lock import StoreLock
+from rrdns.service.processes.store_lock import StoreLock
 lock = StoreLock(Path(sys.argv[1]))
 lock.take()
 print("held", flush=True)

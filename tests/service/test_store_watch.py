@@ -13,7 +13,7 @@ from rrdns.service.control import recovery
 from rrdns.store.base import Batch, MemoryStore
 from rrdns.store.last_snapshot import LastGood
 from rrdns.store.sqlite import SqliteStore
-from tests.service.office import Office
+from tests.service.control_harness import Office
 
 
 async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) -> None:

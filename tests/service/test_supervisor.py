@@ -21,9 +21,9 @@ PROGRAM = """
 import os, signal, sys, time
 from functools import partial
 from pathlib import Path
-from rrdns.service.log_writer import DropCounters
-from rrdns.service.logs import set_up
-from rrdns.service.supervisor import Child, Supervisor
+from rrdns.service.runtime.log_writer import DropCounters
+from rrdns.service.runtime.log_setup import set_up
+from rrdns.service.processes.supervisor import Child, Supervisor
 
 folder = Path(sys.argv[1])
 fork = os.fork

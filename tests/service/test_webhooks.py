@@ -24,7 +24,7 @@ from rrdns.service.events.recorder import Herald
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import MemoryStore
 from tests.peers import free_port, peer
-from tests.service.test_exporting import BASE
+from tests.service.test_exporters import BASE
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 

@@ -16,7 +16,7 @@ from rrdns.web.api.auth import Gate, Role, Token
 from rrdns.web.app import STATIC, make_app
 from rrdns.web.metrics import Stats
 from rrdns.web.transport.server import ApiServer
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 
 MEMBER = "/v1/pools/boot/members/pvs-1"
 SECRETS = {role: f"secret-of-{role}" for role in Role}

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
 from rrdns.core.status import Alarm, WorkerReport
 from rrdns.web.metrics import BUCKETS, Stats
-from tests.web.farm import NOW, FakeFarm, pool
+from tests.web.fake_admin_service import NOW, FakeFarm, pool
 from tests.web.serving import MEMBER, Client, serving
 
 DOWN = Alarm("everything-down", "no member of pool 'boot' is healthy", NOW, "boot")

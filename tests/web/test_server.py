@@ -17,7 +17,7 @@ from rrdns.web.api.auth import Gate
 from rrdns.web.app import make_app
 from rrdns.web.transport.connections import Connections, source_of
 from rrdns.web.transport.server import MOST_LINE, ApiServer
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 from tests.web.serving import Client, bound, serving
 
 

@@ -21,7 +21,7 @@ from rrdns.web.transport.server import ApiServer
 from rrdns.web.transport.tls import BadPair, make_context
 from tests.peers import peer
 from tests.web.certificates import Pair, make_pair
-from tests.web.farm import FakeFarm
+from tests.web.fake_admin_service import FakeFarm
 from tests.web.serving import bound
 
 

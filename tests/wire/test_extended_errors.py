@@ -15,7 +15,7 @@ from rrdns.core.snapshot import Rota, Snapshot, rota_of
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import respond
 from rrdns.wire.dns.query import Fault, read
-from tests.wire.world import ZONE, documented, option, query, rota, snapshot
+from tests.wire.sample_zones import ZONE, documented, option, query, rota, snapshot
 
 ELSEWHERE = bytes([198, 51, 100, 7])
 NOT_ALLOWED, NOT_OURS, NOT_READY, OTHER = 18, 20, 14, 0

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rrdns.wire.dns.query import Edns, Fault, Query, Rcode, read
-from tests.wire import world
+from tests.wire import sample_zones
 
 HEAD = bytes.fromhex("abcd0100000100000000") + b"\0"  # all but the last byte of ARCOUNT
 ASKED = b"\3aaa\0\0\1\0\1"
@@ -45,7 +45,7 @@ def test_no_mutation_of_a_good_query_makes_the_reader_raise(
     data: st.DataObject, name: list[bytes], edns: bool
 ) -> None:
     """Bytes of a query are changed, cut off or put in."""
-    good = bytearray(world.query(dns.name.Name([*name[:3], b""]).to_text(), use_edns=edns))
+    good = bytearray(sample_zones.query(dns.name.Name([*name[:3], b""]).to_text(), use_edns=edns))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(good) - 1))
         good[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
@@ -81,7 +81,7 @@ def test_edns_of_dnspython_is_read_as_it_was_meant(
     payload: int, dnssec: bool, options: list[tuple[int, bytes]]
 ) -> None:
     """Payload, DO and options are those that dnspython wrote."""
-    written = [world.option(code, data) for code, data in options]
+    written = [sample_zones.option(code, data) for code, data in options]
     made = dns.message.make_query("a.test", "A", use_edns=0, payload=payload, options=written)
     made.want_dnssec(dnssec)
     found = read(made.to_wire())
@@ -159,7 +159,7 @@ def test_other_records_of_a_query_are_passed_over() -> None:
 
 def test_another_version_of_edns_is_a_fault_of_its_own() -> None:
     """RFC 6891, section 6.1.3."""
-    found = read(world.query(use_edns=1))
+    found = read(sample_zones.query(use_edns=1))
     assert isinstance(found, Fault)
     assert found.rcode is Rcode.BADVERS
     assert found.edns is not None
@@ -187,7 +187,9 @@ def test_another_opcode_is_not_implemented_whatever_its_body() -> None:
 @pytest.mark.parametrize("version", [0, 1])
 def test_options_under_a_version_that_nobody_knows_are_not_read(version: int) -> None:
     """Also where the opcode is the greater trouble: what they mean there, only it can say."""
-    made = dns.message.make_query("a.test", "A", use_edns=version, options=[world.option(3, b"")])
+    made = dns.message.make_query(
+        "a.test", "A", use_edns=version, options=[sample_zones.option(3, b"")]
+    )
     made.set_opcode(dns.opcode.STATUS)
     fault = read(made.to_wire())
     assert isinstance(fault, Fault)

@@ -9,7 +9,7 @@ import pytest
 
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import slip
-from tests.wire import world
+from tests.wire import sample_zones
 
 KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])
 
@@ -17,7 +17,7 @@ KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])
 @pytest.fixture
 def table() -> AnswerTable:
     """Return a table that gives cookies."""
-    return world.documented()
+    return sample_zones.documented()
 
 
 def slipped(message: bytes, table: AnswerTable) -> dns.message.Message:
@@ -30,7 +30,7 @@ def slipped(message: bytes, table: AnswerTable) -> dns.message.Message:
 
 def test_what_is_no_question_gets_nothing(table: AnswerTable) -> None:
     """A runt, a response, a malformed one: nobody would come again for it."""
-    query = world.query()
+    query = sample_zones.query()
     for message in (b"", query[:11], query[:2] + b"\x81" + query[3:], query[:-2]):
         assert slip(message, table, ASKER, 0.0, KIND) is None
 
@@ -40,8 +40,8 @@ def test_without_a_cookie_the_answer_is_cut_off(
     table: AnswerTable, options: tuple[tuple[int, bytes], ...]
 ) -> None:
     """Other options, and such as cannot be read, change nothing of it."""
-    sent = [world.option(code, data) for code, data in options]
-    answer = slipped(world.query(use_edns=0, options=sent), table)
+    sent = [sample_zones.option(code, data) for code, data in options]
+    answer = slipped(sample_zones.query(use_edns=0, options=sent), table)
     assert answer.flags & dns.flags.TC
     assert answer.rcode() == dns.rcode.NOERROR
     assert not answer.answer
@@ -49,8 +49,8 @@ def test_without_a_cookie_the_answer_is_cut_off(
 
 def test_with_a_cookie_ours_is_given(table: AnswerTable) -> None:
     """To be come again with (RFC 7873, section 5.2.3)."""
-    sent = [world.option(10, b"clientcc")]
-    answer = slipped(world.query(use_edns=0, options=sent), table)
+    sent = [sample_zones.option(10, b"clientcc")]
+    answer = slipped(sample_zones.query(use_edns=0, options=sent), table)
     assert answer.rcode() == dns.rcode.BADCOOKIE
     assert not answer.flags & dns.flags.TC
     (option,) = answer.options

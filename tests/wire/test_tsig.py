@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rrdns.wire.answers.responder import respond
 from rrdns.wire.dns.tsig import bad_key
-from tests.wire import world
+from tests.wire import sample_zones
 
 NAME = b"\1k\0"
 HEAD = b"\0\xfa\0\xff\0\0\0\0"
@@ -22,7 +22,7 @@ def test_a_query_signed_by_dnspython_gets_badkey() -> None:
     """RCODE NOTAUTH, TSIG error BADKEY, no MAC; the question is echoed."""
     made = dns.message.make_query("boot.pvs.example.test", "A", use_edns=0)
     made.use_tsig(dns.tsig.Key("ops.key.", b"secret"))
-    answer = respond(made.to_wire(), world.table())
+    answer = respond(made.to_wire(), sample_zones.table())
     assert answer is not None
     parsed = dns.message.from_wire(answer, keyring=False)
     assert parsed.rcode() == dns.rcode.NOTAUTH

@@ -9,6 +9,7 @@ import typer
 
 from rrdns.cli.api import completion
 
+DEFAULT_CONFIG = Path("/etc/rrdns/rrdns.toml")
 DEFAULT_URL = "http://127.0.0.1:8053"
 
 Url = Annotated[str, typer.Option("--url", envvar="RRDNS_URL", help="Where the admin API listens.")]

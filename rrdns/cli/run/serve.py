@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rrdns.cli.api.options import DEFAULT_CONFIG
 from rrdns.cli.terminal.errors import REFUSED
 from rrdns.errors import RrdnsError
-
-DEFAULT_CONFIG = Path("/etc/rrdns/rrdns.toml")
 
 
 def serve(

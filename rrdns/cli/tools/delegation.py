@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.api.options import Json
-from rrdns.cli.run.serve import DEFAULT_CONFIG
+from rrdns.cli.api.options import DEFAULT_CONFIG, Json
 from rrdns.cli.terminal.errors import WRONG_USE, Trouble
 from rrdns.cli.terminal.output import show_json
 from rrdns.cli.tools.delegation_output import check as run_check
@@ -188,8 +187,8 @@ def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Dele
 
 def _print(form: str | None, delegation: Delegation, *, as_json: bool) -> None:
     """Print one format as it goes into a file, or all of them, each behind a heading."""
-    from rrdns.export.errors import NoAddress
     from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
+    from rrdns.snippets.delegation.records import NoAddress
 
     if form is not None and form not in FORMATS:
         raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from rrdns.export.atomic_write import write_atomically
 from rrdns.export.disk_io import Disk, read_file
 from rrdns.export.external_process import run, send_signal
-from rrdns.export.file.atomic_write import write_atomically
 from rrdns.export.file.render import render
 from rrdns.export.pool_view import Telling
 from rrdns.export.settings import FileSettings

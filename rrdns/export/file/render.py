@@ -40,7 +40,7 @@ def read_template(name: str) -> str:
         TemplateInvalid: there is none, or it cannot be read.
     """
     if name in READY_MADE:
-        return (files("rrdns.export") / "templates" / name).read_text("utf-8")
+        return (files("rrdns.export.file") / "templates" / name).read_text("utf-8")
     if "/" not in name:
         choices = ", ".join(READY_MADE)
         raise TemplateInvalid(name, f"there is none of this name; {choices}, or a path of your own")

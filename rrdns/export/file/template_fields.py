@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 
 from rrdns.core.model import Zone
 from rrdns.export.file.template import Item
-from rrdns.export.pool_view import Telling
-from rrdns.export.settings import Option66
+from rrdns.export.pool_view import Option66, Telling
 
 
 def fields_of(
@@ -28,26 +27,13 @@ def fields_of(
     }
 
 
-def option66_of(telling: Telling, form: Option66) -> str:
-    """Return what option 66 says of a pool; empty where it is not wanted."""
-    match form:
-        case Option66.NAME:
-            return telling.hostname
-        case Option66.ADDRESS:
-            return telling.first
-        case Option66.LIST:
-            return ";".join(telling.addresses)
-        case Option66.NONE:
-            return ""
-
-
 def _pool(telling: Telling, option66: Option66) -> Item:
     return {
         "pool": telling.pool,
         "hostname": telling.hostname,
         "ttl": telling.ttl,
         "first": telling.first,
-        "option66": option66_of(telling, option66),
+        "option66": telling.option66(option66),
         "with_commas": ",".join(telling.addresses),
         "with_semicolons": ";".join(telling.addresses),
         "with_spaces": " ".join(telling.addresses),

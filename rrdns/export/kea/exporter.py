@@ -12,11 +12,10 @@ from string import Template
 from weakref import WeakValueDictionary
 
 from rrdns.export.errors import KeaUnsuited
-from rrdns.export.file.template_fields import option66_of
 from rrdns.export.kea.channel import Channel, command, make_channel
 from rrdns.export.kea.config import BootInfo, Config, Targets, changed
-from rrdns.export.pool_view import Telling
-from rrdns.export.settings import KeaSettings, Option66
+from rrdns.export.pool_view import Option66, Telling
+from rrdns.export.settings import KeaSettings
 
 # Two exporters of one Kea must not set its config at the same time: one change would be lost.
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -82,5 +81,5 @@ def boot_info(telling: Telling, settings: KeaSettings) -> BootInfo:
         boot_file=boot_file or None,
         option66=None
         if settings.option66 is Option66.NONE
-        else option66_of(telling, settings.option66),
+        else telling.option66(settings.option66),
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.core.status import WebhookReport
+from rrdns.export.atomic_write import write_atomically
 from rrdns.export.delivery import News
 from rrdns.export.errors import FileNotWritten
-from rrdns.export.file.atomic_write import write_atomically
 from rrdns.export.settings import HookSettings
 from rrdns.export.webhooks.delivery import Messenger, Waiting
 from rrdns.export.webhooks.event import Notice, to_values

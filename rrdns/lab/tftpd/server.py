@@ -10,31 +10,16 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from rrdns.errors import ListenFailed
 from rrdns.lab.tftpd.faults import NONE, Faults
-from rrdns.lab.tftpd.transfer import Transfer
+from rrdns.lab.tftpd.transfer import Counts, Transfer
 from rrdns.wire.tftp.packets import Error, ErrorCode, Malformed, ReadRequest, decode, encode
 
 Address = tuple[str, int]
 _MOST_BYTES = 2048  # of a request
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a server has seen since it started."""
-
-    requests: int = 0
-    finished: int = 0  # transfers that the final ACK ended
-    stopped: int = 0  # transfers that the reader ended with an ERROR
-    refused: int = 0  # transfers that the server ended with an ERROR
-    left_open: int = 0  # transfers whose reader walked away
-    retransmissions: int = 0
-    repeated_acks: int = 0  # of blocks that had been acknowledged: see RFC 1123, 4.2.3.1
-    errors_heard: list[int] = field(default_factory=list)  # codes, also on the flood's port
 
 
 class LabServer:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from rrdns.lab.tftpd.faults import Step
+from rrdns.lab.tftpd.faults import Faults, Step
 from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
@@ -24,19 +25,43 @@ from rrdns.wire.tftp.packets import (
     encode,
 )
 
-if TYPE_CHECKING:
-    from rrdns.lab.tftpd.server import LabServer
-
 Address = tuple[str, int]
 _MOST_BYTES = 2048  # of what a reader sends
 _GARBAGE = b"\xff\xff this is not TFTP"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a server has seen since it started."""
+
+    requests: int = 0
+    finished: int = 0  # transfers that the final ACK ended
+    stopped: int = 0  # transfers that the reader ended with an ERROR
+    refused: int = 0  # transfers that the server ended with an ERROR
+    left_open: int = 0  # transfers whose reader walked away
+    retransmissions: int = 0
+    repeated_acks: int = 0  # of blocks that had been acknowledged: see RFC 1123, 4.2.3.1
+    errors_heard: list[int] = field(default_factory=list)  # codes, also on the flood's port
+
+
+class TransferOwner(Protocol):
+    """The server that a transfer belongs to, as the transfer sees it."""
+
+    address: str
+    faults: Faults
+    retry_after: float  # seconds
+    retries: int
+    counts: Counts
+
+    def forget(self, reader: Address) -> None:
+        """Remove the transfer of `reader`, which has ended."""
 
 
 class Transfer:
     """What one reader gets; the faults are those in force when it began."""
 
     def __init__(
-        self, server: LabServer, reader: Address, request: ReadRequest, content: bytes
+        self, server: TransferOwner, reader: Address, request: ReadRequest, content: bytes
     ) -> None:
         self._server = server
         self._reader = reader

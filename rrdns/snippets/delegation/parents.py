@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rrdns.export.errors import NoAddress
-from rrdns.snippets.delegation.records import Delegation, address_records
+from rrdns.snippets.delegation.records import Delegation, NoAddress, address_records
 from rrdns.snippets.dhcp.boot_options import comment, powershell_string
 
 TTL = 3600  # of the records where a parent needs to be told one

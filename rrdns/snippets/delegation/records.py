@@ -6,6 +6,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rrdns.core.model import Nameserver, is_inside
+from rrdns.errors import RrdnsError
+
+
+class NoAddress(RrdnsError):
+    """A text needs the address of a nameserver, and the config does not tell it."""
+
+    def __init__(self, nameserver: str, zone: str) -> None:
+        super().__init__(nameserver, zone)
+        self.nameserver = nameserver
+        self.zone = zone
+
+    def __str__(self) -> str:
+        return (
+            f"the address of {self.nameserver} is needed, and the config does not tell it; write "
+            f'address = "..." beside that name in the nameservers of {self.zone}'
+        )
 
 
 @dataclass(frozen=True, slots=True)

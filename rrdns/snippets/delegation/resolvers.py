@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rrdns.core.model import is_inside
-from rrdns.export.errors import NoAddress
-from rrdns.snippets.delegation.records import Delegation
+from rrdns.snippets.delegation.records import Delegation, NoAddress
 from rrdns.snippets.dhcp.boot_options import comment
 
 # What Unbound answers by itself unless told otherwise (RFC 6761, RFC 7686, RFC 8375).

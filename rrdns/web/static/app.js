@@ -3,13 +3,13 @@
 import { Api } from "./api.js";
 import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
 import { Exporters } from "./exporters.js";
-import { Live } from "./live.js";
-import { Orders } from "./orders.js";
+import { Live } from "./live_updates.js";
+import { Orders } from "./order_dialog.js";
 import { Orphans } from "./orphans.js";
 import { PoolCard, matches } from "./pool.js";
-import { Shares } from "./shares.js";
-import { Trail } from "./trail.js";
-import { capital, eventSentence, lengthOf, listOf, momentOf } from "./words.js";
+import { Shares } from "./answer_shares.js";
+import { Trail } from "./audit_trail.js";
+import { capital, eventSentence, lengthOf, listOf, momentOf } from "./format.js";
 
 const MANY_POOLS = 4; // from here on a filter is of use
 const TOAST = 10_000; // milliseconds

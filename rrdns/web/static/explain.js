@@ -2,7 +2,7 @@
 
 import { poolQuery } from "./api.js";
 import { el, setText } from "./dom.js";
-import { capital, lengthOf, momentOf, probeTime } from "./words.js";
+import { capital, lengthOf, momentOf, probeTime } from "./format.js";
 
 const MOST_ANSWERS = 6;
 

@@ -2,7 +2,7 @@
    of them are behind. */
 
 import { byId, el, setAttribute } from "./dom.js";
-import { countOf, lengthOf, momentOf } from "./words.js";
+import { countOf, lengthOf, momentOf } from "./format.js";
 
 const PATIENCE = 5000; // milliseconds between two looks
 

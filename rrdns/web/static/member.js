@@ -1,8 +1,8 @@
 /* Show one member: standing, order, verdict, probe time, share, and what may be ordered. */
 
-import { Bar, Sparkline } from "./chart.js";
+import { Bar, Sparkline } from "./sparkline.js";
 import { el, setAttribute, setText, setTexts } from "./dom.js";
-import { capital, countOf, lengthOf, momentOf, probeTime, stateOf } from "./words.js";
+import { capital, countOf, lengthOf, momentOf, probeTime, stateOf } from "./format.js";
 
 const OLD = 10_000; // milliseconds after which a verdict's age is told
 const FLASH = 2500;

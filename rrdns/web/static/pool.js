@@ -1,11 +1,11 @@
 /* Show one pool: how many members are in, what it promises, and its members. */
 
-import { topOf } from "./chart.js";
-import { Choice } from "./choice.js";
+import { topOf } from "./sparkline.js";
+import { Choice } from "./selection.js";
 import { el, setAttribute, setChildren, setText, setTexts } from "./dom.js";
 import { Explanation } from "./explain.js";
 import { MemberRow } from "./member.js";
-import { countOf, lengthOf, secondsOf, stateOf } from "./words.js";
+import { countOf, lengthOf, secondsOf, stateOf } from "./format.js";
 
 const EMPTY = {
   "serve-all": "all undrained members if nothing is healthy",

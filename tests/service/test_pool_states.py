@@ -1,0 +1,196 @@
+"""The roster keeps what was observed and what was ordered, over reloads and restarts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rrdns.core.health.eligibility import Why
+from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing
+from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
+from rrdns.core.orders.cache_expiry import STRAGGLER, WHOLE_SECONDS
+from rrdns.errors import UnknownMember, UnknownPool
+from rrdns.service.health.pool_states import RECENT_PROBES, Roster
+from tests.service.control_harness import assume_all_up
+
+MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
+POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
+PASSED = ProbeResult(Verdict.OK, "fine", Depth.LIGHT, 0.002)
+FAILED = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
+
+
+def a_roster(*pools: Pool) -> Roster:
+    roster = Roster()
+    roster.configure(pools or (POOL,), now=100.0)
+    assume_all_up(roster)
+    return roster
+
+
+def a_drain(member: str, until: float | None = None) -> Override:
+    return Override("boot", member, Order.DRAIN, "anna", 100.0, "patch", until)
+
+
+def whys(roster: Roster) -> list[Why]:
+    return [member.why for member in roster.report("boot", 200.0).members]
+
+
+def test_the_first_probe_settles_a_member_and_later_ones_need_a_run() -> None:
+    """One success is up; then it takes `fall` failures."""
+    roster = a_roster()
+    assert roster.observe("boot", "pvs-1", PASSED, 101.0)
+    assert whys(roster) == [Why.HEALTHY, Why.ASSUMED, Why.ASSUMED]
+    changes = [roster.observe("boot", "pvs-1", FAILED, 102.0 + n) for n in range(3)]
+    assert changes == [False, False, True]
+    assert roster.rota("boot").addresses == ("10.0.0.2", "10.0.0.3")
+    assert roster.track("boot", "pvs-1").since == 104.0
+
+
+def test_what_does_not_exist_is_named() -> None:
+    """Unknown pools and members are errors that name them."""
+    roster = a_roster()
+    with pytest.raises(UnknownPool, match="'boots'"):
+        roster.rota("boots")
+    with pytest.raises(UnknownMember, match="pool 'boot' has no member 'pvs-9'"):
+        roster.put(a_drain("pvs-9"))
+
+
+def test_orders_end_when_their_time_has_come() -> None:
+    """The next end is known beforehand, so that nobody has to look each second."""
+    roster = a_roster()
+    assert roster.next_change() is None
+    roster.put(a_drain("pvs-1", until=150.0))
+    roster.put(a_drain("pvs-2"))
+    assert roster.next_change() == 150.0
+    assert roster.expired(149.9) == ()
+    assert roster.expired(150.0) == (a_drain("pvs-1", until=150.0),)
+
+
+def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
+    """Another TTL, another member: the rest is as before."""
+    roster = a_roster()
+    for _ in range(3):
+        roster.observe("boot", "pvs-1", FAILED, 101.0)
+    roster.put(a_drain("pvs-2"))
+    changed = replace(POOL, ttl=9, members=(*MEMBERS[:2], Member("pvs-4", "10.0.0.4")))
+    other = replace(POOL, name="other", hostname="other.example")
+    assert roster.configure((changed, other), 110.0) == ()
+    assert whys(roster) == [Why.DOWN, Why.DRAINED, Why.AWAITING_PROBE]
+    assert roster.rota("boot").ttl == 9
+    assert roster.rota("other").slot != roster.rota("boot").slot
+    assert roster.configure((other,), 120.0) == ("boot",)
+
+
+def test_a_standing_earned_elsewhere_proves_nothing() -> None:
+    """Another address waits for its probe; one that serves another file stays until it tells."""
+    roster = a_roster()
+    for member in ("pvs-1", "pvs-2", "pvs-3"):
+        roster.observe("boot", member, PASSED, 101.0)
+    moved = (Member("pvs-1", "10.9.9.9"), *MEMBERS[1:])
+    roster.configure((replace(POOL, members=moved),), 110.0)
+    assert whys(roster) == [Why.AWAITING_PROBE, Why.HEALTHY, Why.HEALTHY]
+    other_file = ProbeSpec((BootFile("pvsnbpx64.efi"),))
+    roster.configure((replace(POOL, members=moved, probe=other_file),), 120.0)
+    assert whys(roster) == [Why.AWAITING_PROBE, Why.ASSUMED, Why.ASSUMED]
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
+    """After a short gap they count as proven, after a long one the first probe tells."""
+    roster = a_roster()
+    roster.remember({"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled)
+    assert roster.track("boot", "pvs-1").standing == Standing(up=False, settled=settled)
+    assert whys(roster)[0] is Why.DOWN
+    assert roster.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
+
+
+def safe_after(roster: Roster, member: int = 0) -> float | None:
+    return roster.report("boot", 131.0).members[member].safe_after
+
+
+def a_drained_roster() -> Roster:
+    roster = a_roster()
+    roster.published("boot", 1)
+    roster.settled("boot", 1, 100.0)
+    roster.put(a_drain("pvs-1"))
+    roster.published("boot", 2)
+    return roster
+
+
+def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
+    """It counts from the moment all workers had the change, and only for who is out."""
+    roster = a_drained_roster()
+    assert safe_after(roster) == 131.0 + STRAGGLER + 5 + WHOLE_SECONDS  # not yet everywhere
+    roster.settled("boot", 2, 130.0)
+    assert safe_after(roster) == 136.0
+    assert safe_after(roster, 1) is None
+    shares = [member.share for member in roster.report("boot", 131.0).members]
+    assert shares == [0.0, 0.5, 0.5]
+
+
+def test_safe_after_knows_a_ttl_that_a_reload_has_lowered() -> None:
+    """The old TTL was handed out until then, and is in resolvers' caches."""
+    roster = a_roster(replace(POOL, ttl=300))
+    roster.published("boot", 1)
+    roster.configure((POOL,), 110.0)
+    roster.published("boot", 2)
+    roster.settled("boot", 2, 110.5)
+    roster.put(a_drain("pvs-1"))
+    roster.published("boot", 3)
+    roster.settled("boot", 3, 120.0)
+    assert safe_after(roster) == 110.5 + 300 + WHOLE_SECONDS
+
+
+def test_safe_after_survives_a_new_name_of_the_member_or_the_pool() -> None:
+    """Resolvers know addresses and hostnames only."""
+    roster = a_drained_roster()
+    roster.settled("boot", 2, 130.0)
+    renamed = replace(POOL, name="boot-2", members=(Member("old", "10.0.0.1"), *MEMBERS[1:]))
+    roster.configure((renamed,), 131.0)
+    roster.put(replace(a_drain("old"), pool="boot-2"))
+    assert roster.report("boot-2", 131.0).members[0].safe_after == 136.0
+
+
+def test_an_address_that_left_the_config_is_forgotten_when_its_answers_are_over() -> None:
+    """Not before: it may come back, and be drained."""
+    roster = a_drained_roster()
+    roster.settled("boot", 2, 130.0)
+    rest = replace(POOL, members=MEMBERS[1:])
+    roster.configure((rest,), 131.0)
+    assert "10.0.0.1" in roster.record("boot").exposures
+    roster.configure((rest,), 131.5)
+    roster.configure((rest,), 136.1)
+    assert "10.0.0.1" not in roster.record("boot").exposures
+
+
+def test_a_report_counts_first_places_and_the_worst_case() -> None:
+    """4.4 s to detect, 10 ms to publish, 5 s of TTL."""
+    report = a_roster().report("boot", 100.0, {"10.0.0.2": 7, "10.0.0.3": 5})
+    assert report.worst_case == pytest.approx(9.41)
+    assert report.queries == 12
+    assert [member.answers for member in report.members] == [0, 7, 5]
+
+
+def test_drift_is_found_between_full_probes_and_told_once() -> None:
+    """A warning for whoever differs; the member stays in."""
+    roster = a_roster()
+    for n, member in enumerate(("pvs-1", "pvs-2", "pvs-3")):
+        seen = (FileSeen("ARDBP32.BIN", 1000 + (n == 2), "abc" if n < 2 else "def"),)
+        roster.observe("boot", member, ProbeResult(Verdict.OK, "", Depth.FULL, 0.01, seen), 101.0)
+    drift = roster.compare("boot")
+    assert [found.member for found in drift] == ["pvs-3"]
+    assert roster.compare("boot") == ()
+    report = roster.report("boot", 102.0)
+    assert report.members[2].drift == drift
+    assert report.members[2].why is Why.HEALTHY
+
+
+def test_only_the_last_probes_are_remembered() -> None:
+    """However long a member is probed."""
+    roster = a_roster()
+    for number in range(3 * RECENT_PROBES):
+        roster.observe("boot", "pvs-1", PASSED, 100.0 + number)
+    recent = roster.track("boot", "pvs-1").recent
+    assert len(recent) == RECENT_PROBES
+    assert recent[-1][0] == 100.0 + 3 * RECENT_PROBES - 1

@@ -1,0 +1,319 @@
+"""The answer table: whose turn it is, what fits, what a change does, and what is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrdns.core.model import Nameserver, Zone
+from rrdns.core.snapshot import Change, Snapshot
+from rrdns.shm.counters import Reader
+from rrdns.shm.segment import Pages
+from rrdns.wire.answers import answer_table as module
+from rrdns.wire.answers.answer_table import AnswerTable
+from rrdns.wire.answers.responder import find, respond
+from rrdns.wire.answers.response import Fewer
+from tests.wire import sample_zones
+from tests.wire.sample_zones import ask, first, query, rota, table
+
+
+class Shared:
+    """Turns in a dictionary, as several workers would share them."""
+
+    def __init__(self) -> None:
+        self.turns: Counter[int] = Counter()
+
+    def take(self, slot: int, count: int = 1) -> int:
+        turn = self.turns[slot]
+        self.turns[slot] += count
+        return turn
+
+    def peek(self, slot: int) -> int:
+        return self.turns[slot]
+
+
+def test_three_members_stand_first_a_thousand_times_each() -> None:
+    """Whatever else is asked in between (3,000 A queries among 12,000)."""
+    answers = table()
+    firsts: Counter[str] = Counter()
+    others = [
+        query(rtype="AAAA"),
+        query(rtype="TXT"),
+        query("nope.pvs.example.test"),
+        query("deep.site.pvs.example.test"),
+        b"junk",
+    ]
+    forms = [query(), query(use_edns=0), query("BOOT.pvs.example.test"), query(want_dnssec=True)]
+    for turn in range(3000):
+        respond(others[turn % 5], answers)
+        respond(others[turn % 3], answers, tcp=True)
+        firsts[first(ask(answers, forms[turn % 4], tcp=turn % 7 == 0))] += 1
+    assert set(firsts.values()) == {1000}
+    counted = answers.counts()
+    assert counted.turns["boot"] == dict(firsts)
+    assert counted.queries["a/noerror"] == 3000 + 600
+    assert counted.dropped == 600
+    assert sum(counted.queries.values()) + counted.dropped == 9000
+
+
+@given(st.integers(1, 60), st.integers(1, 28), st.integers(2, 240))
+def test_every_boot_answer_fits_512_bytes(members: int, most: int, length: int) -> None:
+    """Names of any length, pools of any size, with OPT and without."""
+    name = ".".join(["a" * 40] * 6)[-length:].strip(".") + ".t"
+    zones = (Zone("t", (Nameserver("ns.t", ("192.0.2.1",)),), "h.t"),)
+    one = rota("boot", name, members=members, answers=most)
+    answers = AnswerTable.build(sample_zones.snapshot(one, zones=zones))
+    for options in ({}, {"use_edns": 0, "payload": 512}, {"want_dnssec": True}):
+        asked = query(name, **options)
+        answer = respond(asked, answers)
+        assert answer is not None
+        assert len(answer) <= min(512, 4 * len(asked))
+        parsed = dns.message.from_wire(answer)
+        assert not parsed.flags & dns.flags.TC
+        fixed = len(asked)
+        assert min(members, most, 14, 3 * fixed // 16) <= len(parsed.answer[0])
+        full = ask(answers, asked, tcp=True)
+        assert min(members, most, 14) <= len(full.answer[0]) <= min(members, most)
+
+
+def test_a_change_of_members_turns_on_from_where_it_was() -> None:
+    """A new set does not begin with its first member again, and nothing counted is lost."""
+    before = table(rota("boot", members=3))
+    assert [first(ask(before, query())) for _ in range(4)][-1] == "10.0.0.1"
+    after = before.after(Change(2, (rota("boot", members=2),)))
+    assert after.snapshot.serial == 2
+    # Four turns are taken; the fifth is the first member's, of two.
+    assert [first(ask(after, query())) for _ in range(2)] == ["10.0.0.1", "10.0.0.2"]
+    ask(before, query())  # a loop in the middle of a batch
+    for _ in range(3):  # at any time, and settled only once
+        assert after.counts().turns == {"boot": {"10.0.0.1": 3, "10.0.0.2": 3, "10.0.0.3": 1}}
+    assert after.counts().queries == {"a/noerror": 7}
+
+
+def test_a_change_leaves_the_other_pools_as_they_are() -> None:
+    """Their turns go on, and their answers are not encoded again."""
+    before = table()
+    ask(before, query())
+    kept = before.tree.nodes[b"\4boot\3pvs\7example\4test\0"]
+    after = before.after(Change(2, (rota("lone", members=2, slot=2),)))
+    assert after.tree.nodes[b"\4boot\3pvs\7example\4test\0"] is kept
+    assert first(ask(after, query())) == "10.0.0.2"
+    assert len(ask(after, query("lone.pvs.example.test")).answer[0]) == 2
+
+
+def test_a_pool_that_is_emptied_and_filled_again_goes_on() -> None:
+    """From addresses to SERVFAIL to silence and back."""
+    answers = table()
+    ask(answers, query())
+    answers = answers.after(Change(2, (rota("boot", members=0),)))
+    assert ask(answers, query()).rcode() == dns.rcode.SERVFAIL
+    answers = answers.after(Change(3, (rota("boot", members=0, silent=True),)))
+    assert respond(query(), answers) is None
+    answers = answers.after(Change(4, (rota("boot", members=3),)))
+    assert first(ask(answers, query())) == "10.0.0.2"
+    assert answers.counts().queries == {"a/noerror": 2, "a/servfail": 1, "a/silent": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(2, gone=("boot",)),
+        Change(2, (rota("boot", "new.pvs.example.test"),)),
+        Change(2, (rota("boot", "elsewhere.example.org"),)),
+    ],
+    ids=["gone", "renamed", "in no zone"],
+)
+def test_a_name_that_is_left_does_not_exist_any_more(change: Change) -> None:
+    """Its turns stay counted."""
+    before = table()
+    ask(before, query())
+    after = before.after(change)
+    assert ask(after, query()).rcode() == dns.rcode.NXDOMAIN
+    assert after.counts().turns["boot"]["10.0.0.1"] == 1
+
+
+def test_a_pool_outside_every_zone_is_not_answered() -> None:
+    """It may change as it likes; without a zone there is no authority for it."""
+    answers = table(rota("boot"), rota("lost", "boot.example.org"))
+    answers = answers.after(Change(2, (rota("lost", "boot.example.org", members=1),)))
+    assert ask(answers, query("boot.example.org")).rcode() == dns.rcode.REFUSED
+
+
+def test_a_new_snapshot_keeps_the_counts_and_turns() -> None:
+    """Zones may differ: a reload, or a control process that came back."""
+    before = table()
+    ask(before, query())
+    after = AnswerTable.build(
+        Snapshot(7, sample_zones.ZONES[:1], before.snapshot.rotas), None, before
+    )
+    assert first(ask(after, query())) == "10.0.0.2"
+    assert ask(after, query("apex.test")).rcode() == dns.rcode.REFUSED
+    assert after.counts().turns["boot"] == {"10.0.0.1": 1, "10.0.0.2": 1, "10.0.0.3": 0}
+
+
+def test_workers_that_share_turns_take_each_turn_once() -> None:
+    """Two tables over the same counters: first places are even over both, and both count."""
+    shared = Shared()
+    workers = [AnswerTable.build(sample_zones.snapshot(), shared) for _ in range(2)]
+    firsts = Counter(first(ask(workers[n % 2], query())) for n in range(300))
+    assert set(firsts.values()) == {100}
+    counted = [worker.counts().turns["boot"] for worker in workers]
+    assert {name: counted[0][name] + counted[1][name] for name in firsts} == dict(firsts)
+
+
+def test_the_soas_minimum_is_never_above_the_ttl_of_an_address() -> None:
+    """RFC 2308, section 4: a cached "no" must not outlive an address."""
+    answers = table(rota("boot", ttl=2), rota("slow", ttl=60))
+    soa = ask(answers, query("nope.pvs.example.test")).authority[0]
+    assert (soa.ttl, soa[0].minimum) == (2, 2)
+    answers = answers.after(Change(2, (rota("boot", ttl=9),)))
+    soa = ask(answers, query("nope.pvs.example.test")).authority[0]
+    assert (soa.ttl, soa[0].minimum) == (5, 5)
+
+
+def test_a_hostname_that_is_a_nameserver_too_is_the_pools() -> None:
+    """A target must not be led to the nameserver's own address, IPv6 included."""
+    answers = table(rota("boot", "ns1.pvs.example.test"))
+    assert first(ask(answers, query("ns1.pvs.example.test"))) == "10.0.0.1"
+    assert not ask(answers, query("ns1.pvs.example.test", "AAAA")).answer
+    assert not ask(answers, query("pvs.example.test", "NS")).additional
+
+
+def test_the_parents_side_answers_for_the_signer_of_a_zone_below() -> None:
+    """With both zones ours, DS is the parent's to deny (RFC 4035, section 3.1.4.1)."""
+    parent = Zone("example.test", (sample_zones.NS1,), "h.example.test")
+    answers = AnswerTable.build(Snapshot(1, (*sample_zones.ZONES, parent)))
+    assert str(ask(answers, query("pvs.example.test", "DS")).authority[0].name) == "example.test."
+    assert (
+        str(ask(answers, query("pvs.example.test", "A")).authority[0].name) == "pvs.example.test."
+    )
+    # The child holds the nameserver, so it is no glue of the parent's.
+    assert ask(answers, query("ns1.pvs.example.test")).answer
+    assert not ask(answers, query("example.test", "NS")).additional
+
+
+def test_a_root_zone_is_a_zone_too() -> None:
+    """Nothing is above it, not even for DS."""
+    answers = AnswerTable.build(Snapshot(1, (Zone("", (Nameserver("ns.test"),), "h.test"),)))
+    assert ask(answers, query(".", "DS")).authority[0].name == dns.name.root
+    assert ask(answers, query("a.b", "A")).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_an_answer_too_long_for_the_asker_is_cut_cleanly() -> None:
+    """Additional records go first, unsaid; then all goes, with TC; TCP gets everything."""
+    servers = tuple(
+        Nameserver(f"{'n' * 50}{n}.{'m' * 50}{n}.pvs.example.test", ("192.0.2.1", "2001:db8::1"))
+        for n in range(8)
+    )
+    zone = Zone("pvs.example.test", servers, "h.pvs.example.test")
+    answers = AnswerTable.build(Snapshot(1, (zone,)))
+    asked = query("pvs.example.test", "NS")
+    cut = ask(answers, asked)
+    assert cut.flags & dns.flags.TC
+    assert not cut.answer
+    whole = ask(answers, asked, tcp=True)
+    assert len(whole.additional) == 16
+    assert not whole.flags & dns.flags.TC
+    padded = [sample_zones.option(65001, bytes(300))]  # a long query may have a long answer
+    larger = query("pvs.example.test", "NS", use_edns=0, payload=4096, options=padded)
+    middle = respond(larger, answers)
+    assert middle is not None
+    assert len(middle) <= 1232
+    parsed = dns.message.from_wire(middle)
+    assert (len(parsed.answer[0]), parsed.additional) == (8, [])
+    assert not parsed.flags & dns.flags.TC
+
+
+def test_the_memo_keeps_what_may_come_again_and_nothing_else() -> None:
+    """Random names, random case and options would only drive out the rest."""
+    answers = table()
+    for message in (
+        query("nope.pvs.example.test"),
+        query("bOOt.pvs.example.test"),
+        query("www.example.com"),
+        query(use_edns=0, options=[sample_zones.option(10, b"12345678")]),
+        query(use_edns=1),
+    ):
+        find(message, answers)
+    assert not answers.memo
+    for message in (query(), query(rtype="AAAA"), query("pvs.example.test", "SOA", use_edns=0)):
+        entry = find(message, answers)
+        assert entry is not None
+        kept = answers.memo[message[2:]]
+        assert [kept.tail(turn) for turn in range(3)] == [entry.tail(turn) for turn in range(3)]
+        assert kept.rotation is entry.rotation
+    find(query("boot.pvs.example.test", "A"), answers, tcp=True)
+    assert len(answers.memo) == 3
+
+
+def test_the_memo_and_the_negative_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What input can grow is emptied when it is full."""
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
+    answers = table()
+    for number in range(30):
+        find(query(rtype=f"TYPE{300 + number}"), answers)
+        ask(answers, query(f"{'x' * (number + 1)}.pvs.example.test"))
+        assert len(answers.memo) <= 8
+        assert len(answers._negatives) <= 8
+
+
+def test_every_memo_of_queries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain ones, those with a cookie, and those whose asker matters."""
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
+    answers, most = sample_zones.documented(), dict.fromkeys(("memo", "cookied", "guarded"), 0)
+    for number in range(30):
+        for name in ("boot.pvs.example.test", "closed.test"):
+            find(query(name, rtype=f"TYPE{300 + number}"), answers)
+            cookie = sample_zones.option(10, b"12345678")
+            find(query(name, rtype=f"TYPE{300 + number}", options=[cookie]), answers)
+        for memo in most:
+            most[memo] = max(most[memo], len(getattr(answers, memo)))
+    assert most == dict.fromkeys(most, 8)
+
+
+def test_the_memo_does_not_multiply_a_large_pool() -> None:
+    """Many turns of many bytes stay shared between all who ask."""
+    answers = table(rota("boot", members=1000, answers=28))
+    for number in range(100):
+        find(query(use_edns=0, payload=600 + number), answers)
+    assert len(answers.memo) == 100
+    assert all(isinstance(entry.answers, Fewer) for entry in answers.memo.values())
+
+
+def test_negative_answers_are_compressed_against_any_question() -> None:
+    """The SOA's names point into the question, wherever the zone's name stands in it."""
+    answers = table()
+    for name in ("pvs.example.test", "a.pvs.example.test", "a.bcd.pvs.example.test", "x.apex.test"):
+        message = ask(answers, query(name, "TXT"))
+        zone = ".".join(name.split(".")[-2 if name.endswith("apex.test") else -3 :])
+        assert message.authority[0].name.to_text() == f"{zone}."
+        assert message.authority[0][0].mname.to_text() == "ns1.pvs.example.test."
+        assert message.authority[0][0].rname.to_text() == "hostmaster.example.test."
+
+
+@pytest.mark.parametrize("turns", [None, Shared()])
+def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
+    """Of one worker alone its own, of several the one they share."""
+    pages = Pages()
+    answers, read = AnswerTable.build(sample_zones.snapshot(), turns, pages=pages), Reader(pages)
+    assert read.turn("boot") == 0
+    for _ in range(5):
+        ask(answers, query())
+    assert read.turn("boot") == 5
+
+
+def test_a_worker_that_follows_another_goes_on_with_its_turns() -> None:
+    """A restart is no reason to send the next targets to the first member again."""
+    pages, firsts = Pages(), Counter[str]()
+    for turns in (1, 1, 2, 2, 3):
+        answers = AnswerTable.build(sample_zones.snapshot(), pages=pages)
+        firsts.update(first(ask(answers, query())) for _ in range(turns))
+    assert sorted(firsts.values()) == [3, 3, 3]
+    assert answers.counts().turns["boot"] == dict(firsts)
