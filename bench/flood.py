@@ -22,7 +22,7 @@ from bench import cpu, mmsg, peers, query, solo
 
 KINDS = ("nxdomain", "case", "cookies", "options")
 CLIENT_RATE = 100
-PATIENCE = 1.0
+TIMEOUT = 1.0
 STREAM = 400_000
 
 
@@ -88,7 +88,7 @@ def client(port: int, seconds: float) -> tuple[int, int]:
     sent = answered = 0
     with mmsg.connected("127.0.0.1", port) as sock:
         begun = time.monotonic()
-        while (now := time.monotonic()) < begun + seconds + PATIENCE:
+        while (now := time.monotonic()) < begun + seconds + TIMEOUT:
             if sent < (now - begun) * CLIENT_RATE and now < begun + seconds:
                 identity = (sent % 65536).to_bytes(2, "big")
                 waiting[identity] = now
@@ -104,7 +104,7 @@ def _in_time(sock: socket.socket, waiting: dict[bytes, float], wait: float) -> i
     while select.select([sock], [], [], wait)[0]:
         identity = sock.recv(1500)[:2]
         asked = waiting.pop(identity, 0.0)
-        found += time.monotonic() - asked < PATIENCE
+        found += time.monotonic() - asked < TIMEOUT
         wait = 0.0
     return found
 

@@ -40,26 +40,26 @@ def edns(_dice: random.Random) -> bytes:
     return encode(HOST, b"")
 
 
-def nxdomain(dice: random.Random) -> bytes:
+def nxdomain(rng: random.Random) -> bytes:
     """Ask for a name that does not exist, another one each time."""
-    label = "".join(dice.choices(string.ascii_lowercase + string.digits, k=12))
+    label = "".join(rng.choices(string.ascii_lowercase + string.digits, k=12))
     return encode(f"{label}.{ZONE}")
 
 
-def case(dice: random.Random) -> bytes:
+def case(rng: random.Random) -> bytes:
     """Ask for the served name in random case, as a resolver with 0x20 does."""
-    return encode("".join(dice.choice((letter, letter.upper())) for letter in HOST))
+    return encode("".join(rng.choice((letter, letter.upper())) for letter in HOST))
 
 
-def cookies(dice: random.Random) -> bytes:
+def cookies(rng: random.Random) -> bytes:
     """Ask with a DNS cookie, another one each time."""
-    return encode(HOST, struct.pack("!HH", COOKIE, 8) + dice.randbytes(8))
+    return encode(HOST, struct.pack("!HH", COOKIE, 8) + rng.randbytes(8))
 
 
-def options(dice: random.Random) -> bytes:
+def options(rng: random.Random) -> bytes:
     """Ask with an EDNS option that nobody knows, another one each time."""
-    code = dice.randrange(FIRST_PRIVATE_OPTION, 65535)
-    return encode(HOST, struct.pack("!HH", code, 8) + dice.randbytes(8))
+    code = rng.randrange(FIRST_PRIVATE_OPTION, 65535)
+    return encode(HOST, struct.pack("!HH", code, 8) + rng.randbytes(8))
 
 
 KINDS: dict[str, Callable[[random.Random], bytes]] = {
@@ -75,9 +75,9 @@ REPEATING = frozenset({"hits", "edns"})  # every datagram of these is the same, 
 
 def datagrams(kind: str, count: int, seed: int = 1) -> Iterator[bytes]:
     """Return `count` datagrams of a kind; the same ones for the same seed."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     make = KINDS[kind]
-    return (make(dice) for _ in range(count))
+    return (make(rng) for _ in range(count))
 
 
 def write_stream(path: Path, kind: str, count: int, seed: int = 1) -> Path:

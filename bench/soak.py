@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import cpu, load, peers, query, solo
 from bench.configs import MEMBERS, pool_table
 
-CHANGE_EVERY, RELOAD_EVERY, KILL_EVERY, LOOK_EVERY = 0.5, 10.0, 60.0, 10.0
+CHANGE_INTERVAL, RELOAD_INTERVAL, KILL_INTERVAL, POLL_INTERVAL = 0.5, 10.0, 60.0, 10.0
 
 
 @dataclass(slots=True)
@@ -70,12 +70,12 @@ def soak(running: solo.Service, stream: Path, seconds: float) -> dict[str, objec
 def disturb(running: solo.Service, over: threading.Event, done: Done) -> None:
     """Change, reload, kill and look, each in its own rhythm."""
     begun = time.monotonic()
-    due = {"change": 0.0, "reload": RELOAD_EVERY, "kill": KILL_EVERY, "look": LOOK_EVERY}
+    due = {"change": 0.0, "reload": RELOAD_INTERVAL, "kill": KILL_INTERVAL, "look": POLL_INTERVAL}
     every = {
-        "change": CHANGE_EVERY,
-        "reload": RELOAD_EVERY,
-        "kill": KILL_EVERY,
-        "look": LOOK_EVERY,
+        "change": CHANGE_INTERVAL,
+        "reload": RELOAD_INTERVAL,
+        "kill": KILL_INTERVAL,
+        "look": POLL_INTERVAL,
     }
     while not over.wait(0.05):
         for what in [what for what, at in due.items() if at <= time.monotonic() - begun]:

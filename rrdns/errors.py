@@ -41,7 +41,7 @@ class UnknownMember(NotFound):
         return f"{where} member {self.name!r}"
 
 
-class NobodyMeant(UnknownMember):
+class NoMemberMatches(UnknownMember):
     """A tag or pattern fits no member."""
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Refused(RrdnsError):
     """An order is understood, and carrying it out would do harm."""
 
 
-class LastMember(Refused):
+class TooFewMembers(Refused):
     """A drain would leave a pool without enough members to hand out."""
 
     def __init__(
@@ -61,12 +61,12 @@ class LastMember(Refused):
         super().__init__(pool, member, staying, keep, count)
         self.pool = pool
         self.member = member
-        self.staying = staying  # who would be left to boot from
-        self.keep = keep
+        self.remaining = staying  # who would be left to boot from
+        self.required = keep
         self.count = count  # of the members that `member` names
 
     def __str__(self) -> str:
-        if self.keep <= 1:
+        if self.required <= 1:
             last = "is the last member" if self.count == 1 else "are the last members"
             hand = "is" if self.count == 1 else "are"
             return (
@@ -74,14 +74,14 @@ class LastMember(Refused):
                 "bring another one back first, or force the drain"
             )
         return (
-            f"draining '{self.member}' would leave {self._who_stays()} of pool {self.pool!r} "
-            f"handed out, and {self.keep} must stay; bring another one back first, or force it"
+            f"draining '{self.member}' would leave {self._remaining_names()} of pool {self.pool!r} "
+            f"handed out, and {self.required} must stay; bring another one back first, or force it"
         )
 
-    def _who_stays(self) -> str:
-        if not self.staying:
+    def _remaining_names(self) -> str:
+        if not self.remaining:
             return "no member"
-        names = ", ".join(repr(name) for name in self.staying)
+        names = ", ".join(repr(name) for name in self.remaining)
         return f"only {names}"
 
 
@@ -102,11 +102,11 @@ class StoreFailed(RrdnsError):
 class Mistake:
     """One thing that is wrong in a config file, where it is, and what would be right."""
 
-    place: str  # dotted: "pools[0].members[2].address"; empty for the file as a whole
+    path: str  # dotted: "pools[0].members[2].address"; empty for the file as a whole
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.problem}" if self.place else self.problem
+        return f"{self.path}: {self.problem}" if self.path else self.problem
 
 
 class ConfigInvalid(RrdnsError):

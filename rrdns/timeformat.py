@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-MOST_SECONDS = 10 * 366 * 86400.0  # an order for longer is a slip of the finger
+MAX_SECONDS = 10 * 366 * 86400.0  # an order for longer is a slip of the finger
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(
@@ -56,7 +56,7 @@ def duration(given: str | float) -> float:
         ValueError: it means nothing, or is not above zero, or is absurdly long.
     """
     seconds = _written(given) if isinstance(given, str) else given
-    if not 0.0 < seconds <= MOST_SECONDS:
+    if not 0.0 < seconds <= MAX_SECONDS:
         word = "long" if seconds > 0 else "short"
         raise ValueError(f"that is too {word}: an order holds for up to ten years")
     return float(seconds)

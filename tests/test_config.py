@@ -85,7 +85,7 @@ def mistakes(text: str) -> dict[str, str]:
     """Return the problems of a config that must be wrong, by their places."""
     with pytest.raises(ConfigInvalid) as caught:
         parse(text, "test.toml")
-    found = {mistake.place: mistake.problem for mistake in caught.value.mistakes}
+    found = {mistake.path: mistake.problem for mistake in caught.value.mistakes}
     assert len(found) == len(caught.value.mistakes), "a place is blamed once"
     return found
 
@@ -110,7 +110,7 @@ def test_a_short_config_gets_the_defaults() -> None:
     assert got.process == ProcessSettings(None, None)
     assert got.source == "test.toml"
     [pool] = got.pools
-    assert (pool.ttl, pool.answers, pool.keep) == (5, 4, 1)
+    assert (pool.ttl, pool.answers, pool.min_members) == (5, 4, 1)
     assert (pool.policy, pool.on_empty) == (Policy.ROUND_ROBIN, OnEmpty.SERVE_ALL)
     assert (pool.probe.interval, pool.probe.timeout) == (1.0, 1.0)
     assert (pool.probe.fall, pool.probe.rise, pool.probe.port) == (3, 2, 69)
@@ -159,7 +159,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
         answers = 1
         policy = "round-robin"
         on_empty = "silent"
-        keep = 2
+        min_members = 2
         [pools.probe]
         files = [
             "a.efi",
@@ -224,7 +224,12 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     assert (zone.refresh, zone.retry, zone.expire) == (8, 9, 10)
     assert zone.allow_query == ("10.0.0.0/8", "2001:db8::1/128")
     [pool] = got.pools
-    assert (pool.hostname, pool.ttl, pool.answers, pool.keep) == ("pvs.example.test", 3, 1, 2)
+    assert (pool.hostname, pool.ttl, pool.answers, pool.min_members) == (
+        "pvs.example.test",
+        3,
+        1,
+        2,
+    )
     assert pool.on_empty is OnEmpty.SILENT
     assert pool.probe.files == (BootFile("a.efi"), BootFile("b", 5, HASH, True, Profile.IPXE))
     assert (pool.probe.port, pool.probe.interval, pool.probe.timeout) == (6969, 2.0, 0.5)
@@ -393,6 +398,12 @@ REPLACED = [
         "did you mean interval",
     ),
     ({"listen": "interval = 2"}, "dns.interval", "it belongs in [pools.probe]"),
+    # names from before the first release
+    (
+        {"hostname": 'hostname = "b.pvs.example.test"\nkeep = 1'},
+        "pools[0].keep",
+        "is now called min_members",
+    ),
     ({"listen": "colour = 2"}, "dns.colour", "which knows listen, freebind, workers, tcp"),
     # missing, empty
     ({"hostname": ""}, "pools[0].hostname", 'is missing; add hostname = "boot.'),
@@ -439,7 +450,11 @@ REPLACED = [
     ({"hostname": 'hostname = "b.pvs.example.test"\nanswers = 29'}, "pools[0].answers", "1 to 28"),
     ({"hostname": 'hostname = "b.pvs.example.test"\nttl = -1'}, "pools[0].ttl", "must be 0 to"),
     ({"hostname": 'hostname = "b.pvs.example.test"\nttl = 0'}, "pools[0].ttl", "allow_zero_ttl"),
-    ({"hostname": 'hostname = "b.pvs.example.test"\nkeep = 3'}, "pools[0].keep", "has 2 members"),
+    (
+        {"hostname": 'hostname = "b.pvs.example.test"\nmin_members = 3'},
+        "pools[0].min_members",
+        "has 2 members",
+    ),
     ({"files": 'files = ["f"]\ninterval = 0'}, "pools[0].probe.interval", "must be 0.1 to"),
     ({"files": 'files = ["f"]\ninterval = nan'}, "pools[0].probe.interval", "must be 0.1 to"),
     ({"files": 'files = ["f"]\ntimeout = inf'}, "pools[0].probe.timeout", "must be 0.05 to"),
@@ -901,7 +916,7 @@ def test_where_nobody_can_listen_is_named(listen: str, api: str, place: str, wor
     """Before the start, which would blame another program, or work and answer nobody."""
     with pytest.raises(ConfigInvalid) as caught:
         parse(f'[dns]\nlisten = {listen}\n[api]\nlisten = "{api}"\n', "rrdns.toml")
-    found = [str(mistake) for mistake in caught.value.mistakes if mistake.place == place]
+    found = [str(mistake) for mistake in caught.value.mistakes if mistake.path == place]
     assert len(found) == 1, caught.value
     assert words in found[0]
 
@@ -910,4 +925,4 @@ def test_wildcards_of_both_families_and_other_ports_go_together() -> None:
     """The IPv6 sockets take no IPv4."""
     with pytest.raises(ConfigInvalid) as caught:
         parse('[dns]\nlisten = ["0.0.0.0:53", "[::]:53", "10.1.0.1:5353"]\n', "rrdns.toml")
-    assert not [one for one in caught.value.mistakes if one.place.startswith("dns")]
+    assert not [one for one in caught.value.mistakes if one.path.startswith("dns")]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.timeformat import MOST_SECONDS, duration, from_rfc3339, rfc3339
+from rrdns.timeformat import MAX_SECONDS, duration, from_rfc3339, rfc3339
 
 AMOUNTS = st.fixed_dictionaries(
     {}, optional={unit: st.integers(0, 900) for unit in ("d", "h", "m", "s")}
@@ -27,7 +27,7 @@ def test_a_length_of_time_is_the_sum_of_its_parts(amounts: dict[str, int]) -> No
             duration(text)
 
 
-@given(st.floats(min_value=0.001, max_value=MOST_SECONDS) | st.integers(1, int(MOST_SECONDS)))
+@given(st.floats(min_value=0.001, max_value=MAX_SECONDS) | st.integers(1, int(MAX_SECONDS)))
 def test_a_number_is_seconds(number: float) -> None:
     """Whole or not."""
     assert duration(number) == number
@@ -41,7 +41,7 @@ def test_whatever_is_given_is_a_sensible_length_or_a_mistake(given_value: str | 
     except ValueError:
         pass
     else:
-        assert 0.0 < seconds <= MOST_SECONDS
+        assert 0.0 < seconds <= MAX_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_could_be_misread_is_a_mistake(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given_value", [0, -1, float("nan"), float("inf"), MOST_SECONDS * 2, 10**400]
+    "given_value", [0, -1, float("nan"), float("inf"), MAX_SECONDS * 2, 10**400]
 )
 def test_absurd_numbers_are_mistakes(given_value: float) -> None:
     """None of them is a length that an order may have."""

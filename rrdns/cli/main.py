@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rrdns.cli.terminal.errors import INTERRUPTED, REFUSED, Verbs, sentence_of
+from rrdns.cli.terminal.errors import INTERRUPTED, REFUSED, CommandGroup, sentence_of
 
 _SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
 _VERBS = {  # in the order of `--help`: the module that has the verb, its name there, its panel
@@ -34,7 +34,7 @@ _VERBS = {  # in the order of `--help`: the module that has the verb, its name t
 }
 
 
-class LazyVerbs(Verbs):
+class LazyVerbs(CommandGroup):
     """The verbs, each imported when it is used: `rrdns serve` must not wait for the others."""
 
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - the library's signature

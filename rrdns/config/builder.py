@@ -156,5 +156,5 @@ def _pool(table: PoolTable) -> Pool:
         answers=table.answers,
         policy=table.policy,
         on_empty=table.on_empty,
-        keep=table.keep,
+        min_members=table.min_members,
     )

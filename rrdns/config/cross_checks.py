@@ -13,13 +13,13 @@ from pathlib import Path
 from rrdns.config import integrations, webhooks
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
 from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
-from rrdns.config.setting_path import Broken, Place
+from rrdns.config.setting_path import InvalidPaths, SettingPath
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
-from rrdns.web.transport.tls import BadPair, make_context
+from rrdns.web.transport.tls import TlsConfigError, make_context
 
 
-def find(file: File, broken: Broken) -> list[Mistake]:
+def check(file: File, broken: InvalidPaths) -> list[Mistake]:
     """Return every mistake that lies between values; `broken` are places already blamed."""
     return [
         *_listeners(file),
@@ -30,12 +30,12 @@ def find(file: File, broken: Broken) -> list[Mistake]:
         *_negative_ttls(file, broken),
         *_hostnames(file, broken),
         *_pools(file, broken),
-        *integrations.find(file, broken),
-        *webhooks.find(file, broken),
+        *integrations.check(file, broken),
+        *webhooks.check(file, broken),
     ]
 
 
-def find_in_files(file: File, broken: Broken, source: str) -> Iterator[Mistake]:
+def check_files(file: File, broken: InvalidPaths, source: str) -> Iterator[Mistake]:
     """Return every mistake in the files that a config names, and in who may change them.
 
     `source` is the config's own file.
@@ -44,7 +44,7 @@ def find_in_files(file: File, broken: Broken, source: str) -> Iterator[Mistake]:
     if certificate and key and not {"api.tls_cert", "api.tls_key"} & broken:
         try:
             make_context(Path(certificate), Path(key))
-        except BadPair as bad:
+        except TlsConfigError as bad:
             yield Mistake(f"api.{bad.setting}", f"is {bad.path}, which {bad.problem}")
     yield from _rights(file, source)
 
@@ -65,7 +65,7 @@ def _rights(file: File, source: str) -> Iterator[Mistake]:
             yield Mistake("store.path", why)
 
 
-def _read_by_root(file: File, source: str) -> Iterator[tuple[Place, Path]]:
+def _read_by_root(file: File, source: str) -> Iterator[tuple[SettingPath, Path]]:
     """Return the files that decide what rrdns does, each with the place that names it."""
     yield "", Path(source)
     for name in ("tls_cert", "tls_key"):
@@ -84,10 +84,10 @@ def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:
 
 
 def _doubles(
-    values: Iterable[tuple[Place, Hashable]], scope: str, where: str = ""
+    values: Iterable[tuple[SettingPath, Hashable]], scope: str, where: str = ""
 ) -> Iterator[Mistake]:
     """Return a mistake for each value that stands somewhere before; empty ones are unknown."""
-    first: dict[Hashable, Place] = {}
+    first: dict[Hashable, SettingPath] = {}
     for place, value in values:
         if value in ("", None):
             continue
@@ -106,7 +106,7 @@ def _listeners(file: File) -> Iterator[Mistake]:
     yield from _covered(listeners)
 
 
-def _covered(listeners: Sequence[tuple[Place, Endpoint | None]]) -> Iterator[Mistake]:
+def _covered(listeners: Sequence[tuple[SettingPath, Endpoint | None]]) -> Iterator[Mistake]:
     """Return a mistake for each listener that a wildcard address with its port leaves no room for.
 
     IPv4 and IPv6 never take each other's place: the IPv6 sockets take no IPv4.
@@ -128,7 +128,7 @@ def _covered(listeners: Sequence[tuple[Place, Endpoint | None]]) -> Iterator[Mis
             )
 
 
-def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
+def _tokens(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     tokens = [(f"api.tokens[{i}]", token) for i, token in enumerate(file.api.tokens)]
     yield from _doubles(
         ((f"{place}.name", token.name) for place, token in tokens),
@@ -136,7 +136,7 @@ def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
     )
     hashes = [(f"{place}.sha256", token.sha256) for place, token in tokens]
     for mistake in _doubles(hashes, ""):
-        yield Mistake(mistake.place, "is the hash of another token here; make one for each holder")
+        yield Mistake(mistake.path, "is the hash of another token here; make one for each holder")
     listen = file.api.listen
     if listen is None or tokens or "api.tokens" in broken or "api" in broken:
         return
@@ -148,7 +148,7 @@ def _tokens(file: File, broken: Broken) -> Iterator[Mistake]:
         )
 
 
-def _tls(file: File, broken: Broken) -> Iterator[Mistake]:
+def _tls(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     pair = {"tls_cert": file.api.tls_cert, "tls_key": file.api.tls_key}
     for missing, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
         if pair[other] and not pair[missing] and f"api.{missing}" not in broken:
@@ -174,7 +174,7 @@ def _zones(file: File) -> Iterator[Mistake]:
                 )
 
 
-def _nameservers(file: File, broken: Broken) -> Iterator[Mistake]:
+def _nameservers(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     for index, zone in enumerate(file.zones):
         servers = [
             (f"zones[{index}].nameservers[{i}]", server)
@@ -189,7 +189,7 @@ def _nameservers(file: File, broken: Broken) -> Iterator[Mistake]:
 
 
 def _nameserver(
-    place: Place, server: NameserverTable, zone: ZoneTable, broken: Broken
+    place: SettingPath, server: NameserverTable, zone: ZoneTable, broken: InvalidPaths
 ) -> Iterator[Mistake]:
     if server.address and server.addresses:
         yield Mistake(f"{place}.addresses", "is written beside address; write all of them here")
@@ -207,7 +207,7 @@ def _nameserver(
         )
 
 
-def _negative_ttls(file: File, broken: Broken) -> Iterator[Mistake]:
+def _negative_ttls(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     for index, zone in enumerate(file.zones):
         place = f"zones[{index}].negative_ttl"
         pools = [
@@ -228,7 +228,7 @@ def _negative_ttls(file: File, broken: Broken) -> Iterator[Mistake]:
             )
 
 
-def _hostnames(file: File, broken: Broken) -> Iterator[Mistake]:
+def _hostnames(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     hostnames = [(f"pools[{i}].hostname", pool.hostname) for i, pool in enumerate(file.pools)]
     yield from _doubles(hostnames, "each pool needs a hostname of its own")
     servers = {server.name: zone.name for zone in file.zones for server in zone.nameservers}
@@ -249,7 +249,7 @@ def _hostnames(file: File, broken: Broken) -> Iterator[Mistake]:
             )
 
 
-def _pools(file: File, broken: Broken) -> Iterator[Mistake]:
+def _pools(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     pools = [(f"pools[{i}]", pool) for i, pool in enumerate(file.pools)]
     yield from _doubles(
         ((f"{place}.name", pool.name) for place, pool in pools), "each pool needs its own name"
@@ -261,7 +261,7 @@ def _pools(file: File, broken: Broken) -> Iterator[Mistake]:
         yield from _doubles(files, "a file is written once")
 
 
-def _members(place: Place, pool: PoolTable) -> Iterator[Mistake]:
+def _members(place: SettingPath, pool: PoolTable) -> Iterator[Mistake]:
     members = [(f"{place}.members[{i}]", member) for i, member in enumerate(pool.members)]
     where = f' of pool "{pool.name}"' if pool.name else " of a pool"
     yield from _doubles(
@@ -276,16 +276,17 @@ def _members(place: Place, pool: PoolTable) -> Iterator[Mistake]:
     )
 
 
-def _numbers(place: Place, pool: PoolTable, broken: Broken) -> Iterator[Mistake]:
+def _numbers(place: SettingPath, pool: PoolTable, broken: InvalidPaths) -> Iterator[Mistake]:
     if pool.ttl == 0 and not pool.allow_zero_ttl and f"{place}.allow_zero_ttl" not in broken:
         yield Mistake(
             f"{place}.ttl",
             "is 0, which resolvers may not cache at all and some firmware caches until it "
             "reboots; must be 1 or more, or add allow_zero_ttl = true",
         )
-    if pool.members and pool.keep > len(pool.members):
+    if pool.members and pool.min_members > len(pool.members):
         yield Mistake(
-            f"{place}.keep",
-            f"is {pool.keep}, and the pool has {len(pool.members)} members: every drain would be "
+            f"{place}.min_members",
+            f"is {pool.min_members}, and the pool has {len(pool.members)} members: every "
+            "drain would be "
             "refused; must be less than the number of members",
         )

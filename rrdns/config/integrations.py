@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.config.schema import ExporterKind, ExporterTable, File
-from rrdns.config.setting_path import Broken, Place
+from rrdns.config.setting_path import InvalidPaths, SettingPath
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
 from rrdns.export.file.render import read_template
@@ -40,14 +40,14 @@ _EXAMPLES = {
 }
 
 
-def find(file: File, broken: Broken) -> Iterator[Mistake]:
+def check(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     """Return every mistake in the exporters that lies between values."""
     pools = {pool.name for pool in file.pools}
-    yield from same_names("exporters", [table.name for table in file.exporters], "exporter")
+    yield from duplicates("exporters", [table.name for table in file.exporters], "exporter")
     for index, table in enumerate(file.exporters):
         place = f"exporters[{index}]"
         if "pools" not in broken:
-            yield from strangers(place, table.pools, pools)
+            yield from unknown_pools(place, table.pools, pools)
         if not any(blamed.startswith(place) for blamed in broken):
             yield from _of_type(place, table)
 
@@ -60,9 +60,9 @@ def settings_of(table: ExporterTable) -> ExporterSettings:
     return _KINDS[table.type](**written)
 
 
-def same_names(section: str, names: Sequence[str], each: str) -> Iterator[Mistake]:
+def duplicates(section: str, names: Sequence[str], each: str) -> Iterator[Mistake]:
     """Return a mistake for each table of a section that is called like one before it."""
-    first: dict[str, Place] = {}
+    first: dict[str, SettingPath] = {}
     for index, name in enumerate(names):
         place = f"{section}[{index}].name"
         if name and name in first:
@@ -71,8 +71,8 @@ def same_names(section: str, names: Sequence[str], each: str) -> Iterator[Mistak
         first.setdefault(name, place)
 
 
-def strangers(
-    place: Place, named: Sequence[str | None], pools: Collection[str]
+def unknown_pools(
+    place: SettingPath, named: Sequence[str | None], pools: Collection[str]
 ) -> Iterator[Mistake]:
     """Return a mistake for each pool that a table names and that is none."""
     for index, pool in enumerate(named):
@@ -83,7 +83,7 @@ def strangers(
             )
 
 
-def _of_type(place: Place, table: ExporterTable) -> Iterator[Mistake]:
+def _of_type(place: SettingPath, table: ExporterTable) -> Iterator[Mistake]:
     if table.type is None or not table.pools:
         return
     kind = _KINDS[table.type]
@@ -103,7 +103,7 @@ def _of_type(place: Place, table: ExporterTable) -> Iterator[Mistake]:
         yield from _between(place, settings_of(table))
 
 
-def _between(place: Place, settings: ExporterSettings) -> Iterator[Mistake]:
+def _between(place: SettingPath, settings: ExporterSettings) -> Iterator[Mistake]:
     for name, problem in find_mistakes(settings):
         yield Mistake(f"{place}.{name}", problem)
     if isinstance(settings, FileSettings):

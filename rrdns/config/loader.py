@@ -19,8 +19,8 @@ from pydantic_core import ErrorDetails
 
 from rrdns.config import cross_checks, validators
 from rrdns.config.builder import build
-from rrdns.config.schema import File, Table
-from rrdns.config.setting_path import Broken, Loc, Place, place_of
+from rrdns.config.schema import ExporterTable, File, PoolTable, Table
+from rrdns.config.setting_path import InvalidPaths, Loc, SettingPath, setting_path
 from rrdns.config.settings import Settings
 from rrdns.errors import ConfigInvalid, Mistake
 
@@ -63,18 +63,18 @@ def parse(text: str, source: str, *, with_files: bool = True) -> Settings:
     except tomli.TOMLDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ConfigInvalid(source, (Mistake(place, f"is no TOML: {error.msg}"),)) from error
-    file, mistakes = read_around(document)
-    broken = frozenset(mistake.place for mistake in mistakes)
+    file, mistakes = parse_tolerant(document)
+    broken = frozenset(mistake.path for mistake in mistakes)
     mistakes += _missing(file, "", broken)
-    mistakes += cross_checks.find(file, broken)
+    mistakes += cross_checks.check(file, broken)
     if with_files:
-        mistakes += cross_checks.find_in_files(file, broken, source)
+        mistakes += cross_checks.check_files(file, broken, source)
     if mistakes:
         raise ConfigInvalid(source, tuple(sorted(mistakes, key=_in_order)))
     return build(file, source)
 
 
-def read_around(document: dict[str, Any]) -> tuple[File, list[Mistake]]:
+def parse_tolerant(document: dict[str, Any]) -> tuple[File, list[Mistake]]:
     """Return what can be read of a document, and what was wrong with the rest."""
     rest = copy.deepcopy(document)
     mistakes: list[Mistake] = []
@@ -84,7 +84,7 @@ def read_around(document: dict[str, Any]) -> tuple[File, list[Mistake]]:
         except ValidationError as error:
             # Last first, so that no cut moves what another error points at.
             for details in reversed(error.errors(include_url=False)):
-                mistakes.append(Mistake(place_of(details["loc"]), _sentence(details)))
+                mistakes.append(Mistake(setting_path(details["loc"]), _sentence(details)))
                 _cut(rest, details["loc"])
 
 
@@ -114,7 +114,7 @@ def _sentence(details: ErrorDetails) -> str:
             if details["loc"][-2:-1] == ("files",):
                 wanted = "a file name in quotes, or a table"
             if details["loc"][1:2] == ("cookie_secret",):  # which no message may show
-                return f"is {validators.kind(details['input'])}; must be {wanted}"
+                return f"is {validators.toml_type(details['input'])}; must be {wanted}"
             return _wrong_type(details["input"], wanted)
 
 
@@ -129,7 +129,7 @@ _WANTED = {
 
 
 def _wrong_type(value: object, wanted: str) -> str:
-    sentence = f"is {validators.kind(value)}; must be {wanted}"
+    sentence = f"is {validators.toml_type(value)}; must be {wanted}"
     if isinstance(value, str) and "number" in wanted and re.fullmatch(r"[0-9.]+", value):
         return f"{sentence}: write {value} without quotes"
     if isinstance(value, str) and "list" in wanted:
@@ -140,13 +140,22 @@ def _wrong_type(value: object, wanted: str) -> str:
 def _unknown(loc: Loc) -> str:
     """Return what to do about a setting that its table does not know."""
     table, name = _table_at(loc[:-1]) or File, str(loc[-1])
-    near = validators.hint(name, table.model_fields)
+    if new_name := _RENAMED.get((table, name)):
+        return f"is now called {new_name}; the meaning is the same"
+    near = validators.did_you_mean(name, table.model_fields)
     if near:
         return f"is no setting of {_called(table)}{near}"
     homes = [_called(home) for home in all_tables(File) if name in home.model_fields]
     if homes:
         return f"is no setting of {_called(table)}; it belongs in {' or '.join(homes)}"
     return f"is no setting of {_called(table)}, which knows {', '.join(table.model_fields)}"
+
+
+# Settings that had another name before the first release.
+_RENAMED: dict[tuple[type[Table], str], str] = {
+    (PoolTable, "keep"): "min_members",
+    (ExporterTable, "tell"): "scope",
+}
 
 
 def _called(table: type[Table]) -> str:
@@ -179,7 +188,7 @@ def _table_in(annotation: Any) -> type[Table] | None:
     return None
 
 
-def _missing(table: Table, place: Place, broken: Broken) -> list[Mistake]:
+def _missing(table: Table, place: SettingPath, broken: InvalidPaths) -> list[Mistake]:
     """Return the required settings that nobody has written."""
     if place in broken:
         return []
@@ -197,7 +206,7 @@ def _missing(table: Table, place: Place, broken: Broken) -> list[Mistake]:
     return found
 
 
-def _tables_beneath(table: Table, place: Place) -> Iterator[tuple[Place, Table]]:
+def _tables_beneath(table: Table, place: SettingPath) -> Iterator[tuple[SettingPath, Table]]:
     prefix = f"{place}." if place else ""
     for name in table.model_fields_set:
         value = getattr(table, name)
@@ -211,9 +220,9 @@ def _tables_beneath(table: Table, place: Place) -> Iterator[tuple[Place, Table]]
 
 def _in_order(mistake: Mistake) -> tuple[int, list[tuple[int, str]]]:
     """Sort by the order of the example's sections, then by place, numbers as numbers."""
-    section = re.split(r"[.\[]", mistake.place)[0]
+    section = re.split(r"[.\[]", mistake.path)[0]
     order = list(File.model_fields)
-    steps = re.findall(r"\d+|[^\d]+", mistake.place)
+    steps = re.findall(r"\d+|[^\d]+", mistake.path)
     return (
         order.index(section) if section in order else len(order),
         [(int(step), "") if step.isdigit() else (0, step) for step in steps],

@@ -22,14 +22,14 @@ from pydantic import (
 
 from rrdns.config import validators
 from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
-from rrdns.core.acl import EVERYBODY
+from rrdns.core.acl import ANY_ADDRESS
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
-from rrdns.export.pool_view import Option66, Tell
-from rrdns.export.settings import USUAL_SUBJECTS, Subject
+from rrdns.export.pool_view import Option66, PoolScope
+from rrdns.export.settings import DEFAULT_TOPICS, EventTopic
 from rrdns.web.api.auth import Role
 
 Domain = Annotated[str, AfterValidator(validators.domain)]
-Handle = Annotated[str, AfterValidator(validators.handle)]
+Identifier = Annotated[str, AfterValidator(validators.identifier)]
 Text = Annotated[str, AfterValidator(validators.plain_text)]
 Ipv4 = Annotated[str, AfterValidator(validators.ipv4)]
 Address = Annotated[str, AfterValidator(validators.any_address)]
@@ -37,9 +37,9 @@ ShortText = Annotated[str, AfterValidator(validators.short_text)]
 Secret = Annotated[str, AfterValidator(validators.cookie_secret)]
 Hash = Annotated[str, AfterValidator(validators.sha256)]
 Network = Annotated[str, AfterValidator(validators.network)]
-Rate = Annotated[int, AfterValidator(validators.between(0, 1_000_000, "responses a second"))]
-Ttl = Annotated[int, AfterValidator(validators.between(0, validators.MOST_SECONDS, "seconds"))]
-Count = Annotated[int, AfterValidator(validators.between(1, 1000))]
+Rate = Annotated[int, AfterValidator(validators.in_range(0, 1_000_000, "responses a second"))]
+Ttl = Annotated[int, AfterValidator(validators.in_range(0, validators.MAX_SECONDS, "seconds"))]
+Count = Annotated[int, AfterValidator(validators.in_range(1, 1000))]
 # None is what TOML cannot say: it stands where a wrong item was cut out.
 Listen = Annotated[Endpoint | None, PlainValidator(validators.endpoint)]
 
@@ -92,10 +92,10 @@ class TcpTable(Table):
     """`[dns.tcp]`."""
 
     heading: ClassVar[str] = "[dns.tcp]"
-    connections: Annotated[int, AfterValidator(validators.between(1, 65536))] = 512
-    per_address: Annotated[int, AfterValidator(validators.between(1, 65536))] = 64
-    idle: Annotated[float, AfterValidator(validators.between(0.1, 3600, "seconds"))] = 10.0
-    lifetime: Annotated[float, AfterValidator(validators.between(1, 86400, "seconds"))] = 300.0
+    connections: Annotated[int, AfterValidator(validators.in_range(1, 65536))] = 512
+    per_address: Annotated[int, AfterValidator(validators.in_range(1, 65536))] = 64
+    idle: Annotated[float, AfterValidator(validators.in_range(0.1, 3600, "seconds"))] = 10.0
+    lifetime: Annotated[float, AfterValidator(validators.in_range(1, 86400, "seconds"))] = 300.0
 
 
 class RateLimitTable(Table):
@@ -106,8 +106,8 @@ class RateLimitTable(Table):
     answers: Rate = 5000
     negatives: Rate = 5000
     errors: Rate = 1000
-    window: Annotated[float, AfterValidator(validators.between(0, 3600, "seconds"))] = 15.0
-    slip: Annotated[int, AfterValidator(validators.between(0, 10))] = 2
+    window: Annotated[float, AfterValidator(validators.in_range(0, 3600, "seconds"))] = 15.0
+    slip: Annotated[int, AfterValidator(validators.in_range(0, 10))] = 2
     ipv4_prefix: Annotated[int, AfterValidator(validators.prefix(8, 32))] = 24
     ipv6_prefix: Annotated[int, AfterValidator(validators.prefix(16, 128))] = 56
     exempt: list[Network | None] = ["127.0.0.0/8", "::1/128"]
@@ -127,7 +127,7 @@ class DnsTable(Table):
     heading: ClassVar[str] = "[dns]"
     listen: list[Listen] = list(DEFAULT_DNS)
     freebind: bool = False
-    workers: Annotated[int, AfterValidator(validators.between(0, 512))] = 0
+    workers: Annotated[int, AfterValidator(validators.in_range(0, 512))] = 0
     tcp: TcpTable = TcpTable()
     cookies: bool = True
     cookie_secret: list[Secret | None] = []
@@ -158,11 +158,11 @@ class ZoneTable(Table):
     )
     ttl: Ttl = 3600
     negative_ttl: Ttl | None = None
-    serial: Annotated[int, AfterValidator(validators.between(0, 2**32 - 1))] = 1
+    serial: Annotated[int, AfterValidator(validators.in_range(0, 2**32 - 1))] = 1
     refresh: Ttl = 3600
     retry: Ttl = 600
     expire: Ttl = 1_209_600
-    allow_query: list[Network | None] = list(EVERYBODY)
+    allow_query: list[Network | None] = list(ANY_ADDRESS)
 
 
 class FileTable(Table):
@@ -170,7 +170,7 @@ class FileTable(Table):
 
     heading: ClassVar[str] = "files"
     name: Annotated[str, AfterValidator(validators.file_name)] = required('name = "ARDBP32.BIN"')
-    size: Annotated[int, AfterValidator(validators.between(1, 2**32, "bytes"))] | None = None
+    size: Annotated[int, AfterValidator(validators.in_range(1, 2**32, "bytes"))] | None = None
     sha256: Hash | None = None
     require_marker: bool = False
     profile: Annotated[Profile, BeforeValidator(validators.one_of(Profile))] | None = None
@@ -186,21 +186,23 @@ class ProbeTable(Table):
 
     heading: ClassVar[str] = "[pools.probe]"
     files: list[FileTable] = required('files = ["ARDBP32.BIN"]', [])
-    port: Annotated[int, AfterValidator(validators.between(1, 65535))] = 69
-    interval: Annotated[float, AfterValidator(validators.between(0.1, 3600, "seconds"))] = 1.0
-    timeout: Annotated[float, AfterValidator(validators.between(0.05, 60, "seconds"))] = 1.0
-    fast_interval: Annotated[float, AfterValidator(validators.between(0.05, 3600, "seconds"))] = 0.2
-    full_every: Annotated[float, AfterValidator(validators.between(1, 86400, "seconds"))] = 30.0
+    port: Annotated[int, AfterValidator(validators.in_range(1, 65535))] = 69
+    interval: Annotated[float, AfterValidator(validators.in_range(0.1, 3600, "seconds"))] = 1.0
+    timeout: Annotated[float, AfterValidator(validators.in_range(0.05, 60, "seconds"))] = 1.0
+    fast_interval: Annotated[float, AfterValidator(validators.in_range(0.05, 3600, "seconds"))] = (
+        0.2
+    )
+    full_every: Annotated[float, AfterValidator(validators.in_range(1, 86400, "seconds"))] = 30.0
     fall: Count = 3
     rise: Count = 2
-    blksize: Annotated[int, AfterValidator(validators.between(8, 65464, "bytes"))] = 1428
+    blksize: Annotated[int, AfterValidator(validators.in_range(8, 65464, "bytes"))] = 1428
 
 
 class MemberTable(Table):
     """`[[pools.members]]`."""
 
     heading: ClassVar[str] = "[[pools.members]]"
-    name: Handle = required('name = "pvs-1"')
+    name: Identifier = required('name = "pvs-1"')
     address: Ipv4 = required('address = "10.0.0.11"')
     backup: bool = False
     tags: list[Text | None] = []
@@ -210,23 +212,23 @@ class PoolTable(Table):
     """`[[pools]]`."""
 
     heading: ClassVar[str] = "[[pools]]"
-    name: Handle = required('name = "boot"')
+    name: Identifier = required('name = "boot"')
     hostname: Domain = required('hostname = "boot.pvs.example.test"')
     members: list[MemberTable] = required("[[pools.members]] with a name and an address", [])
     probe: ProbeTable = required('[pools.probe] with files = ["ARDBP32.BIN"]', ProbeTable())
     ttl: Ttl = 5
     allow_zero_ttl: bool = False
-    answers: Annotated[int, AfterValidator(validators.between(1, 28))] = 4
+    answers: Annotated[int, AfterValidator(validators.in_range(1, 28))] = 4
     policy: Annotated[Policy, BeforeValidator(validators.one_of(Policy))] = Policy.ROUND_ROBIN
     on_empty: Annotated[OnEmpty, BeforeValidator(validators.one_of(OnEmpty))] = OnEmpty.SERVE_ALL
-    keep: Annotated[int, AfterValidator(validators.between(1, 1000))] = 1
+    min_members: Annotated[int, AfterValidator(validators.in_range(1, 1000))] = 1
 
 
 class TokenTable(Table):
     """`[[api.tokens]]`."""
 
     heading: ClassVar[str] = "[[api.tokens]]"
-    name: Handle = required('name = "ops"')
+    name: Identifier = required('name = "ops"')
     role: Annotated[Role | None, BeforeValidator(validators.one_of(Role))] = required(
         'role = "operator"', None
     )
@@ -252,19 +254,19 @@ class ExporterKind(StrEnum):
     COMMAND = "command"
 
 
-Seconds = Annotated[float, AfterValidator(validators.between(0, 86400, "seconds"))]
+Seconds = Annotated[float, AfterValidator(validators.in_range(0, 86400, "seconds"))]
 
 
 class ExporterTable(Table):
     """`[[exporters]]`: the settings of all types; `exporters` knows which type has which."""
 
     heading: ClassVar[str] = "[[exporters]]"
-    name: Handle = required('name = "kea"')
+    name: Identifier = required('name = "kea"')
     type: Annotated[ExporterKind | None, BeforeValidator(validators.one_of(ExporterKind))] = (
         required('type = "file"', None)
     )
-    pools: list[Handle | None] = required('pools = ["boot"]', [])
-    tell: Annotated[Tell | None, BeforeValidator(validators.one_of(Tell))] = None
+    pools: list[Identifier | None] = required('pools = ["boot"]', [])
+    scope: Annotated[PoolScope | None, BeforeValidator(validators.one_of(PoolScope))] = None
     rotate_every: Seconds | None = None
     refresh_every: Seconds | None = None
     timeout: Seconds | None = None
@@ -272,7 +274,7 @@ class ExporterTable(Table):
     command: list[Text | None] | None = None
     path: Text | None = None
     template: Text | None = None
-    mode: Annotated[int, AfterValidator(validators.between(0, 0o7777))] | None = None
+    mode: Annotated[int, AfterValidator(validators.in_range(0, 0o7777))] | None = None
     pid_file: Text | None = None
     signal: Text | None = None
     process: Text | None = None
@@ -296,17 +298,17 @@ class WebhookTable(Table):
     """`[[webhooks]]`."""
 
     heading: ClassVar[str] = "[[webhooks]]"
-    name: Handle = required('name = "chat"')
+    name: Identifier = required('name = "chat"')
     url: Text = required('url = "https://chat.example.test/hooks/rrdns"')
     secret_file: Text | None = None
     ca_file: Text | None = None
     headers: dict[str, str] = {}
-    events: list[Annotated[Subject | None, BeforeValidator(validators.item_of(Subject))]] = list(
-        USUAL_SUBJECTS
+    events: list[Annotated[EventTopic | None, BeforeValidator(validators.item_of(EventTopic))]] = (
+        list(DEFAULT_TOPICS)
     )
-    pools: list[Handle | None] = []
+    pools: list[Identifier | None] = []
     timeout: Seconds = 10.0
-    queue: Annotated[int, AfterValidator(validators.between(1, 100_000, "events"))] = 1000
+    queue: Annotated[int, AfterValidator(validators.in_range(1, 100_000, "events"))] = 1000
 
 
 class StoreTable(Table):
@@ -315,7 +317,7 @@ class StoreTable(Table):
     heading: ClassVar[str] = "[store]"
     backend: Annotated[Backend, BeforeValidator(validators.one_of(Backend))] = Backend.SQLITE
     path: Text = str(DEFAULT_STORE)
-    audit_days: Annotated[float, AfterValidator(validators.between(1, 36500, "days"))] = 365.0
+    audit_days: Annotated[float, AfterValidator(validators.in_range(1, 36500, "days"))] = 365.0
 
 
 class LogTable(Table):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TypeAlias
 
 Loc: TypeAlias = tuple[int | str, ...]  # as pydantic names a place
-Place: TypeAlias = str
-Broken: TypeAlias = frozenset[Place]  # where a mistake has been found already
+SettingPath: TypeAlias = str
+InvalidPaths: TypeAlias = frozenset[SettingPath]  # where a mistake has been found already
 
 
-def place_of(loc: Loc) -> Place:
+def setting_path(loc: Loc) -> SettingPath:
     """Return a place as an admin would write it."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
     return "".join(steps).removeprefix(".")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
 from rrdns.core.rate_limit import RateLimits
-from rrdns.export.settings import ExporterSettings, HookSettings
+from rrdns.export.settings import EventWebhookSettings, ExporterSettings
 from rrdns.web.api.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose
@@ -98,5 +98,5 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)
     exporters: tuple[ExporterSettings, ...] = ()
-    webhooks: tuple[HookSettings, ...] = ()
+    webhooks: tuple[EventWebhookSettings, ...] = ()
     source: str = ""  # the file, as it was named

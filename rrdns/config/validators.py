@@ -16,15 +16,15 @@ from typing import TypeVar
 
 from rrdns.core.model import Endpoint
 
-MOST_NAME = 253  # characters of a domain name whose wire form has 255 bytes (RFC 1035, 2.3.4)
-MOST_LABEL = 63
-MOST_SECONDS = 2**31 - 1  # of a TTL (RFC 2181, section 8)
+MAX_NAME = 253  # characters of a domain name whose wire form has 255 bytes (RFC 1035, 2.3.4)
+MAX_LABEL = 63
+MAX_SECONDS = 2**31 - 1  # of a TTL (RFC 2181, section 8)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)\Z")
-_HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _COOKIE_SECRET = re.compile(r"[0-9a-f]{32}\Z")
-MOST_SHORT_TEXT = 64
+MAX_SHORT_TEXT = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-Word = TypeVar("Word", bound=StrEnum)
+EnumValue = TypeVar("EnumValue", bound=StrEnum)
 
 
 def domain(text: str) -> str:
@@ -36,8 +36,8 @@ def domain(text: str) -> str:
         )
     for label in name.split("."):
         _check_label(label, text)
-    if len(name) > MOST_NAME:
-        raise ValueError(f"has {len(name)} characters; a domain name has {MOST_NAME} at most")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"has {len(name)} characters; a domain name has {MAX_NAME} at most")
     return name
 
 
@@ -46,10 +46,10 @@ def _check_label(label: str, text: str) -> None:
         raise ValueError(
             f"is {quoted(text)}; a domain name cannot have two dots in a row or begin so"
         )
-    if len(label) > MOST_LABEL:
+    if len(label) > MAX_LABEL:
         raise ValueError(
             f"has a part of {len(label)} characters, {label[:12]}...; "
-            f"a part between two dots has {MOST_LABEL} at most"
+            f"a part between two dots has {MAX_LABEL} at most"
         )
     if not label.isascii():
         raise ValueError(f"is {quoted(text)}; write it in its ASCII form, which begins with xn--")
@@ -71,11 +71,11 @@ def hostmaster(text: str) -> str:
     return domain(f"{local}.{rest}" if at else text)
 
 
-def handle(text: str) -> str:
+def identifier(text: str) -> str:
     """Return a name by which the API and the command line call something."""
-    if not _HANDLE.match(text) or len(text) > MOST_LABEL:
+    if not _IDENTIFIER.match(text) or len(text) > MAX_LABEL:
         raise ValueError(
-            f"is {quoted(text)}; must be 1 to {MOST_LABEL} letters, digits, dots, hyphens and "
+            f"is {quoted(text)}; must be 1 to {MAX_LABEL} letters, digits, dots, hyphens and "
             "underscores, beginning with a letter or digit"
         )
     return text
@@ -90,8 +90,8 @@ def plain_text(text: str) -> str:
 
 def short_text(text: str) -> str:
     """Return a text that is told to strangers: it must not make answers long."""
-    if len(plain_text(text).encode()) > MOST_SHORT_TEXT:
-        raise ValueError(f"has {len(text.encode())} bytes; {MOST_SHORT_TEXT} at most")
+    if len(plain_text(text).encode()) > MAX_SHORT_TEXT:
+        raise ValueError(f"has {len(text.encode())} bytes; {MAX_SHORT_TEXT} at most")
     return text
 
 
@@ -173,7 +173,7 @@ def endpoint(text: object) -> Endpoint | None:
     if text is None:
         return None
     if not isinstance(text, str):
-        raise ValueError(f"is {kind(text)}; {_ENDPOINT}")  # noqa: TRY004 - pydantic collects these
+        raise ValueError(f"is {toml_type(text)}; {_ENDPOINT}")  # noqa: TRY004 - pydantic collects these
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
         raise ValueError(f"is {quoted(text)}, which has no port; {_ENDPOINT}")
@@ -219,7 +219,7 @@ def sha256(text: str) -> str:
     return text.lower()
 
 
-def between(
+def in_range(
     least: float, most: float, unit: str = "", *, above: bool = False
 ) -> Callable[[float], float]:
     """Return a check that a number lies in a range; `above` leaves `least` itself out."""
@@ -235,25 +235,27 @@ def between(
     return check
 
 
-def one_of(words: type[Word]) -> Callable[[object], Word]:
+def one_of(words: type[EnumValue]) -> Callable[[object], EnumValue]:
     """Return a check that a text is one of an enumeration's words."""
     known = [word.value for word in words]
 
-    def check(value: object) -> Word:
+    def check(value: object) -> EnumValue:
         if isinstance(value, str) and value in known:
             return words(value)
-        raise ValueError(f"is {_shown(value)}; must be {listing(known)}{hint(value, known)}")
+        raise ValueError(
+            f"is {_shown(value)}; must be {listing(known)}{did_you_mean(value, known)}"
+        )
 
     return check
 
 
-def item_of(words: type[Word]) -> Callable[[object], Word | None]:
+def item_of(words: type[EnumValue]) -> Callable[[object], EnumValue | None]:
     """Return the same for an item of a list; None stands for one that was cut out."""
     check = one_of(words)
     return lambda value: None if value is None else check(value)
 
 
-def hint(value: object, known: Iterable[str]) -> str:
+def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return the end of a sentence that asks whether a known word was meant."""
     if not isinstance(value, str):
         return ""
@@ -272,7 +274,7 @@ def listing(words: Iterable[str]) -> str:
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
-def kind(value: object) -> str:
+def toml_type(value: object) -> str:
     """Return what TOML calls a value, with its article."""
     for type_, words in _KINDS:
         if isinstance(value, type_):
@@ -291,4 +293,4 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def _shown(value: object) -> str:
-    return quoted(value) if isinstance(value, str) else kind(value)
+    return quoted(value) if isinstance(value, str) else toml_type(value)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rrdns.config.integrations import same_names, strangers
+from rrdns.config.integrations import duplicates, unknown_pools
 from rrdns.config.schema import File, WebhookTable
-from rrdns.config.setting_path import Broken
+from rrdns.config.setting_path import InvalidPaths
 from rrdns.errors import Mistake
-from rrdns.export.settings import HookSettings, hook_mistakes
+from rrdns.export.settings import EventWebhookSettings, webhook_mistakes
 
 
-def find(file: File, broken: Broken) -> Iterator[Mistake]:
+def check(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     """Return every mistake in the webhooks that lies between values."""
     pools = {pool.name for pool in file.pools}
-    yield from same_names("webhooks", [table.name for table in file.webhooks], "webhook")
+    yield from duplicates("webhooks", [table.name for table in file.webhooks], "webhook")
     for index, table in enumerate(file.webhooks):
         place = f"webhooks[{index}]"
         if "pools" not in broken:
-            yield from strangers(place, table.pools, pools)
-        for name, problem in hook_mistakes(hook_of(table)):
+            yield from unknown_pools(place, table.pools, pools)
+        for name, problem in webhook_mistakes(hook_of(table)):
             if name in table.model_fields_set and f"{place}.{name}" not in broken:
                 yield Mistake(f"{place}.{name}", problem)
 
 
-def hook_of(table: WebhookTable) -> HookSettings:
+def hook_of(table: WebhookTable) -> EventWebhookSettings:
     """Return the settings that a table without mistakes comes to."""
-    return HookSettings(
+    return EventWebhookSettings(
         name=table.name,
         url=table.url,
         secret_file=Path(table.secret_file) if table.secret_file else None,

@@ -9,12 +9,12 @@ import ipaddress
 from bisect import bisect_right
 from collections.abc import Iterable
 
-EVERYBODY = ("0.0.0.0/0", "::/0")
-NOWHERE, EVERYWHERE, SOMEWHERE = range(3)
+ANY_ADDRESS = ("0.0.0.0/0", "::/0")
+NONE, ALL, SOME = range(3)
 _FAMILIES = (4, 16)  # bytes of an address
 
 
-class Networks:
+class PrefixSet:
     """The networks of one address family."""
 
     __slots__ = ("_firsts", "_lasts", "by_first_byte")
@@ -28,15 +28,15 @@ class Networks:
         self.by_first_byte = bytes(self._extent(first, address_bytes - 1) for first in range(256))
 
     @property
-    def is_everything(self) -> bool:
+    def covers_all(self) -> bool:
         """Tell whether no address is outside."""
-        return self.by_first_byte == bytes([EVERYWHERE]) * 256
+        return self.by_first_byte == bytes([ALL]) * 256
 
     def covers(self, address: bytes) -> bool:
         """Tell whether an address is in one of the networks."""
         extent = self.by_first_byte[address[0]]
-        if extent != SOMEWHERE:
-            return extent == EVERYWHERE
+        if extent != SOME:
+            return extent == ALL
         return self._is_within(address, address)
 
     def _is_within(self, low: bytes, high: bytes) -> bool:
@@ -47,9 +47,9 @@ class Networks:
     def _extent(self, first: int, rest: int) -> int:
         low, high = bytes([first]) + bytes(rest), bytes([first]) + b"\xff" * rest
         if self._is_within(low, high):
-            return EVERYWHERE
+            return ALL
         begins = any(one[0] == first for one in self._firsts)
-        return SOMEWHERE if begins else NOWHERE
+        return SOME if begins else NONE
 
 
 def _merged(
@@ -64,7 +64,7 @@ def _merged(
     return list(ipaddress.collapse_addresses(others))
 
 
-class Audience:
+class AccessList:
     """The askers that something is told to; nobody else gets it."""
 
     __slots__ = ("_networks",)
@@ -72,27 +72,27 @@ class Audience:
     def __init__(self, networks: Iterable[str]) -> None:
         """Take networks of both families."""
         known = tuple(networks)
-        self._networks = {size: Networks(known, size) for size in _FAMILIES}
+        self._networks = {size: PrefixSet(known, size) for size in _FAMILIES}
 
     @property
-    def is_everybody(self) -> bool:
+    def allows_all(self) -> bool:
         """Tell whether there is no address outside."""
-        return all(networks.is_everything for networks in self._networks.values())
+        return all(networks.covers_all for networks in self._networks.values())
 
-    def has(self, address: bytes) -> bool:
+    def allows(self, address: bytes) -> bool:
         """Tell whether an address, as it stands in a packet, belongs to it."""
         networks = self._networks.get(len(address))
         return networks is not None and networks.covers(address)
 
 
-def holder_of(address: bytes) -> bytes:
+def client_key(address: bytes) -> bytes:
     """Return what counts as one asker's: an IPv4 address, or an IPv6 /64 (RFC 6177)."""
     return address[:8]
 
 
-def holder_at(host: str) -> bytes:
+def client_key_of(host: str) -> bytes:
     """Return whose an address in text is; empty for what is no address."""
     try:
-        return holder_of(ipaddress.ip_address(host.partition("%")[0]).packed)
+        return client_key(ipaddress.ip_address(host.partition("%")[0]).packed)
     except ValueError:
         return b""

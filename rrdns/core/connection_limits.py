@@ -24,18 +24,18 @@ class TcpLimits:
 
 
 @dataclass(slots=True, eq=False)
-class Guest:
+class TrackedConnection:
     """An open connection: whose it is, and when it did something; times in seconds."""
 
-    source: bytes  # what counts as one address: see `networks.holder_of`
-    began: float
-    asked: float  # when its last whole query came; at first when it began
+    client_key: bytes  # what counts as one address: see `networks.holder_of`
+    opened_at: float
+    last_query_at: float  # when its last whole query came; at first when it began
 
 
-G = TypeVar("G", bound=Guest)
+G = TypeVar("G", bound=TrackedConnection)
 
 
-class Admission(Generic[G]):
+class ConnectionTable(Generic[G]):
     """The open connections, in the orders in which they go."""
 
     def __init__(self, limits: TcpLimits) -> None:
@@ -55,11 +55,11 @@ class Admission(Generic[G]):
         """Give the open connections, the oldest first."""
         return iter(self._by_age)
 
-    def __contains__(self, guest: G) -> bool:
+    def __contains__(self, connection: G) -> bool:
         """Tell whether a connection is one of the open ones."""
-        return guest in self._by_age
+        return connection in self._by_age
 
-    def one_too_many(self, source: bytes) -> G | None:
+    def eviction_candidate(self, source: bytes) -> G | None:
         """Return the connection that has to go before another of this address comes in.
 
         It is the longest idle one of this address, or of the address that has most: whoever
@@ -72,39 +72,39 @@ class Admission(Generic[G]):
             return next(iter(self._of[next(iter(self._addresses[-1]))]))
         return None
 
-    def add(self, guest: G) -> None:
+    def add(self, connection: G) -> None:
         """Take a connection in."""
-        own = self._of.setdefault(guest.source, OrderedDict())
-        own[guest] = self._by_age[guest] = self._by_rest[guest] = None
-        self._count(guest.source, len(own) - 1, len(own))
+        own = self._of.setdefault(connection.client_key, OrderedDict())
+        own[connection] = self._by_age[connection] = self._by_rest[connection] = None
+        self._count(connection.client_key, len(own) - 1, len(own))
 
-    def remove(self, guest: G) -> None:
+    def remove(self, connection: G) -> None:
         """Forget a connection."""
-        own = self._of[guest.source]
-        del own[guest], self._by_age[guest], self._by_rest[guest]
-        self._count(guest.source, len(own) + 1, len(own))
+        own = self._of[connection.client_key]
+        del own[connection], self._by_age[connection], self._by_rest[connection]
+        self._count(connection.client_key, len(own) + 1, len(own))
         if not own:
-            del self._of[guest.source]
+            del self._of[connection.client_key]
 
-    def touch(self, guest: G, now: float) -> None:
+    def touch(self, connection: G, now: float) -> None:
         """Note that a connection has asked something: of its kind it is the last to go now."""
-        guest.asked = now
-        own = self._of[guest.source]
-        own.move_to_end(guest)
-        self._by_rest.move_to_end(guest)
-        self._addresses[len(own)].move_to_end(guest.source)
+        connection.last_query_at = now
+        own = self._of[connection.client_key]
+        own.move_to_end(connection)
+        self._by_rest.move_to_end(connection)
+        self._addresses[len(own)].move_to_end(connection.client_key)
 
-    def overdue(self, now: float) -> list[G]:
+    def expired(self, now: float) -> list[G]:
         """Return the connections that have been open or idle too long."""
         limits, found = self._limits, []
-        for guest in self._by_rest:
-            if now - guest.asked < limits.idle:
+        for connection in self._by_rest:
+            if now - connection.last_query_at < limits.idle:
                 break
-            found.append(guest)
-        for guest in self._by_age:
-            if now - guest.began < limits.lifetime:
+            found.append(connection)
+        for connection in self._by_age:
+            if now - connection.opened_at < limits.lifetime:
                 break
-            found.append(guest)
+            found.append(connection)
         return found
 
     def _count(self, source: bytes, before: int, after: int) -> None:

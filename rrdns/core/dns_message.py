@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ResourceRecord:
     """A resource record in words."""
 
     name: str
@@ -34,14 +34,14 @@ class ExtendedError:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An answer in words."""
 
     rcode: str  # "NOERROR" ...
     flags: tuple[str, ...]  # "aa", "tc", "rd", "ra"
-    answer: tuple[Record, ...]
-    authority: tuple[Record, ...]
-    additional: tuple[Record, ...]
+    answer: tuple[ResourceRecord, ...]
+    authority: tuple[ResourceRecord, ...]
+    additional: tuple[ResourceRecord, ...]
     payload_bytes: int
     extended_errors: tuple[ExtendedError, ...] = ()
 
@@ -56,11 +56,11 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class NoResponse:
     """No answer came, or none that can be read."""
 
-    why: str
-    local: bool = False  # this host could not even ask
+    reason: str
+    is_local_error: bool = False  # this host could not even ask
 
 
-Heard = Reply | Silence
+QueryOutcome = Response | NoResponse

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rrdns.core.health.eligibility import Why
-from rrdns.core.model import Order, Override, Pool, ProbeSpec
-from rrdns.core.status import MemberReport
+from rrdns.core.health.eligibility import EligibilityReason
+from rrdns.core.model import OrderKind, Override, Pool, ProbeSpec
+from rrdns.core.status import MemberStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PossibleChange:
     """One thing that would change whether a member is handed out."""
 
     sentence: str
@@ -21,64 +21,76 @@ class Way:
     command: str = ""  # what an admin would say
 
 
-def outlook(pool: Pool, report: MemberReport, now: float) -> tuple[Way, ...]:
+def possible_changes(pool: Pool, report: MemberStatus, now: float) -> tuple[PossibleChange, ...]:
     """Return what would take a member out, or bring it in."""
     if report.override is not None:
         ways = _by_order(pool, report, report.override)
-    elif report.why is Why.STANDBY:
-        ways = iter([Way("no other member can be handed out: it is a backup")])
-    elif report.why is Why.LAST_RESORT:  # its own good probes would only keep it in
-        ways = iter([Way("another member comes back: this one is handed out because all are down")])
+    elif report.why is EligibilityReason.STANDBY:
+        ways = iter([PossibleChange("no other member can be handed out: it is a backup")])
+    elif report.why is EligibilityReason.LAST_RESORT:  # its own good probes would only keep it in
+        ways = iter(
+            [
+                PossibleChange(
+                    "another member comes back: this one is handed out because all are down"
+                )
+            ]
+        )
     else:
         ways = _by_probes(pool.probe, report, now)
     return (*ways, *_by_plan(pool, report))
 
 
-_WORDS = {Order.DRAIN: "drain", Order.FORCE_UP: "force up", Order.FORCE_DOWN: "force down"}
+_WORDS = {
+    OrderKind.DRAIN: "drain",
+    OrderKind.FORCE_UP: "force up",
+    OrderKind.FORCE_DOWN: "force down",
+}
 
 
-def _by_order(pool: Pool, report: MemberReport, order: Override) -> Iterator[Way]:
-    if order.order is Order.FORCE_UP and report.standing.up:
+def _by_order(pool: Pool, report: MemberStatus, order: Override) -> Iterator[PossibleChange]:
+    if order.order is OrderKind.FORCE_UP and report.standing.up:
         return  # it stays in without the order
     word = _WORDS[order.order]
     then = "" if report.standing.up else "; it is down, so it stays out until its probes pass"
     if order.until is not None:
-        yield Way(f"the {word} ends by itself{then}", at=order.until)
+        yield PossibleChange(f"the {word} ends by itself{then}", at=order.until)
     command = f"rrdns resume {report.member.name} --pool {pool.name}"
-    yield Way(f"somebody ends the {word}{then}", command=command)
+    yield PossibleChange(f"somebody ends the {word}{then}", command=command)
 
 
-def _by_probes(probe: ProbeSpec, report: MemberReport, now: float) -> Iterator[Way]:
-    if not report.standing.settled:
-        yield Way("its first probe tells", probes=1, seconds=_to_next(probe, report, now))
+def _by_probes(probe: ProbeSpec, report: MemberStatus, now: float) -> Iterator[PossibleChange]:
+    if not report.standing.probed:
+        yield PossibleChange(
+            "its first probe tells", probes=1, seconds=_to_next(probe, report, now)
+        )
         return
     passing = not report.standing.up
-    needed = (probe.rise if passing else probe.fall) - report.standing.doubts
+    needed = (probe.rise if passing else probe.fall) - report.standing.contradicting_probes
     takes = _usual(report) if passing else probe.timeout
     gap = min(probe.fast_interval, probe.interval)
     seconds = _to_next(probe, report, now) + takes + (needed - 1) * (gap + takes)
     word = "good" if passing else "failed"
-    more = "more " if report.standing.doubts else ""
+    more = "more " if report.standing.contradicting_probes else ""
     row = "probe" if needed == 1 else "probes in a row"
-    yield Way(f"{needed} {more}{word} {row}", probes=needed, seconds=seconds)
+    yield PossibleChange(f"{needed} {more}{word} {row}", probes=needed, seconds=seconds)
 
 
-def _by_plan(pool: Pool, report: MemberReport) -> Iterator[Way]:
+def _by_plan(pool: Pool, report: MemberStatus) -> Iterator[PossibleChange]:
     if report.plan is None:
         return
     order = report.plan.override
-    if report.why.handed_out is not (order.order is Order.FORCE_UP):
+    if report.why.in_rotation is not (order.order is OrderKind.FORCE_UP):
         command = f"rrdns resume {report.member.name} --pool {pool.name}"
-        yield Way(f"a {_WORDS[order.order]} begins", at=order.since, command=command)
+        yield PossibleChange(f"a {_WORDS[order.order]} begins", at=order.since, command=command)
 
 
-def _to_next(probe: ProbeSpec, report: MemberReport, now: float) -> float:
+def _to_next(probe: ProbeSpec, report: MemberStatus, now: float) -> float:
     """Return how long it is to the next probe, about."""
-    gap = probe.fast_interval if report.standing.in_doubt else probe.interval
+    gap = probe.fast_interval if report.standing.is_contradicted else probe.interval
     # A clock that was set back makes the last probe one of the future.
     return min(gap, max(0.0, (report.probed_at or now) + gap - now))
 
 
-def _usual(report: MemberReport) -> float:
+def _usual(report: MemberStatus) -> float:
     """Return how long the member's last good probe took."""
     return next((seconds for _, seconds, passed in reversed(report.recent) if passed), 0.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from rrdns.core.acl import EVERYBODY
+from rrdns.core.acl import ANY_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Zone:
     refresh: int = 3600
     retry: int = 600
     expire: int = 1_209_600
-    allow_query: tuple[str, ...] = EVERYBODY  # networks; askers from elsewhere are refused
+    allow_query: tuple[str, ...] = ANY_ADDRESS  # networks; askers from elsewhere are refused
 
 
 def is_inside(name: str, zone: str) -> bool:
@@ -123,7 +123,7 @@ class Pool:
     answers: int = 4  # most addresses in one answer
     policy: Policy = Policy.ROUND_ROBIN
     on_empty: OnEmpty = OnEmpty.SERVE_ALL
-    keep: int = 1  # a drain that would leave fewer members handed out is refused
+    min_members: int = 1  # a drain that would leave fewer members handed out is refused
 
     def member(self, name: str) -> Member | None:
         """Return the member of that name, or None."""
@@ -133,7 +133,7 @@ class Pool:
 JUMP = 1.0  # seconds: a clock that is set by less has not jumped
 
 
-class Order(StrEnum):
+class OrderKind(StrEnum):
     """What an admin may order for a member."""
 
     DRAIN = "drain"  # out of the answers, still probed
@@ -147,7 +147,7 @@ class Override:
 
     pool: str
     member: str
-    order: Order
+    order: OrderKind
     by: str  # the token's name
     since: float
     reason: str = ""
@@ -160,7 +160,7 @@ class Override:
     address: str = ""
     hostname: str = ""
 
-    def by_clock(self, ahead: float, boot: str) -> Override:
+    def ends_by_clock(self, ahead: float, boot: str) -> Override:
         """Return the order with its end as the clock shows that now.
 
         A length of time stays as long when the clock is set. After another boot, of which
@@ -173,13 +173,13 @@ class Override:
         jump = ahead - self.ahead
         return self if abs(jump) <= JUMP else replace(self, until=self.until + jump, ahead=ahead)
 
-    def in_force(self, now: float) -> bool:
+    def is_active(self, now: float) -> bool:
         """Tell whether the order (still) holds at `now`."""
         return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScheduledOverride:
     """An order that comes into force later, at `override.since`."""
 
     override: Override

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-PLACES = 65_536  # a power of two
-CREDIT = 0.4  # seconds of a network's rate that it may use at once
+BUCKETS = 65_536  # a power of two
+BURST_SECONDS = 0.4  # seconds of a network's rate that it may use at once
 SLIP_SHARE = 0.25  # of the least rate, for truncated answers: with the credit still below it
-_MASK = PLACES - 1
+_MASK = BUCKETS - 1
 _ROUNDING = 1e-6  # seconds: a sum of costs may come out a little above what it is
 
 
-class Family(IntEnum):
+class ResponseClass(IntEnum):
     """The kinds of responses that have accounts of their own."""
 
     ANSWERS = 0
@@ -31,10 +31,10 @@ class Family(IntEnum):
     SLIPS = 3  # truncated answers, in place of any
 
 
-ACCOUNTS = PLACES * len(Family)
+RATE_BUCKETS = BUCKETS * len(ResponseClass)
 
 
-class Accounts(Protocol):
+class RateBuckets(Protocol):
     """ACCOUNTS numbers, 0 to begin with."""
 
     def __getitem__(self, place: int, /) -> float:
@@ -60,43 +60,45 @@ class RateLimits:
     exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
 
 
-class Limiter:
+class RateLimiter:
     """The accounts of all networks; whoever shares the numbers shares the limits."""
 
-    __slots__ = ("_accounts", "_costs", "_credits", "_debts", "_limited", "_slip")
+    __slots__ = ("_buckets", "_bursts", "_costs", "_limited", "_slip", "_tats")
 
-    def __init__(self, limits: RateLimits, accounts: Accounts) -> None:
+    def __init__(self, limits: RateLimits, accounts: RateBuckets) -> None:
         """Keep the books in `accounts`."""
         rates = (limits.answers, limits.negatives, limits.errors)
-        slips = min(filter(None, rates), default=0) * SLIP_SHARE
-        self._costs = tuple(1 / rate if rate else 0.0 for rate in (*rates, slips))
-        self._credits = tuple(max(CREDIT, cost) + _ROUNDING for cost in self._costs)  # one at least
+        field_errors = min(filter(None, rates), default=0) * SLIP_SHARE
+        self._costs = tuple(1 / rate if rate else 0.0 for rate in (*rates, field_errors))
+        self._bursts = tuple(
+            max(BURST_SECONDS, cost) + _ROUNDING for cost in self._costs
+        )  # one at least
         # Slips have no debt: they go on at their rate for as long as a flood does.
-        self._debts = (*[limits.window] * 3, 0.0)
+        self._tats = (*[limits.window] * 3, 0.0)
         self._slip = limits.slip
         self._limited = 0
-        self._accounts = accounts
+        self._buckets = accounts
 
-    def admits(self, network: bytes, family: int, now: float) -> bool:
+    def allow(self, network: bytes, family: int, now: float) -> bool:
         """Take a response from a network's account; tell whether it may be given.
 
         `now` is in seconds and never goes back.
         """
-        accounts = self._accounts
+        accounts = self._buckets
         place = (hash(network) & _MASK) << 2 | family
         settled = accounts[place]
         if settled < now:
             settled = now
         settled += self._costs[family]
-        latest = now + self._credits[family]
+        latest = now + self._bursts[family]
         if settled <= latest:
             accounts[place] = settled
             return True
-        if debt := self._debts[family]:
+        if debt := self._tats[family]:
             accounts[place] = min(settled, latest + debt)
         return False
 
-    def slips(self, network: bytes, now: float) -> bool:
+    def should_slip(self, network: bytes, now: float) -> bool:
         """Tell whether a limited response is answered all the same, truncated.
 
         A client that is who it says it is then asks over TCP.
@@ -104,4 +106,4 @@ class Limiter:
         self._limited += 1
         if not self._slip or self._limited % self._slip:
             return False
-        return self.admits(network, Family.SLIPS, now)
+        return self.allow(network, ResponseClass.SLIPS, now)

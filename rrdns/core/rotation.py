@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def at_turn(members: Sequence[T], turn: int, most: int) -> tuple[T, ...]:
+def rotated(members: Sequence[T], turn: int, most: int) -> tuple[T, ...]:
     """Return up to `most` members in the order of that turn, beginning with number `turn`.
 
     Over any len(members) turns in a row each member stands first exactly once.

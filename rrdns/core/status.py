@@ -10,39 +10,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rrdns.core.health.drift import Drift
-from rrdns.core.health.eligibility import Why
-from rrdns.core.health.probe_result import FileSeen, ProbeResult
+from rrdns.core.health.eligibility import EligibilityReason
+from rrdns.core.health.probe_result import LoadedFile, ProbeResult
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import Member, Override, Plan, Pool
+from rrdns.core.model import Member, Override, Pool, ScheduledOverride
 
 
 @dataclass(frozen=True, slots=True)
-class MemberReport:
+class MemberStatus:
     """One member as of now."""
 
     member: Member
     standing: Standing  # observed
     since: float  # when the standing last changed
     override: Override | None  # ordered
-    why: Why  # combined
+    why: EligibilityReason  # combined
     share: float  # of the next answers that name it first, 0 to 1
     answers: int  # that named it first, since the service started
     probed_at: float | None = None
     last_probe: ProbeResult | None = None
     recent: tuple[tuple[float, float, bool], ...] = ()  # (at, seconds, passed), oldest first
-    seen: tuple[FileSeen, ...] = ()  # as the last full probe loaded them
+    seen: tuple[LoadedFile, ...] = ()  # as the last full probe loaded them
     drift: tuple[Drift, ...] = ()
     safe_after: float | None = None  # when the last answer that named it has expired
-    plan: Plan | None = None  # ordered for later
-    decided: tuple[ProbeResult, float] | None = None  # the probe that made the standing, and when
+    plan: ScheduledOverride | None = None  # ordered for later
+    deciding_probe: tuple[ProbeResult, float] | None = (
+        None  # the probe that made the standing, and when
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class PoolReport:
+class PoolStatus:
     """One pool as of now."""
 
     pool: Pool
-    members: tuple[MemberReport, ...]
+    members: tuple[MemberStatus, ...]
     everything_down: bool
     detection: float  # worst case, from a member's silence to its fall, seconds
     worst_case: float  # from its silence to the end of the last answer that names it, seconds
@@ -61,7 +63,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerReport:
+class WorkerStatus:
     """One DNS worker as of now."""
 
     number: int
@@ -71,7 +73,7 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportReport:
+class ExporterStatus:
     """What one exporter has told the system it serves, and whether it got through."""
 
     name: str
@@ -85,34 +87,34 @@ class ExportReport:
     last_error_at: float | None = None
     next_try: float | None = None
     serial: int = 0  # of the snapshot that was told last
-    told: int = 0  # successes since the service started
+    delivered: int = 0  # successes since the service started
     failed: int = 0  # failed attempts since the service started
     note: str = ""  # why something is held back, if it is
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookReport:
+class WebhookStatus:
     """How one webhook fares that is told of events."""
 
     name: str
-    where: str  # scheme and host of its URL: the rest may hold a key
+    origin: str  # scheme and host of its URL: the rest may hold a key
     events: tuple[str, ...]  # what it is told of
     pools: tuple[str, ...]  # and of which; none: of all
     failing: bool = False  # the last attempt failed
     waiting: int = 0  # events that are not delivered yet
-    room: int = 0  # how many may wait
+    queue_limit: int = 0  # how many may wait
     attempts: int = 0  # in a row that failed
     last_success: float | None = None
     last_error: str = ""  # the last failure's sentence, also after a success
     last_error_at: float | None = None
     next_try: float | None = None
-    told: int = 0  # events delivered since the service started
+    delivered: int = 0  # events delivered since the service started
     failed: int = 0  # failed attempts since the service started
-    lost: int = 0  # events let go since the service started
+    dropped: int = 0  # events let go since the service started
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceReport:
+class ServiceStatus:
     """The service as a whole."""
 
     version: str
@@ -121,12 +123,12 @@ class ServiceReport:
     alarms: tuple[Alarm, ...]
     serial: int  # of the last published snapshot
     published_at: float
-    workers: tuple[WorkerReport, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
     unanswered: int = 0  # datagrams that got no answer
     configured_at: float = 0.0  # when the config in force was read
     reload_failed: bool = False  # the config was read again since, and refused
-    exports: tuple[ExportReport, ...] = ()
-    webhooks: tuple[WebhookReport, ...] = ()
+    exporters: tuple[ExporterStatus, ...] = ()
+    webhooks: tuple[WebhookStatus, ...] = ()
     dropped_lines: Mapping[str, int] = field(default_factory=dict)  # of the log, by process
     orphaned: tuple[Override, ...] = ()  # orders that fit no member of the config, and are kept

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rrdns.export.external_process import run
 from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 from rrdns.export.settings import CommandSettings
 
 
@@ -21,6 +21,6 @@ class CommandExporter:
         """Return what the config calls it."""
         return self._settings.name
 
-    async def tell(self, tellings: Sequence[Telling]) -> str:
+    async def export(self, views: Sequence[PoolView]) -> str:
         """Run the command; return what it said."""
-        return await run(self._settings.command, to_json(self.name, tellings).encode())
+        return await run(self._settings.command, to_json(self.name, views).encode())

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rrdns.core.status import ExportReport
+from rrdns.core.status import ExporterStatus
 from rrdns.export.errors import ExportFailed
 from rrdns.export.exporter import Exporter
-from rrdns.export.pool_view import Telling, lead, narrow
-from rrdns.export.settings import Delivery
+from rrdns.export.pool_view import PoolView, limited_to, with_first
+from rrdns.export.settings import ExporterSettingsBase
 
 COALESCE = 0.1  # seconds that a change waits for others
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
@@ -32,14 +32,14 @@ def back_off(failures: int) -> float:
 class Outcome(StrEnum):
     """What became of an attempt, as far as it is worth a line in the log."""
 
-    TOLD = "told"
+    DELIVERED = "delivered"
     FAILED = "failed"  # for the first time, or for another reason than before
     RECOVERED = "recovered"  # told, after it had failed
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a courier has to say of itself."""
+class DeliveryEvent:
+    """What happened to a delivery of an exporter."""
 
     exporter: str
     outcome: Outcome
@@ -47,29 +47,29 @@ class News:
     serial: int
 
 
-class Courier:
+class ExporterTask:
     """One exporter's task."""
 
     def __init__(
         self,
         exporter: Exporter,
-        delivery: Delivery,
-        heard: Callable[[News], None],
+        delivery: ExporterSettingsBase,
+        heard: Callable[[DeliveryEvent], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.delivery = delivery
         self._exporter = exporter
         self._heard = heard
         self._clock = clock
-        self._latest: dict[str, Telling] = {}
-        self._led: dict[str, Telling] = {}  # as last composed, for who stood first
+        self._latest: dict[str, PoolView] = {}
+        self._led: dict[str, PoolView] = {}  # as last composed, for who stood first
         self._held: set[str] = set()
         self._changed = asyncio.Event()
         self._fresh_at: float | None = None  # loop time; None: nothing new
         self._retry_at: float | None = None
         self._trying = False
         self._tried_at = self._told_at = self._turned_at = 0.0
-        self._report = ExportReport(
+        self._report = ExporterStatus(
             name=delivery.name,
             kind=delivery.kind,
             pools=delivery.pools,
@@ -78,22 +78,22 @@ class Courier:
         )
         self._task: asyncio.Task[None] | None = None
 
-    def give(self, tellings: Iterable[Telling]) -> None:
+    def update(self, views: Iterable[PoolView]) -> None:
         """Take what is true now; pools of others, and what is known already, pass by.
 
         A pool that has nobody to hand out is held back: what was told last may still boot a
         target, and an empty list boots none.
         """
-        for telling in tellings:
-            if telling.pool not in self.delivery.pools:
+        for view in views:
+            if view.pool not in self.delivery.pools:
                 continue
-            if not telling.present:
-                self._held.add(telling.pool)
+            if not view.in_rotation:
+                self._held.add(view.pool)
                 continue
-            self._held.discard(telling.pool)
-            known = self._latest.get(telling.pool)
-            self._latest[telling.pool] = telling
-            if not telling.says_the_same_as(known):
+            self._held.discard(view.pool)
+            known = self._latest.get(view.pool)
+            self._latest[view.pool] = view
+            if not view.has_same_content(known):
                 if self._fresh_at is None:
                     self._fresh_at = asyncio.get_running_loop().time()
                 self._changed.set()
@@ -108,7 +108,7 @@ class Courier:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def report(self) -> ExportReport:
+    def report(self) -> ExporterStatus:
         """Return how it stands."""
         pending = self._trying or self._fresh_at is not None or self._report.failing
         return replace(self._report, pending=pending, next_try=self._next_try(), note=self._note())
@@ -137,24 +137,24 @@ class Courier:
             times.append(max(self._fresh_at + COALESCE, soonest))
         if self._retry_at is not None:
             times.append(self._retry_at)
-        elif self._report.told:
+        elif self._report.delivered:
             times += [self._turned_at + self.delivery.rotation] if self._may_turn() else []
             refresh = self.delivery.refresh_every
             times += [self._told_at + refresh] if refresh else []
         return min(times, default=None)
 
     def _may_turn(self) -> bool:
-        several = any(len(telling.present) > 1 for telling in self._latest.values())
+        several = any(len(view.in_rotation) > 1 for view in self._latest.values())
         return several and self.delivery.rotation > 0
 
     async def _attempt(self) -> None:
-        tellings = self._compose()
+        views = self._compose()
         self._fresh_at, self._trying = None, True
         self._tried_at = asyncio.get_running_loop().time()
         limit = self.delivery.timeout
         try:
             async with asyncio.timeout(limit):
-                said = await self._exporter.tell(tellings)
+                said = await self._exporter.export(views)
         except ExportFailed as error:
             self._failed(str(error))
         except TimeoutError:
@@ -162,11 +162,11 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - a defect of one exporter stays in its report
             self._failed(f"a defect of rrdns: {error!r}")
         else:
-            self._succeeded(said, max(telling.serial for telling in tellings))
+            self._succeeded(said, max(view.serial for view in views))
         finally:
             self._trying = False
 
-    def _compose(self) -> tuple[Telling, ...]:
+    def _compose(self) -> tuple[PoolView, ...]:
         now = asyncio.get_running_loop().time()
         turn = bool(self._led) and self._may_turn()
         turn = turn and now >= self._turned_at + self.delivery.rotation
@@ -174,13 +174,13 @@ class Courier:
             self._turned_at = now
         at = self._clock()
         self._led = {
-            pool: lead(replace(self._latest[pool], at=at), self._led.get(pool), turn=turn)
+            pool: with_first(replace(self._latest[pool], at=at), self._led.get(pool), turn=turn)
             for pool in self.delivery.pools
         }
-        return tuple(narrow(telling, self.delivery.tell) for telling in self._led.values())
+        return tuple(limited_to(view, self.delivery.scope) for view in self._led.values())
 
     def _succeeded(self, said: str | None, serial: int) -> None:
-        outcome = Outcome.RECOVERED if self._report.failing else Outcome.TOLD
+        outcome = Outcome.RECOVERED if self._report.failing else Outcome.DELIVERED
         self._retry_at = None
         self._told_at = asyncio.get_running_loop().time()
         self._report = replace(
@@ -189,10 +189,10 @@ class Courier:
             attempts=0,
             last_success=self._clock(),
             serial=serial,
-            told=self._report.told + 1,
+            delivered=self._report.delivered + 1,
         )
         if said is not None or outcome is Outcome.RECOVERED:
-            self._heard(News(self.delivery.name, outcome, said or "", serial))
+            self._heard(DeliveryEvent(self.delivery.name, outcome, said or "", serial))
 
     def _failed(self, sentence: str) -> None:
         known = self._report.failing and self._report.last_error == sentence
@@ -206,7 +206,9 @@ class Courier:
             failed=self._report.failed + 1,
         )
         if not known:
-            self._heard(News(self.delivery.name, Outcome.FAILED, sentence, self._report.serial))
+            self._heard(
+                DeliveryEvent(self.delivery.name, Outcome.FAILED, sentence, self._report.serial)
+            )
 
     def _next_try(self) -> float | None:
         if self._retry_at is None:

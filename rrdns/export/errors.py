@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rrdns.errors import RrdnsError
 
-MOST_QUOTED = 1000  # characters of what a command said: its end tells why
+MAX_QUOTED = 1000  # characters of what a command said: its end tells why
 
 
 class ExportFailed(RrdnsError):
@@ -47,7 +47,7 @@ class CommandFailed(ExportFailed):
         self.output = output
 
     def __str__(self) -> str:
-        said = f"; it said: {self.output[-MOST_QUOTED:]}" if self.output else ""
+        said = f"; it said: {self.output[-MAX_QUOTED:]}" if self.output else ""
         return f"{self.command} {self.reason}{said}"
 
 
@@ -63,7 +63,7 @@ class SignalFailed(ExportFailed):
         return f"the process named in {self.pid_file} was not signalled: {self.reason}"
 
 
-class Unreachable(ExportFailed):
+class DeliveryFailed(ExportFailed):
     """A server did not answer, or not in a way that can be understood."""
 
     def __init__(self, where: str, reason: str, status: int = 0) -> None:
@@ -89,7 +89,7 @@ class KeaRefused(ExportFailed):
         return f"Kea at {self.where} refused {self.command}: {self.text}"
 
 
-class KeaUnsuited(ExportFailed):
+class KeaConfigError(ExportFailed):
     """Kea's config cannot be changed as it was asked; it is left alone."""
 
     def __init__(self, problem: str) -> None:

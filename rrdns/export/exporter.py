@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 
 
 class Exporter(Protocol):
@@ -16,7 +16,7 @@ class Exporter(Protocol):
         """Return what the config calls it."""
         ...
 
-    async def tell(self, tellings: Sequence[Telling]) -> str | None:
+    async def export(self, views: Sequence[PoolView]) -> str | None:
         """Tell of all its pools at once; return what there is to say of it for the log.
 
         None when the other system knew all that already.

@@ -14,7 +14,7 @@ from pathlib import Path
 from rrdns.export.disk_io import read_file
 from rrdns.export.errors import CommandFailed, SignalFailed
 
-MOST_OUTPUT = 8192  # bytes of the end of what a command says that are kept
+MAX_OUTPUT = 8192  # bytes of the end of what a command says that are kept
 
 
 async def run(command: Sequence[str], stdin: bytes = b"") -> str:
@@ -98,8 +98,8 @@ def _anonymous_file() -> int:
 
 def _end_of(fd: int) -> str:
     size = os.fstat(fd).st_size
-    start = max(0, size - MOST_OUTPUT)
-    said = os.pread(fd, MOST_OUTPUT, start).decode(errors="replace").strip()
+    start = max(0, size - MAX_OUTPUT)
+    said = os.pread(fd, MAX_OUTPUT, start).decode(errors="replace").strip()
     return f"... {said}" if start else said
 
 

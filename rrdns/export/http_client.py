@@ -11,13 +11,13 @@ from pathlib import Path
 import aiohttp
 
 from rrdns.export.disk_io import read_file
-from rrdns.export.errors import Unreachable
+from rrdns.export.errors import DeliveryFailed
 
-MOST_BYTES = 64 * 1024 * 1024  # of an answer: far above the largest Kea config
+MAX_BYTES = 64 * 1024 * 1024  # of an answer: far above the largest Kea config
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class HttpPost:
     """One request: a body that goes to a URL."""
 
     url: str
@@ -26,20 +26,20 @@ class Post:
     user: str = ""
     password: str = ""
     ca_file: Path | None = None
-    called: str = ""  # in place of the URL, where that may hold a key
+    display_url: str = ""  # in place of the URL, where that may hold a key
 
 
-async def post(request: Post) -> bytes:
+async def post(request: HttpPost) -> bytes:
     """Send a request; return the answer's body.
 
     Raises:
-        Unreachable: there was no answer, or its status is none of the 200s.
+        DeliveryFailed: there was no answer, or its status is none of the 200s.
     """
-    # The courier holds the time limit. Redirects are not followed: what is told is signed or
+    # The exporter's task holds the time limit. Redirects are not followed: the body is signed or
     # secret, and goes where the admin said and nowhere else.
     timeout = aiohttp.ClientTimeout(total=None)
     headers = {"Content-Type": "application/json", **request.headers, **_basic_auth(request)}
-    where = request.called or request.url
+    where = request.display_url or request.url
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -54,10 +54,10 @@ async def post(request: Post) -> bytes:
             said = await _read(response)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         reason = str(error) or type(error).__name__
-        raise Unreachable(where, reason.replace(request.url, where)) from error
+        raise DeliveryFailed(where, reason.replace(request.url, where)) from error
     if not 200 <= response.status < 300:
         text = said[:200].decode(errors="replace").strip()
-        raise Unreachable(
+        raise DeliveryFailed(
             where, f"HTTP status {response.status}{': ' if text else ''}{text}", response.status
         )
     return said
@@ -72,13 +72,13 @@ def read_secret(path: Path) -> str:
     try:
         secret = read_file(path).decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise Unreachable(str(path), f"the secret cannot be read: {error}") from error
+        raise DeliveryFailed(str(path), f"the secret cannot be read: {error}") from error
     if not secret:
-        raise Unreachable(str(path), "the secret is empty")
+        raise DeliveryFailed(str(path), "the secret is empty")
     return secret
 
 
-def _basic_auth(request: Post) -> dict[str, str]:
+def _basic_auth(request: HttpPost) -> dict[str, str]:
     """Return the header of basic authentication (RFC 7617), if there is a user."""
     if not request.user:
         return {}
@@ -90,7 +90,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     said = bytearray()
     async for chunk in response.content.iter_any():
         said += chunk
-        if len(said) > MOST_BYTES:
+        if len(said) > MAX_BYTES:
             raise ValueError("the answer does not end")
     return bytes(said)
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from rrdns.core.model import Zone
 
 
-class Tell(StrEnum):
+class PoolScope(StrEnum):
     """How much of a pool an exporter is told."""
 
     FIRST = "first"  # one address: the first of the present rotation
@@ -30,14 +30,14 @@ class Option66(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class PoolView:
     """One pool at one moment: who is handed out, and who first."""
 
     pool: str
     hostname: str
     ttl: int
-    present: tuple[tuple[str, str], ...]  # (name, address) of who is handed out, as configured
-    first: str = ""  # the address that stands first; the courier of each exporter decides
+    in_rotation: tuple[tuple[str, str], ...]  # (name, address) of who is handed out, as configured
+    first: str = ""  # the address that stands first; the task of each exporter decides
     zone: Zone | None = None  # that the hostname is in
     serial: int = 0  # of the snapshot
     at: float = 0.0  # Unix seconds
@@ -46,8 +46,8 @@ class Telling:
     @property
     def members(self) -> tuple[tuple[str, str], ...]:
         """Return who is present, beginning with the first."""
-        start = next((i for i, (_, at) in enumerate(self.present) if at == self.first), 0)
-        return self.present[start:] + self.present[:start]
+        start = next((i for i, (_, at) in enumerate(self.in_rotation) if at == self.first), 0)
+        return self.in_rotation[start:] + self.in_rotation[:start]
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -66,27 +66,27 @@ class Telling:
             case Option66.NONE:
                 return ""
 
-    def says_the_same_as(self, other: Telling | None) -> bool:
+    def has_same_content(self, other: PoolView | None) -> bool:
         """Tell whether both say the same of the pool, at whatever moment."""
         return other is not None and replace(self, serial=other.serial, at=other.at) == other
 
 
-def lead(telling: Telling, before: Telling | None, *, turn: bool) -> Telling:
-    """Return the telling with its first member, given what was told `before`.
+def with_first(view: PoolView, before: PoolView | None, *, turn: bool) -> PoolView:
+    """Return the view with its first member, given the view that was exported `before`.
 
     With `turn` the next one in order takes the first place. A first member that has left is
     followed by the one that stood behind it.
     """
-    return replace(telling, first=_first(telling, before, turn=turn))
+    return replace(view, first=_first(view, before, turn=turn))
 
 
-def narrow(telling: Telling, tell: Tell) -> Telling:
-    """Return the telling with no more members than the exporter is to be told."""
-    return replace(telling, present=telling.members[:1]) if tell is Tell.FIRST else telling
+def limited_to(view: PoolView, scope: PoolScope) -> PoolView:
+    """Return the view with no more members than the exporter's scope."""
+    return replace(view, in_rotation=view.members[:1]) if scope is PoolScope.FIRST else view
 
 
-def _first(telling: Telling, before: Telling | None, *, turn: bool) -> str:
-    addresses = [address for _, address in telling.present]
+def _first(view: PoolView, before: PoolView | None, *, turn: bool) -> str:
+    addresses = [address for _, address in view.in_rotation]
     if before is None:
         return addresses[0]
     if before.first in addresses:

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
-from rrdns.export.pool_view import Option66, Tell
+from rrdns.export.pool_view import Option66, PoolScope
 
-ROTATE_EVERY = 60.0
+ROTATE_INTERVAL = 60.0
 KEA_REFRESH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class ExporterSettingsBase:
     """What every exporter has; durations in seconds."""
 
     kind: ClassVar[str] = ""
 
     name: str
     pools: tuple[str, ...]
-    tell: Tell = Tell.ALL
+    scope: PoolScope = PoolScope.ALL
     rotate_every: float | None = None  # None: 60 s where only the first is told, else never
     refresh_every: float = 0.0  # tell again even without a change; 0: never
     timeout: float = 10.0  # of one attempt
@@ -37,11 +37,11 @@ class Delivery:
         """Return after how many seconds the next member takes the first place; 0: never."""
         if self.rotate_every is not None:
             return self.rotate_every
-        return ROTATE_EVERY if self.tell is Tell.FIRST else 0.0
+        return ROTATE_INTERVAL if self.scope is PoolScope.FIRST else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSettings(Delivery):
+class FileSettings(ExporterSettingsBase):
     """A file that is written anew, and what makes its reader read it."""
 
     kind: ClassVar[str] = "file"
@@ -57,12 +57,12 @@ class FileSettings(Delivery):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeaSettings(Delivery):
+class KeaSettings(ExporterSettingsBase):
     """A Kea DHCPv4 server, and the parts of its config that are ours."""
 
     kind: ClassVar[str] = "kea"
 
-    tell: Tell = Tell.FIRST
+    scope: PoolScope = PoolScope.FIRST
     refresh_every: float = KEA_REFRESH  # a Kea that was restarted has its own file's config
     socket: Path | None = None  # the control socket
     url: str = ""  # or: the control agent, or Kea's own HTTP
@@ -80,7 +80,7 @@ class KeaSettings(Delivery):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings(Delivery):
+class WebhookSettings(ExporterSettingsBase):
     """A URL that is told in JSON."""
 
     kind: ClassVar[str] = "webhook"
@@ -92,7 +92,7 @@ class WebhookSettings(Delivery):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSettings(Delivery):
+class CommandSettings(ExporterSettingsBase):
     """A command that is told in JSON on its standard input."""
 
     kind: ClassVar[str] = "command"
@@ -100,7 +100,7 @@ class CommandSettings(Delivery):
     command: tuple[str, ...]  # without a shell
 
 
-class Subject(StrEnum):
+class EventTopic(StrEnum):
     """What an event is about, as a webhook chooses it."""
 
     STANDING = "standing"  # the probes say otherwise of a member
@@ -113,17 +113,17 @@ class Subject(StrEnum):
     SERVICE = "service"  # rrdns started or stopped
 
 
-USUAL_SUBJECTS = (
-    Subject.STANDING,
-    Subject.OVERRIDE,
-    Subject.EVERYTHING_DOWN,
-    Subject.DRIFT,
-    Subject.RELOAD,
+DEFAULT_TOPICS = (
+    EventTopic.STANDING,
+    EventTopic.OVERRIDE,
+    EventTopic.EVERYTHING_DOWN,
+    EventTopic.DRIFT,
+    EventTopic.RELOAD,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookSettings:
+class EventWebhookSettings:
     """A URL that is told of events as they happen."""
 
     name: str
@@ -131,7 +131,7 @@ class HookSettings:
     secret_file: Path | None = None  # the key that signs
     ca_file: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    events: tuple[Subject, ...] = USUAL_SUBJECTS
+    events: tuple[EventTopic, ...] = DEFAULT_TOPICS
     pools: tuple[str, ...] = ()  # none: of all
     timeout: float = 10.0  # seconds, of one attempt
     queue: int = 1000  # most events that wait for a receiver
@@ -198,11 +198,11 @@ def _of_kea(settings: KeaSettings) -> Iterator[tuple[str, str]]:
         yield "user", "user and password_file belong together"
 
 
-def hook_mistakes(settings: HookSettings) -> Iterator[tuple[str, str]]:
+def webhook_mistakes(settings: EventWebhookSettings) -> Iterator[tuple[str, str]]:
     """Return what is wrong with a webhook's settings, as (setting, problem)."""
     yield from _of_url("url", settings.url)
     if not settings.events:
-        yield "events", f"is empty; name some of {', '.join(Subject)}, or leave it out"
+        yield "events", f"is empty; name some of {', '.join(EventTopic)}, or leave it out"
     if not settings.timeout > 0:
         yield "timeout", "must be more than 0 seconds"
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from rrdns.export.disk_io import Disk
-from rrdns.export.http_client import Post, post, read_secret
+from rrdns.export.http_client import HttpPost, post, read_secret
 from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 from rrdns.export.settings import WebhookSettings
 
 SIGNATURE = "X-Rrdns-Signature-256"
@@ -27,16 +27,16 @@ class WebhookExporter:
         """Return what the config calls it."""
         return self._settings.name
 
-    async def tell(self, tellings: Sequence[Telling]) -> str:
+    async def export(self, views: Sequence[PoolView]) -> str:
         """Post what is told; any status of the 200s is a success."""
         settings = self._settings
-        body = to_json(self.name, tellings).encode()
+        body = to_json(self.name, views).encode()
         headers = dict(settings.headers)
         if settings.secret_file:
             # Read each time: a new key needs no reload.
             secret = await self._disk.run(partial(read_secret, settings.secret_file))
             headers[SIGNATURE] = signature(secret, body)
-        await post(Post(settings.url, body, headers, ca_file=settings.ca_file))
+        await post(HttpPost(settings.url, body, headers, ca_file=settings.ca_file))
         return ""
 
 

@@ -18,26 +18,26 @@ from typing import Protocol, TypeVar
 
 from rrdns.core.delegation.observations import (
     DNS_PORT,
-    Look,
-    ParentSeen,
-    ResolverSeen,
-    ServerSeen,
-    Survey,
+    NameserverObservation,
+    Observations,
+    ParentObservation,
+    ResolverObservation,
+    Sample,
     addresses_of,
-    bare,
-    every_address,
+    all_addresses,
     first_nameserver,
     is_lame,
+    normalized,
 )
-from rrdns.core.delegation.sampling import next_look
-from rrdns.core.dns_message import Heard, Reply, Silence
+from rrdns.core.delegation.sampling import next_sample_in
+from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Endpoint, Pool, Zone, is_inside
 from rrdns.net import dns_client
 
-MOST_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
-MOST_LOOKS = 16  # at rrdns itself, at once
+MAX_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
+MAX_SAMPLES = 16  # at rrdns itself, at once
 THREADS = 16
-TICK = 0.2  # seconds between two signs of life
+SAMPLE_INTERVAL = 0.2  # seconds between two signs of life
 
 _LOCAL = {
     errno.ENETUNREACH,
@@ -51,7 +51,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Ask(Protocol):
+class QueryFunction(Protocol):
     """Ask a server one question; see `wire.client.ask` for how."""
 
     def __call__(
@@ -64,16 +64,16 @@ class Ask(Protocol):
         recurse: bool = True,
         checking_disabled: bool = False,
         edns: bool = False,
-    ) -> Heard:
+    ) -> QueryOutcome:
         """Return what it says."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Environment:
     """What a survey does outside of itself."""
 
-    ask: Ask
+    query: QueryFunction
     clock: Callable[[], float]
     pause: Callable[[float], bool]  # True: do not go on
     stop: Callable[[], None]  # whoever pauses
@@ -81,41 +81,43 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SurveyPlan:
     """What to ask whom."""
 
     zone: Zone
     pool: Pool | None
-    patience: float  # seconds that watching a resolver may take
+    timeout: float  # seconds that watching a resolver may take
     resolvers: tuple[Endpoint, ...] = ()
     parents: tuple[Endpoint, ...] = ()  # none: those that the resolvers tell
     servers: tuple[Endpoint, ...] = ()  # none: at the addresses of the zone's nameservers
 
 
-def real_world(timeout: float, tick: Callable[[], None]) -> World:
+def real_environment(timeout: float, tick: Callable[[], None]) -> Environment:
     """Return the world of real sockets, clocks and pauses."""
     ending = threading.Event()
-    return World(asking(timeout), time.monotonic, ending.wait, ending.set, tick)
+    return Environment(query_function(timeout), time.monotonic, ending.wait, ending.set, tick)
 
 
-def asking(timeout: float) -> Ask:
+def query_function(timeout: float) -> QueryFunction:
     """Return how to ask over real sockets."""
 
-    def ask(server: Endpoint, name: str, rtype: str, *, tcp: bool = False, **how: bool) -> Heard:
+    def ask(
+        server: Endpoint, name: str, rtype: str, *, tcp: bool = False, **how: bool
+    ) -> QueryOutcome:
         try:
-            return dns_client.ask_with_reason(
+            return dns_client.query_with_reason(
                 server, name, rtype, tcp=tcp, timeout=timeout, **how
-            ).reply
+            ).response
         except ValueError as error:
-            return Silence(str(error))
+            return NoResponse(str(error))
         except (OSError, EOFError) as error:
             local = getattr(error, "errno", None) in _LOCAL
-            return Silence(dns_client.reason(error, timeout), local=local)
+            return NoResponse(dns_client.describe_error(error, timeout), is_local_error=local)
 
     return ask
 
 
-def survey(plan: Plan, world: World) -> Survey:
+def run_survey(plan: SurveyPlan, world: Environment) -> Observations:
     """Ask everybody, and return what was seen."""
     with ThreadPoolExecutor(THREADS) as threads:
         try:
@@ -125,18 +127,18 @@ def survey(plan: Plan, world: World) -> Survey:
             raise
 
 
-def _survey(plan: Plan, world: World, threads: ThreadPoolExecutor) -> Survey:
+def _survey(plan: SurveyPlan, world: Environment, threads: ThreadPoolExecutor) -> Observations:
     def each(see: Callable[[S], T], whom: Iterable[S]) -> tuple[T, ...]:
         futures = [threads.submit(see, one) for one in whom]
-        while wait(futures, timeout=TICK).not_done:
+        while wait(futures, timeout=SAMPLE_INTERVAL).not_done:
             world.tick()
         return tuple(future.result() for future in futures)
 
     [(parent_zone, parents)] = each(lambda _: _parents(plan, world), [None])
-    [places] = each(lambda _: _places(plan, world), [None])
-    at_parents = each(lambda one: _see_parent(one, parent_zone, plan, world), parents)
-    at_servers = each(lambda one: _see_server(*one, plan, world), _servers(plan, places))
-    seen = Survey(
+    [places] = each(lambda _: _zone_servers(plan, world), [None])
+    at_parents = each(lambda one: _observe_parent(one, parent_zone, plan, world), parents)
+    at_servers = each(lambda one: _observe_nameserver(*one, plan, world), _servers(plan, places))
+    seen = Observations(
         zone=plan.zone,
         pool=plan.pool,
         parent_zone=parent_zone,
@@ -145,54 +147,58 @@ def _survey(plan: Plan, world: World, threads: ThreadPoolExecutor) -> Survey:
         servers=at_servers,
         unresolved=tuple(name for name, addresses in places.items() if not addresses),
     )
-    at_resolvers = each(lambda one: _see_resolver(one, seen, plan.patience, world), plan.resolvers)
+    at_resolvers = each(
+        lambda one: _observe_resolver(one, seen, plan.timeout, world), plan.resolvers
+    )
     return replace(seen, resolvers=at_resolvers)
 
 
 # Whom to ask
 
 
-def _parents(plan: Plan, world: World) -> tuple[str, tuple[Endpoint, ...]]:
+def _parents(plan: SurveyPlan, world: Environment) -> tuple[str, tuple[Endpoint, ...]]:
     """Return the name of the parent zone, and its servers: those that are named, or all."""
     above = plan.zone.name.partition(".")[2]
     for server in plan.parents:
-        if zone := _zone_of(above, world.ask(server, above, "SOA", recurse=False)):
+        if zone := _zone_of(above, world.query(server, above, "SOA", recurse=False)):
             return zone, plan.parents
     if plan.parents:
         return above, plan.parents
     for resolver in plan.resolvers:
-        zone = _zone_of(above, world.ask(resolver, above, "SOA"))
+        zone = _zone_of(above, world.query(resolver, above, "SOA"))
         # The root or a top-level domain for a name deeper down: nobody there knows of it.
         if zone and ("." in zone or "." not in above):
-            return zone, tuple(_holders(zone, resolver, plan, world))[:MOST_PARENTS]
+            return zone, tuple(_nameservers_of(zone, resolver, plan, world))[:MAX_PARENTS]
     return "", ()
 
 
-def _zone_of(name: str, heard: Heard) -> str:
+def _zone_of(name: str, outcome: QueryOutcome) -> str:
     """Return the zone that a name is in, as an SOA record in any section tells it."""
-    records = (*heard.answer, *heard.authority) if isinstance(heard, Reply) else ()
-    owners = (bare(record.name) for record in records if record.type == "SOA")
+    records = (*outcome.answer, *outcome.authority) if isinstance(outcome, Response) else ()
+    owners = (normalized(record.name) for record in records if record.type == "SOA")
     return next((owner for owner in owners if owner and is_inside(name, owner)), "")
 
 
-def _holders(zone: str, resolver: Endpoint, plan: Plan, world: World) -> Iterator[Endpoint]:
-    heard = world.ask(resolver, zone, "NS")
-    for name in sorted(heard.data("NS")) if isinstance(heard, Reply) else ():
-        for address in _addresses(bare(name), plan.resolvers, world):
+def _nameservers_of(
+    zone: str, resolver: Endpoint, plan: SurveyPlan, world: Environment
+) -> Iterator[Endpoint]:
+    outcome = world.query(resolver, zone, "NS")
+    for name in sorted(outcome.data("NS")) if isinstance(outcome, Response) else ():
+        for address in _addresses(normalized(name), plan.resolvers, world):
             yield Endpoint(address, DNS_PORT)
 
 
-def _addresses(name: str, resolvers: Iterable[Endpoint], world: World) -> tuple[str, ...]:
+def _addresses(name: str, resolvers: Iterable[Endpoint], world: Environment) -> tuple[str, ...]:
     """Return the addresses of a name, IPv4 before IPv6, from the first resolver that knows any."""
     for resolver in resolvers:
         for rtype in ("A", "AAAA"):
-            heard = world.ask(resolver, name, rtype)
-            if isinstance(heard, Reply) and heard.data(rtype):
-                return heard.data(rtype)
+            outcome = world.query(resolver, name, rtype)
+            if isinstance(outcome, Response) and outcome.data(rtype):
+                return outcome.data(rtype)
     return ()
 
 
-def _places(plan: Plan, world: World) -> dict[str, tuple[str, ...]]:
+def _zone_servers(plan: SurveyPlan, world: Environment) -> dict[str, tuple[str, ...]]:
     """Return the addresses of each nameserver, from the config or else from a resolver."""
     return {
         server.name: server.addresses or _addresses(server.name, plan.resolvers, world)
@@ -201,7 +207,7 @@ def _places(plan: Plan, world: World) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _servers(plan: Plan, places: Mapping[str, tuple[str, ...]]) -> list[tuple[Endpoint, str]]:
+def _servers(plan: SurveyPlan, places: Mapping[str, tuple[str, ...]]) -> list[tuple[Endpoint, str]]:
     """Return where rrdns should answer, and the nameserver's name there."""
     named = [(server, "") for server in plan.servers]
     found = [(Endpoint(one, DNS_PORT), name) for name, all_ in places.items() for one in all_]
@@ -211,94 +217,102 @@ def _servers(plan: Plan, places: Mapping[str, tuple[str, ...]]) -> list[tuple[En
 # What they say
 
 
-def _see_parent(server: Endpoint, parent_zone: str, plan: Plan, world: World) -> ParentSeen:
+def _observe_parent(
+    server: Endpoint, parent_zone: str, plan: SurveyPlan, world: Environment
+) -> ParentObservation:
     zone = plan.zone.name
-    delegation = world.ask(server, zone, "NS", recurse=False)
-    if isinstance(delegation, Silence):
-        return ParentSeen(server, delegation, delegation, delegation)
-    apex = world.ask(server, parent_zone, "SOA", recurse=False)
+    delegation = world.query(server, zone, "NS", recurse=False)
+    if isinstance(delegation, NoResponse):
+        return ParentObservation(server, delegation, delegation, delegation)
+    apex = world.query(server, parent_zone, "SOA", recurse=False)
     own = first_nameserver(apex)
-    return ParentSeen(
+    return ParentObservation(
         server,
         apex=apex,
         delegation=delegation,
-        ds=world.ask(server, zone, "DS", recurse=False),
-        address=world.ask(server, plan.pool.hostname, "A", recurse=False) if plan.pool else None,
-        own=world.ask(server, own, "A", recurse=False) if own else None,
+        ds=world.query(server, zone, "DS", recurse=False),
+        address=world.query(server, plan.pool.hostname, "A", recurse=False) if plan.pool else None,
+        own=world.query(server, own, "A", recurse=False) if own else None,
     )
 
 
-def _see_server(server: Endpoint, name: str, plan: Plan, world: World) -> ServerSeen:
+def _observe_nameserver(
+    server: Endpoint, name: str, plan: SurveyPlan, world: Environment
+) -> NameserverObservation:
     zone = plan.zone.name
-    soa = world.ask(server, zone, "SOA", recurse=False)
-    tcp = world.ask(server, zone, "SOA", recurse=False, tcp=True)
+    soa = world.query(server, zone, "SOA", recurse=False)
+    tcp = world.query(server, zone, "SOA", recurse=False, tcp=True)
     if is_lame(soa):
-        return ServerSeen(server, name, soa, ns=soa, tcp=tcp, edns=soa)
-    return ServerSeen(
+        return NameserverObservation(server, name, soa, ns=soa, tcp=tcp, edns=soa)
+    return NameserverObservation(
         server,
         name,
         soa,
-        ns=world.ask(server, zone, "NS", recurse=False),
+        ns=world.query(server, zone, "NS", recurse=False),
         tcp=tcp,
-        edns=world.ask(server, zone, "SOA", recurse=False, edns=True),
-        looks=_looks(server, plan.pool, world),
+        edns=world.query(server, zone, "SOA", recurse=False, edns=True),
+        samples=_samples(server, plan.pool, world),
     )
 
 
-def _looks(server: Endpoint, pool: Pool | None, world: World) -> tuple[Look, ...]:
+def _samples(server: Endpoint, pool: Pool | None, world: Environment) -> tuple[Sample, ...]:
     """Ask rrdns so often that each address comes first, where it turns."""
-    times = min(2 * len(pool.members) + 2, MOST_LOOKS) if pool else 0
-    return tuple(_look(server, pool.hostname, world) for _ in range(times) if pool)
+    times = min(2 * len(pool.members) + 2, MAX_SAMPLES) if pool else 0
+    return tuple(_sample(server, pool.hostname, world) for _ in range(times) if pool)
 
 
-def _look(server: Endpoint, hostname: str, world: World) -> Look:
-    heard = world.ask(server, hostname, "A")
-    return Look(world.clock(), heard)
+def _sample(server: Endpoint, hostname: str, world: Environment) -> Sample:
+    outcome = world.query(server, hostname, "A")
+    return Sample(world.clock(), outcome)
 
 
-def _see_resolver(server: Endpoint, seen: Survey, patience: float, world: World) -> ResolverSeen:
+def _observe_resolver(
+    server: Endpoint, seen: Observations, patience: float, world: Environment
+) -> ResolverObservation:
     """Ask a resolver; `seen` is what the parents and rrdns said before."""
-    soa = world.ask(server, seen.zone.name, "SOA")
+    soa = world.query(server, seen.zone.name, "SOA")
     if seen.pool is None:
-        return ResolverSeen(server, soa)
-    if isinstance(soa, Silence):
-        return ResolverSeen(server, soa, (Look(world.clock(), soa),))
+        return ResolverObservation(server, soa)
+    if isinstance(soa, NoResponse):
+        return ResolverObservation(server, soa, (Sample(world.clock(), soa),))
     looks = _watch(server, seen.servers, seen.pool, patience, world)
-    if addresses_of(looks[-1].heard):
-        return ResolverSeen(server, soa, looks)
+    if addresses_of(looks[-1].outcome):
+        return ResolverObservation(server, soa, looks)
     own = next(filter(None, (first_nameserver(parent.apex) for parent in seen.parents)), "")
-    return ResolverSeen(
+    return ResolverObservation(
         server,
         soa,
         looks,
-        unchecked=world.ask(server, seen.pool.hostname, "A", checking_disabled=True),
-        parent=world.ask(server, own, "A") if own else None,
+        unchecked=world.query(server, seen.pool.hostname, "A", checking_disabled=True),
+        parent=world.query(server, own, "A") if own else None,
     )
 
 
 def _watch(
     server: Endpoint,
-    at_servers: Sequence[ServerSeen],
+    at_servers: Sequence[NameserverObservation],
     pool: Pool,
     patience: float,
-    world: World,
-) -> tuple[Look, ...]:
+    world: Environment,
+) -> tuple[Sample, ...]:
     """Look at the boot hostname through a resolver until it has shown what it does with it."""
-    direct = {address for seen in at_servers for address in every_address(seen.looks)}
+    direct = {address for seen in at_servers for address in all_addresses(seen.samples)}
     choices = len(direct or pool.members)
-    looks: list[Look] = []
-    while (pause := next_look(looks, choices, patience)) is not None:
+    looks: list[Sample] = []
+    while (pause := next_sample_in(looks, choices, patience)) is not None:
         if pause:
             if world.pause(pause):
                 break
-            _shuffle(at_servers, pool, choices, world)
-        looks.append(_look(server, pool.hostname, world))
+            _advance_rotation(at_servers, pool, choices, world)
+        looks.append(_sample(server, pool.hostname, world))
     return tuple(looks)
 
 
-def _shuffle(at_servers: Sequence[ServerSeen], pool: Pool, choices: int, world: World) -> None:
+def _advance_rotation(
+    at_servers: Sequence[NameserverObservation], pool: Pool, choices: int, world: Environment
+) -> None:
     """Move the turn on by chance: askers in step with each other would always see the same."""
     for seen in at_servers:
-        if seen.looks:
+        if seen.samples:
             for _ in range(secrets.randbelow(choices)):
-                world.ask(seen.server, pool.hostname, "A")
+                world.query(seen.server, pool.hostname, "A")

@@ -13,26 +13,28 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rrdns.core.dns_message import Reply
+from rrdns.core.dns_message import Response
 from rrdns.core.model import Endpoint
 from rrdns.wire.dns import client
 
-MOST_DATAGRAM = 65535
+MAX_DATAGRAM = 65535
 TRIES = 3
 DNS_PORT = 53
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Exchange:
     """One answer, and how it came."""
 
-    reply: Reply
+    response: Response
     seconds: float
-    over: str  # "UDP" or "TCP"
+    transport: str  # "UDP" or "TCP"
 
 
-def ask(server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float = 2.0) -> Answered:
+def query(
+    server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float = 2.0
+) -> Exchange:
     """Return what a server answers to a query; a truncated answer is asked for again over TCP.
 
     Raises:
@@ -42,14 +44,17 @@ def ask(server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float 
     """
     started = time.perf_counter()
     exchange = _over_tcp if tcp else _over_udp
-    reply, over = client.read_reply(exchange(server, datagram, timeout)), "TCP" if tcp else "UDP"
+    reply, over = (
+        client.decode_response(exchange(server, datagram, timeout)),
+        "TCP" if tcp else "UDP",
+    )
     if reply.truncated and not tcp:
-        reply = client.read_reply(_over_tcp(server, datagram, timeout))
+        reply = client.decode_response(_over_tcp(server, datagram, timeout))
         over = "TCP, since UDP was cut"
-    return Answered(reply, time.perf_counter() - started, over)
+    return Exchange(reply, time.perf_counter() - started, over)
 
 
-def ask_with_reason(
+def query_with_reason(
     server: Endpoint,
     name: str,
     rtype: str,
@@ -58,7 +63,7 @@ def ask_with_reason(
     timeout: float = 2.0,
     edns: bool = False,
     **how: bool,
-) -> Answered:
+) -> Exchange:
     """Ask as `ask` does; an error is asked for once more with EDNS, since only there is its reason.
 
     `how`: see `wire.client.ask`. Boot firmware asks without EDNS, and so the answer stays the first
@@ -67,21 +72,21 @@ def ask_with_reason(
     Raises:
         OSError, EOFError, ValueError: as `ask` does; and it is no domain name.
     """
-    datagram = client.ask(name, rtype, secrets.randbelow(65536), edns=edns, **how)
-    answered = ask(server, datagram, tcp=tcp, timeout=timeout)
-    if edns or answered.reply.rcode == "NOERROR":
+    datagram = client.encode_query(name, rtype, secrets.randbelow(65536), edns=edns, **how)
+    answered = query(server, datagram, tcp=tcp, timeout=timeout)
+    if edns or answered.response.rcode == "NOERROR":
         return answered
     with suppress(OSError, EOFError, ValueError):
-        datagram = client.ask(name, rtype, secrets.randbelow(65536), edns=True, **how)
+        datagram = client.encode_query(name, rtype, secrets.randbelow(65536), edns=True, **how)
         again = _over_tcp if tcp else _over_udp_once
-        reason = client.read_reply(again(server, datagram, timeout))
-        if reason.rcode == answered.reply.rcode:
-            reply = replace(answered.reply, extended_errors=reason.extended_errors)
-            return replace(answered, reply=reply)
+        reason = client.decode_response(again(server, datagram, timeout))
+        if reason.rcode == answered.response.rcode:
+            reply = replace(answered.response, extended_errors=reason.extended_errors)
+            return replace(answered, response=reply)
     return answered
 
 
-def known_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
+def system_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
     """Return the DNS servers that this host asks; none where it names none."""
     try:
         lines = [line.split() for line in path.read_text(errors="replace").splitlines()]
@@ -92,7 +97,7 @@ def known_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
     return tuple(dict.fromkeys(Endpoint(host.partition("%")[0], DNS_PORT) for host in hosts))
 
 
-def reason(error: OSError | EOFError, timeout: float) -> str:
+def describe_error(error: OSError | EOFError, timeout: float) -> str:
     """Return in words why there is no answer."""
     if isinstance(error, TimeoutError):
         return str(error) or f"no answer within {timeout:g} s, {TRIES} times"
@@ -112,10 +117,10 @@ def _over_udp(server: Endpoint, datagram: bytes, timeout: float, tries: int = TR
             while (left := end - time.monotonic()) > 0:
                 sock.settimeout(left)
                 try:
-                    received = sock.recv(MOST_DATAGRAM)
+                    received = sock.recv(MAX_DATAGRAM)
                 except TimeoutError:
                     break
-                if client.answers(datagram, received):
+                if client.is_response_to(datagram, received):
                     return received
     raise TimeoutError
 
@@ -128,7 +133,7 @@ def _over_tcp(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
             body = stream.read(int.from_bytes(head, "big"))
     if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
         raise EOFError("it closed the connection")
-    if not client.answers(datagram, body):
+    if not client.is_response_to(datagram, body):
         raise ValueError("what came over TCP is no answer to the question")
     return body
 

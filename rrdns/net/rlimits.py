@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 
 
-def allow_descriptors(wanted: int) -> None:
+def raise_descriptor_limit(wanted: int) -> None:
     """Raise this process's limit to so many open files and sockets, as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -6,7 +6,7 @@ The socket's reader and one timer drive the session; nothing polls.
 
 How long it waits: `timeout` for each packet. After half of it the request, or the last ACK, goes
 out once more from the same port, as firmware repeats it. In all a file may take `patience()` and
-`BLOCK_SECONDS` more for each block that came, and never more than `MOST_SECONDS`.
+`BLOCK_SECONDS` more for each block that came, and never more than `MAX_TRANSFER_SECONDS`.
 A request without an answer is a failed probe after `timeout`, so that silence is detected as soon
 as ever. But its socket listens on for `LATE_SECONDS`: an answer that comes then is what the next
 probe falls back on when it gets none in time, and the member is `slow` instead of out.
@@ -23,11 +23,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.net.epoll_readers import readers_of
 from rrdns.wire.tftp import findings
-from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 from rrdns.wire.tftp.read_session import Address, ReadSession, Send, sessions
 
 # ICMP errors reach an unconnected socket only when it asks for them (ip(7), IP_RECVERR).
@@ -36,7 +36,7 @@ _TELLS_ICMP = sys.platform == "linux"
 _IP_RECVERR = 11  # the socket module does not name it
 _EXTENDED_ERROR = struct.Struct("=I")  # of struct sock_extended_err only ee_errno matters
 _ANCILLARY_BYTES = 128
-_MOST_ERRORS = 16  # read in one go
+_MAX_ERRORS = 16  # read in one go
 
 _VERDICTS = {
     errno.ECONNREFUSED: Verdict.REFUSED,
@@ -46,15 +46,15 @@ _VERDICTS = {
     errno.ENETDOWN: Verdict.UNREACHABLE,
     errno.ENOPROTOOPT: Verdict.UNREACHABLE,  # ICMP protocol unreachable
 }
-MOST_FULL = 64  # full probes at a time, in this process
-_SHORTEST_PATIENCE = 10.0  # seconds that a whole file may take, however short the time-out
+MAX_FULL_PROBES = 64  # full probes at a time, in this process
+_MIN_TRANSFER_SECONDS = 10.0  # seconds that a whole file may take, however short the time-out
 _TIMEOUTS_PER_FILE = 10.0
 BLOCK_SECONDS = 0.1  # more for each packet that brought the transfer on
-MOST_SECONDS = 120.0  # that a whole file may take in all, however well it goes on
+MAX_TRANSFER_SECONDS = 120.0  # that a whole file may take in all, however well it goes on
 SLOW_SECONDS = 1.0  # a first answer that takes longer is slow
 LATE_SECONDS = 5.0  # that a request may be old when its answer is still heard
-MOST_LATE = 256  # requests without an answer that are listened to, in this process
-MOST_DATAGRAM = 65535  # bytes: what comes is told in its true length
+MAX_LATE_SOCKETS = 256  # requests without an answer that are listened to, in this process
+MAX_DATAGRAM = 65535  # bytes: what comes is told in its true length
 _TIMER_SLACK = 0.001  # seconds: asyncio may call a timer this much early
 
 
@@ -71,10 +71,10 @@ Key = tuple[str, int, str]  # address, port and file
 
 
 @dataclass(frozen=True, slots=True)
-class _Late:
+class _LateAnswer:
     """What came of a request whose answer was late."""
 
-    finding: Finding
+    finding: TransferFinding
     seconds: float  # from the request to the end
     at: float  # on the loop's clock
 
@@ -84,7 +84,7 @@ class LateAnswers:
 
     def __init__(self) -> None:
         self._open: set[_Download] = set()
-        self._heard: dict[Key, _Late] = {}
+        self._heard: dict[Key, _LateAnswer] = {}
 
     def close(self) -> None:
         """Listen no more."""
@@ -95,7 +95,7 @@ class LateAnswers:
     @property
     def has_room(self) -> bool:
         """Tell whether one more may be listened to."""
-        return len(self._open) < MOST_LATE
+        return len(self._open) < MAX_LATE_SOCKETS
 
     def adopt(self, download: _Download) -> None:
         """Listen on."""
@@ -105,27 +105,28 @@ class LateAnswers:
         """Forget one that has closed."""
         self._open.discard(download)
 
-    def hear(self, key: Key, late: _Late) -> None:
+    def hear(self, key: Key, late: _LateAnswer) -> None:
         """Keep what a late answer says, for the next probe."""
         self._heard[key] = late
 
-    def since(self, key: Key, moment: float) -> _Late | None:
+    def since(self, key: Key, moment: float) -> _LateAnswer | None:
         """Return what came late, unless it is older."""
         late = self._heard.pop(key, None)
         return late if late is not None and late.at >= moment else None
 
 
 async def probe(
-    address: str, spec: ProbeSpec, depth: Depth, late: LateAnswers | None = None
+    address: str, spec: ProbeSpec, depth: ProbeDepth, late: LateAnswers | None = None
 ) -> ProbeResult:
     """Ask the member at an IPv4 address for all files in turn; the first failure decides.
 
-    It ends within `MOST_SECONDS` a transfer. While `MOST_FULL` full probes run, others
+    It ends within `MAX_TRANSFER_SECONDS` a transfer. While `MAX_FULL_PROBES` full probes run,
+    others
     are light, as the result's depth tells: a burst of downloads must neither delay a verdict
     nor make a server look slow. Cancelling it ends the transfer cleanly.
     """
-    if depth is Depth.LIGHT or _full.running >= MOST_FULL:
-        return await _probe(address, spec, Depth.LIGHT, late)
+    if depth is ProbeDepth.LIGHT or _full.running >= MAX_FULL_PROBES:
+        return await _probe(address, spec, ProbeDepth.LIGHT, late)
     _full.running += 1
     try:
         return await _probe(address, spec, depth, late)
@@ -134,11 +135,11 @@ async def probe(
 
 
 async def _probe(
-    address: str, spec: ProbeSpec, depth: Depth, late: LateAnswers | None
+    address: str, spec: ProbeSpec, depth: ProbeDepth, late: LateAnswers | None
 ) -> ProbeResult:
     clock = asyncio.get_running_loop().time
     started = clock()
-    found: list[Finding] = []
+    found: list[TransferFinding] = []
     for file in spec.files:
         found.append(await _load(address, spec, file, depth, late))
         if not found[-1].passed:
@@ -146,12 +147,12 @@ async def _probe(
     return _result(found, depth, clock() - started)
 
 
-def patience(spec: ProbeSpec) -> float:
+def max_transfer_seconds(spec: ProbeSpec) -> float:
     """Return how many seconds one file may take, with `BLOCK_SECONDS` more for each block."""
-    return max(_SHORTEST_PATIENCE, _TIMEOUTS_PER_FILE * spec.timeout)
+    return max(_MIN_TRANSFER_SECONDS, _TIMEOUTS_PER_FILE * spec.timeout)
 
 
-def _result(found: Sequence[Finding], depth: Depth, seconds: float) -> ProbeResult:
+def _result(found: Sequence[TransferFinding], depth: ProbeDepth, seconds: float) -> ProbeResult:
     last = found[-1]
     verdict = last.verdict
     if last.passed and len(found) > 1:
@@ -160,19 +161,19 @@ def _result(found: Sequence[Finding], depth: Depth, seconds: float) -> ProbeResu
     else:
         sentence = last.sentence
     warnings = tuple([warning for one in found for warning in one.warnings])
-    if depth is Depth.LIGHT:
+    if depth is ProbeDepth.LIGHT:
         return ProbeResult(verdict, sentence, depth, seconds, (), warnings)
     seen = tuple([one.seen for one in found if one.seen is not None])
     return ProbeResult(verdict, sentence, depth, seconds, seen, warnings)
 
 
 async def _load(
-    address: str, spec: ProbeSpec, file: BootFile, depth: Depth, late: LateAnswers | None
-) -> Finding:
-    asked = Asked(address, spec.port, file.name)
+    address: str, spec: ProbeSpec, file: BootFile, depth: ProbeDepth, late: LateAnswers | None
+) -> TransferFinding:
+    asked = TransferRequest(address, spec.port, file.name)
     if not _is_ipv4(address):  # the resolver, which may block, is kept out of this
         return findings.no_address(asked)
-    found: list[Finding] = []
+    found: list[TransferFinding] = []
     before: ReadSession | None = None
     for session in sessions(asked, file, depth, spec.blksize):
         if before is not None:
@@ -213,7 +214,7 @@ class _Download:
         opened: socket.socket,
         session: ReadSession,
         spec: ProbeSpec,
-        asked: Asked,
+        asked: TransferRequest,
         late: LateAnswers | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -227,9 +228,9 @@ class _Download:
         self._progress = 0
         self._reminded = False
         self._started = self._heard = self._loop.time()
-        self._done: asyncio.Future[Finding] = self._loop.create_future()
+        self._done: asyncio.Future[TransferFinding] = self._loop.create_future()
 
-    async def run(self) -> Finding:
+    async def run(self) -> TransferFinding:
         """Return what there was to find."""
         readers = readers_of(self._loop)
         readers.add(self._socket.fileno(), self._readable)
@@ -245,14 +246,14 @@ class _Download:
         """End the transfer if it is open, and the socket."""
         if self._socket.fileno() < 0:
             return
-        self._send(self._session.abandon())
+        self._send(self._session.abort())
         self._timer.cancel()
         readers_of(self._loop).remove(self._socket.fileno())
         self._socket.close()
         if self._late is not None:
             self._late.release(self)
 
-    def _judged(self, finding: Finding) -> Finding:
+    def _judged(self, finding: TransferFinding) -> TransferFinding:
         if finding.verdict is Verdict.OK and self._answered > SLOW_SECONDS:
             return findings.slow(self._asked, finding, self._answered)
         return finding
@@ -273,9 +274,9 @@ class _Download:
             self._done.set_result(finding)
         self._timer = self._loop.call_at(self._started + LATE_SECONDS, self.close)
 
-    def _heard_late(self, late: LateAnswers, finding: Finding) -> None:
+    def _heard_late(self, late: LateAnswers, finding: TransferFinding) -> None:
         now = self._loop.time()
-        late.hear(self._key, _Late(finding, now - self._started, now))
+        late.hear(self._key, _LateAnswer(finding, now - self._started, now))
         self._loop.call_soon(self.close)
 
     @property
@@ -285,7 +286,7 @@ class _Download:
     def _readable(self) -> None:
         """Take in one datagram; where more wait, the loop calls again."""
         try:
-            datagram, source = self._socket.recvfrom(MOST_DATAGRAM)
+            datagram, source = self._socket.recvfrom(MAX_DATAGRAM)
         except OSError:
             # Either ICMP told something, or there was nothing to read after all.
             self._read_errors()
@@ -304,24 +305,24 @@ class _Download:
         now = self._loop.time() + _TIMER_SLACK
         timeout, most = self._spec.timeout, self._most()
         if now >= self._started + most:
-            self._send(self._session.time_up(most, paced=most >= MOST_SECONDS))
+            self._send(self._session.too_slow(most, paced=most >= MAX_TRANSFER_SECONDS))
         elif now >= self._heard + timeout:
             late = self._late
             if late is not None and late.has_room and self._session.is_unanswered:
                 self._unanswered(late)
                 return
-            self._send(self._session.silence(timeout))
+            self._send(self._session.timed_out(timeout))
         elif now >= self._heard + timeout / 2 and not self._reminded:
             self._reminded = True
-            self._send(self._session.remind())
+            self._send(self._session.resend_ack())
         due = self._heard + (timeout if self._reminded else timeout / 2)
         if not self._done.done():
             self._timer = self._loop.call_at(min(due, self._started + most), self._tick)
 
     def _most(self) -> float:
         """Return how many seconds the transfer may take, as far as it has come."""
-        least = patience(self._spec)
-        return min(least + BLOCK_SECONDS * self._progress, max(least, MOST_SECONDS))
+        least = max_transfer_seconds(self._spec)
+        return min(least + BLOCK_SECONDS * self._progress, max(least, MAX_TRANSFER_SECONDS))
 
     def _send(self, send: Send | None) -> None:
         if send is not None:
@@ -348,14 +349,14 @@ class _Download:
     def _fail(self, number: int | None, destination: Address) -> None:
         if self._session.concerns(destination):
             verdict = _VERDICTS.get(number or 0, Verdict.LOCAL)
-            self._session.rejected(verdict, _reason(number))
+            self._session.network_error(verdict, _reason(number))
 
     def _read_errors(self) -> int:
         """Take in what ICMP told about packets that were sent; return how much that was."""
         count = 0
         for count, (number, destination) in enumerate(_icmp_errors(self._socket), 1):  # noqa: B007  # it is the result
             if number in _VERDICTS and self._session.concerns(destination):
-                self._session.rejected(_VERDICTS[number], _reason(number))
+                self._session.network_error(_VERDICTS[number], _reason(number))
         return count
 
     def _settle(self) -> None:
@@ -389,7 +390,7 @@ def _icmp_errors(opened: socket.socket) -> Iterator[tuple[int, Address]]:
     """Yield the error number and the destination of each packet that came back."""
     if not _TELLS_ICMP:
         return
-    for _ in range(_MOST_ERRORS):
+    for _ in range(_MAX_ERRORS):
         try:
             _, ancillary, _, destination = opened.recvmsg(0, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE)
         except OSError:

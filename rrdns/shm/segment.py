@@ -18,7 +18,7 @@ HALF_BYTES = 16 << 20  # of the journal, for as many rows
 _WORD = 8
 _HEADER = 8  # words
 _STARTS, _EDITION, _LENGTHS = 0, 1, 2  # in the header; the lengths are those of both halves
-BOOK_BYTES = _WORD * (_HEADER + CELLS) + 2 * HALF_BYTES
+SEGMENT_BYTES = _WORD * (_HEADER + CELLS) + 2 * HALF_BYTES
 _LENGTH_BYTES = 4  # before each entry of the journal
 TURN, REPEATS, FIRSTS = 0, 1, 2  # a row's cells
 # Pages that nobody writes to take no memory, and none is set aside for them.
@@ -26,7 +26,7 @@ _SHARED = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CounterRow:
     """What the cells from one on count: the answers of one kind, in the order of their turns."""
 
     cell: int
@@ -45,25 +45,25 @@ class Row:
         """Return how many cells it has."""
         return FIRSTS + (len(self.addresses) if self.shared else 0)
 
-    def total(self, cells: memoryview) -> int:
+    def responses(self, cells: memoryview) -> int:
         """Return how many answers are counted, without the repeated ones."""
         if self.shared:
             first = self.cell + FIRSTS
             return sum(cells[first : first + len(self.addresses)])
         return int(cells[self.cell]) - self.start
 
-    def repeats(self, cells: memoryview) -> int:
+    def retransmits(self, cells: memoryview) -> int:
         """Return how many answers to a query that was sent again are counted."""
         return int(cells[self.cell + REPEATS])
 
-    def places(self, cells: memoryview) -> dict[str, int]:
+    def first_counts(self, cells: memoryview) -> dict[str, int]:
         """Return how often each address stood first."""
         first, size = self.cell + FIRSTS, len(self.addresses)
         if self.shared:
             return dict(zip(self.addresses, cells[first : first + size], strict=True))
         if not size:
             return {}
-        rounds, rest = divmod(self.total(cells), size)
+        rounds, rest = divmod(self.responses(cells), size)
         begin = self.start % size
         return {
             address: rounds + ((index - begin) % size < rest)
@@ -71,14 +71,14 @@ class Row:
         }
 
 
-class Pages:
+class CounterSegment:
     """The memory of one worker, in its parts; what no process wrote is zero."""
 
     __slots__ = ("cells", "halves", "header")
 
     def __init__(self) -> None:
         """Take memory that is shared with every process forked from here on."""
-        room = memoryview(mmap.mmap(-1, BOOK_BYTES, flags=_SHARED))
+        room = memoryview(mmap.mmap(-1, SEGMENT_BYTES, flags=_SHARED))
         cells_end = _WORD * (_HEADER + CELLS)
         self.header = room[: _WORD * _HEADER].cast("Q")
         self.cells = room[_WORD * _HEADER : cells_end].cast("Q")
@@ -86,7 +86,7 @@ class Pages:
         self.halves = room[cells_end:middle], room[middle:]
 
     @property
-    def edition(self) -> int:
+    def generation(self) -> int:
         """Return which edition of the journal is in force."""
         return int(self.header[_EDITION])
 
@@ -95,7 +95,7 @@ class Pages:
         """Return how many processes have counted here, one after the other."""
         return int(self.header[_STARTS])
 
-    def begin(self) -> None:
+    def register_process(self) -> None:
         """Note that a process begins to count here."""
         self.header[_STARTS] += 1
 
@@ -111,7 +111,7 @@ class Pages:
 
     def append(self, value: object) -> bool:
         """Add an entry to the edition in force; False where it has no room."""
-        which = self.edition & 1
+        which = self.generation & 1
         at, entry = self.header[_LENGTHS + which], _entry(value)
         if at + len(entry) > len(self.halves[which]):
             return False
@@ -120,17 +120,17 @@ class Pages:
         return True
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Return how many bytes an edition may have."""
         return len(self.halves[0])
 
     def written(self) -> int:
         """Return how many bytes the edition in force has."""
-        return int(self.header[_LENGTHS + (self.edition & 1)])
+        return int(self.header[_LENGTHS + (self.generation & 1)])
 
-    def renew(self, values: Iterable[object]) -> bool:
+    def start_generation(self, values: Iterable[object]) -> bool:
         """Put a new edition in force; False, and all as before, where it has no room."""
-        text, which = b"".join(map(_entry, values)), (self.edition + 1) & 1
+        text, which = b"".join(map(_entry, values)), (self.generation + 1) & 1
         if len(text) > len(self.halves[which]):
             return False
         self.halves[which][: len(text)] = text

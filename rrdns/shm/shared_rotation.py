@@ -16,18 +16,18 @@ import os
 import time
 from collections.abc import Callable
 
-from rrdns.core.rate_limit import ACCOUNTS, Accounts
+from rrdns.core.rate_limit import RATE_BUCKETS, RateBuckets
 
 SLOTS = 65_536
 # Seconds to wait for the mutex: a crowded host keeps a holder off its core for a tenth of one.
-PATIENCE = 0.25
+LOCK_TIMEOUT = 0.25
 _TRIES = 20
 _MUTEX_BYTES = 128  # pthread_mutex_t and its attributes are smaller everywhere
 _PTHREAD_PROCESS_SHARED = 1
 _PTHREAD_MUTEX_ROBUST = 1
 
 
-class SharedTurns:
+class SharedRotationCounters:
     """One counter per slot, shared with every process forked after it was made.
 
     Pools beyond `SLOTS` share one with another pool: each of their turns is still nobody else's.
@@ -53,13 +53,13 @@ class SharedTurns:
         return self._counters[slot % SLOTS]
 
 
-def shared_accounts() -> Accounts:
+def shared_rate_buckets() -> RateBuckets:
     """Return the accounts of networks, shared with every process forked after this.
 
     No mutex guards them: two workers that take from one account at once may take one response
     instead of two, and a flood that does so is in debt all the same.
     """
-    return memoryview(mmap.mmap(-1, 8 * ACCOUNTS)).cast("d")
+    return memoryview(mmap.mmap(-1, 8 * RATE_BUCKETS)).cast("d")
 
 
 class _Mutex:
@@ -68,8 +68,8 @@ class _Mutex:
     def __init__(self, room: mmap.mmap) -> None:
         # PyDLL keeps the interpreter's lock: these calls are too short to give it away.
         libc = ctypes.PyDLL(None)
-        self._room = (ctypes.c_char * _MUTEX_BYTES).from_buffer(room)
-        self._mutex = ctypes.c_void_p(ctypes.addressof(self._room))
+        self._memory = (ctypes.c_char * _MUTEX_BYTES).from_buffer(room)
+        self._mutex = ctypes.c_void_p(ctypes.addressof(self._memory))
         attributes = ctypes.create_string_buffer(64)
         libc.pthread_mutexattr_init(attributes)
         libc.pthread_mutexattr_setpshared(attributes, _PTHREAD_PROCESS_SHARED)
@@ -84,18 +84,18 @@ class _Mutex:
         # would make it wait for hours.
         self._timed = ctypes.CDLL(None).pthread_mutex_clocklock
         self._unlock: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_unlock
-        self._mend = libc.pthread_mutex_consistent
-        self._patient = True
+        self._recover = libc.pthread_mutex_consistent
+        self._wait_long = True
 
     def acquire(self) -> bool:
         """Lock, and tell whether that succeeded in time."""
-        for _ in range(_TRIES if self._patient else 1):
+        for _ in range(_TRIES if self._wait_long else 1):
             failed = self._try(self._mutex)
             if failed != errno.EBUSY:
                 return self._got(failed)
-        if not self._patient:
+        if not self._wait_long:
             return False
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + LOCK_TIMEOUT
         deadline = _Timespec(int(until), int(until % 1 * 1e9))
         return self._got(self._timed(self._mutex, time.CLOCK_MONOTONIC, ctypes.byref(deadline)))
 
@@ -105,10 +105,10 @@ class _Mutex:
 
     def _got(self, failed: int) -> bool:
         if failed == errno.EOWNERDEAD:  # its holder died; a counter is whole or not written
-            self._mend(self._mutex)
+            self._recover(self._mutex)
             failed = 0
-        self._patient = failed == 0
-        return self._patient
+        self._wait_long = failed == 0
+        return self._wait_long
 
 
 class _Timespec(ctypes.Structure):

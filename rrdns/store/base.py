@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rrdns.core.model import AuditEntry, Override, Plan
+from rrdns.core.model import AuditEntry, Override, ScheduledOverride
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class OrderTransaction:
     """Changes that are kept together or not at all."""
 
-    given: tuple[Override, ...] = ()  # each in place of the member's former order
-    lifted: tuple[tuple[str, str], ...] = ()  # pool, member
-    planned: tuple[Plan, ...] = ()  # each in place of the member's former plan
-    cancelled: tuple[tuple[str, str], ...] = ()  # pool, member
+    set: tuple[Override, ...] = ()  # each in place of the member's former order
+    removed: tuple[tuple[str, str], ...] = ()  # pool, member
+    scheduled: tuple[ScheduledOverride, ...] = ()  # each in place of the member's former plan
+    unscheduled: tuple[tuple[str, str], ...] = ()  # pool, member
     entries: tuple[AuditEntry, ...] = ()
 
 
@@ -47,11 +47,11 @@ class Store(Protocol):
         """Return all orders, the expired ones included, in order of pool and member."""
         ...
 
-    async def plans(self) -> tuple[Plan, ...]:
+    async def scheduled(self) -> tuple[ScheduledOverride, ...]:
         """Return all orders for later, in order of pool and member."""
         ...
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: OrderTransaction) -> None:
         """Keep changes of orders and what tells of them: all or none."""
         ...
 
@@ -63,7 +63,7 @@ class Store(Protocol):
         """End a member's order, if there is one, and say so: both or none."""
         ...
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail; the last ones may be lost with the power."""
         ...
 
@@ -98,16 +98,16 @@ class OneByOne(ABC):
     """The changes of a single order, as batches."""
 
     @abstractmethod
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: OrderTransaction) -> None:
         """Keep changes of orders and what tells of them: all or none."""
 
     async def give(self, override: Override, entry: AuditEntry) -> None:
         """Put an order in force, in place of the member's former one, and say so."""
-        await self.commit(Batch(given=(override,), entries=(entry,)))
+        await self.commit(OrderTransaction(set=(override,), entries=(entry,)))
 
     async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
         """End a member's order, if there is one, and say so."""
-        await self.commit(Batch(lifted=((pool, member),), entries=(entry,)))
+        await self.commit(OrderTransaction(removed=((pool, member),), entries=(entry,)))
 
 
 class MemoryStore(OneByOne):
@@ -116,7 +116,7 @@ class MemoryStore(OneByOne):
     def __init__(self) -> None:
         self.on_renewed: Callable[[str], None] = lambda _sentence: None
         self._overrides: dict[tuple[str, str], Override] = {}
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._plans: dict[tuple[str, str], ScheduledOverride] = {}
         self._entries: list[AuditEntry] = []
         self._last_id = 0
 
@@ -128,22 +128,22 @@ class MemoryStore(OneByOne):
         """Return all orders, the expired ones included, in order of pool and member."""
         return tuple(self._overrides[key] for key in sorted(self._overrides))
 
-    async def plans(self) -> tuple[Plan, ...]:
+    async def scheduled(self) -> tuple[ScheduledOverride, ...]:
         """Return all orders for later, in order of pool and member."""
         return tuple(self._plans[key] for key in sorted(self._plans))
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: OrderTransaction) -> None:
         """Keep changes of orders and what tells of them."""
-        for key in batch.lifted:
+        for key in batch.removed:
             self._overrides.pop(key, None)
-        for key in batch.cancelled:
+        for key in batch.unscheduled:
             self._plans.pop(key, None)
-        self._overrides.update({(one.pool, one.member): one for one in batch.given})
-        self._plans.update({plan.key: plan for plan in batch.planned})
+        self._overrides.update({(one.pool, one.member): one for one in batch.set})
+        self._plans.update({plan.key: plan for plan in batch.scheduled})
         for entry in batch.entries:
             self._add(entry)
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail."""
         for entry in entries:
             self._add(entry)

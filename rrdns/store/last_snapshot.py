@@ -18,65 +18,69 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rrdns.core.snapshot import Change, Rota, Snapshot
+from rrdns.core.snapshot import PoolRRset, Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.store.boot_time import boot_id, boottime
 from rrdns.store.sqlite_file import (
-    Damaged,
-    Newer,
-    OneThread,
+    DatabaseCorrupt,
+    DatabaseTooNew,
+    FileIdentity,
     Schema,
-    Stamp,
+    SerialExecutor,
     connect,
     connect_to_read,
-    explained,
-    move_aside,
+    quarantine,
+    store_errors,
     transaction,
 )
-from rrdns.wire.worker_protocol import rota_from_json, zone_from_json
+from rrdns.wire.worker_protocol import rrset_from_json, zone_from_json
 
 SCHEMA = Schema(
     application_id=0x72724C47,  # "rrLG"
+    # Versions 1 to 3 were before the first release: what they hold is made anew.
     migrations=(
+        "",
+        "",
+        "",
         """
+        DROP TABLE IF EXISTS moment;
+        DROP TABLE IF EXISTS pools;
         CREATE TABLE moment (
             one INTEGER PRIMARY KEY CHECK (one = 1),
-            serial INTEGER NOT NULL, zones TEXT NOT NULL, saved_at REAL NOT NULL
+            serial INTEGER NOT NULL, zones TEXT NOT NULL, saved_at REAL NOT NULL,
+            boot TEXT NOT NULL, steady REAL NOT NULL
         );
         CREATE TABLE pools (
-            name TEXT PRIMARY KEY, rota TEXT NOT NULL, standings TEXT NOT NULL
+            name TEXT PRIMARY KEY, rrset TEXT NOT NULL, standings TEXT NOT NULL,
+            expiring TEXT NOT NULL
         );
-        """,
-        "ALTER TABLE pools ADD COLUMN fading TEXT NOT NULL DEFAULT '{}';",
-        # Until version 2 `fading` was in Unix seconds: those files were saved in no known boot.
-        """
-        ALTER TABLE moment ADD COLUMN boot TEXT NOT NULL DEFAULT '';
-        ALTER TABLE moment ADD COLUMN steady REAL;
         """,
     ),
 )
 
 Standings = Mapping[str, Mapping[str, bool]]  # pool -> member -> up
-Fading = Mapping[str, Mapping[str, float]]  # pool -> address -> when its last answer has expired
-NOTHING: Fading = {}  # the times are on the steady clock
+ExpiringAnswers = Mapping[
+    str, Mapping[str, float]
+]  # pool -> address -> when its last answer has expired
+NOTHING: ExpiringAnswers = {}  # the times are on the steady clock
 
-Known = tuple[Standings, Fading]
+SavedStandings = tuple[Standings, ExpiringAnswers]
 Moment = tuple[float, str, float]  # Unix seconds, the boot, and seconds by the steady clock
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class SavedState:
     """What was true when it was last saved."""
 
     snapshot: Snapshot
     standings: dict[str, dict[str, bool]]  # pool -> member -> up
     saved_at: float  # Unix seconds
-    fading: Fading = field(default_factory=dict)
+    expiring: ExpiringAnswers = field(default_factory=dict)
     # By the steady clock: it ran until then, or until this start.
     last_seen: float = field(default=0.0, compare=False)
 
 
-class LastGood:
+class SnapshotFile:
     """The file that the last good snapshot is kept in.
 
     `moved_aside` is a sentence for an alarm, once a damaged file had to be replaced.
@@ -94,29 +98,31 @@ class LastGood:
         self.moved_aside: str | None = None
         self._clock, self._steady, self._boot = clock, steady, boot
         self._connection: sqlite3.Connection | None = None
-        self._stamp: Stamp | None = None
-        self._thread = OneThread("last-good")
+        self._stamp: FileIdentity | None = None
+        self._thread = SerialExecutor("last-good")
 
-    def load(self) -> Remembered | None:
+    def load(self) -> SavedState | None:
         """Return what was saved last, or None when nothing was; changes nothing.
 
         Raises:
             StoreFailed: it is damaged or cannot be read; `save` will start it anew.
         """
-        with explained(self.path, "be read"):  # a folder above may be closed to us
+        with store_errors(self.path, "be read"):  # a folder above may be closed to us
             if not self.path.exists():
                 return None
         connection = connect_to_read(self.path, SCHEMA)
         try:
-            with explained(self.path, "be read"):
+            with store_errors(self.path, "be read"):
                 return _read(connection, (self._boot(), self._steady()))
         except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(str(self.path), "be read", f"the file is damaged ({error})") from error
+            raise DatabaseCorrupt(
+                str(self.path), "be read", f"the file is damaged ({error})"
+            ) from error
         finally:
             connection.close()
 
     async def save(
-        self, snapshot: Snapshot, standings: Standings, fading: Fading = NOTHING
+        self, snapshot: Snapshot, standings: Standings, expiring: ExpiringAnswers = NOTHING
     ) -> None:
         """Save everything, in place of what was saved before.
 
@@ -124,10 +130,10 @@ class LastGood:
             StoreFailed: it could not be written; what was saved before is still there.
         """
         now = self._moment()
-        await self._thread.run(lambda: self._save(snapshot, (standings, fading), now))
+        await self._thread.run(lambda: self._save(snapshot, (standings, expiring), now))
 
     async def save_change(
-        self, change: Change, standings: Standings, fading: Fading = NOTHING
+        self, change: SnapshotDelta, standings: Standings, expiring: ExpiringAnswers = NOTHING
     ) -> None:
         """Save a change, and what is known of some pools (others keep theirs).
 
@@ -136,7 +142,7 @@ class LastGood:
                 everything when the next change comes.
         """
         now = self._moment()
-        await self._thread.run(lambda: self._save_change(change, (standings, fading), now))
+        await self._thread.run(lambda: self._save_change(change, (standings, expiring), now))
 
     async def is_in_place(self) -> bool:
         """Tell whether the file under the path is the one that was saved to, if any was."""
@@ -157,52 +163,52 @@ class LastGood:
     def _moment(self) -> Moment:
         return self._clock(), self._boot(), self._steady()
 
-    def _save(self, snapshot: Snapshot, known: Known, now: Moment) -> None:
+    def _save(self, snapshot: Snapshot, known: SavedStandings, now: Moment) -> None:
         try:
             self._write_all(snapshot, known, now)
-        except (Damaged, Newer) as trouble:
+        except (DatabaseCorrupt, DatabaseTooNew) as trouble:
             self._close()
-            with explained(self.path, "move the damaged file aside"):
-                moved = move_aside(self.path)
+            with store_errors(self.path, "move the damaged file aside"):
+                moved = quarantine(self.path)
             self.moved_aside = f"{trouble}; it has been moved to {moved} and started anew"
             self._write_all(snapshot, known, now)
 
-    def _write_all(self, snapshot: Snapshot, known: Known, now: Moment) -> None:
+    def _write_all(self, snapshot: Snapshot, known: SavedStandings, now: Moment) -> None:
         if self._connection is not None and not self._is_in_place():
             self._make_way()
         connection = self._open()
         zones = json.dumps([asdict(zone) for zone in snapshot.zones])
-        with explained(self.path, "keep the snapshot"), transaction(connection):
+        with store_errors(self.path, "keep the snapshot"), transaction(connection):
             connection.execute("DELETE FROM pools")
             connection.execute(
                 "INSERT OR REPLACE INTO moment (one, serial, zones, saved_at, boot, steady) "
                 "VALUES (1, ?, ?, ?, ?, ?)",
                 (snapshot.serial, zones, *now),
             )
-            _put(connection, snapshot.rotas.values())
+            _put(connection, snapshot.rrsets.values())
             _know(connection, known)
         self._written("keep the snapshot")
 
-    def _save_change(self, change: Change, known: Known, now: Moment) -> None:
+    def _save_change(self, change: SnapshotDelta, known: SavedStandings, now: Moment) -> None:
         self._be_in_place("keep the change")
         connection = self._open()
-        with explained(self.path, "keep the change"), transaction(connection):
+        with store_errors(self.path, "keep the change"), transaction(connection):
             updated = connection.execute(
                 "UPDATE moment SET serial = ?, saved_at = ?, boot = ?, steady = ?",
                 (change.serial, *now),
             )
             if updated.rowcount == 0:
                 raise StoreFailed(str(self.path), "keep the change", "it holds no snapshot yet")
-            _put(connection, change.rotas)
+            _put(connection, change.rrsets)
             _know(connection, known)
             connection.executemany(
-                "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.gone]
+                "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.removed]
             )
         self._written("keep the change")
 
     def _is_in_place(self, *, but_written: bool = False) -> bool:
         return self._stamp is not None and self._stamp.still_holds(
-            Stamp.of(self.path), but_written=but_written
+            FileIdentity.of(self.path), but_written=but_written
         )
 
     def _be_in_place(self, doing: str, *, but_written: bool = False) -> None:
@@ -213,12 +219,12 @@ class LastGood:
 
     def _written(self, doing: str) -> None:
         self._be_in_place(doing, but_written=True)
-        self._stamp = Stamp.of(self.path)
+        self._stamp = FileIdentity.of(self.path)
 
     def _make_way(self) -> None:
         """Move what stands at the path aside, before SQLite removes "-wal" by its name there."""
-        with explained(self.path, "move another file aside"):
-            move_aside(self.path, because="replaced")
+        with store_errors(self.path, "move another file aside"):
+            quarantine(self.path, because="replaced")
         self._close()
 
     def _sync(self) -> None:
@@ -226,7 +232,7 @@ class LastGood:
         # reaches the disk. Where a file system can have no such log, each commit was synced.
         log = self.path.with_name(f"{self.path.name}-wal")
         with (
-            explained(self.path, "sync the snapshot"),
+            store_errors(self.path, "sync the snapshot"),
             suppress(FileNotFoundError),
             log.open("rb") as file,
         ):
@@ -236,7 +242,7 @@ class LastGood:
         if self._connection is None:
             self._connection = connect(self.path, SCHEMA)
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._stamp = Stamp.of(self.path)
+            self._stamp = FileIdentity.of(self.path)
         return self._connection
 
     def _close(self) -> None:
@@ -245,58 +251,55 @@ class LastGood:
             self._connection = None
 
 
-def _put(connection: sqlite3.Connection, rotas: Iterable[Rota]) -> None:
+def _put(connection: sqlite3.Connection, rrsets: Iterable[PoolRRset]) -> None:
     connection.executemany(
-        "INSERT INTO pools (name, rota, standings) VALUES (?, ?, '{}') "
-        "ON CONFLICT (name) DO UPDATE SET rota = excluded.rota",
-        [(rota.pool, json.dumps(asdict(rota))) for rota in rotas],
+        "INSERT INTO pools (name, rrset, standings, expiring) VALUES (?, ?, '{}', '{}') "
+        "ON CONFLICT (name) DO UPDATE SET rrset = excluded.rrset",
+        [(rrset.pool, json.dumps(asdict(rrset))) for rrset in rrsets],
     )
 
 
-def _know(connection: sqlite3.Connection, known: Known) -> None:
+def _know(connection: sqlite3.Connection, known: SavedStandings) -> None:
     """Save what is known of the members of pools beside what is answered for them."""
-    standings, fading = known
+    standings, expiring = known
     connection.executemany(
-        "UPDATE pools SET standings = ?, fading = ? WHERE name = ?",
+        "UPDATE pools SET standings = ?, expiring = ? WHERE name = ?",
         [
-            (json.dumps(dict(ups)), json.dumps(dict(fading.get(pool, {}))), pool)
+            (json.dumps(dict(ups)), json.dumps(dict(expiring.get(pool, {}))), pool)
             for pool, ups in standings.items()
         ],
     )
 
 
-def _read(connection: sqlite3.Connection, now: tuple[str, float]) -> Remembered | None:
+def _read(connection: sqlite3.Connection, now: tuple[str, float]) -> SavedState | None:
     # One transaction, so that all of it is of the same moment.
     connection.execute("BEGIN")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        return None  # control is making the file just now
-    columns = "boot, steady" if version > 2 else "'', NULL"
+    if version < SCHEMA.version:
+        return None  # control is making the file just now, or has not yet made it anew
     moment = connection.execute(
-        f"SELECT serial, zones, saved_at, {columns} FROM moment"  # noqa: S608 - ours
+        "SELECT serial, zones, saved_at, boot, steady FROM moment"
     ).fetchone()
-    query = _READ if version > 1 else _READ.replace("fading", "'{}'")  # not yet migrated
-    rows = connection.execute(query).fetchall()
+    rows = connection.execute(_READ).fetchall()
     if moment is None:
         return None
     serial, zones, saved_at, boot, steady = moment
-    rotas = [rota_from_json(value) for value in _parse_all(row[1] for row in rows)]
+    rrsets = [rrset_from_json(value) for value in _parse_all(row[1] for row in rows)]
     snapshot = Snapshot(
         serial=serial,
         zones=tuple(zone_from_json(value) for value in json.loads(zones)),
-        rotas={rota.pool: rota for rota in rotas},
+        rrsets={rrset.pool: rrset for rrset in rrsets},
     )
     names = [row[0] for row in rows]
     ups = dict(zip(names, _parse_all(row[2] for row in rows), strict=True))
     ends = zip(names, _parse_all(row[3] for row in rows), strict=True)
-    passed = _passed(boot, saved_at if steady is None else steady, now)
-    fading = {
+    passed = _passed(boot, steady, now)
+    expiring = {
         name: {address: end + passed for address, end in of_pool.items()}
         for name, of_pool in ends
         if of_pool
     }
-    seen = (saved_at if steady is None else steady) + passed
-    return Remembered(snapshot, ups, saved_at, fading, seen)
+    return SavedState(snapshot, ups, saved_at, expiring, steady + passed)
 
 
 def _passed(boot: str, steady: float, now: tuple[str, float]) -> float:
@@ -308,7 +311,7 @@ def _passed(boot: str, steady: float, now: tuple[str, float]) -> float:
     return 0.0 if boot and boot == now[0] and steady <= now[1] else now[1] - steady
 
 
-_READ = "SELECT name, rota, standings, fading FROM pools ORDER BY rowid"
+_READ = "SELECT name, rrset, standings, expiring FROM pools ORDER BY rowid"
 
 
 def _parse_all(texts: Iterable[str]) -> list[Any]:

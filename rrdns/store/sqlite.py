@@ -18,19 +18,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rrdns.core.model import AuditEntry, Order, Override, Plan
+from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
 from rrdns.errors import StoreFailed
-from rrdns.store.base import Batch, OneByOne
+from rrdns.store.base import OneByOne, OrderTransaction
 from rrdns.store.sqlite_file import (
     COMPANIONS,
-    Damaged,
-    OneThread,
+    DatabaseCorrupt,
+    FileIdentity,
     Schema,
-    Stamp,
+    SerialExecutor,
     connect,
     connect_to_read,
-    explained,
-    move_aside,
+    quarantine,
+    store_errors,
     sync_folder,
     transaction,
 )
@@ -123,11 +123,11 @@ class SqliteStore(OneByOne):
         self.path = path
         self.on_renewed: Callable[[str], None] = lambda _sentence: None
         self._connection: sqlite3.Connection | None = None
-        self._thread = OneThread("store")
-        self._stamp: Stamp | None = None
+        self._thread = SerialExecutor("store")
+        self._stamp: FileIdentity | None = None
         # What is in the file, in order to write it anew where the file is taken away.
         self._orders: dict[tuple[str, str], Override] = {}
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._plans: dict[tuple[str, str], ScheduledOverride] = {}
         self._renewed: list[str] = []
 
     async def open(self) -> str | None:
@@ -149,21 +149,23 @@ class SqliteStore(OneByOne):
 
         return await self._run("read the orders", read)
 
-    async def plans(self) -> tuple[Plan, ...]:
+    async def scheduled(self) -> tuple[ScheduledOverride, ...]:
         """Return all orders for later, in order of pool and member."""
 
-        def read(connection: sqlite3.Connection) -> tuple[Plan, ...]:
+        def read(connection: sqlite3.Connection) -> tuple[ScheduledOverride, ...]:
             return tuple(_plan(row) for row in connection.execute(_READ_PLANS))
 
         return await self._run("read the orders for later", read)
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: OrderTransaction) -> None:
         """Keep changes of orders and what tells of them: all or none."""
-        await self._write("keep the order" if batch.given else "change the orders", batch)
+        await self._write("keep the order" if batch.set else "change the orders", batch)
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Add to the audit trail, all or none; the last ones may be lost with the power."""
-        await self._write("write the audit trail", Batch(entries=tuple(entries)), "NORMAL")
+        await self._write(
+            "write the audit trail", OrderTransaction(entries=tuple(entries)), "NORMAL"
+        )
 
     async def verify(self) -> None:
         """See to it that the file under the path is the open one, or is made anew.
@@ -171,7 +173,7 @@ class SqliteStore(OneByOne):
         Raises:
             StoreFailed: it was taken away, and no new one can be made.
         """
-        await self._write("be there", Batch())
+        await self._write("be there", OrderTransaction())
 
     async def audit(
         self,
@@ -201,7 +203,7 @@ class SqliteStore(OneByOne):
                     (before, PRUNE_AT_ONCE),
                 ).rowcount
             if self._is_in_place(but_written=True):
-                self._stamp = Stamp.of(self.path)
+                self._stamp = FileIdentity.of(self.path)
             return gone
 
         while await self._run("shorten the audit trail", write) == PRUNE_AT_ONCE:
@@ -213,18 +215,18 @@ class SqliteStore(OneByOne):
 
     async def _run(self, doing: str, job: Callable[[sqlite3.Connection], T]) -> T:
         def explained_job() -> T:
-            with explained(self.path, doing):
+            with store_errors(self.path, doing):
                 return job(self._opened(doing))
 
         return await self._thread.run(explained_job)
 
-    async def _write(self, doing: str, batch: Batch, sync: str = "FULL") -> None:
+    async def _write(self, doing: str, batch: OrderTransaction, sync: str = "FULL") -> None:
         def write() -> None:
             self._opened(doing)
-            with explained(self.path, doing):
+            with store_errors(self.path, doing):
                 if not self._is_in_place(but_written=False):
                     self._renew()
-                if batch != Batch():
+                if batch != OrderTransaction():
                     self._write_batch(batch, sync)
 
         try:
@@ -233,25 +235,25 @@ class SqliteStore(OneByOne):
             while self._renewed:
                 self.on_renewed(self._renewed.pop(0))
 
-    def _write_batch(self, batch: Batch, sync: str) -> None:
+    def _write_batch(self, batch: OrderTransaction, sync: str) -> None:
         orders, plans = dict(self._orders), dict(self._plans)
-        for key in batch.lifted:
+        for key in batch.removed:
             orders.pop(key, None)
-        for key in batch.cancelled:
+        for key in batch.unscheduled:
             plans.pop(key, None)
-        orders.update({(one.pool, one.member): one for one in batch.given})
-        plans.update({plan.key: plan for plan in batch.planned})
+        orders.update({(one.pool, one.member): one for one in batch.set})
+        plans.update({plan.key: plan for plan in batch.scheduled})
         connection = self._opened("be written")
         _sync(connection, sync)
         with transaction(connection):
-            for table, gone in (("orders", batch.lifted), ("plans", batch.cancelled)):
+            for table, gone in (("orders", batch.removed), ("plans", batch.unscheduled)):
                 connection.executemany(_DELETE.format(table=table), gone)
-            connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.given])
-            connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.planned])
+            connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.set])
+            connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.scheduled])
             _add(connection, batch.entries)
         # Where the file went away meanwhile, the batch is in one without a name.
         kept = self._is_in_place(but_written=True)
-        self._stamp = Stamp.of(self.path)
+        self._stamp = FileIdentity.of(self.path)
         before, self._orders, self._plans = (self._orders, self._plans), orders, plans
         if not kept:
             try:
@@ -267,7 +269,7 @@ class SqliteStore(OneByOne):
 
     def _is_in_place(self, *, but_written: bool) -> bool:
         return self._stamp is not None and self._stamp.still_holds(
-            Stamp.of(self.path), but_written=but_written
+            FileIdentity.of(self.path), but_written=but_written
         )
 
     def _renew(self) -> None:
@@ -290,12 +292,12 @@ class SqliteStore(OneByOne):
         finally:
             made.close()
         there = self.path.exists()
-        moved = move_aside(self.path, because="replaced")
+        moved = quarantine(self.path, because="replaced")
         fresh.rename(self.path)
         sync_folder(self.path)
         self._close()
         self._connection = connect(self.path, SCHEMA)
-        self._stamp = Stamp.of(self.path)
+        self._stamp = FileIdentity.of(self.path)
         self._renewed.append(
             f"the store {self.path} was taken away while rrdns ran; the orders in force "
             f"({len(self._orders)}) and those for later ({len(self._plans)}) were written to a new "
@@ -319,24 +321,24 @@ class SqliteStore(OneByOne):
         damage = None
         fresh = _fresh_path(self.path)
         if fresh.exists() and not self.path.exists():  # ended between the two names of `_renew`
-            with explained(self.path, "take up the new file"):
+            with store_errors(self.path, "take up the new file"):
                 fresh.rename(self.path)
         try:
             self._connection = connect(self.path, SCHEMA)
-        except Damaged as trouble:
-            with explained(self.path, "move the damaged file aside"):
-                moved = move_aside(self.path)
+        except DatabaseCorrupt as trouble:
+            with store_errors(self.path, "move the damaged file aside"):
+                moved = quarantine(self.path)
             self._connection = connect(self.path, SCHEMA)
             damage = (
                 f"the store {self.path} was damaged ({trouble.reason}) and has been moved to "
                 f"{moved}; the orders in it are not in force any more: give them again"
             )
-        with explained(self.path, "read the orders"):
+        with store_errors(self.path, "read the orders"):
             orders = [_override(row) for row in self._connection.execute(_READ_ORDERS)]
             plans = [_plan(row) for row in self._connection.execute(_READ_PLANS)]
         self._orders = {(one.pool, one.member): one for one in orders}
         self._plans = {plan.key: plan for plan in plans}
-        self._stamp = Stamp.of(self.path)
+        self._stamp = FileIdentity.of(self.path)
         return damage
 
     def _close(self) -> None:
@@ -345,13 +347,13 @@ class SqliteStore(OneByOne):
             self._connection = None
 
 
-def read_orders(path: Path) -> tuple[tuple[Override, ...], tuple[Plan, ...]]:
+def read_orders(path: Path) -> tuple[tuple[Override, ...], tuple[ScheduledOverride, ...]]:
     """Return the orders in a store, and those for later, without changing it.
 
     Raises:
         StoreFailed: there is none, or it cannot be read.
     """
-    with explained(path, "be read"), closing(connect_to_read(path, SCHEMA)) as connection:
+    with store_errors(path, "be read"), closing(connect_to_read(path, SCHEMA)) as connection:
         orders = tuple(_override(row) for row in connection.execute(_READ_ORDERS))
         return orders, tuple(_plan(row) for row in connection.execute(_READ_PLANS))
 
@@ -384,18 +386,18 @@ def _order_row(override: Override) -> tuple[Any, ...]:
     )
 
 
-def _plan_row(plan: Plan) -> tuple[Any, ...]:
+def _plan_row(plan: ScheduledOverride) -> tuple[Any, ...]:
     return (*_order_row(plan.override), plan.given_at, plan.force, plan.id)
 
 
-def _plan(row: tuple[Any, ...]) -> Plan:
+def _plan(row: tuple[Any, ...]) -> ScheduledOverride:
     *order, given_at, force, identity = row
-    return Plan(_override(tuple(order)), given_at, bool(force), identity)
+    return ScheduledOverride(_override(tuple(order)), given_at, bool(force), identity)
 
 
 def _override(row: tuple[Any, ...]) -> Override:
     pool, member, kind, *rest = row
-    return Override(pool, member, Order(kind), *rest)
+    return Override(pool, member, OrderKind(kind), *rest)
 
 
 def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:

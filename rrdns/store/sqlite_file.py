@@ -38,11 +38,11 @@ class Schema:
         return len(self.migrations)
 
 
-class Damaged(StoreFailed):
+class DatabaseCorrupt(StoreFailed):
     """The file is not (or no longer) a database that can be trusted."""
 
 
-class Newer(StoreFailed):
+class DatabaseTooNew(StoreFailed):
     """A newer rrdns wrote the file."""
 
 
@@ -54,7 +54,7 @@ def connect(path: Path, schema: Schema) -> sqlite3.Connection:
         Newer: a newer rrdns wrote it.
         StoreFailed: it cannot be opened or written.
     """
-    with explained(path, "be opened"):
+    with store_errors(path, "be opened"):
         _create_private(path)
         connection = _plain_connection(path)
         try:
@@ -73,7 +73,7 @@ def connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
     Raises:
         Damaged, Newer, StoreFailed: as for `connect`.
     """
-    with explained(path, "be opened"):
+    with store_errors(path, "be opened"):
         connection = _plain_connection(path, _STANDING_STILL if _stands_still(path) else _WRITABLE)
         try:
             connection.execute("PRAGMA query_only = ON")
@@ -99,12 +99,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def explained(path: Path, doing: str) -> Iterator[None]:
+def store_errors(path: Path, doing: str) -> Iterator[None]:
     """Turn SQLite's and the system's errors into sentences for an admin."""
     try:
         yield
     except sqlite3.Error as error:
-        kind = Damaged if is_damage(error) else StoreFailed
+        kind = DatabaseCorrupt if is_damage(error) else StoreFailed
         raise kind(str(path), doing, reason_of(error)) from error
     except OSError as error:
         raise StoreFailed(str(path), doing, error.strerror or str(error)) from error
@@ -123,7 +123,7 @@ def reason_of(error: sqlite3.Error) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileIdentity:
     """What tells that the files under a database's path are still the ones that are open.
 
     Nobody but rrdns writes to them, so a size or time of the database that is not from its own
@@ -134,7 +134,7 @@ class Stamp:
     companions: tuple[tuple[int, int] | None, ...]  # device and inode
 
     @classmethod
-    def of(cls, path: Path) -> Stamp:
+    def of(cls, path: Path) -> FileIdentity:
         """Return the stamp of a database's files now."""
         found = _stat(path)
         companions = (_stat(path.with_name(path.name + suffix)) for suffix in COMPANIONS)
@@ -143,7 +143,7 @@ class Stamp:
             tuple((one.st_dev, one.st_ino) if one else None for one in companions),
         )
 
-    def still_holds(self, now: Stamp, *, but_written: bool = False) -> bool:
+    def still_holds(self, now: FileIdentity, *, but_written: bool = False) -> bool:
         """Tell whether the same files are there `now`; `but_written`: rrdns has written to them."""
         if self.database is None or now.database is None:
             return False
@@ -169,7 +169,7 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def move_aside(path: Path, now: float | None = None, because: str = "damaged") -> Path:
+def quarantine(path: Path, now: float | None = None, because: str = "damaged") -> Path:
     """Rename a database and its companions, so that nothing of it is lost; return where to.
 
     What is not there is passed over.
@@ -188,7 +188,7 @@ def move_aside(path: Path, now: float | None = None, because: str = "damaged") -
     return target
 
 
-class OneThread:
+class SerialExecutor:
     """A thread that does one thing after another, so that the event loop never waits for a disk."""
 
     def __init__(self, name: str) -> None:
@@ -235,7 +235,7 @@ def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
         pass  # tells whether the file can be written
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise Damaged(str(path), "be opened", f"the file is damaged ({found})")
+        raise DatabaseCorrupt(str(path), "be opened", f"the file is damaged ({found})")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
@@ -248,7 +248,7 @@ def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -
     if tables and owner != schema.application_id:
         raise StoreFailed(str(path), "be opened", "it is a database of another program")
     if version > schema.version:
-        raise Newer(
+        raise DatabaseTooNew(
             str(path),
             "be opened",
             f"a newer rrdns wrote it (schema {version}, this rrdns knows {schema.version}); "

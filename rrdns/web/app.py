@@ -10,36 +10,36 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from rrdns.core.model import Order
+from rrdns.core.model import OrderKind
 from rrdns.web.api import problems
-from rrdns.web.api.admin_service import Farm
-from rrdns.web.api.auth import Gate
-from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.admin_service import AdminService
+from rrdns.web.api.auth import TokenAuthenticator
+from rrdns.web.api.endpoints import ENDPOINTS
 from rrdns.web.api.middleware import (
-    CallersHandler,
-    Guard,
+    CallerHandler,
+    RoleGuard,
     Sleep,
-    make_shield,
-    meet_expectation,
+    error_middleware,
+    handle_expect,
     set_headers,
 )
-from rrdns.web.api.problems import Trouble
-from rrdns.web.api.request_parsing import MOST_BODY
-from rrdns.web.handlers.event_stream import HEARTBEAT, Watchtower
-from rrdns.web.handlers.explain import Explaining
-from rrdns.web.handlers.monitoring import Watching
-from rrdns.web.handlers.orders import Ordering
-from rrdns.web.handlers.read import Looking
-from rrdns.web.metrics import Stats
-from rrdns.web.transport.connections import CONNECTIONS, Connections, make_counter
+from rrdns.web.api.problems import ApiError
+from rrdns.web.api.request_parsing import MAX_BODY
+from rrdns.web.handlers.event_stream import HEARTBEAT, EventStream
+from rrdns.web.handlers.explain import ExplainHandler
+from rrdns.web.handlers.monitoring import MonitoringHandlers
+from rrdns.web.handlers.orders import OrderHandlers
+from rrdns.web.handlers.read import ReadHandlers
+from rrdns.web.metrics import ProbeMetrics
+from rrdns.web.transport.connections import CONNECTIONS, Connections, busy_middleware
 
 STATIC = Path(__file__).with_name("static")
 
 
 def make_app(
-    farm: Farm,
-    gate: Gate,
-    stats: Stats | None = None,
+    admin_service: AdminService,
+    authenticator: TokenAuthenticator,
+    stats: ProbeMetrics | None = None,
     *,
     clock: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
@@ -47,14 +47,18 @@ def make_app(
     static: Path = STATIC,
 ) -> web.Application:
     """Return the application that serves the API and, where it is installed, the page."""
-    guard, connections = Guard(gate, sleep), Connections()
-    tower = Watchtower(farm.events, heartbeat=heartbeat)
+    guard, connections = RoleGuard(authenticator, sleep), Connections()
+    tower = EventStream(admin_service.events, heartbeat=heartbeat)
     app = web.Application(
-        middlewares=[make_counter(connections), make_shield(guard)], client_max_size=MOST_BODY
+        middlewares=[busy_middleware(connections), error_middleware(guard)],
+        client_max_size=MAX_BODY,
     )
     app[CONNECTIONS] = connections
     _add_calls(
-        app, guard, _guarded_handlers(farm, tower, clock), _open_handlers(farm, gate, stats, clock)
+        app,
+        guard,
+        _guarded_handlers(admin_service, tower, clock),
+        _open_handlers(admin_service, authenticator, stats, clock),
     )
     _add_page(app, static)
     app.on_response_prepare.append(set_headers)
@@ -67,9 +71,9 @@ def make_app(
 
 
 def _guarded_handlers(
-    farm: Farm, tower: Watchtower, clock: Callable[[], float]
-) -> dict[str, CallersHandler]:
-    looking, ordering = Looking(farm), Ordering(farm, clock)
+    admin_service: AdminService, tower: EventStream, clock: Callable[[], float]
+) -> dict[str, CallerHandler]:
+    looking, ordering = ReadHandlers(admin_service), OrderHandlers(admin_service, clock)
     return {
         "me": looking.me,
         "exporters": looking.exporters,
@@ -79,23 +83,26 @@ def _guarded_handlers(
         "member": looking.member,
         "audit": looking.audit,
         "audit-export": looking.audit_export,
-        "drain": ordering.order(Order.DRAIN),
-        "force-up": ordering.order(Order.FORCE_UP),
-        "force-down": ordering.order(Order.FORCE_DOWN),
+        "drain": ordering.order(OrderKind.DRAIN),
+        "force-up": ordering.order(OrderKind.FORCE_UP),
+        "force-down": ordering.order(OrderKind.FORCE_DOWN),
         "resume": ordering.order(None),
-        "drain-together": ordering.together(Order.DRAIN),
-        "force-up-together": ordering.together(Order.FORCE_UP),
-        "force-down-together": ordering.together(Order.FORCE_DOWN),
+        "drain-together": ordering.together(OrderKind.DRAIN),
+        "force-up-together": ordering.together(OrderKind.FORCE_UP),
+        "force-down-together": ordering.together(OrderKind.FORCE_DOWN),
         "resume-together": ordering.together(None),
-        "explain": Explaining(farm, clock).explain,
+        "explain": ExplainHandler(admin_service, clock).explain,
         "events": tower.serve,
     }
 
 
 def _open_handlers(
-    farm: Farm, gate: Gate, stats: Stats | None, clock: Callable[[], float]
+    admin_service: AdminService,
+    authenticator: TokenAuthenticator,
+    stats: ProbeMetrics | None,
+    clock: Callable[[], float],
 ) -> dict[str, Handler]:
-    watching = Watching(farm, gate, stats or Stats(), clock)
+    watching = MonitoringHandlers(admin_service, authenticator, stats or ProbeMetrics(), clock)
     return {
         "liveness": watching.liveness,
         "readiness": watching.readiness,
@@ -107,15 +114,17 @@ def _open_handlers(
 
 def _add_calls(
     app: web.Application,
-    guard: Guard,
-    guarded: dict[str, CallersHandler],
+    guard: RoleGuard,
+    guarded: dict[str, CallerHandler],
     unguarded: dict[str, Handler],
 ) -> None:
     """Route each call; one without a handler, or with the wrong sort, is an error at start."""
-    for call in CALLS:
+    for call in ENDPOINTS:
         needs = call.needs
-        handler = unguarded[call.id] if needs is None else guard.for_role(needs, guarded[call.id])
-        app.router.add_route(call.method, call.path, handler, expect_handler=meet_expectation)
+        handler = (
+            unguarded[call.id] if needs is None else guard.require_role(needs, guarded[call.id])
+        )
+        app.router.add_route(call.method, call.path, handler, expect_handler=handle_expect)
         if call.method == "GET" and call.id != "events":
             app.router.add_route("HEAD", call.path, handler)
 
@@ -126,7 +135,7 @@ def _add_page(app: web.Application, static: Path) -> None:
     async def page(_: web.Request) -> web.StreamResponse:
         index = static / "index.html"
         if not await asyncio.to_thread(index.is_file):
-            raise Trouble(problems.NOT_FOUND, "the page is not installed; the API is at /v1")
+            raise ApiError(problems.NOT_FOUND, "the page is not installed; the API is at /v1")
         return web.FileResponse(index)
 
     app.router.add_get("/", page)

@@ -25,7 +25,7 @@ class Event:
     data: Mapping[str, object] = field(default_factory=dict)  # JSON values
 
 
-class EventLog:
+class EventBuffer:
     """Takes events and hands them to watchers; used from the event loop's thread only."""
 
     def __init__(

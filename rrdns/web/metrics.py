@@ -20,8 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from rrdns.core.health.probe_result import Depth, ProbeResult
-from rrdns.core.status import MemberReport, PoolReport, ServiceReport, WebhookReport
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult
+from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus, WebhookStatus
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 
@@ -51,12 +51,12 @@ class Durations:
         return buckets, self.total
 
 
-class Stats:
+class ProbeMetrics:
     """Counts probes as they end, and times publications; the control process feeds it."""
 
     def __init__(self) -> None:
         self.publications = Durations()
-        self.durations = {depth: Durations() for depth in Depth}
+        self.durations = {depth: Durations() for depth in ProbeDepth}
         self.failures: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def observe(self, pool: str, member: str, result: ProbeResult) -> None:
@@ -75,9 +75,9 @@ class Stats:
 class Scrape(Collector):
     """All that one scrape shows, as of one moment."""
 
-    pools: Sequence[PoolReport]
-    service: ServiceReport
-    durations: dict[Depth, Taken]
+    pools: Sequence[PoolStatus]
+    service: ServiceStatus
+    durations: dict[ProbeDepth, Taken]
     publications: Taken
     failures: dict[tuple[str, str], dict[str, int]]
     now: float
@@ -116,7 +116,9 @@ class Scrape(Collector):
         yield failures
 
 
-def scrape(pools: Sequence[PoolReport], service: ServiceReport, stats: Stats, now: float) -> Scrape:
+def scrape(
+    pools: Sequence[PoolStatus], service: ServiceStatus, stats: ProbeMetrics, now: float
+) -> Scrape:
     """Take down what a scrape shows; writing it out may then happen in another thread."""
     stats.keep_only({(pool.pool.name, one.member.name) for pool in pools for one in pool.members})
     return Scrape(
@@ -153,7 +155,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
+def _service_metrics(service: ServiceStatus, now: float) -> Iterator[Metric]:
     about = {"version": service.version, "python": platform.python_version()}
     yield InfoMetricFamily("rrdns_build", "Which rrdns this is.", value=about)
     yield _gauge(
@@ -210,7 +212,7 @@ def _service_metrics(service: ServiceReport, now: float) -> Iterator[Metric]:
     yield dropped
 
 
-def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:
+def _worker_metrics(service: ServiceStatus) -> Iterator[Metric]:
     workers = service.workers
     yield _gauge("rrdns_workers", "DNS workers that should be.", len(workers))
     connected = sum(worker.connected for worker in workers)
@@ -228,7 +230,7 @@ def _worker_metrics(service: ServiceReport) -> Iterator[Metric]:
     yield serials
 
 
-def _export_metrics(service: ServiceReport) -> Iterator[Metric]:
+def _export_metrics(service: ServiceStatus) -> Iterator[Metric]:
     failing = GaugeMetricFamily(
         "rrdns_exporter_failing", "1: the last attempt failed.", labels=["exporter"]
     )
@@ -237,18 +239,20 @@ def _export_metrics(service: ServiceReport) -> Iterator[Metric]:
         "When it last got through.",
         labels=["exporter"],
     )
-    told = CounterMetricFamily("rrdns_exporter_told", "Successes.", labels=["exporter"])
+    delivered = CounterMetricFamily(
+        "rrdns_exporter_success", "Deliveries that succeeded.", labels=["exporter"]
+    )
     failed = CounterMetricFamily("rrdns_exporter_failed", "Failed attempts.", labels=["exporter"])
-    for report in service.exports:
+    for report in service.exporters:
         failing.add_metric([report.name], report.failing)
-        told.add_metric([report.name], report.told)
+        delivered.add_metric([report.name], report.delivered)
         failed.add_metric([report.name], report.failed)
         if report.last_success is not None:
             success.add_metric([report.name], report.last_success)
-    yield from (failing, success, told, failed)
+    yield from (failing, success, delivered, failed)
 
 
-def _webhook_metrics(service: ServiceReport) -> Iterator[Metric]:
+def _webhook_metrics(service: ServiceStatus) -> Iterator[Metric]:
     for name, text, read in _WEBHOOK_GAUGES:
         gauge = GaugeMetricFamily(name, text, labels=["webhook"])
         for report in service.webhooks:
@@ -263,7 +267,7 @@ def _webhook_metrics(service: ServiceReport) -> Iterator[Metric]:
         yield counter
 
 
-def _pool_metrics(pools: Iterable[PoolReport]) -> Iterator[Metric]:
+def _pool_metrics(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
     down = GaugeMetricFamily(
         "rrdns_pool_everything_down", "1: no member is healthy.", labels=["pool"]
     )
@@ -281,7 +285,7 @@ def _pool_metrics(pools: Iterable[PoolReport]) -> Iterator[Metric]:
     yield from (down, worst, queries)
 
 
-def _member_metrics(pools: Sequence[PoolReport]) -> Iterator[Metric]:
+def _member_metrics(pools: Sequence[PoolStatus]) -> Iterator[Metric]:
     for name, text, read in _MEMBER_GAUGES:
         gauge = GaugeMetricFamily(name, text, labels=["pool", "member"])
         for pool, report in _members(pools):
@@ -302,15 +306,15 @@ def _member_metrics(pools: Sequence[PoolReport]) -> Iterator[Metric]:
     yield from (answers, orders)
 
 
-def _members(pools: Iterable[PoolReport]) -> Iterator[tuple[str, MemberReport]]:
+def _members(pools: Iterable[PoolStatus]) -> Iterator[tuple[str, MemberStatus]]:
     return ((pool.pool.name, report) for pool in pools for report in pool.members)
 
 
-def _probe_seconds(report: MemberReport) -> float | None:
+def _probe_seconds(report: MemberStatus) -> float | None:
     return None if report.last_probe is None else report.last_probe.seconds
 
 
-_Read = Callable[[WebhookReport], float | None]
+_Read = Callable[[WebhookStatus], float | None]
 _WEBHOOK_GAUGES: tuple[tuple[str, str, _Read], ...] = (
     ("rrdns_webhook_failing", "1: the last attempt failed.", lambda report: report.failing),
     ("rrdns_webhook_waiting", "Events not delivered yet.", lambda report: report.waiting),
@@ -320,14 +324,18 @@ _WEBHOOK_GAUGES: tuple[tuple[str, str, _Read], ...] = (
         lambda report: report.last_success,
     ),
 )
-_WEBHOOK_COUNTERS: tuple[tuple[str, str, Callable[[WebhookReport], int]], ...] = (
-    ("rrdns_webhook_told", "Events delivered.", lambda report: report.told),
+_WEBHOOK_COUNTERS: tuple[tuple[str, str, Callable[[WebhookStatus], int]], ...] = (
+    ("rrdns_webhook_delivered", "Events delivered.", lambda report: report.delivered),
     ("rrdns_webhook_failed", "Failed attempts.", lambda report: report.failed),
-    ("rrdns_webhook_lost", "Events let go.", lambda report: report.lost),
+    (
+        "rrdns_webhook_dropped",
+        "Events dropped because the queue was full or the receiver refused them.",
+        lambda report: report.dropped,
+    ),
 )
 _MEMBER_GAUGES = (
     ("rrdns_member_up", "1: the probes say it is up.", lambda report: report.standing.up),
-    ("rrdns_member_handed_out", "1: it is in the answers.", lambda report: report.why.handed_out),
+    ("rrdns_member_in_rotation", "1: it is in the answers.", lambda report: report.why.in_rotation),
     ("rrdns_member_drift", "Files that differ from the others'.", lambda report: len(report.drift)),
     ("rrdns_member_last_probe_seconds", "How long its last probe took.", _probe_seconds),
     (

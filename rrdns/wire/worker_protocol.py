@@ -11,12 +11,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rrdns.core.acl import EVERYBODY
+from rrdns.core.acl import ANY_ADDRESS
 from rrdns.core.model import Nameserver, Zone
-from rrdns.core.snapshot import Change, Rota, Snapshot
+from rrdns.core.snapshot import PoolRRset, Snapshot, SnapshotDelta
 
 LENGTH_BYTES = 4
-MOST_BYTES = 256 * 1024 * 1024  # of one message: far above 100,000 pools
+MAX_BYTES = 256 * 1024 * 1024  # of one message: far above 100,000 pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Applied:
     serial: int
 
 
-Message = Hello | Applied | Snapshot | Change
+Message = Hello | Applied | Snapshot | SnapshotDelta
 
 
 def encode(message: Message) -> bytes:
@@ -62,23 +62,23 @@ def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "serial": snapshot.serial,
         "zones": [asdict(zone) for zone in snapshot.zones],
-        "rotas": [asdict(rota) for rota in snapshot.rotas.values()],
+        "rrsets": [asdict(rrset) for rrset in snapshot.rrsets.values()],
     }
 
 
 def snapshot_from_json(value: dict[str, Any]) -> Snapshot:
     """Return the snapshot that `snapshot_to_json` wrote."""
-    rotas = [rota_from_json(item) for item in value["rotas"]]
+    rrsets = [rrset_from_json(item) for item in value["rrsets"]]
     return Snapshot(
         serial=value["serial"],
         zones=tuple(zone_from_json(item) for item in value["zones"]),
-        rotas={rota.pool: rota for rota in rotas},
+        rrsets={rrset.pool: rrset for rrset in rrsets},
     )
 
 
-def rota_from_json(value: dict[str, Any]) -> Rota:
-    """Return the rota that `dataclasses.asdict` made into `value`."""
-    return Rota(**{**value, "addresses": tuple(value["addresses"])})
+def rrset_from_json(value: dict[str, Any]) -> PoolRRset:
+    """Return the RRset that `dataclasses.asdict` made into `value`."""
+    return PoolRRset(**{**value, "addresses": tuple(value["addresses"])})
 
 
 def zone_from_json(value: dict[str, Any]) -> Zone:
@@ -87,11 +87,11 @@ def zone_from_json(value: dict[str, Any]) -> Zone:
         Nameserver(name=item["name"], addresses=tuple(item["addresses"]))
         for item in value["nameservers"]
     )
-    allowed = tuple(value.get("allow_query", EVERYBODY))  # none in what an older rrdns kept
+    allowed = tuple(value.get("allow_query", ANY_ADDRESS))  # none in what an older rrdns kept
     return Zone(**{**value, "nameservers": nameservers, "allow_query": allowed})
 
 
-_KINDS = {Change: "change", Hello: "hello", Applied: "applied"}
+_KINDS = {SnapshotDelta: "change", Hello: "hello", Applied: "applied"}
 
 
 def _to_json(message: Message) -> dict[str, Any]:
@@ -106,10 +106,10 @@ def _from_json(value: dict[str, Any]) -> Message:
         case "full":
             return snapshot_from_json(value)
         case "change":
-            return Change(
+            return SnapshotDelta(
                 serial=value["serial"],
-                rotas=tuple(rota_from_json(item) for item in value["rotas"]),
-                gone=tuple(value["gone"]),
+                rrsets=tuple(rrset_from_json(item) for item in value["rrsets"]),
+                removed=tuple(value["removed"]),
             )
         case "hello":
             return Hello(**value)

@@ -13,7 +13,7 @@ ROUNDS = 2
 SECONDS = 2.0
 # A shared machine's own noise, beyond which a difference is one.
 TIMES, MORE_US = 3, 500
-MOST_MB = 60  # 5,000 connections that may stay; far less where they may not
+MAX_MB = 60  # 5,000 connections that may stay; far less where they may not
 
 
 @pytest.mark.long
@@ -35,4 +35,4 @@ def test_thousands_of_tcp_connections_leave_udp_alone(limits: str) -> None:
             calm = statistics.median(one[quantile] for one in quiet)
             crowded = min(one[quantile] for one in rounds)
             assert crowded <= TIMES * calm + MORE_US, (kind, quantile, quiet, rounds)
-        assert all(one["memory_mb"] <= before["memory_mb"] + MOST_MB for one in rounds), rounds
+        assert all(one["memory_mb"] <= before["memory_mb"] + MAX_MB for one in rounds), rounds

@@ -15,7 +15,7 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from rrdns.cli.main import app
-from tests.web.fake_admin_service import FakeFarm, pool
+from tests.web.fake_admin_service import FakeAdminService, pool
 from tests.web.serving import bound, serving
 
 Run = Callable[..., Result]
@@ -37,7 +37,7 @@ def rrdns(monkeypatch: pytest.MonkeyPatch) -> Run:
 class Api:
     """The API of a farm in memory."""
 
-    farm: FakeFarm
+    farm: FakeAdminService
     url: str
 
 
@@ -64,7 +64,7 @@ def in_a_thread(serve: Callable[[], AbstractAsyncContextManager[int]]) -> Iterat
 
 
 @contextmanager
-def api_of(farm: FakeFarm, **kwargs: Any) -> Iterator[Api]:
+def api_of(farm: FakeAdminService, **kwargs: Any) -> Iterator[Api]:
     """Serve a farm through the real API."""
 
     @asynccontextmanager
@@ -95,23 +95,23 @@ def answering(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -
 
 
 @pytest.fixture
-def farm() -> FakeFarm:
+def farm() -> FakeAdminService:
     """Return a farm with one pool of three members, as of now."""
-    farm = FakeFarm()
+    farm = FakeAdminService()
     farm.now = time.time()
     return farm
 
 
 @pytest.fixture
-def two_pools() -> FakeFarm:
+def two_pools() -> FakeAdminService:
     """Return a farm whose pools share two names of members."""
-    farm = FakeFarm(pool("boot"), pool("login", members=2))
+    farm = FakeAdminService(pool("boot"), pool("login", members=2))
     farm.now = time.time()
     return farm
 
 
 @pytest.fixture
-def api(farm: FakeFarm) -> Iterator[Api]:
+def api(farm: FakeAdminService) -> Iterator[Api]:
     """Serve the farm, without tokens."""
     with api_of(farm) as api:
         yield api

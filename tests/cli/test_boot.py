@@ -13,7 +13,7 @@ import pytest
 
 from rrdns.cli.tools import boot as verb
 from rrdns.lab.tftpd.boot_files import boot_files
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from tests.cli.conftest import Run, in_a_thread
 from tests.cli.terminal import on_a_terminal
 from tests.peers import peer
@@ -29,8 +29,8 @@ def port() -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         async with (
-            LabServer(FIRST, 0, boot_files()) as first,
-            LabServer(SECOND, first.port, boot_files()),
+            TftpServer(FIRST, 0, boot_files()) as first,
+            TftpServer(SECOND, first.port, boot_files()),
         ):
             yield first.port
 

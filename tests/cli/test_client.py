@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from rrdns.cli.api.client import Client
-from rrdns.cli.terminal.errors import Trouble
-from rrdns.web.api.endpoints import CALLS
+from rrdns.cli.terminal.errors import CliError
+from rrdns.web.api.endpoints import ENDPOINTS
 from tests.cli.conftest import answering
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -30,16 +30,16 @@ def saying(body: str, status: int = 200, **headers: str) -> Handler:
     return handler
 
 
-def trouble_with(url: str) -> Trouble:
+def trouble_with(url: str) -> CliError:
     """Return the trouble that looking at the pools makes."""
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(CliError) as caught:
         Client(url).pools()
     return caught.value
 
 
 def test_every_refusal_is_told_with_what_to_do() -> None:
     """For each kind of problem that a call of the command line may be answered with."""
-    kinds = {kind.name for call in CALLS if call.needs for kind in call.kinds}
+    kinds = {kind.name for call in ENDPOINTS if call.needs for kind in call.kinds}
     # No verb sends such a request: they would be defects of ours, with the API's own words.
     kinds -= {"bad-json", "bad-request", "wrong-media-type", "too-large", "unauthorized"}
     assert {kind for kind in kinds if not Client("http://127.0.0.1:1")._advice(kind, 409)} == set()
@@ -59,7 +59,7 @@ def test_a_silent_server_is_given_up() -> None:
     """It accepts, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.1)
-        with pytest.raises(Trouble, match=r"no answer within 0\.1 s"):
+        with pytest.raises(CliError, match=r"no answer within 0\.1 s"):
             client.pools()
 
 
@@ -92,7 +92,7 @@ def test_a_problem_of_the_readiness_call_is_no_readiness() -> None:
     problem = json.dumps({"type": "/problems/store-failed", "title": "x", "detail": "no disk"})
     with (
         answering(saying(problem, 503, content_type="application/problem+json")) as url,
-        pytest.raises(Trouble, match="no disk"),
+        pytest.raises(CliError, match="no disk"),
     ):
         Client(url).readiness()
     with answering(saying('{"ready": false}', 503)) as url:
@@ -114,7 +114,7 @@ def test_a_redirect_is_not_followed() -> None:
 )
 def test_what_is_no_url_of_an_api_is_wrong_use(url: str) -> None:
     """It is found before anything is sent."""
-    with pytest.raises(Trouble, match="is no URL of an API") as caught:
+    with pytest.raises(CliError, match="is no URL of an API") as caught:
         Client(url)
     assert caught.value.status == 2
     assert "hush" not in caught.value.sentence
@@ -123,7 +123,7 @@ def test_what_is_no_url_of_an_api_is_wrong_use(url: str) -> None:
 @pytest.mark.parametrize("token", ["two words", "a\nb", "schlüssel"])
 def test_a_token_that_cannot_be_sent_is_wrong_use(token: str) -> None:
     """A file read with its line end, most often."""
-    with pytest.raises(Trouble, match="no token has") as caught:
+    with pytest.raises(CliError, match="no token has") as caught:
         Client("http://127.0.0.1:1", token)
     assert caught.value.status == 2
 

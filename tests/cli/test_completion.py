@@ -15,7 +15,7 @@ import pytest
 from rrdns.cli.api import completion
 from tests.cli.conftest import Api, api_of
 from tests.peers import peer
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 
 
 def offered(words: str, url: str, shell: str = "bash", **variables: str) -> list[str]:
@@ -41,7 +41,7 @@ def offered(words: str, url: str, shell: str = "bash", **variables: str) -> list
 
 
 @pytest.fixture
-def two(two_pools: FakeFarm) -> Iterator[Api]:
+def two(two_pools: FakeAdminService) -> Iterator[Api]:
     """Serve a farm whose pools share names."""
     with api_of(two_pools) as api:
         yield api
@@ -82,7 +82,7 @@ def test_an_api_that_is_away_silent_or_strict_completes_nothing(api: Api) -> Non
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         assert offered("rrdns drain p", f"http://127.0.0.1:{silent.getsockname()[1]}") == []
-        assert time.monotonic() - began < completion.PATIENCE + 3
+        assert time.monotonic() - began < completion.TIMEOUT + 3
 
 
 @pytest.mark.peers

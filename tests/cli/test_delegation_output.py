@@ -16,14 +16,14 @@ import dns.message
 import dns.rrset
 import pytest
 
-from rrdns.cli.tools.delegation_output import tell
+from rrdns.cli.tools.delegation_output import print_report
 from rrdns.config import load
-from rrdns.core.delegation.observations import ServerSeen, Survey
-from rrdns.core.delegation.report import report
+from rrdns.core.delegation.observations import NameserverObservation, Observations
+from rrdns.core.delegation.report import build_report
 from rrdns.core.model import Endpoint, Nameserver, Zone
-from rrdns.core.snapshot import Rota, Snapshot
+from rrdns.core.snapshot import PoolRRset, Snapshot
 from rrdns.net import dns_client
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.cli.test_query import Answer, udp_server
@@ -69,10 +69,10 @@ class Site:
         return ["delegation", "--check", "--config", self.config, "--zone", zone, *asked, *more]
 
 
-def rota(ttl: int) -> Rota:
+def rrset(ttl: int) -> PoolRRset:
     """Return what rrdns answers for the boot hostname: all members of the config."""
     addresses = ("10.0.0.11", "10.0.0.12")
-    return Rota("boot", "boot.pvs.example.test", ttl=ttl, answers=4, addresses=addresses)
+    return PoolRRset("boot", "boot.pvs.example.test", ttl=ttl, answers=4, addresses=addresses)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def a_site(folder: Path, ttl: int = 5, *, tcp: bool = True) -> Iterator[Site]:
     path = folder / "rrdns.toml"
     path.write_text(CONFIG.format(ttl=ttl))
     settings = load(path)
-    answers = Answers(AnswerTable.build(Snapshot(1, settings.zones, {"boot": rota(ttl)})))
+    answers = CurrentTable(AnswerTable.build(Snapshot(1, settings.zones, {"boot": rrset(ttl)})))
     port = free_port()
     with ExitStack() as stack:
         stack.enter_context(udp_service(answers, port=port))
@@ -178,16 +178,16 @@ def test_a_script_gets_all_of_it_as_json(rrdns: Run, site: Site) -> None:
     assert [one["ok"] for one in told["asked"]] == [False, True, True]
     (finding,) = told["findings"]
     assert (finding["role"], finding["server"]) == ("parent", parent)
-    assert finding["fault"] == "no-delegation"
+    assert finding["code"] == "no-delegation"
     assert finding["sentence"]
-    assert finding["mend"]
+    assert finding["remedy"]
 
 
 def test_without_names_the_resolvers_of_this_host_are_asked(
     rrdns: Run, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them, where it has none; that is a note."""
-    monkeypatch.setattr(dns_client, "known_resolvers", lambda: ())
+    monkeypatch.setattr(dns_client, "system_resolvers", lambda: ())
     args = site.args("--wait", "0")
     del args[args.index("--resolver") : args.index("--resolver") + 2]
     result = rrdns(*args)
@@ -267,17 +267,19 @@ def test_the_example_of_the_page_is_what_is_told(capsys: pytest.CaptureFixture[s
     at_rrdns = Endpoint("10.0.0.53", 53)
     resolver = replace(observations.RESOLVER, server=Endpoint("10.0.0.2", 53), soa=soa)
     clamping = observations.looks(observations.turned(0, ttl=60), observations.turned(1, ttl=60))
-    survey = Survey(
+    survey = Observations(
         Zone(zone, (Nameserver(ns1, ("10.0.0.53",)),), "hostmaster.corp.example"),
         replace(observations.POOL, hostname="boot.pvs.corp.example"),
         "corp.example",
         (replace(observations.PARENT, server=Endpoint("10.0.0.1", 53), delegation=delegation),),
         servers=(
-            ServerSeen(at_rrdns, ns1, soa, observations.reply(ns), soa, soa, observations.TURNING),
+            NameserverObservation(
+                at_rrdns, ns1, soa, observations.reply(ns), soa, soa, observations.TURNING
+            ),
         ),
-        resolvers=(resolver, replace(resolver, server=Endpoint("10.0.0.3", 53), looks=clamping)),
+        resolvers=(resolver, replace(resolver, server=Endpoint("10.0.0.3", 53), samples=clamping)),
     )
-    tell(survey, report(survey), as_json=False)
+    print_report(survey, build_report(survey), as_json=False)
     page = (ROOT / "docs/delegation.md").read_text()
     (block,) = re.findall(r"(?ms)^```\n(The delegation of .*?)^```$", page)
     assert capsys.readouterr().out == block

@@ -104,8 +104,8 @@ def test_a_demo_does_not_begin_where_something_else_listens() -> None:
         other.listen()
         taken = Endpoint("127.0.0.1", other.getsockname()[1])
         with pytest.raises(ListenFailed, match=f"for the demo on {taken}: Address already in use"):
-            demo.see_that_it_is_free(taken)
-    demo.see_that_it_is_free(taken)
+            demo.check_ports_free(taken)
+    demo.check_ports_free(taken)
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_what_to_try_can_be_typed_as_it_stands(
     monkeypatch.setattr(sys, "argv", [called])
     console = Console(width=100)
     with console.capture() as shown:
-        demo._say_what_to_try(console)
+        demo._print_suggestions(console)
     assert re.search(rf"^  {re.escape(said)} ", shown.get(), re.MULTILINE)

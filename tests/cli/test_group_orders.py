@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rrdns.cli.terminal.durations import start
-from rrdns.core.model import Order
+from rrdns.cli.terminal.durations import parse_start
+from rrdns.core.model import OrderKind
 from rrdns.timeformat import from_rfc3339
 from tests.cli.conftest import Api, Run, api_of
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 
 BOTH = ("pvs-1", "pvs-2")
 
@@ -88,17 +88,19 @@ def test_waiting_for_what_is_not_yet_is_wrong_use(rrdns: Run, api: Api) -> None:
     assert (result.exit_code, api.farm.plans) == (2, {})
 
 
-def test_a_wait_ends_with_status_1_when_the_member_is_back(rrdns: Run, farm: FakeFarm) -> None:
+def test_a_wait_ends_with_status_1_when_the_member_is_back(
+    rrdns: Run, farm: FakeAdminService
+) -> None:
     """A script must not go on to reboot a server that is handed out."""
     farm.now -= 60
-    really = farm.carry_out
+    really = farm.execute
 
-    async def carry_out(command):  # type: ignore[no-untyped-def]  # as FakeFarm's
+    async def execute(command):  # type: ignore[no-untyped-def]  # as FakeFarm's
         done = await really(command)
         farm.orders.clear()
         return done
 
-    farm.carry_out = carry_out  # type: ignore[method-assign]  # somebody resumes at once
+    farm.execute = execute  # type: ignore[method-assign]  # somebody resumes at once
     with api_of(farm) as api:
         result = rrdns("drain", "pvs-1", "--wait", "--url", api.url)
     assert result.exit_code == 1
@@ -106,9 +108,11 @@ def test_a_wait_ends_with_status_1_when_the_member_is_back(rrdns: Run, farm: Fak
 
 
 @pytest.mark.parametrize(
-    ("direction", "order"), [("up", Order.FORCE_UP), ("down", Order.FORCE_DOWN)]
+    ("direction", "order"), [("up", OrderKind.FORCE_UP), ("down", OrderKind.FORCE_DOWN)]
 )
-def test_the_probes_can_be_overruled(rrdns: Run, api: Api, direction: str, order: Order) -> None:
+def test_the_probes_can_be_overruled(
+    rrdns: Run, api: Api, direction: str, order: OrderKind
+) -> None:
     """In both directions, and it is told as such."""
     api.farm.fall("boot", "pvs-1")
     result = rrdns("force", "pvs-1", direction, "--reason", "I know", "--url", api.url)
@@ -155,13 +159,13 @@ def test_an_end_that_means_nothing_is_refused(
 def test_the_clock_means_its_next_time_here() -> None:
     """Later today, or tomorrow; a date is taken as it is."""
     now = datetime(2026, 1, 31, 21, 30).astimezone()
-    assert from_rfc3339(start("22:00", now)) == (now + timedelta(minutes=30)).timestamp()
-    assert from_rfc3339(start("21:00", now)) == (now + timedelta(hours=23.5)).timestamp()
-    there = from_rfc3339(start("2026-02-02T02:40:00+01:00", now))
+    assert from_rfc3339(parse_start("22:00", now)) == (now + timedelta(minutes=30)).timestamp()
+    assert from_rfc3339(parse_start("21:00", now)) == (now + timedelta(hours=23.5)).timestamp()
+    there = from_rfc3339(parse_start("2026-02-02T02:40:00+01:00", now))
     assert there == from_rfc3339("2026-02-02T01:40:00Z")
     here = datetime(2026, 2, 2, 2, 40).astimezone().timestamp()
-    assert from_rfc3339(start("2026-02-02T02:40", now)) == here
-    assert start("+1h30m") == "+1h30m"
+    assert from_rfc3339(parse_start("2026-02-02T02:40", now)) == here
+    assert parse_start("+1h30m") == "+1h30m"
 
 
 @pytest.mark.parametrize("text", ["25:00", "soon", "+", "+soon", "22", ""])

@@ -18,8 +18,8 @@ import typer
 from rrdns import __version__
 from rrdns.cli.main import app, main
 from rrdns.cli.run import demo
-from rrdns.cli.terminal.durations import clock_time, span
-from rrdns.cli.terminal.errors import Trouble
+from rrdns.cli.terminal.durations import clock_time, format_duration
+from rrdns.cli.terminal.errors import CliError
 from rrdns.config import Settings, load
 from rrdns.errors import ListenFailed
 from rrdns.service.processes import launch
@@ -338,7 +338,7 @@ def test_trouble_is_told_with_what_to_do(rrdns: Run, monkeypatch: pytest.MonkeyP
     """A sentence, an advice, a status; without advice no empty line."""
 
     def trouble(path: Path) -> Settings:
-        raise Trouble("it is so", status=2)
+        raise CliError("it is so", status=2)
 
     monkeypatch.setattr("rrdns.config.load", trouble)
     result = rrdns("check-config", "x")
@@ -430,7 +430,7 @@ def test_the_verbs_of_the_contract_are_all_there() -> None:
 )
 def test_durations_are_told_in_their_largest_units(seconds: float, words: str) -> None:
     """Two at most."""
-    assert span(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_a_time_of_another_day_has_its_date() -> None:

@@ -9,13 +9,13 @@ import time
 import pytest
 
 from rrdns.cli.admin.wait_until_safe import wait_until
-from rrdns.core.model import Order
+from rrdns.core.model import OrderKind
 from rrdns.timeformat import rfc3339
-from rrdns.web.api.admin_service import OrderDone
+from rrdns.web.api.admin_service import MemberOrderResult
 from rrdns.web.api.auth import Role
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 from tests.web.serving import SECRETS, TOKENS
 
 
@@ -30,7 +30,7 @@ def test_a_drain_tells_until_when_and_when_it_is_safe(rrdns: Run, api: Api) -> N
     )
     assert re.fullmatch(r"Safe to work on it after [\d: -]+ \(in [0-5]\.\d s\)\.", safe)
     given = api.farm.orders["boot", "pvs-1"]
-    assert (given.order, given.reason) == (Order.DRAIN, "patch night")
+    assert (given.order, given.reason) == (OrderKind.DRAIN, "patch night")
     assert given.until == pytest.approx(api.farm.now + 7200, abs=1)
 
 
@@ -62,7 +62,7 @@ def test_the_last_member_is_kept_unless_forced(rrdns: Run, api: Api) -> None:
     assert ("boot", "pvs-1") in api.farm.orders
 
 
-def test_a_name_in_two_pools_needs_the_pool(rrdns: Run, two_pools: FakeFarm) -> None:
+def test_a_name_in_two_pools_needs_the_pool(rrdns: Run, two_pools: FakeAdminService) -> None:
     """The candidates are named; nothing is drained by guess."""
     with api_of(two_pools) as api:
         result = rrdns("drain", "pvs-1", "--url", api.url)
@@ -76,7 +76,7 @@ def test_a_name_in_two_pools_needs_the_pool(rrdns: Run, two_pools: FakeFarm) -> 
 
 
 def test_a_server_can_be_taken_out_of_all_its_pools_at_once(
-    rrdns: Run, two_pools: FakeFarm
+    rrdns: Run, two_pools: FakeAdminService
 ) -> None:
     """One server often serves two boot files; it is rebooted once."""
     with api_of(two_pools) as api:
@@ -163,7 +163,7 @@ def test_waiting_ends_when_the_last_answer_has_expired() -> None:
     assert slept == [pytest.approx(4.5, abs=0.002)]
 
 
-def test_a_drain_can_wait(rrdns: Run, farm: FakeFarm) -> None:
+def test_a_drain_can_wait(rrdns: Run, farm: FakeAdminService) -> None:
     """The command returns once it is safe, so that a script goes on then."""
     farm.now = time.time() - 4.7  # the farm says: safe 5 s after its now
     with api_of(farm) as api:
@@ -219,7 +219,7 @@ def test_an_empty_name_is_told_as_such(
     assert "is a variable not set?" in told.stderr
 
 
-def test_a_token_is_sent_and_its_lack_explained(rrdns: Run, farm: FakeFarm) -> None:
+def test_a_token_is_sent_and_its_lack_explained(rrdns: Run, farm: FakeAdminService) -> None:
     """401 with and without a token, and 403 for a role that may not."""
     with api_of(farm, tokens=TOKENS) as api:
         without = rrdns("status", "--url", api.url)
@@ -244,11 +244,13 @@ def test_a_store_that_fails_changes_nothing_and_says_so(rrdns: Run, api: Api) ->
     assert api.farm.orders == {}
 
 
-def test_a_drain_counts_down_on_a_terminal(farm: FakeFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drain_counts_down_on_a_terminal(
+    farm: FakeAdminService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who waits sees for how long."""
     farm_done = farm._one_done
 
-    def done(pool: str, member: str, *, changed: bool) -> OrderDone:
+    def done(pool: str, member: str, *, changed: bool) -> MemberOrderResult:
         farm.now = time.time() - 4.3  # safe 0.7 s after the order, however late that comes
         return farm_done(pool, member, changed=changed)
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import ProbeSpec
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from rrdns.net import tftp_prober
 from tests.cli.conftest import Run, in_a_thread
 
@@ -26,7 +26,7 @@ def port() -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         files = {"ARDBP32.BIN": BOOT_FILE, "pvsnbpx64.efi": EFI, "odd.efi": b"??" + bytes(10)}
-        server = LabServer("127.0.0.1", 0, files)
+        server = TftpServer("127.0.0.1", 0, files)
         await server.start()
         yield server.port
         await server.stop()
@@ -108,7 +108,7 @@ def test_what_this_host_cannot_send_is_no_verdict_on_the_server(
 ) -> None:
     """Neither yes nor no, and no success."""
 
-    async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+    async def probe(address: str, spec: ProbeSpec, depth: ProbeDepth) -> ProbeResult:
         return ProbeResult(Verdict.LOCAL, "no buffer space", depth, 0.0)
 
     monkeypatch.setattr(tftp_prober, "probe", probe)

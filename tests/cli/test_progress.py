@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rrdns.cli.terminal import progress
-from rrdns.cli.terminal.progress import counted
+from rrdns.cli.terminal.progress import counting
 
 
 class Terminal(io.StringIO):
@@ -30,7 +30,7 @@ def test_what_takes_long_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar is gone again at the end."""
     terminal = a_terminal(monkeypatch)
     monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)
-    assert list(counted(range(30), "answers", 30)) == list(range(30))
+    assert list(counting(range(30), "answers", 30)) == list(range(30))
     said = terminal.getvalue()
     assert "answers" in said
     assert "30/30" in said
@@ -40,9 +40,9 @@ def test_what_takes_long_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_quick_or_piped_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flash of a bar would only disturb."""
     terminal = a_terminal(monkeypatch)
-    assert list(counted(range(3), "answers", 3)) == [0, 1, 2]
+    assert list(counting(range(3), "answers", 3)) == [0, 1, 2]
     assert terminal.getvalue() == ""
     monkeypatch.setattr(progress, "SHOWN_AFTER", -1.0)
     monkeypatch.setattr(terminal, "isatty", lambda: False)
-    assert list(counted(iter("ab"), "entries")) == ["a", "b"]
+    assert list(counting(iter("ab"), "entries")) == ["a", "b"]
     assert terminal.getvalue() == ""

@@ -16,7 +16,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from rrdns.cli.terminal.errors import Trouble
+from rrdns.cli.terminal.errors import CliError
 from rrdns.cli.tools.query import endpoint
 from rrdns.core.model import Endpoint
 from rrdns.net.dns_client import TRIES
@@ -283,26 +283,26 @@ def test_a_malformed_answer_is_told(rrdns: Run) -> None:
 
 def test_silence_is_waited_for_and_told(rrdns: Run) -> None:
     """Three tries, each as long as was asked for."""
-    heard = []
+    outcome = []
 
     def answer(query: dns.message.Message) -> list[bytes]:
-        heard.append(query.id)
+        outcome.append(query.id)
         return []
 
     with udp_server(answer) as server:
         result = rrdns("query", NAME, "--server", server, "--timeout", "0.05")
     assert result.exit_code == 1
     assert f"{server} gives no answer: no answer within 0.05 s, 3 times" in result.stderr
-    assert len(heard) == TRIES
+    assert len(outcome) == TRIES
 
 
 def test_a_lost_datagram_is_sent_again(rrdns: Run) -> None:
     """UDP loses some."""
-    heard = []
+    outcome = []
 
     def answer(query: dns.message.Message) -> list[bytes]:
-        heard.append(query.id)
-        return [reply(query, "10.0.0.11")] if len(heard) > 1 else []
+        outcome.append(query.id)
+        return [reply(query, "10.0.0.11")] if len(outcome) > 1 else []
 
     with udp_server(answer) as server:
         result = rrdns("query", NAME, "--server", server, "--timeout", "0.2")
@@ -337,7 +337,7 @@ def test_a_server_may_be_written_in_any_way(text: str, expected: Endpoint) -> No
 @pytest.mark.parametrize("text", ["", ":53", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1:65536"])
 def test_a_server_that_means_nothing_is_wrong_use(text: str) -> None:
     """With examples of what does."""
-    with pytest.raises(Trouble, match="it must be an address") as caught:
+    with pytest.raises(CliError, match="it must be an address") as caught:
         endpoint(text, "--server")
     assert caught.value.status == 2
 

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from rrdns.cli.api.server_clock import ApiClock
+from rrdns.cli.api.server_clock import ServerClock
 from rrdns.timeformat import rfc3339
 
 HERE = 1_770_000_000.25
@@ -18,19 +18,19 @@ class Clocks:
     def __init__(self, ahead: float) -> None:
         self.here = HERE
         self.ahead = ahead
-        self.api = ApiClock(lambda: self.here)
+        self.api = ServerClock(lambda: self.here)
 
     def answer(self, took: float = 0.0) -> None:
         """Let an answer come that took so long."""
         asked_at = self.here
         date = formatdate(int(self.here + self.ahead), usegmt=True)
         self.here += took
-        self.api.hear_date(date, asked_at)
+        self.api.note_date(date, asked_at)
 
     def order(self) -> None:
         """Let an order be answered that began just now."""
         since = rfc3339(self.here + self.ahead)
-        self.api.hear_order({"member": {"override": {"since": since}}, "changed": True})
+        self.api.note_order({"member": {"override": {"since": since}}, "changed": True})
 
     @property
     def late(self) -> float:
@@ -70,16 +70,16 @@ def test_of_several_members_each_order_counts() -> None:
     clocks = Clocks(5.0)
     since = rfc3339(HERE + 5.0)
     members = [{"member": {"override": None}}, {"member": {"override": {"since": since}}}]
-    clocks.api.hear_order({"members": [*members, {"member": {"override": {"since": "soon"}}}]})
+    clocks.api.note_order({"members": [*members, {"member": {"override": {"since": "soon"}}}]})
     assert clocks.late == pytest.approx(0.0, abs=0.002)
-    Clocks(0.0).api.hear_order({})
+    Clocks(0.0).api.note_order({})
 
 
 @pytest.mark.parametrize("jump", [3600.0, -7200.0])
 def test_our_own_clock_may_be_set_while_we_wait(jump: float) -> None:
     """What has passed since the last answer is counted on a clock that nobody can set."""
     wall, steady = HERE, 500.0
-    api = ApiClock(lambda: wall, lambda: steady)
-    api.hear_date(formatdate(int(HERE), usegmt=True), steady)
+    api = ServerClock(lambda: wall, lambda: steady)
+    api.note_date(formatdate(int(HERE), usegmt=True), steady)
     wall, steady = wall + jump, steady + 10.0
     assert HERE + 9.0 <= api.at_least() <= HERE + 10.0

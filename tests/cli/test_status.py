@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from rrdns.cli.admin import status
-from rrdns.cli.admin.status_table import board
+from rrdns.cli.admin.status_table import status_table
 from rrdns.cli.api.client import Client
 from rrdns.cli.terminal.output import console
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import Order, Override
-from rrdns.core.status import Alarm, WorkerReport
+from rrdns.core.model import OrderKind, Override
+from rrdns.core.status import Alarm, WorkerStatus
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 
 
 def line_of(output: str, member: str) -> str:
@@ -34,7 +34,7 @@ def line_of(output: str, member: str) -> str:
 def order(api: Api, member: str, **given: Any) -> None:
     """Put an order in force behind the API's back."""
     now = time.time()
-    facts: dict[str, Any] = {"order": Order.DRAIN, "by": "ops", "since": now, **given}
+    facts: dict[str, Any] = {"order": OrderKind.DRAIN, "by": "ops", "since": now, **given}
     api.farm.orders["boot", member] = Override("boot", member, **facts)
 
 
@@ -77,7 +77,7 @@ def test_a_drained_member_tells_who_why_and_until_when(rrdns: Run, api: Api) -> 
 def test_a_forced_member_without_an_end_says_so(rrdns: Run, api: Api) -> None:
     """It stays so until somebody resumes it."""
     api.farm.fall("boot", "pvs-2")
-    order(api, "pvs-2", order=Order.FORCE_UP)
+    order(api, "pvs-2", order=OrderKind.FORCE_UP)
     line = line_of(rrdns("status", "--url", api.url).stdout, "pvs-2")
     assert line.startswith("IN")
     assert "forced in by ops, until it is resumed; probes say down" in line
@@ -85,8 +85,8 @@ def test_a_forced_member_without_an_end_says_so(rrdns: Run, api: Api) -> None:
 
 def test_a_member_in_doubt_is_shown_as_such(rrdns: Run, api: Api) -> None:
     """Two probes were lost, and the third decides."""
-    api.farm.standings["boot", "pvs-1"] = Standing(up=True, doubts=2)
-    api.farm.standings["boot", "pvs-2"] = Standing(up=True, doubts=1)
+    api.farm.standings["boot", "pvs-1"] = Standing(up=True, contradicting_probes=2)
+    api.farm.standings["boot", "pvs-2"] = Standing(up=True, contradicting_probes=1)
     shown = rrdns("status", "--url", api.url).stdout
     assert "healthy; 2 probes in a row say otherwise" in line_of(shown, "pvs-1")
     assert "healthy; 1 probe says otherwise" in line_of(shown, "pvs-2")
@@ -94,7 +94,7 @@ def test_a_member_in_doubt_is_shown_as_such(rrdns: Run, api: Api) -> None:
 
 def test_a_member_that_was_not_probed_yet_is_in_on_trust(rrdns: Run, api: Api) -> None:
     """The first round of probes decides."""
-    api.farm.standings["boot", "pvs-1"] = Standing(up=True, settled=False)
+    api.farm.standings["boot", "pvs-1"] = Standing(up=True, probed=False)
     assert "not probed yet" in line_of(rrdns("status", "--url", api.url).stdout, "pvs-1")
 
 
@@ -118,7 +118,7 @@ def test_everything_down_is_shouted(rrdns: Run, api: Api) -> None:
 
 def test_a_service_that_is_not_ready_fails_the_command(rrdns: Run, api: Api) -> None:
     """A worker is gone: the API answers /readyz with 503, which is no failure of the call."""
-    api.farm.workers = (WorkerReport(0, True, 7, 0), WorkerReport(1, False, 0, 3))
+    api.farm.workers = (WorkerStatus(0, True, 7, 0), WorkerStatus(1, False, 0, 3))
     result = rrdns("status", "--url", api.url)
     assert result.exit_code == 1
     assert "NOT READY" in result.stdout
@@ -143,7 +143,7 @@ def test_a_script_gets_everything_as_json(rrdns: Run, api: Api) -> None:
     assert result.exit_code == 1
 
 
-def test_one_pool_can_be_looked_at(rrdns: Run, two_pools: FakeFarm) -> None:
+def test_one_pool_can_be_looked_at(rrdns: Run, two_pools: FakeAdminService) -> None:
     """The others are neither shown nor judged."""
     two_pools.fall("login", "pvs-1", "pvs-2")
     with api_of(two_pools) as api:
@@ -174,7 +174,7 @@ def test_words_that_a_later_version_adds_are_shown_as_they_are() -> None:
         "in": False,
         "why": "resting",
         "share": 0.0,
-        "standing": {"up": True, "doubts": 0, "since": "2026-01-31T12:00:00.123Z"},
+        "standing": {"up": True, "contradicting_probes": 0, "since": "2026-01-31T12:00:00.123Z"},
     }
     pool = {
         "name": "boot",
@@ -188,25 +188,25 @@ def test_words_that_a_later_version_adds_are_shown_as_they_are() -> None:
     }
     out = console()
     with out.capture() as shown:
-        for thing in board([pool], {"ready": True}, 1_770_000_000.0):
+        for thing in status_table([pool], {"ready": True}, 1_770_000_000.0):
             out.print(thing)
     assert "resting" in shown.get()
     assert "none yet" in shown.get()
     assert "targets get SERVFAIL" in shown.get()
 
 
-def shown_at(width: int, farm: FakeFarm) -> str:
+def shown_at(width: int, farm: FakeAdminService) -> str:
     """Return the table of a farm on a terminal so wide."""
     out = console()
     out.width = width
     with api_of(farm) as api, out.capture() as shown:
         client = Client(api.url)
-        for thing in board(*status.look(client, None), client.now()):
+        for thing in status_table(*status.fetch(client, None), client.now()):
             out.print(thing)
     return shown.get()
 
 
-def test_what_fits_no_column_is_told_below_the_table(farm: FakeFarm) -> None:
+def test_what_fits_no_column_is_told_below_the_table(farm: FakeAdminService) -> None:
     """80 columns are what a console on a server has; nothing is cut off there."""
     order(Api(farm, ""), "pvs-1", reason="KB5031356, and the firmware of the storage controller")
     farm.fall("boot", "pvs-2")
@@ -224,7 +224,7 @@ def test_what_fits_no_column_is_told_below_the_table(farm: FakeFarm) -> None:
     assert "10.0.0.11 " not in narrow
 
 
-def test_what_fits_beside_is_told_beside(farm: FakeFarm) -> None:
+def test_what_fits_beside_is_told_beside(farm: FakeAdminService) -> None:
     """As long as all is well, and where the terminal is wide."""
     assert "IN  pvs-2   10.0.0.12  healthy  ok, " in shown_at(80, farm)
     order(Api(farm, ""), "pvs-1", reason="KB5031356, and the firmware of the storage controller")
@@ -232,7 +232,7 @@ def test_what_fits_beside_is_told_beside(farm: FakeFarm) -> None:
 
 
 def test_watching_looks_again_and_survives_an_api_that_is_away(
-    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+    farm: FakeAdminService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A restart of rrdns does not end the watch; Ctrl-C does."""
     with api_of(farm) as api:
@@ -242,7 +242,7 @@ def test_watching_looks_again_and_survives_an_api_that_is_away(
         def sleep(seconds: float) -> None:
             nonlocal looks
             looks += 1
-            assert seconds == status.WATCH_EVERY
+            assert seconds == status.WATCH_INTERVAL
             if looks == 1:
                 farm.fall("boot", "pvs-1")
             elif looks == 2:
@@ -250,7 +250,7 @@ def test_watching_looks_again_and_survives_an_api_that_is_away(
             else:
                 raise KeyboardInterrupt
 
-        status.watch_board(client, None, sleep=sleep)
+        status.watch_table(client, None, sleep=sleep)
     shown = capsys.readouterr().out
     assert looks == 3
     assert shown.count("3 of 3 in") == 1
@@ -274,7 +274,7 @@ def test_a_reader_that_has_seen_enough_ends_the_watch(api: Api) -> None:
 
 
 def test_watching_as_json_is_a_line_for_each_look(
-    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+    farm: FakeAdminService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A script reads line by line, and hears when rrdns cannot be asked."""
     with api_of(farm) as api:
@@ -300,7 +300,7 @@ def test_watching_a_pool_that_is_not_there_ends(rrdns: Run, api: Api) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
 
 
-def outlook(on_empty: str, whys: dict[str, bool]) -> str:
+def outlook(on_empty: str, reasons: dict[str, bool]) -> str:
     """Return the first line for a pool with nothing healthy."""
     since = "2026-01-31T12:00:00.123Z"
     members = [
@@ -310,9 +310,9 @@ def outlook(on_empty: str, whys: dict[str, bool]) -> str:
             "in": is_in,
             "why": "last-resort" if is_in else "drained",
             "share": 1.0,
-            "standing": {"up": False, "doubts": 0, "since": since},
+            "standing": {"up": False, "contradicting_probes": 0, "since": since},
         }
-        for name, is_in in whys.items()
+        for name, is_in in reasons.items()
     ]
     pool = {
         "name": "boot",
@@ -324,7 +324,7 @@ def outlook(on_empty: str, whys: dict[str, bool]) -> str:
         "everything_down": True,
         "members": members,
     }
-    return str(board([pool], {"ready": True}, 1_770_000_000.0)[0])
+    return str(status_table([pool], {"ready": True}, 1_770_000_000.0)[0])
 
 
 def test_the_shout_says_what_targets_get() -> None:
@@ -337,7 +337,7 @@ def test_the_shout_says_what_targets_get() -> None:
 
 def test_a_farm_without_pools_says_so() -> None:
     """It cannot be configured so, and is not passed over in silence."""
-    assert str(board([], {"ready": False}, 0.0)[-1]) == "There are no pools."
+    assert str(status_table([], {"ready": False}, 0.0)[-1]) == "There are no pools."
 
 
 def test_watching_on_a_terminal_ends_with_ctrl_c(api: Api) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.web.api.auth import Gate, Role
+from rrdns.web.api.auth import Role, TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.transport.server import ApiServer
 from rrdns.web.transport.tls import make_context
 from tests.cli.conftest import Api, Run, in_a_thread
 from tests.peers import ROOT
 from tests.web.certificates import Pair, make_pair
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 from tests.web.serving import SECRETS, TOKENS, bound
 
 
@@ -30,14 +30,14 @@ def pair(tmp_path: Path) -> Pair:
 
 
 @pytest.fixture
-def secure(farm: FakeFarm, pair: Pair) -> Iterator[str]:
+def secure(farm: FakeAdminService, pair: Pair) -> Iterator[str]:
     """Serve the farm over TLS, with tokens; return the URL."""
 
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         sock = bound()
         port: int = sock.getsockname()[1]
-        server = ApiServer(make_app(farm, Gate(TOKENS)), sock, make_context(*pair))
+        server = ApiServer(make_app(farm, TokenAuthenticator(TOKENS)), sock, make_context(*pair))
         await server.start()
         yield port
         await asyncio.sleep(0)

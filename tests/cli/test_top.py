@@ -20,10 +20,10 @@ import pytest
 from rich.console import Console
 
 from rrdns.cli.admin.top import queries_by_rcode, watch_lines
-from rrdns.cli.admin.top_view import Look, as_json, panel, rates, shares
+from rrdns.cli.admin.top_view import ApiSample, as_json, rates, shares, top_view
 from rrdns.cli.api.client import Client
 from tests.cli.conftest import Api, Run, api_of
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 
 SEQUENCES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 
@@ -91,7 +91,7 @@ def test_it_needs_a_terminal(rrdns: Run) -> None:
 
 
 def test_a_script_gets_a_line_for_the_time_between_two_looks(
-    farm: FakeFarm, capsys: pytest.CaptureFixture[str]
+    farm: FakeAdminService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With shares, rates and who is in; or with what went wrong."""
     with api_of(farm) as api:
@@ -119,7 +119,7 @@ def test_a_script_gets_a_line_for_the_time_between_two_looks(
     assert second["error"].startswith("cannot reach the rrdns API")
 
 
-def a_look(steady: float, queries: float, answers: tuple[int, int], members: int = 2) -> Look:
+def a_look(steady: float, queries: float, answers: tuple[int, int], members: int = 2) -> ApiSample:
     """Return a look at one pool."""
     shown = [
         {
@@ -146,7 +146,9 @@ def a_look(steady: float, queries: float, answers: tuple[int, int], members: int
     }
     given = {("boot", "pvs-1"): answers[0], ("boot", "pvs-2"): answers[1]}
     pool = {"name": "boot", "members": shown}
-    return Look(1e9 + steady, steady, True, [], [pool], {"noerror": queries}, [event] * 9, given)
+    return ApiSample(
+        1e9 + steady, steady, True, [], [pool], {"noerror": queries}, [event] * 9, given
+    )
 
 
 def test_rates_and_shares_are_of_the_time_between_two_looks() -> None:
@@ -174,7 +176,7 @@ def test_it_fits_the_terminal_whatever_there_is(members: int) -> None:
     """24 lines of 80 columns; who is not well comes first where not all have room."""
     out = Console(width=80, height=24, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123 - rich writes to it
     now = a_look(102.0, 1500.0, (40, 30), members)
-    out.print(panel(a_look(100.0, 1000.0, (10, 20), members), now, "http://rrdns", 24))
+    out.print(top_view(a_look(100.0, 1000.0, (10, 20), members), now, "http://rrdns", 24))
     lines = out.export_text().splitlines()
     out.file.close()
     assert len(lines) <= 24

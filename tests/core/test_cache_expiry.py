@@ -9,53 +9,55 @@ from hypothesis import strategies as st
 
 from rrdns.core.orders.cache_expiry import (
     NEVER,
-    STRAGGLER,
-    WHOLE_SECONDS,
-    Exposure,
+    STALE_WORKER_SECONDS,
+    TTL_ROUNDING,
+    CachedAnswers,
+    after_applied,
+    after_publish,
     expiry,
-    publish,
     safe_after,
-    settle,
 )
 
 
 def test_what_was_never_handed_out_has_no_end() -> None:
     """Nor has what is handed out now."""
     assert safe_after(NEVER, 10.0) is None
-    assert safe_after(publish(NEVER, 1, None), 10.0) is None
-    assert safe_after(publish(NEVER, 1, 5), 10.0) is None
+    assert safe_after(after_publish(NEVER, 1, None), 10.0) is None
+    assert safe_after(after_publish(NEVER, 1, 5), 10.0) is None
 
 
 def test_the_end_counts_from_the_last_workers_word() -> None:
     """Before that word the bound moves on with the clock."""
-    leaving = publish(publish(NEVER, 1, 5), 2, None)
-    assert safe_after(leaving, 10.0) == 10.0 + STRAGGLER + 5 + WHOLE_SECONDS
-    assert settle(leaving, 1, 10.5) == leaving
-    assert safe_after(settle(leaving, 2, 11.0), 99.0) == 11.0 + 5 + WHOLE_SECONDS
+    leaving = after_publish(after_publish(NEVER, 1, 5), 2, None)
+    assert safe_after(leaving, 10.0) == 10.0 + STALE_WORKER_SECONDS + 5 + TTL_ROUNDING
+    assert after_applied(leaving, 1, 10.5) == leaving
+    assert safe_after(after_applied(leaving, 2, 11.0), 99.0) == 11.0 + 5 + TTL_ROUNDING
 
 
 def test_an_answer_that_nobody_may_keep_ends_at_once() -> None:
     """TTL 0 is not cached, so no whole seconds are counted."""
-    left = settle(publish(publish(NEVER, 1, 0), 2, None), 2, 11.0)
+    left = after_applied(after_publish(after_publish(NEVER, 1, 0), 2, None), 2, 11.0)
     assert safe_after(left, 99.0) == 11.0
 
 
 def test_a_lower_ttl_leaves_the_higher_one_behind_and_a_higher_one_nothing() -> None:
     """Only answers that end later than those that follow them count."""
-    raised = publish(publish(NEVER, 1, 5), 2, 300)
-    assert raised.leaving == ()
-    lowered = settle(publish(raised, 3, 5), 3, 10.0)
-    assert lowered == Exposure(ttl=5, until=10.0 + 300 + WHOLE_SECONDS)
-    gone = settle(publish(lowered, 4, None), 4, 20.0)
-    assert safe_after(gone, 20.0) == 10.0 + 300 + WHOLE_SECONDS
+    raised = after_publish(after_publish(NEVER, 1, 5), 2, 300)
+    assert raised.withdrawn == ()
+    lowered = after_applied(after_publish(raised, 3, 5), 3, 10.0)
+    assert lowered == CachedAnswers(ttl=5, expires_at=10.0 + 300 + TTL_ROUNDING)
+    gone = after_applied(after_publish(lowered, 4, None), 4, 20.0)
+    assert safe_after(gone, 20.0) == 10.0 + 300 + TTL_ROUNDING
 
 
 def test_two_leaves_that_are_under_way_settle_one_by_one() -> None:
     """A member may go, come back and go again before a slow worker has heard of the first."""
-    twice = publish(publish(publish(publish(NEVER, 1, 60), 2, None), 3, 5), 4, None)
-    first = settle(twice, 3, 10.0)
-    assert (first.leaving, first.until) == (((4, 5),), 10.0 + 60 + WHOLE_SECONDS)
-    assert expiry(first, 100.0) == 100.0 + STRAGGLER + 5 + WHOLE_SECONDS
+    twice = after_publish(
+        after_publish(after_publish(after_publish(NEVER, 1, 60), 2, None), 3, 5), 4, None
+    )
+    first = after_applied(twice, 3, 10.0)
+    assert (first.withdrawn, first.expires_at) == (((4, 5),), 10.0 + 60 + TTL_ROUNDING)
+    assert expiry(first, 100.0) == 100.0 + STALE_WORKER_SECONDS + 5 + TTL_ROUNDING
 
 
 @dataclass
@@ -65,17 +67,17 @@ class Workers:
     tables: list[int | None] = field(default_factory=lambda: [None, None])  # the TTL, if named
     serials: list[int] = field(default_factory=lambda: [0, 0])
     published: list[int | None] = field(default_factory=lambda: [None])
-    exposure: Exposure = NEVER
+    cached: CachedAnswers = NEVER
     believed_until: float = 0.0  # by a resolver, in truth
 
     def publish(self, ttl: int | None) -> None:
         self.published.append(ttl)
-        self.exposure = publish(self.exposure, len(self.published) - 1, ttl)
+        self.cached = after_publish(self.cached, len(self.published) - 1, ttl)
 
     def catch_up(self, worker: int, now: float) -> None:
         self.serials[worker] = len(self.published) - 1
         self.tables[worker] = self.published[-1]
-        self.exposure = settle(self.exposure, min(self.serials), now)
+        self.cached = after_applied(self.cached, min(self.serials), now)
 
     def answer(self, worker: int, now: float) -> None:
         ttl = self.tables[worker]
@@ -104,8 +106,8 @@ def test_no_resolver_ever_believes_it_longer(steps: list[tuple[str, int | None]]
             workers.catch_up(value or 0, now)
         else:
             workers.answer(value or 0, now)
-    said = safe_after(workers.exposure, now)
+    said = safe_after(workers.cached, now)
     if said is not None:
         assert said >= workers.believed_until
-    elif workers.exposure.ttl is None:  # it never was handed out
+    elif workers.cached.ttl is None:  # it never was handed out
         assert workers.believed_until == 0.0

@@ -8,65 +8,71 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rrdns.core.connection_limits import Admission, Guest, TcpLimits
+from rrdns.core.connection_limits import ConnectionTable, TcpLimits, TrackedConnection
 
 A, B, C = b"\1\1\1\1", b"\2\2\2\2", b"\3\3\3\3"
 
 
-def arrivals(admission: Admission[Guest], sources: list[bytes]) -> list[Guest]:
+def arrivals(
+    admission: ConnectionTable[TrackedConnection], sources: list[bytes]
+) -> list[TrackedConnection]:
     """Let one guest in a second in, from the second 0 on; nobody has to go."""
     guests = []
     for second, source in enumerate(sources):
-        assert admission.one_too_many(source) is None
-        guests.append(Guest(source, second, second))
+        assert admission.eviction_candidate(source) is None
+        guests.append(TrackedConnection(source, second, second))
         admission.add(guests[-1])
     return guests
 
 
 def test_an_address_at_its_limit_gives_up_its_longest_idle() -> None:
     """What others have does not matter."""
-    admission: Admission[Guest] = Admission(TcpLimits(connections=10, per_address=2))
+    admission: ConnectionTable[TrackedConnection] = ConnectionTable(
+        TcpLimits(connections=10, per_address=2)
+    )
     first, _, second = arrivals(admission, [A, B, A])
-    assert admission.one_too_many(A) is first
+    assert admission.eviction_candidate(A) is first
     admission.touch(first, 3.0)
-    assert admission.one_too_many(A) is second
-    assert admission.one_too_many(B) is None
+    assert admission.eviction_candidate(A) is second
+    assert admission.eviction_candidate(B) is None
 
 
 def test_where_all_is_full_the_address_with_most_gives_one_up() -> None:
     """Whoever floods loses his own; who has one keeps it, however idle it is."""
-    admission: Admission[Guest] = Admission(TcpLimits(connections=4, per_address=4))
+    admission: ConnectionTable[TrackedConnection] = ConnectionTable(
+        TcpLimits(connections=4, per_address=4)
+    )
     _, crowd, other, last = arrivals(admission, [A, B, B, B])
-    assert admission.one_too_many(C) is crowd
+    assert admission.eviction_candidate(C) is crowd
     admission.remove(crowd)
     admission.remove(other)
     admission.remove(last)
     assert len(admission) == 1
-    assert admission.one_too_many(C) is None
+    assert admission.eviction_candidate(C) is None
 
 
 def test_among_addresses_with_as_many_the_longest_idle_gives_one_up() -> None:
     """Who has asked last is the last to go, even if it came first."""
-    admission: Admission[Guest] = Admission(TcpLimits(connections=3))
+    admission: ConnectionTable[TrackedConnection] = ConnectionTable(TcpLimits(connections=3))
     first, second, third = arrivals(admission, [A, B, C])
     admission.touch(first, 5.0)
-    assert admission.one_too_many(b"\4\4\4\4") is second
+    assert admission.eviction_candidate(b"\4\4\4\4") is second
     admission.touch(second, 6.0)
-    assert admission.one_too_many(b"\4\4\4\4") is third
+    assert admission.eviction_candidate(b"\4\4\4\4") is third
 
 
 def test_time_is_up_for_the_idle_and_for_the_old() -> None:
     """A query gives more time to be idle, and none to live."""
-    admission: Admission[Guest] = Admission(TcpLimits(idle=10, lifetime=30))
+    admission: ConnectionTable[TrackedConnection] = ConnectionTable(TcpLimits(idle=10, lifetime=30))
     idle, busy = arrivals(admission, [A, B])
-    assert admission.overdue(9.9) == []
+    assert admission.expired(9.9) == []
     admission.touch(busy, 9.9)
-    assert admission.overdue(10.0) == [idle]
+    assert admission.expired(10.0) == [idle]
     admission.remove(idle)
     for second in range(11, 31):
         admission.touch(busy, second)
-    assert admission.overdue(30.9) == []
-    assert admission.overdue(31.0) == [busy]
+    assert admission.expired(30.9) == []
+    assert admission.expired(31.0) == [busy]
 
 
 class Crowd(RuleBasedStateMachine):
@@ -76,30 +82,32 @@ class Crowd(RuleBasedStateMachine):
     def begin(self, connections: int, per_address: int) -> None:
         """Choose the limits."""
         self.limits = TcpLimits(connections, per_address, idle=10, lifetime=30)
-        self.admission: Admission[Guest] = Admission(self.limits)
-        self.open: list[Guest] = []
+        self.admission: ConnectionTable[TrackedConnection] = ConnectionTable(self.limits)
+        self.open: list[TrackedConnection] = []
         self.now = 0.0
 
     @rule(source=st.sampled_from([A, B, C]))
     def come(self, source: bytes) -> None:
         """Let one in; who goes for it is the longest idle of whoever has to give one up."""
-        counts = Counter(guest.source for guest in self.open)
-        goes = self.admission.one_too_many(source)
+        counts = Counter(connection.client_key for connection in self.open)
+        goes = self.admission.eviction_candidate(source)
         if counts[source] >= self.limits.per_address:
-            assert goes is min((one for one in self.open if one.source == source), key=rest)
+            assert goes is min((one for one in self.open if one.client_key == source), key=rest)
         elif len(self.open) >= self.limits.connections:
             assert goes is not None
-            assert counts[goes.source] == max(counts.values())
-            assert goes is min((one for one in self.open if one.source == goes.source), key=rest)
+            assert counts[goes.client_key] == max(counts.values())
+            assert goes is min(
+                (one for one in self.open if one.client_key == goes.client_key), key=rest
+            )
         else:
             assert goes is None
         if goes is not None:
             self.admission.remove(goes)
             self.open.remove(goes)
         self.now += 1
-        guest = Guest(source, self.now, self.now)
-        self.admission.add(guest)
-        self.open.append(guest)
+        connection = TrackedConnection(source, self.now, self.now)
+        self.admission.add(connection)
+        self.open.append(connection)
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 7))
@@ -124,18 +132,20 @@ class Crowd(RuleBasedStateMachine):
         """Who is in, and whose time is up."""
         assert list(self.admission) == self.open
         assert len(self.admission) == len(self.open)
-        overdue = self.admission.overdue(self.now)
+        overdue = self.admission.expired(self.now)
         assert set(overdue) == {
-            one for one in self.open if self.now - one.asked >= 10 or self.now - one.began >= 30
+            one
+            for one in self.open
+            if self.now - one.last_query_at >= 10 or self.now - one.opened_at >= 30
         }
-        for guest in set(overdue):
-            self.admission.remove(guest)
-            self.open.remove(guest)
+        for connection in set(overdue):
+            self.admission.remove(connection)
+            self.open.remove(connection)
 
 
-def rest(guest: Guest) -> float:
+def rest(connection: TrackedConnection) -> float:
     """Return since when a guest rests: no two do something in the same second."""
-    return guest.asked
+    return connection.last_query_at
 
 
 TestCrowd = Crowd.TestCase

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.core.health.drift import Drift, find_drift
-from rrdns.core.health.probe_result import FileSeen
+from rrdns.core.health.probe_result import LoadedFile
 
 
-def seen(sha256: str, *, size: int = 100, version: str = "", name: str = "a.bin") -> FileSeen:
+def seen(sha256: str, *, size: int = 100, version: str = "", name: str = "a.bin") -> LoadedFile:
     """Return a file as a full probe saw it."""
-    return FileSeen(name, size, sha256 * 64, version)
+    return LoadedFile(name, size, sha256 * 64, version)
 
 
 def test_members_that_serve_the_same_do_not_drift() -> None:
@@ -62,7 +62,7 @@ def test_each_file_is_compared_on_its_own() -> None:
 
 @given(st.dictionaries(st.text(max_size=3), st.sampled_from("abc").map(seen), max_size=8))
 def test_those_who_do_not_drift_agree_and_are_as_many_as_any_others(
-    farm: dict[str, FileSeen],
+    farm: dict[str, LoadedFile],
 ) -> None:
     """The usual content is one that no other outnumbers."""
     drifts: tuple[Drift, ...] = find_drift({member: (file,) for member, file in farm.items()})

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.core.model import BootFile, Member, Pool, ProbeSpec
-from rrdns.core.orders.reassignment import Assignee, reassign
+from rrdns.core.orders.reassignment import OrderTarget, reassign
 from rrdns.core.orders.request import Target
 
 SPEC = ProbeSpec((BootFile("ARDBP32.BIN"),))
-ONE = Assignee("boot", "pvs-1", "10.0.0.1", "boot.example")
-TWO = Assignee("boot", "pvs-2", "10.0.0.2", "boot.example")
+ONE = OrderTarget("boot", "pvs-1", "10.0.0.1", "boot.example")
+TWO = OrderTarget("boot", "pvs-2", "10.0.0.2", "boot.example")
 
 
 def pool(members: dict[str, str], name: str = "boot", hostname: str = "boot.example") -> Pool:
@@ -20,7 +20,7 @@ def pool(members: dict[str, str], name: str = "boot", hostname: str = "boot.exam
     return Pool(name, hostname, found, SPEC)
 
 
-def where(assignees: list[Assignee], *pools: Pool) -> list[Target | None]:
+def where(assignees: list[OrderTarget], *pools: Pool) -> list[Target | None]:
     return [each.key for each in reassign(assignees, pools)]
 
 
@@ -72,7 +72,7 @@ def test_a_name_goes_before_an_address_of_another_order() -> None:
 
 def test_what_is_not_known_of_a_server_fits_by_name_alone() -> None:
     """A store from before addresses were kept."""
-    bare = Assignee("boot", "pvs-1")
+    bare = OrderTarget("boot", "pvs-1")
     assert where([bare], pool({"pvs-1": "10.0.0.9"})) == [("boot", "pvs-1")]
     assert where([bare], pool({"pvs-one": ""}, hostname="")) == [None]
     assert where([bare], pool({"pvs-1": "10.0.0.1"}, "site", "")) == [None]
@@ -138,23 +138,23 @@ def test_no_order_is_lost_or_doubled(
         for (name, members), host in zip(config.items(), hosts, strict=False)
     ]
     members = {(each.name, member.name): member for each in pools for member in each.members}
-    assignees = [Assignee(*key, *rest) for key, rest in known.items()]
+    assignees = [OrderTarget(*key, *rest) for key, rest in known.items()]
     found = reassign(assignees, pools)
-    assert sorted(each.was.key for each in found) == sorted(known)
-    keys = [each.key or each.was.key for each in found]
+    assert sorted(each.before.key for each in found) == sorted(known)
+    keys = [each.key or each.before.key for each in found]
     assert len(set(keys)) == len(known)  # in the store each has a name of its own
     for each in found:
         if each.key is None:
-            assert each.was.key not in members
+            assert each.before.key not in members
         else:
             assert each.key in members
-        if each.was.key in members:
-            assert each.key == each.was.key
+        if each.before.key in members:
+            assert each.key == each.before.key
         elif each.key is not None:
             # What follows once follows again: a second look changes nothing.
             there = members[each.key]
             host = next(one.hostname for one in pools if one.name == each.key[0])
-            again = reassign([Assignee(*each.key, there.address, host)], pools)
+            again = reassign([OrderTarget(*each.key, there.address, host)], pools)
             assert [one.key for one in again] == [each.key]
 
 
@@ -164,5 +164,5 @@ def test_the_order_of_the_orders_does_not_matter(
 ) -> None:
     """Else a restart might place them otherwise than a reload did."""
     pools = [pool(members, name, name) for name, members in config.items()]
-    assignees = [Assignee(*key, *rest) for key, rest in known.items()]
+    assignees = [OrderTarget(*key, *rest) for key, rest in known.items()]
     assert reassign(assignees, pools) == reassign(reversed(assignees), pools)

@@ -97,70 +97,70 @@ class Question:
 
 def questions(count: int = COUNT, seed: int = SEED) -> Iterator[Question]:
     """Return the questions; always the same ones."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     damages = list(DAMAGES)
     for number in range(count):
-        question = _plain(dice)
+        question = _plain(rng)
         if number % 8 == 0:
             damage = damages[number // 8 % len(damages)]
             question = replace(question, opcode=0, rclass=IN, damage=damage)
-            yield replace(question, wire=DAMAGES[damage](question, dice))
+            yield replace(question, wire=DAMAGES[damage](question, rng))
         else:
-            yield replace(question, wire=_message(question, dice))
+            yield replace(question, wire=_message(question, rng))
 
 
-def _plain(dice: random.Random) -> Question:
-    where = dice.choice(list(NAMES))
+def _plain(rng: random.Random) -> Question:
+    where = rng.choice(list(NAMES))
     return Question(
-        name=_name(dice.choice(NAMES[where]), dice),
+        name=_name(rng.choice(NAMES[where]), rng),
         where=where,
-        rtype=_rtype(dice),
-        rclass=IN if dice.random() < 0.93 else dice.choice(CLASSES),
-        flags=_flags(dice),
-        opcode=0 if dice.random() < 0.95 else dice.choice(OPCODES),
-        edns=_edns(dice) if dice.random() < 0.5 else None,
+        rtype=_rtype(rng),
+        rclass=IN if rng.random() < 0.93 else rng.choice(CLASSES),
+        flags=_flags(rng),
+        opcode=0 if rng.random() < 0.95 else rng.choice(OPCODES),
+        edns=_edns(rng) if rng.random() < 0.5 else None,
     )
 
 
-def _name(name: str, dice: random.Random) -> str:
-    if dice.random() < 0.3:  # 0x20
-        return "".join(dice.choice((letter.upper(), letter.lower())) for letter in name)
+def _name(name: str, rng: random.Random) -> str:
+    if rng.random() < 0.3:  # 0x20
+        return "".join(rng.choice((letter.upper(), letter.lower())) for letter in name)
     return name
 
 
-def _rtype(dice: random.Random) -> int:
-    kind = dice.random()
+def _rtype(rng: random.Random) -> int:
+    kind = rng.random()
     if kind < 0.7:
-        return dice.choice(TYPES)
-    return dice.choice(RARE_TYPES if kind < 0.85 else ODD_TYPES)
+        return rng.choice(TYPES)
+    return rng.choice(RARE_TYPES if kind < 0.85 else ODD_TYPES)
 
 
-def _flags(dice: random.Random) -> int:
-    if dice.random() < 0.7:
-        return dice.choice((0, RD, RD | AD, CD, RD | CD))
-    rare = dice.random()
-    extra = QR if rare < 0.05 else dice.randrange(16) if rare < 0.15 else 0
-    return dice.randrange(0x80) << 4 | extra
+def _flags(rng: random.Random) -> int:
+    if rng.random() < 0.7:
+        return rng.choice((0, RD, RD | AD, CD, RD | CD))
+    rare = rng.random()
+    extra = QR if rare < 0.05 else rng.randrange(16) if rare < 0.15 else 0
+    return rng.randrange(0x80) << 4 | extra
 
 
-def _edns(dice: random.Random) -> Edns:
-    common = dice.random() < 0.6
+def _edns(rng: random.Random) -> Edns:
+    common = rng.random() < 0.6
     return Edns(
-        version=0 if dice.random() < 0.93 else dice.choice((1, 2, 255)),
-        payload=1232 if common else dice.choice(PAYLOADS),
-        flags=dice.choice((0, 0x8000)) if common else dice.choice((0x8000, 0x4000, 1, 0xFFFF)),
-        rcode=0 if common else dice.choice((0, 0, 1, 255)),
-        options=_options(dice),
+        version=0 if rng.random() < 0.93 else rng.choice((1, 2, 255)),
+        payload=1232 if common else rng.choice(PAYLOADS),
+        flags=rng.choice((0, 0x8000)) if common else rng.choice((0x8000, 0x4000, 1, 0xFFFF)),
+        rcode=0 if common else rng.choice((0, 0, 1, 255)),
+        options=_options(rng),
     )
 
 
-def _options(dice: random.Random) -> tuple[str, ...]:
-    kind = dice.random()
+def _options(rng: random.Random) -> tuple[str, ...]:
+    kind = rng.random()
     if kind < 0.5:
         return ()
     if kind < 0.9:
-        return tuple(dice.sample(list(OPTIONS), dice.randint(1, 3)))
-    return (dice.choice(list(BROKEN_OPTIONS)),)
+        return tuple(rng.sample(list(OPTIONS), rng.randint(1, 3)))
+    return (rng.choice(list(BROKEN_OPTIONS)),)
 
 
 def name_wire(name: str) -> bytes:
@@ -182,14 +182,14 @@ def _message(question: Question, _dice: random.Random) -> bytes:
     return _head(question, 1, 0, 0, bool(opt)) + _asked(question) + opt
 
 
-def _cut(question: Question, dice: random.Random) -> bytes:
+def _cut(question: Question, rng: random.Random) -> bytes:
     """Cut off in the question; what is shorter than a header has nothing to answer to."""
     whole = _head(question, 1, 0, 0, 0) + _asked(question)
-    return whole[: dice.randrange(10, len(whole))]
+    return whole[: rng.randrange(10, len(whole))]
 
 
-def _runt(question: Question, dice: random.Random) -> bytes:
-    return _head(question, 1, 0, 0, 0)[: dice.randrange(10)]
+def _runt(question: Question, rng: random.Random) -> bytes:
+    return _head(question, 1, 0, 0, 0)[: rng.randrange(10)]
 
 
 def _no_question(question: Question, _dice: random.Random) -> bytes:
@@ -201,17 +201,17 @@ def _two_questions(question: Question, _dice: random.Random) -> bytes:
     return _head(question, 2, 0, 0, 0) + _asked(question) * 2
 
 
-def _two_promised(question: Question, dice: random.Random) -> bytes:
-    return _head(question, dice.choice((2, 65535)), 0, 0, 0) + _asked(question)
+def _two_promised(question: Question, rng: random.Random) -> bytes:
+    return _head(question, rng.choice((2, 65535)), 0, 0, 0) + _asked(question)
 
 
-def _trailing(question: Question, dice: random.Random) -> bytes:
-    return _message(question, dice) + dice.randbytes(dice.randint(1, 20))
+def _trailing(question: Question, rng: random.Random) -> bytes:
+    return _message(question, rng) + rng.randbytes(rng.randint(1, 20))
 
 
-def _record_promised(question: Question, dice: random.Random) -> bytes:
+def _record_promised(question: Question, rng: random.Random) -> bytes:
     counts = [0, 0, 0]
-    counts[dice.randrange(3)] = dice.choice((1, 2, 65535))
+    counts[rng.randrange(3)] = rng.choice((1, 2, 65535))
     return _head(question, 1, *counts) + _asked(question)
 
 
@@ -229,8 +229,8 @@ def _late_pointer(question: Question, _dice: random.Random) -> bytes:
     return _head(question, 1, 0, 0, 0) + b"\1a\xc0\x0c" + pack("!HH", question.rtype, IN)
 
 
-def _label_type(question: Question, dice: random.Random) -> bytes:
-    odd = bytes([dice.choice((0x40, 0x41, 0x80, 0xBF))])
+def _label_type(question: Question, rng: random.Random) -> bytes:
+    odd = bytes([rng.choice((0x40, 0x41, 0x80, 0xBF))])
     return _head(question, 1, 0, 0, 0) + odd + _asked(question)
 
 
@@ -263,14 +263,14 @@ def _named_opt(question: Question, _dice: random.Random) -> bytes:
     return _head(question, 1, 0, 0, 1) + _asked(question) + _opt(question).wire(b"\1a\0")
 
 
-def _early_opt(question: Question, dice: random.Random) -> bytes:
-    counts = dice.choice(((1, 0, 0), (0, 1, 0)))
+def _early_opt(question: Question, rng: random.Random) -> bytes:
+    counts = rng.choice(((1, 0, 0), (0, 1, 0)))
     return _head(question, 1, *counts) + _asked(question) + _opt(question).wire()
 
 
-def _opt_cut_off(question: Question, dice: random.Random) -> bytes:
+def _opt_cut_off(question: Question, rng: random.Random) -> bytes:
     opt = _opt(question).wire()
-    return _head(question, 1, 0, 0, 1) + _asked(question) + opt[: dice.randrange(len(opt))]
+    return _head(question, 1, 0, 0, 1) + _asked(question) + opt[: rng.randrange(len(opt))]
 
 
 def _half_option(question: Question, _dice: random.Random) -> bytes:

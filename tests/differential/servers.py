@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from rrdns.core.model import Nameserver, Zone
-from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.core.snapshot import PoolRRset, Snapshot
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 from tests.differential.questions import ZONE
 from tests.net.serving import udp_service
 from tests.peers import free_port, peer, running
@@ -30,7 +30,7 @@ POOLS = {
     "apex.test": 3,
 }
 TTL = 5
-MANNERS = Manners(nsid=b"one", jar=Jar((bytes(16),)))
+MANNERS = ServerInfo(nsid=b"one", cookie_keys=CookieKeys((bytes(16),)))
 HASTE = 0.002  # seconds after which silence is suspected
 TRIES = 2000
 MARK = b"\0\0\0\1\0\0\0\0\0\0\4mark\0\0\1\0\1"
@@ -43,12 +43,19 @@ def addresses(members: int) -> tuple[str, ...]:
 
 def table() -> AnswerTable:
     """Return what rrdns answers from."""
-    rotas = [
-        Rota(pool=name, hostname=name, ttl=TTL, answers=28, addresses=addresses(members), slot=slot)
+    rrsets = [
+        PoolRRset(
+            pool=name,
+            hostname=name,
+            ttl=TTL,
+            answers=28,
+            addresses=addresses(members),
+            counter_slot=slot,
+        )
         for slot, (name, members) in enumerate(POOLS.items())
     ]
     return AnswerTable.build(
-        Snapshot(1, ZONES, {rota.pool: rota for rota in rotas}), manners=MANNERS
+        Snapshot(1, ZONES, {rrset.pool: rrset for rrset in rrsets}), server_info=MANNERS
     )
 
 
@@ -80,7 +87,7 @@ def _records(zone: Zone) -> Iterator[str]:
 @contextmanager
 def rrdns(_directory: Path) -> Iterator[int]:
     """Run rrdns's UDP loop; give its port."""
-    with udp_service(Answers(table())) as (_, port, defects):
+    with udp_service(CurrentTable(table())) as (_, port, defects):
         yield port
         assert not defects
 

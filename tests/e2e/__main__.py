@@ -36,7 +36,7 @@ class Scenario:
             if self.dead_for is not None:
                 site.stop(VICTIM)
                 time.sleep(self.dead_for)
-            hits = {"stop": site.stop, "silence": site.silence}
+            hits = {"stop": site.stop, "silence": site.no_response}
             return site.storm(
                 self.names,
                 clients=200,

@@ -284,7 +284,7 @@ def _runs(pid: int) -> bool:
 def all_settled(rrdns: Rrdns) -> bool:
     """Tell whether every member was probed."""
     pool = rrdns.json("GET", "/v1/pools/boot")
-    return all(member["standing"]["settled"] for member in pool["members"])
+    return all(member["standing"]["probed"] for member in pool["members"])
 
 
 def seconds_until(happened: Any, limit: float) -> float:

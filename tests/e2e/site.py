@@ -82,7 +82,7 @@ class Site:
         self.servers[member].wait(5)
         return time.monotonic()
 
-    def silence(self, member: str) -> float:
+    def no_response(self, member: str) -> float:
         """Stop a member's TFTP service from doing anything, with its port open; return when."""
         self.servers[member].send_signal(signal.SIGSTOP)
         return time.monotonic()

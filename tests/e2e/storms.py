@@ -100,7 +100,7 @@ class StormSite:
         self.servers[member].kill()
         self.servers[member].wait(5)
 
-    def silence(self, member: str) -> None:
+    def no_response(self, member: str) -> None:
         """Stop a TFTP service so that its port stays open and silent, as when a host hangs."""
         self.servers[member].send_signal(signal.SIGSTOP)
 

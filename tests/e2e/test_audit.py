@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.control.process import MOST_CHANGES, _told
+from rrdns.service.control.process import MAX_CHANGES, _told
 from tests.e2e.farm import Rrdns, a_farm
 from tests.peers import wait_until
 
@@ -62,5 +62,5 @@ def test_a_reload_that_changes_everything_is_told_in_short() -> None:
     assert _told([]) == "no change"
     assert _told(["a: 1 -> 2", "b"]) == "a: 1 -> 2; b"
     told = _told([f"pool p{number}: added" for number in range(10_000)])
-    assert told.endswith(f"; and {10_000 - MOST_CHANGES} more")
+    assert told.endswith(f"; and {10_000 - MAX_CHANGES} more")
     assert len(told) < 10_000

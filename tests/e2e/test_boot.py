@@ -196,7 +196,7 @@ def test_a_target_boots_by_an_isc_dhcpd_that_is_started_anew(tmp_path: Path) -> 
         type="file",
         path=str(include),
         template="isc-dhcpd",
-        tell="first",
+        scope="first",
         rotate_every=0.0,
         option66="address",
         pid_file=str(tmp_path / "dhcpd.pid"),

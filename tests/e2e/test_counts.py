@@ -60,7 +60,7 @@ def start_load(rrdns: Rrdns, rate: int, seconds: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def heard(load: subprocess.Popen[str], patience: float) -> Heard:
+def outcome(load: subprocess.Popen[str], patience: float) -> Heard:
     said, _ = load.communicate(timeout=patience)
     sent, completed = (
         int(re.search(rf"Queries {name}:\s+(\d+)", said)[1])  # type: ignore[index]  # dnsperf says it
@@ -135,7 +135,7 @@ def test_kills_and_reloads_under_load_lose_no_count(
             process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
         os.kill(control_of(rrdns), signal.SIGKILL)
-        told = heard(load, 30)
+        told = outcome(load, 30)
         wait_until(lambda: rrdns.call("GET", "/readyz")[0] == 200, 10, what="ready again")
         after = counted(rrdns)
 

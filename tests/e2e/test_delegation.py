@@ -59,7 +59,7 @@ def test_a_healthy_delegation_has_no_finding(site: Site, named: str) -> None:
         ("resolver", unbound),
     ]
     for one in told["asked"][1:]:
-        assert f"3 addresses, TTL {TTL} s at most, the first one turns" in one["well"]
+        assert f"3 addresses, TTL {TTL} s at most, the first one turns" in one["summary"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_fault_of_the_delegation_is_found(
     """And what it comes to at a resolver, and nothing else."""
     args = ("--zone", f"{zone}.example.test", "--parent", PARENT, "--resolver", named)
     told = site.check(*args, "--wait", "0", status=1)
-    seen = {(one["role"], one["server"], one["fault"]) for one in told["findings"]}
+    seen = {(one["role"], one["server"], one["code"]) for one in told["findings"]}
     assert seen == {(role, named if at == "named" else at, fault) for role, at, fault in found}
 
 
@@ -90,7 +90,7 @@ def test_two_rrdns_that_differ_are_found(site: Site, named: str) -> None:
     """By the SOA; what the resolver tells of it depends on whom it has asked."""
     args = ("--zone", "twin.example.test", "--parent", PARENT, "--resolver", named, "--wait", "0")
     told = site.check(*args, status=1)
-    assert {one["fault"] for one in told["findings"]} == {"soa-mismatch"}
+    assert {one["code"] for one in told["findings"]} == {"soa-mismatch"}
     (finding,) = (one for one in told["findings"] if one["role"] == "nameserver")
     assert finding["server"] == f"{TWIN} (ns2.twin.example.test)"
     assert finding["sentence"].endswith("differs: serial 2, in the config 1")
@@ -112,7 +112,7 @@ def test_a_ttl_that_a_resolver_makes_longer_is_found(
     resolver = site.resolver(kind, change)
     told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, "--wait", "10", status=1)
     (finding,) = told["findings"]
-    assert (finding["server"], finding["fault"]) == (resolver, "ttl-clamped")
+    assert (finding["server"], finding["code"]) == (resolver, "ttl-clamped")
     assert f"with TTL {ttl} s instead of {TTL} s" in finding["sentence"]
 
 
@@ -130,8 +130,8 @@ def test_private_addresses_taken_out_are_found(site: Site, kind: str, change: Ch
     resolver = site.resolver(kind, change)
     told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, status=1)
     (finding,) = told["findings"]
-    assert (finding["server"], finding["fault"]) == (resolver, "private-stripped")
-    assert 'private-domain: "pvs.example.test"' in finding["mend"]
+    assert (finding["server"], finding["code"]) == (resolver, "private-stripped")
+    assert 'private-domain: "pvs.example.test"' in finding["remedy"]
 
 
 def test_private_addresses_taken_out_by_dnsmasq_are_found(site: Site) -> None:
@@ -139,7 +139,7 @@ def test_private_addresses_taken_out_by_dnsmasq_are_found(site: Site) -> None:
     resolver = site.dnsmasq("stop-dns-rebind", f"server=/pvs.example.test/{RRDNS}")
     told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, status=1)
     (finding,) = told["findings"]
-    assert (finding["server"], finding["fault"]) == (resolver, "private-stripped")
+    assert (finding["server"], finding["code"]) == (resolver, "private-stripped")
 
 
 @pytest.mark.long
@@ -149,7 +149,7 @@ def test_an_order_that_a_resolver_fixes_is_found(site: Site) -> None:
     resolver = site.resolver("named", with_options(order))
     told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, status=1)
     (finding,) = told["findings"]
-    assert (finding["server"], finding["fault"]) == (resolver, "rotation-frozen")
+    assert (finding["server"], finding["code"]) == (resolver, "rotation-frozen")
     assert "had 10.53.0.12 first in each of" in finding["sentence"]
 
 
@@ -169,7 +169,7 @@ def test_a_signed_parent_is_well_without_a_ds_record_and_broken_with_one(site: S
     asked = ("--parent", SIGNED, "--resolver", named, "--wait", "0")
     assert site.check(*PVS, *asked, status=0)["findings"] == []
     told = site.check("--zone", "signed.example.test", *asked, status=1)
-    assert [(one["server"], one["fault"]) for one in told["findings"]] == [
+    assert [(one["server"], one["code"]) for one in told["findings"]] == [
         (SIGNED, "ds-present"),
         (named, "validation-fails"),
     ]

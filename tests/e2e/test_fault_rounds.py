@@ -179,7 +179,7 @@ class Farm:
 
     service: Service
     servers: list[Tftpd]
-    dice: random.Random
+    rng: random.Random
     drained: set[int] = field(default_factory=set)  # acknowledged, by the servers' numbers
     dead: int | None = None
     old_copy: Path | None = None
@@ -197,10 +197,10 @@ class Farm:
     def order(self) -> None:
         """Drain or resume a server, so that enough are left."""
         free = [n for n in range(SIZE) if n not in self.drained and n != self.dead]
-        if self.drained and (len(free) < 3 or self.dice.random() < 0.5):
-            number, verb = self.dice.choice(sorted(self.drained)), "resume"
+        if self.drained and (len(free) < 3 or self.rng.random() < 0.5):
+            number, verb = self.rng.choice(sorted(self.drained)), "resume"
         else:
-            number, verb = self.dice.choice(free), "drain"
+            number, verb = self.rng.choice(free), "drain"
         path = f"/v1/pools/{self.service.pool}/members/{self.name(number)}/{verb}"
         status, reply = self.service.call("POST", path, {"reason": f"round, server {number}"})
         assert status == 200, reply
@@ -219,8 +219,8 @@ class Farm:
         alive = [n for n in range(SIZE) if n not in self.drained]
         if len(alive) < 3:
             return
-        self.dead = self.dice.choice(alive)
-        if self.dice.random() < 0.5:
+        self.dead = self.rng.choice(alive)
+        if self.rng.random() < 0.5:
             self.servers[self.dead].stop()
         else:
             self.servers[self.dead].signal(signal.SIGSTOP)
@@ -272,7 +272,7 @@ def _unread_log(farm: Farm) -> Iterator[None]:
     time.sleep(0.3)
     service.write_config()
     yield
-    if farm.dice.random() < 0.5:
+    if farm.rng.random() < 0.5:
         service.reading.set()
 
 
@@ -294,7 +294,7 @@ def _store_taken_away(farm: Farm) -> Iterator[None]:
     """Remove the store, rename it, or replace it by an old copy."""
     store = farm.service.state / "rrdns.db"
     wal = store.with_name("rrdns.db-wal")
-    way = farm.dice.choice(["remove", "rename", "old copy", "no log"])
+    way = farm.rng.choice(["remove", "rename", "old copy", "no log"])
     if way == "remove":
         store.unlink()
     elif way == "rename":
@@ -323,13 +323,13 @@ def _clock_jump(farm: Farm) -> Iterator[None]:
     farm.service.set_clock(farm.service.offset)
     if len(free) < 2:
         farm.order()
-        farm.service.set_clock(farm.dice.choice(JUMPS))
+        farm.service.set_clock(farm.rng.choice(JUMPS))
         yield
         return
-    number = farm.dice.choice(free)
+    number = farm.rng.choice(free)
     # Who has come back just now, and is in no answer yet, is safe at once.
     was_named = farm.servers[number].address in farm.service.addresses_at_last()
-    jump = threading.Timer(0.2, farm.service.set_clock, [farm.dice.choice(JUMPS)])
+    jump = threading.Timer(0.2, farm.service.set_clock, [farm.rng.choice(JUMPS)])
     jump.start()
     path = f"/v1/pools/{farm.service.pool}/members/{farm.name(number)}/drain"
     began = time.monotonic()
@@ -345,9 +345,9 @@ def _clock_jump(farm: Farm) -> Iterator[None]:
 def _other_names(farm: Farm) -> Iterator[None]:
     """Call servers, or the pool, by other names at a reload."""
     service = farm.service
-    if farm.dice.random() < 0.5:
-        service.pool = farm.dice.choice(["boot", "bios", "start"])
-    number, mark = farm.dice.randrange(SIZE), farm.dice.randrange(1000)
+    if farm.rng.random() < 0.5:
+        service.pool = farm.rng.choice(["boot", "bios", "start"])
+    number, mark = farm.rng.randrange(SIZE), farm.rng.randrange(1000)
     service.members = [
         (f"pvs-{n + 1}-{mark}" if n == number else name, address)
         for n, (name, address) in enumerate(service.members)
@@ -382,7 +382,7 @@ def _kill(farm: Farm) -> Iterator[None]:
     """Kill a process of it, or all of them."""
     service = farm.service
     assert service.process is not None
-    which = farm.dice.choice(["worker-0", "control", "all"])
+    which = farm.rng.choice(["worker-0", "control", "all"])
     with _never_named(farm, drained_only=True):
         if which == "all":
             service.kill_everything()
@@ -447,7 +447,7 @@ def _play(number: int, rounds: int) -> set[str]:
     played = set()
     with a_farm(number) as farm:
         for at in range(rounds):
-            fault = farm.dice.choice(FAULTS)
+            fault = farm.rng.choice(FAULTS)
             played.add(fault.__name__)
             what = f"farm {number}, round {at}, {fault.__name__}"
             print(f"{time.monotonic() - farm.began:7.1f} {what}")  # noqa: T201 - shown if it fails
@@ -461,11 +461,11 @@ def _one_round(farm: Farm, fault: Callable[[Farm], Iterator[None]], what: str) -
     rest = fault(farm)
     next(rest)
     farm.check(what)
-    if farm.dice.random() < 0.5:
+    if farm.rng.random() < 0.5:
         farm.order()
         farm.check(f"{what}, after an order")
     next(rest, None)
-    if farm.service.process is None or farm.dice.random() < 0.3:
+    if farm.service.process is None or farm.rng.random() < 0.3:
         return
     farm.terminate()
     farm.service.start()

@@ -12,7 +12,7 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
-from rrdns.net.server.batch_io import Batch
+from rrdns.net.server.batch_io import DatagramBatch
 from rrdns.net.server.sockets import bind_tcp, bind_udp, is_duplicate, is_tentative
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
@@ -151,10 +151,10 @@ def play_late() -> None:
 def test_further_batches_cost_next_to_nothing() -> None:
     """Two hundred addresses took 10 s and 947 MB: what says where things are is shared."""
     socks = [bind_udp(Endpoint("127.0.0.1", 0)) for _ in range(3)]
-    made = [Batch(sock, packet_info=False) for sock in socks]
+    made = [DatagramBatch(sock, packet_info=False) for sock in socks]
     assert made[0].rows_of is made[1].rows_of is made[2].rows_of
     with bind_udp(Endpoint("::1", 0)) as six:
-        other = Batch(six, packet_info=True)
+        other = DatagramBatch(six, packet_info=True)
         assert other.rows_of[1][0].tails is made[0].rows_of[1][0].tails
         del other
     del made

@@ -69,13 +69,13 @@ def test_a_pipe_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
 
         wait_until(lambda: rrdns.metric('rrdns_log_dropped_total{process="control"}') > 0)
         lines = _read_until(read_fd, "lines were dropped")
-        notice = json.loads(lines[-1])
-        assert notice["event"] == f"{notice['dropped']:,} lines were dropped"
-        assert notice["dropped"] == rrdns.metric(DROPPED)
-        assert (notice["process"], notice["level"]) == ("control", "warning")
+        event = json.loads(lines[-1])
+        assert event["event"] == f"{event['dropped']:,} lines were dropped"
+        assert event["dropped"] == rrdns.metric(DROPPED)
+        assert (event["process"], event["level"]) == ("control", "warning")
         assert all(json.loads(line) for line in lines), "lines are torn"
 
-        say_much(rrdns, dropped=notice["dropped"])
+        say_much(rrdns, dropped=event["dropped"])
         assert rrdns.process is not None
         rrdns.process.terminate()
         began = time.monotonic()

@@ -78,7 +78,7 @@ class Story:
 
     rrdns: Rrdns
     addresses: dict[str, str]
-    dice: random.Random
+    rng: random.Random
     state: State = field(default_factory=lambda: dict.fromkeys(MEMBERS, NOTHING))
     number: int = 0
     acknowledged: int = 0
@@ -144,10 +144,10 @@ class Story:
 
     def _thought_up(self) -> Order:
         self.number += 1
-        verb = self.dice.choices(["drain", "force-down", "resume"], [5, 1, 4])[0]
-        size = self.dice.choices([1, 2, 3], [6, 3, 1])[0]
-        members = tuple(self.dice.sample(MEMBERS, size))
-        later = verb != "resume" and self.dice.random() < 0.25
+        verb = self.rng.choices(["drain", "force-down", "resume"], [5, 1, 4])[0]
+        size = self.rng.choices([1, 2, 3], [6, 3, 1])[0]
+        members = tuple(self.rng.sample(MEMBERS, size))
+        later = verb != "resume" and self.rng.random() < 0.25
         return Order(verb, members, f"order {self.number}", later)
 
 
@@ -173,10 +173,10 @@ def _play(folder: Path, *, rounds: int, seed: int, first_host: int) -> int:
 
 
 def _one_round(story: Story) -> None:
-    dice, killed = story.dice, threading.Event()
-    everything = dice.random() < 0.5
-    moment = dice.uniform(0.0, 0.15)
-    taken = dice.choice([None, None, *WAYS])
+    rng, killed = story.rng, threading.Event()
+    everything = rng.random() < 0.5
+    moment = rng.uniform(0.0, 0.15)
+    taken = rng.choice([None, None, *WAYS])
 
     def strike() -> None:
         time.sleep(moment)
@@ -195,8 +195,8 @@ def _one_round(story: Story) -> None:
     with _nobody_named(story):
         if everything:
             story.rrdns.launch()
-        if dice.random() < 0.2:
-            time.sleep(dice.uniform(0.0, 0.5))
+        if rng.random() < 0.2:
+            time.sleep(rng.uniform(0.0, 0.5))
             _kill(story.rrdns, everything=True)
             story.rrdns.launch()
         wait_until(lambda: _is_back(story.rrdns), 20, "back")

@@ -14,11 +14,11 @@ from random import Random
 
 import pytest
 
-from rrdns.core.health.probe_result import Depth
+from rrdns.core.health.probe_result import ProbeDepth
 from rrdns.core.model import BootFile, Endpoint
 from rrdns.lab.bootstorm.firmware import EDK2, IPXE, Firmware
-from rrdns.lab.bootstorm.resolver import Lookup
-from rrdns.wire.tftp.findings import Asked
+from rrdns.lab.bootstorm.resolver import FirmwareResolver
+from rrdns.wire.tftp.findings import TransferRequest
 from rrdns.wire.tftp.read_session import Options, ReadSession
 from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet
 from tests.e2e.nameservers import NAME
@@ -42,14 +42,14 @@ def of_targets(site: Site, port: int) -> list[Request]:
 
 def played_request(file: str, options: Options) -> bytes:
     """Return the RRQ of the lab."""
-    asked = Asked(FIRST, 69, file)
-    return ReadSession(asked, BootFile(file), Depth.FULL, options).request()[0]
+    asked = TransferRequest(FIRST, 69, file)
+    return ReadSession(asked, BootFile(file), ProbeDepth.FULL, options).request()[0]
 
 
 def assert_rhythm(requests: Sequence[Request], firmware: Firmware) -> None:
     """Check that requests came when the lab would repeat them, and no more of them."""
     gaps = [later.at - sooner.at for sooner, later in pairwise(requests)]
-    played = [later - sooner for sooner, later in pairwise(firmware.repeats_at)]
+    played = [later - sooner for sooner, later in pairwise(firmware.retransmits_at)]
     assert len(gaps) == len(played)
     off = INACCURATE[firmware.name]
     assert all(abs(real - lab) <= off for real, lab in zip(gaps, played, strict=True)), gaps
@@ -61,11 +61,11 @@ def test_ipxe_asks_and_repeats_as_it_is_played(tmp_path: Path) -> None:
     config = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
     with a_site(tmp_path) as site, a_kea(site, config):
         for member in MEMBERS:
-            site.silence(member)
+            site.no_response(member)
         (booted,) = boot(site.lan, tmp_path, {1: "bios"})
         assert booted.server is None
         queries, requests = of_targets(site, DNS), of_targets(site, TFTP)
-    lookup = Lookup(IPXE, NAME, [Endpoint(PLACES.resolver, 53)], Random(1), 0.0)
+    lookup = FirmwareResolver(IPXE, NAME, [Endpoint(PLACES.resolver, 53)], Random(1), 0.0)
     ((_, played),) = lookup.act(0.0)
     assert [bytes.fromhex(query.payload)[2:] for query in queries] == [played[2:]]
     sent = {(request.payload, request.to) for request in requests}
@@ -91,7 +91,7 @@ def test_edk2_repeats_as_it_is_played(tmp_path: Path) -> None:
     """Six requests for the size, each five seconds."""
     config = {"subnet4": [kea_subnet(**{"next-server": FIRST, "boot-file-name": UEFI_FILE})]}
     with a_site(tmp_path) as site, a_kea(site, config):
-        site.silence("pvs-1")
+        site.no_response("pvs-1")
         (booted,) = boot(site.lan, tmp_path, {1: "uefi"})
         assert booted.server is None
         requests = of_targets(site, TFTP)

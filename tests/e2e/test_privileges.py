@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.processes.launch import MOST_DESCRIPTORS
+from rrdns.service.processes.launch import MAX_DESCRIPTORS
 from tests.e2e.farm import Rrdns
 from tests.peers import need_root, peer, wait_until
 
@@ -145,7 +145,7 @@ def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
         for name, pid in rrdns.pids().items():
             limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
             soft, hard = next(line for line in limits if "open files" in line).split()[3:5]
-            assert int(soft) == min(int(hard), MOST_DESCRIPTORS), name
+            assert int(soft) == min(int(hard), MAX_DESCRIPTORS), name
 
 
 def test_what_is_written_is_for_its_user_alone(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_through_a_cache_only_those_fail_who_ask_before_its_answer_expires(
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("hit", "detection"),
-    [(StormSite.stop, STOPPED), (StormSite.silence, SILENT)],
+    [(StormSite.stop, STOPPED), (StormSite.no_response, SILENT)],
     ids=["stopped", "silent"],
 )
 def test_a_death_in_mid_storm_fails_only_those_who_asked_before_it_was_known(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rrdns.core.model import Nameserver, Zone
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 
 ZONE = Zone(
     name="pvs.example.test",
@@ -19,15 +19,13 @@ ZONE = Zone(
 )
 
 
-def telling(
-    *numbers: int, pool: str = "boot", first: int | None = None, serial: int = 7
-) -> Telling:
+def view(*numbers: int, pool: str = "boot", first: int | None = None, serial: int = 7) -> PoolView:
     """Return a telling of the members pvs-N at 10.0.0.N."""
-    return Telling(
+    return PoolView(
         pool=pool,
         hostname=f"{pool}.pvs.example.test",
         ttl=5,
-        present=tuple((f"pvs-{number}", f"10.0.0.{number}") for number in numbers),
+        in_rotation=tuple((f"pvs-{number}", f"10.0.0.{number}") for number in numbers),
         first=f"10.0.0.{first if first is not None else numbers[0]}" if numbers else "",
         zone=ZONE,
         serial=serial,
@@ -43,11 +41,11 @@ class Listener:
     seconds: float = 0.0  # that a telling takes
     error: Exception | None = None
     answer: str | None = "done"
-    heard: list[tuple[float, tuple[Telling, ...]]] = field(default_factory=list)
+    outcome: list[tuple[float, tuple[PoolView, ...]]] = field(default_factory=list)
     began: list[float] = field(default_factory=list)
     cancelled: int = 0
 
-    async def tell(self, tellings: Sequence[Telling]) -> str | None:
+    async def export(self, views: Sequence[PoolView]) -> str | None:
         """Do as it was set to."""
         clock = asyncio.get_running_loop().time
         self.began.append(clock())
@@ -58,9 +56,9 @@ class Listener:
             raise
         if self.error is not None:
             raise self.error
-        self.heard.append((clock(), tuple(tellings)))
+        self.outcome.append((clock(), tuple(views)))
         return self.answer
 
     def firsts(self) -> list[str]:
         """Return the last number of each first address that it was told."""
-        return [tellings[0].first.rsplit(".", 1)[1] for _, tellings in self.heard]
+        return [views[0].first.rsplit(".", 1)[1] for _, views in self.outcome]

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import COALESCE, Courier, News, Outcome
-from rrdns.export.errors import Unreachable
-from rrdns.export.pool_view import Tell
-from rrdns.export.settings import Delivery
-from tests.export.pool_views import Listener, telling
+from rrdns.export.delivery import COALESCE, DeliveryEvent, ExporterTask, Outcome
+from rrdns.export.errors import DeliveryFailed
+from rrdns.export.pool_view import PoolScope
+from rrdns.export.settings import ExporterSettingsBase
+from tests.export.pool_views import Listener, view
 from tests.virtual_time import run_virtually
 
-DOWN = Unreachable("kea", "it does not answer")
+DOWN = DeliveryFailed("kea", "it does not answer")
 
 
 class Scene:
@@ -25,10 +25,12 @@ class Scene:
 
     def __init__(self, **settings: Any) -> None:
         self.listener = Listener()
-        self.news: list[News] = []
-        delivery = Delivery(**{"name": "kea", "pools": ("boot",), "timeout": 5.0, **settings})
+        self.news: list[DeliveryEvent] = []
+        delivery = ExporterSettingsBase(
+            **{"name": "kea", "pools": ("boot",), "timeout": 5.0, **settings}
+        )
         clock = asyncio.get_running_loop().time
-        self.courier = Courier(self.listener, delivery, self.news.append, lambda: 1000 + clock())
+        self.task = ExporterTask(self.listener, delivery, self.news.append, lambda: 1000 + clock())
 
     def outcomes(self) -> list[Outcome]:
         """Return what the log would show."""
@@ -39,11 +41,11 @@ class Scene:
 async def scene(**settings: Any) -> AsyncIterator[Scene]:
     """Run a courier for the length of the block."""
     it = Scene(**settings)
-    it.courier.start()
+    it.task.start()
     try:
         yield it
     finally:
-        await it.courier.stop()
+        await it.task.stop()
 
 
 def play(story: Callable[[], Awaitable[None]]) -> None:
@@ -61,10 +63,10 @@ def test_changes_within_a_moment_are_told_once() -> None:
     async def story() -> None:
         async with scene() as it:
             for number in range(1, 6):
-                it.courier.give([telling(number)])
+                it.task.update([view(number)])
             await asyncio.sleep(1)
-            assert [told[0].first for _, told in it.listener.heard] == ["10.0.0.5"]
-            assert it.listener.heard[0][0] == pytest.approx(COALESCE)
+            assert [told[0].first for _, told in it.listener.outcome] == ["10.0.0.5"]
+            assert it.listener.outcome[0][0] == pytest.approx(COALESCE)
 
     play(story)
 
@@ -75,14 +77,14 @@ def test_changes_during_a_slow_telling_become_one_more() -> None:
     async def story() -> None:
         async with scene() as it:
             it.listener.seconds = 3.0
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             for number in (2, 3, 4):
                 await asyncio.sleep(0.5)
-                it.courier.give([telling(number)])
-                assert it.courier.report().pending
+                it.task.update([view(number)])
+                assert it.task.report().pending
             await asyncio.sleep(10)
             assert it.listener.firsts() == ["1", "4"]
-            assert not it.courier.report().pending
+            assert not it.task.report().pending
 
     play(story)
 
@@ -93,9 +95,9 @@ def test_what_says_the_same_is_not_told_again() -> None:
     async def story() -> None:
         async with scene() as it:
             for serial in (1, 2, 3):
-                it.courier.give([telling(1, 2, serial=serial)])
+                it.task.update([view(1, 2, serial=serial)])
                 await asyncio.sleep(1)
-            assert len(it.listener.heard) == 1
+            assert len(it.listener.outcome) == 1
 
     play(story)
 
@@ -106,21 +108,21 @@ def test_a_failure_is_repeated_with_growing_pauses() -> None:
     async def story() -> None:
         async with scene() as it:
             it.listener.error = DOWN
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(250)
             began = it.listener.began
             pauses = [after - before for before, after in pairwise(began)]
             assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60])
-            report = it.courier.report()
+            report = it.task.report()
             assert (report.failing, report.pending, report.attempts) == (True, True, 10)
             assert report.last_error == "kea: it does not answer"
             assert report.next_try == pytest.approx(1000 + began[-1] + 60)
             assert it.outcomes() == [Outcome.FAILED]
             it.listener.error = None
             await asyncio.sleep(60)
-            report = it.courier.report()
+            report = it.task.report()
             assert (report.failing, report.pending, report.attempts) == (False, False, 0)
-            assert (report.told, report.failed, report.serial) == (1, 10, 7)
+            assert (report.delivered, report.failed, report.serial) == (1, 10, 7)
             assert report.last_success is not None
             assert report.last_error
             assert it.outcomes() == [Outcome.FAILED, Outcome.RECOVERED]
@@ -134,14 +136,14 @@ def test_a_change_does_not_wait_out_a_long_pause() -> None:
     async def story() -> None:
         async with scene() as it:
             it.listener.error = DOWN
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(70)  # the next one is due after 127 s
             count = len(it.listener.began)
-            it.courier.give([telling(2)])
+            it.task.update([view(2)])
             await asyncio.sleep(COALESCE + 0.01)
             assert len(it.listener.began) == count + 1
             for number in range(3, 13):
-                it.courier.give([telling(number)])
+                it.task.update([view(number)])
                 await asyncio.sleep(0.1)
             assert len(it.listener.began) == count + 2
 
@@ -154,10 +156,10 @@ def test_an_attempt_has_a_time_limit() -> None:
     async def story() -> None:
         async with scene(timeout=2.0) as it:
             it.listener.seconds = 1000
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(2.5)
             assert it.listener.cancelled == 1
-            assert it.courier.report().last_error == "it took more than 2 s and was given up"
+            assert it.task.report().last_error == "it took more than 2 s and was given up"
 
     play(story)
 
@@ -168,9 +170,9 @@ def test_a_defect_of_an_exporter_stays_in_its_report() -> None:
     async def story() -> None:
         async with scene() as it:
             it.listener.error = RuntimeError("unforeseen")
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(0.5)
-            assert "unforeseen" in it.courier.report().last_error
+            assert "unforeseen" in it.task.report().last_error
             it.listener.error = None
             await asyncio.sleep(5)
             assert it.listener.firsts() == ["1"]
@@ -182,11 +184,11 @@ def test_the_first_member_moves_on_in_its_time() -> None:
     """Each `rotate_every` another one leads, so that leases spread."""
 
     async def story() -> None:
-        async with scene(tell=Tell.FIRST, rotate_every=10.0) as it:
-            it.courier.give([telling(1, 2, 3)])
+        async with scene(scope=PoolScope.FIRST, rotate_every=10.0) as it:
+            it.task.update([view(1, 2, 3)])
             await asyncio.sleep(55)
             assert it.listener.firsts() == ["1", "2", "3", "1", "2", "3"]
-            assert all(len(told[0].present) == 1 for _, told in it.listener.heard)
+            assert all(len(told[0].in_rotation) == 1 for _, told in it.listener.outcome)
 
     play(story)
 
@@ -195,8 +197,8 @@ def test_one_member_alone_is_not_told_again_and_again() -> None:
     """With nobody to take turns with, there is nothing to rotate."""
 
     async def story() -> None:
-        async with scene(tell=Tell.FIRST, rotate_every=10.0) as it:
-            it.courier.give([telling(1)])
+        async with scene(scope=PoolScope.FIRST, rotate_every=10.0) as it:
+            it.task.update([view(1)])
             await asyncio.sleep(100)
             assert it.listener.firsts() == ["1"]
 
@@ -207,12 +209,12 @@ def test_a_first_member_that_falls_is_replaced_at_once() -> None:
     """The next one leads without waiting for the rotation; another's fall changes no first."""
 
     async def story() -> None:
-        async with scene(tell=Tell.FIRST, rotate_every=600.0) as it:
-            it.courier.give([telling(1, 2, 3)])
+        async with scene(scope=PoolScope.FIRST, rotate_every=600.0) as it:
+            it.task.update([view(1, 2, 3)])
             await asyncio.sleep(1)
-            it.courier.give([telling(2, 3)])
+            it.task.update([view(2, 3)])
             await asyncio.sleep(1)
-            it.courier.give([telling(1, 2)])
+            it.task.update([view(1, 2)])
             await asyncio.sleep(1)
             assert it.listener.firsts() == ["1", "2", "2"]
 
@@ -224,16 +226,16 @@ def test_a_pool_without_anybody_is_held_back() -> None:
 
     async def story() -> None:
         async with scene() as it:
-            it.courier.give([telling(1, 2)])
+            it.task.update([view(1, 2)])
             await asyncio.sleep(1)
-            it.courier.give([telling()])
+            it.task.update([view()])
             await asyncio.sleep(100)
-            assert len(it.listener.heard) == 1
-            assert "nobody of 'boot' is handed out" in it.courier.report().note
-            it.courier.give([telling(2)])
+            assert len(it.listener.outcome) == 1
+            assert "nobody of 'boot' is handed out" in it.task.report().note
+            it.task.update([view(2)])
             await asyncio.sleep(1)
             assert it.listener.firsts() == ["1", "2"]
-            assert it.courier.report().note == ""
+            assert it.task.report().note == ""
 
     play(story)
 
@@ -243,12 +245,12 @@ def test_nothing_is_told_before_every_pool_is_known() -> None:
 
     async def story() -> None:
         async with scene(pools=("boot", "login")) as it:
-            it.courier.give([telling(1), telling(9, pool="other")])
+            it.task.update([view(1), view(9, pool="other")])
             await asyncio.sleep(10)
-            assert not it.listener.heard
-            it.courier.give([telling(2, pool="login")])
+            assert not it.listener.outcome
+            it.task.update([view(2, pool="login")])
             await asyncio.sleep(1)
-            (_, told) = it.listener.heard[0]
+            (_, told) = it.listener.outcome[0]
             assert [one.pool for one in told] == ["boot", "login"]
 
     play(story)
@@ -259,12 +261,12 @@ def test_a_refresh_tells_again_and_logs_nothing_when_all_was_known() -> None:
 
     async def story() -> None:
         async with scene(refresh_every=30.0) as it:
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(1)
             it.listener.answer = None
             await asyncio.sleep(90)
-            assert len(it.listener.heard) == 4
-            assert it.outcomes() == [Outcome.TOLD]
+            assert len(it.listener.outcome) == 4
+            assert it.outcomes() == [Outcome.DELIVERED]
 
     play(story)
 
@@ -275,9 +277,9 @@ def test_a_courier_stops_in_the_middle_of_an_attempt() -> None:
     async def story() -> None:
         async with scene() as it:
             it.listener.seconds = 1000
-            it.courier.give([telling(1)])
+            it.task.update([view(1)])
             await asyncio.sleep(1)
-            await it.courier.stop()
+            await it.task.stop()
             assert it.listener.cancelled == 1
             assert asyncio.get_running_loop().time() == pytest.approx(1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Option66, Tell
+from rrdns.export.pool_view import Option66, PoolScope
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -20,7 +20,7 @@ from rrdns.export.settings import (
     WebhookSettings,
     find_mistakes,
 )
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 from tests.peers import ROOT
 
 KINDS = {kind.kind: kind for kind in (FileSettings, KeaSettings, WebhookSettings, CommandSettings)}
@@ -45,8 +45,8 @@ def build(table: dict[str, Any]) -> ExporterSettings:
             table[name] = Path(value)
         elif name == "option66":
             table[name] = Option66(value)
-        elif name == "tell":
-            table[name] = Tell(value)
+        elif name == "scope":
+            table[name] = PoolScope(value)
     return kind(**table)
 
 
@@ -71,7 +71,7 @@ def test_the_json_of_the_docs_is_what_is_told() -> None:
     import json
 
     (text,) = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
-    shown, told = json.loads(text), json.loads(to_json("ipam", [telling(1, 2)]))
+    shown, told = json.loads(text), json.loads(to_json("ipam", [view(1, 2)]))
     assert shown.keys() == told.keys()
     assert shown["pools"][0].keys() == told["pools"][0].keys()
     assert shown["pools"][0]["members"][0].keys() == told["pools"][0]["members"][0].keys()

@@ -12,9 +12,9 @@ import pytest
 
 from rrdns.export.command_exporter import CommandExporter
 from rrdns.export.errors import CommandFailed
-from rrdns.export.external_process import MOST_OUTPUT, run
+from rrdns.export.external_process import MAX_OUTPUT, run
 from rrdns.export.settings import CommandSettings
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 from tests.peers import wait_until
 
 
@@ -22,7 +22,7 @@ async def test_a_command_reads_json_on_its_standard_input(tmp_path: Path) -> Non
     """The same JSON as in a file or a webhook, to the end of the input."""
     command = ("sh", "-c", f"cat > {tmp_path}/given; echo out; echo err >&2")
     exporter = CommandExporter(CommandSettings(name="c", pools=("boot",), command=command))
-    assert await exporter.tell([telling(1, 2)]) == "out\nerr"
+    assert await exporter.export([view(1, 2)]) == "out\nerr"
     given = json.loads((tmp_path / "given").read_text())
     assert given["pools"][0]["addresses"] == ["10.0.0.1", "10.0.0.2"]
 
@@ -42,7 +42,7 @@ async def test_of_a_long_output_the_end_is_kept() -> None:
     said = await run(["sh", "-c", "yes | head -c 200000; echo the end"])
     assert said.startswith("... ")
     assert said.endswith("the end")
-    assert len(said) <= MOST_OUTPUT + 4
+    assert len(said) <= MAX_OUTPUT + 4
 
 
 async def test_a_daemon_that_a_command_leaves_behind_keeps_nobody_waiting(tmp_path: Path) -> None:

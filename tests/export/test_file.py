@@ -25,7 +25,7 @@ from rrdns.export.errors import CommandFailed, FileNotWritten, SignalFailed, Tem
 from rrdns.export.file.exporter import FileExporter
 from rrdns.export.pool_view import Option66
 from rrdns.export.settings import FileSettings
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 from tests.peers import wait_until
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_written_is_as_it_was(tmp_path: Path) -> None:
 async def test_json_says_all_that_is_told(tmp_path: Path) -> None:
     """The members in the order of the present rotation, beginning with the first."""
     path = tmp_path / "file"
-    await FileExporter(settings(path, template="json")).tell([telling(1, 2, 3, first=2)])
+    await FileExporter(settings(path, template="json")).export([view(1, 2, 3, first=2)])
     value = json.loads(path.read_text())
     assert value == {
         "version": 1,
@@ -170,7 +170,7 @@ async def test_option_66_has_three_forms(tmp_path: Path, option66: Option66, lin
     """A name, one address, or the list with semicolons; option 150 is always the list."""
     path = tmp_path / "file"
     exporter = FileExporter(settings(path, template="dnsmasq-options", option66=option66))
-    await exporter.tell([telling(1, 2, 3, first=2)])
+    await exporter.export([view(1, 2, 3, first=2)])
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     assert lines == [line, "option:tftp-server-address,10.0.0.2,10.0.0.3,10.0.0.1"]
 
@@ -184,7 +184,7 @@ async def test_a_template_of_ones_own_is_filled_in(tmp_path: Path) -> None:
         "%each members\n$name=$address\n%end\n%end\n"
     )
     path = tmp_path / "file"
-    await FileExporter(settings(path, template=str(template))).tell([telling(1, 2)])
+    await FileExporter(settings(path, template=str(template))).export([view(1, 2)])
     assert path.read_text() == (
         "dhcp 7 2023-11-14 22:13:20 UTC\n"
         "boot boot.pvs.example.test 5 10.0.0.1 boot.pvs.example.test "
@@ -197,18 +197,18 @@ async def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The file stays as it was."""
     path = tmp_path / "file"
     with pytest.raises(TemplateInvalid, match="there is none of this name; bind-zone, "):
-        await FileExporter(settings(path, template="nonsense")).tell([telling(1)])
+        await FileExporter(settings(path, template="nonsense")).export([view(1)])
     with pytest.raises(TemplateInvalid, match="cannot be read"):
-        await FileExporter(settings(path, template=str(tmp_path / "no"))).tell([telling(1)])
+        await FileExporter(settings(path, template=str(tmp_path / "no"))).export([view(1)])
     assert not path.exists()
 
 
 async def test_a_zone_file_holds_one_zone(tmp_path: Path) -> None:
     """Pools of two zones cannot stand in one file."""
-    other = replace(telling(2, pool="login"), zone=Zone("other.test", (), "x.test"))
+    other = replace(view(2, pool="login"), zone=Zone("other.test", (), "x.test"))
     exporter = FileExporter(settings(tmp_path / "file", template="bind-zone"))
     with pytest.raises(TemplateInvalid, match="one zone"):
-        await exporter.tell([telling(1), other])
+        await exporter.export([view(1), other])
 
 
 async def test_a_zone_serial_rises_with_each_change(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_a_zone_serial_rises_with_each_change(tmp_path: Path) -> None:
     exporter = FileExporter(settings(path, template="bind-zone"))
     serials = []
     for number in (1, 2, 3):
-        await exporter.tell([telling(number)])
+        await exporter.export([view(number)])
         line = next(line for line in path.read_text().splitlines() if "; serial" in line)
         serials.append(int(line.split()[0]))
     assert serials == [1_700_000_000, 1_700_000_001, 1_700_000_002]
@@ -228,15 +228,15 @@ async def test_what_is_in_place_is_not_written_again(tmp_path: Path) -> None:
     path, runs = tmp_path / "file", tmp_path / "runs"
     command = ("sh", "-c", f"echo run >> {runs}; echo said")
     exporter = FileExporter(settings(path, command=command))
-    assert await exporter.tell([telling(1)]) == "said"
-    assert await exporter.tell([telling(1, serial=9)]) is None
+    assert await exporter.export([view(1)]) == "said"
+    assert await exporter.export([view(1, serial=9)]) is None
     assert runs.read_text() == "run\n"
     path.write_text("tampered")
-    assert await exporter.tell([telling(1)]) == "said"
+    assert await exporter.export([view(1)]) == "said"
     assert "10.0.0.1 boot.pvs.example.test" in path.read_text()
     assert runs.read_text() == "run\nrun\n"
     path.unlink()
-    assert await exporter.tell([telling(1)]) == "said"
+    assert await exporter.export([view(1)]) == "said"
     assert path.exists()
 
 
@@ -255,8 +255,8 @@ async def test_a_write_that_was_given_up_is_not_overtaken(
     exporter = FileExporter(settings(path))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await exporter.tell([telling(1)])
-    later = asyncio.create_task(exporter.tell([telling(2)]))
+            await exporter.export([view(1)])
+    later = asyncio.create_task(exporter.export([view(2)]))
     await asyncio.sleep(0.1)
     assert not later.done()
     may_go_on.set()
@@ -269,16 +269,16 @@ async def test_a_pipe_in_place_of_a_file_holds_up_nobody(tmp_path: Path) -> None
     """To open one waits for its other end: the file is written anew, and the signal not sent."""
     path, pid_file = tmp_path / "file", tmp_path / "pid"
     exporter = FileExporter(settings(path))
-    assert await exporter.tell([telling(1)]) == ""
+    assert await exporter.export([view(1)]) == ""
     path.unlink()
     os.mkfifo(path)
     os.mkfifo(pid_file)
     with late_writer(path), late_writer(pid_file) as began:
-        await exporter.tell([telling(1)])
+        await exporter.export([view(1)])
         assert path.is_file()
         signalling = FileExporter(settings(path, pid_file=pid_file))
         with pytest.raises(SignalFailed, match="is no regular file"):
-            await signalling.tell([telling(1)])
+            await signalling.export([view(1)])
         assert time.monotonic() - began < 1.0
 
 
@@ -306,7 +306,7 @@ async def test_a_file_server_that_hangs_holds_up_its_exporter_alone(
     may_go_on = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda _: may_go_on.wait(10))
     exporters = [FileExporter(settings(tmp_path / str(number))) for number in range(40)]
-    telling_all = [asyncio.create_task(each.tell([telling(1)])) for each in exporters]
+    telling_all = [asyncio.create_task(each.export([view(1)])) for each in exporters]
     try:
         await asyncio.sleep(0.2)
         assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 1.0) == "free"
@@ -320,9 +320,9 @@ async def test_a_command_that_failed_is_run_again(tmp_path: Path) -> None:
     path, flag = tmp_path / "file", tmp_path / "flag"
     exporter = FileExporter(settings(path, command=("sh", "-c", f"echo no luck; test -e {flag}")))
     with pytest.raises(CommandFailed, match="ended with status 1; it said: no luck"):
-        await exporter.tell([telling(1)])
+        await exporter.export([view(1)])
     flag.touch()
-    assert await exporter.tell([telling(1)]) == "no luck"
+    assert await exporter.export([view(1)]) == "no luck"
 
 
 def test_a_process_is_signalled_after_the_write(tmp_path: Path) -> None:
@@ -343,8 +343,8 @@ def test_a_process_is_signalled_after_the_write(tmp_path: Path) -> None:
         called = Path(f"/proc/{process.pid}/comm").read_text().strip()
         wrong = settings(tmp_path / "file", pid_file=pid_file, process="dnsmasq")
         with pytest.raises(SignalFailed, match="and not 'dnsmasq'"):
-            asyncio.run(FileExporter(wrong).tell([telling(1)]))
-        asyncio.run(FileExporter(replace(wrong, process=called)).tell([telling(1)]))
+            asyncio.run(FileExporter(wrong).export([view(1)]))
+        asyncio.run(FileExporter(replace(wrong, process=called)).export([view(1)]))
         assert process.wait(10) == 0
         assert said.read_text() == "hup"
     finally:
@@ -371,7 +371,7 @@ async def test_a_pid_file_without_a_process_is_told(
         pid_file.write_text(content)
     exporter = FileExporter(settings(tmp_path / "file", pid_file=pid_file))
     with pytest.raises(SignalFailed, match=reason):
-        await exporter.tell([telling(1)])
+        await exporter.export([view(1)])
 
 
 async def test_an_unknown_signal_is_named(tmp_path: Path) -> None:
@@ -381,5 +381,5 @@ async def test_an_unknown_signal_is_named(tmp_path: Path) -> None:
     pid_file.write_text(str(os.getpid()))
     exporter = FileExporter(settings(tmp_path / "file", pid_file=pid_file, signal="HOP"))
     with pytest.raises(SignalFailed, match="no signal is called 'HOP'"):
-        await exporter.tell([telling(1)])
+        await exporter.export([view(1)])
     assert signal.getsignal(signal.SIGHUP) == before

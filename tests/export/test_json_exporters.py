@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rrdns.export import http_client
-from rrdns.export.errors import Unreachable
+from rrdns.export.errors import DeliveryFailed
 from rrdns.export.settings import WebhookSettings
 from rrdns.export.webhook_exporter import SIGNATURE, WebhookExporter
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 
 
 class Receiver:
@@ -52,7 +52,7 @@ async def test_a_webhook_is_signed_with_the_shared_key(
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
     settings = replace(hook, secret_file=secret, headers=(("X-Site", "Ulm"),))
-    await WebhookExporter(settings).tell([telling(1, 2)])
+    await WebhookExporter(settings).export([view(1, 2)])
     ((body, headers),) = receiver.got
     assert headers[SIGNATURE] == "sha256=" + hmac.new(b"s3cret", body, "sha256").hexdigest()
     assert headers["Content-Type"] == "application/json"
@@ -62,7 +62,7 @@ async def test_a_webhook_is_signed_with_the_shared_key(
 
 async def test_without_a_key_nothing_is_signed(receiver: Receiver, hook: WebhookSettings) -> None:
     """No header that would look like a signature."""
-    await WebhookExporter(hook).tell([telling(1)])
+    await WebhookExporter(hook).export([view(1)])
     assert SIGNATURE not in receiver.got[0][1]
 
 
@@ -73,16 +73,16 @@ async def test_any_other_status_is_a_failure(
     """Redirects too: what is told goes where the admin said, and nowhere else."""
     receiver.status, receiver.text = status, "not today"
     receiver.headers = {"Location": "/hook"}
-    with pytest.raises(Unreachable, match=f"HTTP status {status}: not today"):
-        await WebhookExporter(hook).tell([telling(1)])
+    with pytest.raises(DeliveryFailed, match=f"HTTP status {status}: not today"):
+        await WebhookExporter(hook).export([view(1)])
     assert len(receiver.got) == 1
 
 
 async def test_a_receiver_that_is_down_is_told() -> None:
     """A sentence with the URL and the reason."""
     hook = WebhookSettings(name="hook", pools=("boot",), url="http://127.0.0.1:1/")
-    with pytest.raises(Unreachable, match=r"http://127.0.0.1:1/: .*Connect call failed"):
-        await WebhookExporter(hook).tell([telling(1)])
+    with pytest.raises(DeliveryFailed, match=r"http://127.0.0.1:1/: .*Connect call failed"):
+        await WebhookExporter(hook).export([view(1)])
 
 
 async def test_a_key_that_cannot_be_read_sends_nothing(
@@ -92,8 +92,8 @@ async def test_a_key_that_cannot_be_read_sends_nothing(
     empty = tmp_path / "empty"
     empty.touch()
     for secret, why in ((tmp_path / "no", "cannot be read"), (empty, "is empty")):
-        with pytest.raises(Unreachable, match=why):
-            await WebhookExporter(replace(hook, secret_file=secret)).tell([telling(1)])
+        with pytest.raises(DeliveryFailed, match=why):
+            await WebhookExporter(replace(hook, secret_file=secret)).export([view(1)])
     assert receiver.got == []
 
 
@@ -102,17 +102,17 @@ async def test_a_ca_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     hook = WebhookSettings(
         name="hook", pools=("boot",), url="https://127.0.0.1:1/", ca_file=tmp_path / "no"
     )
-    with pytest.raises(Unreachable, match="No such file"):
-        await WebhookExporter(hook).tell([telling(1)])
+    with pytest.raises(DeliveryFailed, match="No such file"):
+        await WebhookExporter(hook).export([view(1)])
 
 
 async def test_an_endless_answer_is_a_failure(
     receiver: Receiver, hook: WebhookSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a receiver says is read as far as anything sensible goes."""
-    monkeypatch.setattr(http_client, "MOST_BYTES", 1000)
+    monkeypatch.setattr(http_client, "MAX_BYTES", 1000)
     receiver.text = "x" * 1001
-    with pytest.raises(Unreachable, match="does not end"):
-        await WebhookExporter(hook).tell([telling(1)])
+    with pytest.raises(DeliveryFailed, match="does not end"):
+        await WebhookExporter(hook).export([view(1)])
     receiver.text = "x" * 1000
-    await WebhookExporter(hook).tell([telling(1)])
+    await WebhookExporter(hook).export([view(1)])

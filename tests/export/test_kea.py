@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import Courier, News, Outcome
-from rrdns.export.errors import KeaRefused, KeaUnsuited, Unreachable
+from rrdns.export.delivery import DeliveryEvent, ExporterTask, Outcome
+from rrdns.export.errors import DeliveryFailed, KeaConfigError, KeaRefused
 from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.pool_view import Option66
 from rrdns.export.settings import KeaSettings
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import CONFIG, Kea, control_agent, differences, kea
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 from tests.peers import need_root, peer
 
 pytestmark = pytest.mark.peers
@@ -62,7 +62,7 @@ async def test_only_what_is_named_is_changed(server: Kea) -> None:
             option66=Option66.LIST,
         )
     )
-    said = await exporter.tell([telling(1, 2, first=2)])
+    said = await exporter.export([view(1, 2, first=2)])
     assert said == f"Kea at {server.socket} has a new config"
     found = differences(before, server.config())
     found.pop("/hash", None)
@@ -96,7 +96,7 @@ async def test_a_client_is_offered_the_server_that_was_told(server: Kea) -> None
     need_root("a DHCP server")
     exporter = KeaExporter(settings(server, subnets=(1,), option66=Option66.ADDRESS))
     for first in (1, 2):
-        await exporter.tell([telling(1, 2, first=first)])
+        await exporter.export([view(1, 2, first=first)])
         offer = discover(server.dhcp_port, server.reply_port, architecture=7)
         assert offer.next_server == f"10.0.0.{first}"
         assert offer.file == "pvsnbpx64.efi"
@@ -108,11 +108,11 @@ async def test_a_client_is_offered_the_server_that_was_told(server: Kea) -> None
 async def test_what_kea_says_already_is_not_set_again(server: Kea) -> None:
     """A refresh costs one look: setting a config makes Kea read its leases anew."""
     exporter = KeaExporter(settings(server, subnets=(1,)))
-    assert await exporter.tell([telling(1)])
+    assert await exporter.export([view(1)])
     log = server.folder / "kea.log"
     sets = log.read_text().count("COMMAND_RECEIVED Received command 'config-set'")
     assert sets
-    assert await exporter.tell([telling(1)]) is None
+    assert await exporter.export([view(1)]) is None
     again = log.read_text().count("COMMAND_RECEIVED Received command 'config-set'")
     assert again == sets
 
@@ -123,8 +123,8 @@ async def test_a_target_that_is_not_there_changes_nothing(server: Kea) -> None:
     exporter = KeaExporter(
         settings(server, subnets=(1, 77, "10.99.0.0/24"), shared_networks=("x",), classes=("y",))
     )
-    with pytest.raises(KeaUnsuited) as caught:
-        await exporter.tell([telling(1)])
+    with pytest.raises(KeaConfigError) as caught:
+        await exporter.export([view(1)])
     assert str(caught.value) == (
         "Kea's config is left alone: it has no subnet 77, no subnet 10.99.0.0/24, "
         "no 'x' among its shared-networks, no 'y' among its client-classes"
@@ -139,7 +139,7 @@ async def test_a_refused_config_is_left_alone_and_reported(server: Kea) -> None:
     with pytest.raises(
         KeaRefused, match=r"refused config-test: .*boot-file-name must be at most 127"
     ):
-        await exporter.tell([telling(1)])
+        await exporter.export([view(1)])
     assert server.config() == before
 
 
@@ -147,7 +147,7 @@ async def test_two_exporters_of_one_kea_take_turns(server: Kea) -> None:
     """Each would else set a config without what the other has just changed."""
     uefi = KeaExporter(settings(server, name="uefi", classes=("pvs-uefi",)))
     subnet = KeaExporter(settings(server, name="subnet", subnets=(1,)))
-    await asyncio.gather(uefi.tell([telling(1)]), subnet.tell([telling(2)]))
+    await asyncio.gather(uefi.export([view(1)]), subnet.export([view(2)]))
     dhcp4 = server.config()["Dhcp4"]
     assert dhcp4["client-classes"][0]["next-server"] == "10.0.0.1"
     assert dhcp4["subnet4"][0]["next-server"] == "10.0.0.2"
@@ -161,14 +161,14 @@ async def test_the_control_agent_is_asked_over_http(server: Kea, tmp_path: Path)
         over_http = settings(
             server, socket=None, url=url, user="rrdns", password_file=password, subnets=(1,)
         )
-        assert await KeaExporter(over_http).tell([telling(5)])
+        assert await KeaExporter(over_http).export([view(5)])
         assert server.config()["Dhcp4"]["subnet4"][0]["next-server"] == "10.0.0.5"
         password.write_text("wrong")
-        with pytest.raises(Unreachable, match="HTTP status 401"):
-            await KeaExporter(over_http).tell([telling(6)])
+        with pytest.raises(DeliveryFailed, match="HTTP status 401"):
+            await KeaExporter(over_http).export([view(6)])
         password.write_text("s3cret")
         with pytest.raises(KeaRefused, match=r"refused config-get: .*dhcp6"):
-            await KeaExporter(replace(over_http, service="dhcp6")).tell([telling(6)])
+            await KeaExporter(replace(over_http, service="dhcp6")).export([view(6)])
     assert server.config()["Dhcp4"]["subnet4"][0]["next-server"] == "10.0.0.5"
 
 
@@ -176,32 +176,32 @@ async def test_the_file_is_rewritten_where_that_is_wanted(tmp_path: Path) -> Non
     """`config-write` makes it last over a restart; its comments are gone then."""
     with kea() as server:
         file = server.folder / "kea.conf"
-        await KeaExporter(settings(server, subnets=(1,))).tell([telling(1)])
+        await KeaExporter(settings(server, subnets=(1,))).export([view(1)])
         assert "an admin's comment" in file.read_text()
-        await KeaExporter(settings(server, subnets=(1,), write=True)).tell([telling(2)])
+        await KeaExporter(settings(server, subnets=(1,), write=True)).export([view(2)])
         assert json.loads(file.read_text())["Dhcp4"]["subnet4"][0]["next-server"] == "10.0.0.2"
 
 
 async def test_a_kea_that_comes_back_is_told(tmp_path: Path) -> None:
     """Down: reported and repeated. Up: told. Restarted with its own file: told again."""
-    news: list[News] = []
+    news: list[DeliveryEvent] = []
     small = {key: CONFIG[key] for key in ("client-classes",)}
     folder = tmp_path if len(str(tmp_path)) < 80 else Path("/tmp")  # a socket's path is short
     delivery = settings(
         Kea(folder / "kea.sock", folder, 0, 0), classes=("phones",), refresh_every=0.3
     )
-    courier = Courier(KeaExporter(delivery), delivery, news.append)
-    courier.give([telling(3)])
-    courier.start()
+    task = ExporterTask(KeaExporter(delivery), delivery, news.append)
+    task.update([view(3)])
+    task.start()
     try:
-        await _until(lambda: courier.report().failed > 0)
-        assert "Kea cannot be reached" in courier.report().last_error
+        await _until(lambda: task.report().failed > 0)
+        assert "Kea cannot be reached" in task.report().last_error
         for _ in range(2):
             async with _in_thread(small, folder) as server:
                 await _until(lambda server=server: _phones(server) == "10.0.0.3")
-            await _until(lambda: courier.report().failing)
+            await _until(lambda: task.report().failing)
     finally:
-        await courier.stop()
+        await task.stop()
     assert {item.outcome for item in news} >= {Outcome.FAILED, Outcome.RECOVERED}
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.errors import ExportFailed, KeaUnsuited, Unreachable
-from rrdns.export.kea.config import BootInfo, Targets, changed
+from rrdns.export.errors import DeliveryFailed, ExportFailed, KeaConfigError
+from rrdns.export.kea.config import BootInfo, Targets, with_boot_info
 from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.pool_view import Option66
 from rrdns.export.settings import KeaSettings
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 
 CONFIG = {"Dhcp4": {"subnet4": [{"id": 1, "subnet": "10.0.0.0/24"}]}}
 
@@ -58,7 +58,7 @@ def exporter(fake: FakeKea) -> KeaExporter:
 async def test_the_order_of_commands_is_get_test_look_again_set_check() -> None:
     """Nothing is set that was not tested, and nothing believed that was not seen."""
     fake = FakeKea()
-    await exporter(fake).tell([telling(1)])
+    await exporter(fake).export([view(1)])
     assert fake.commands == ["config-get", "config-test", "config-get", "config-set", "config-get"]
     assert fake.config["Dhcp4"]["subnet4"][0]["next-server"] == "10.0.0.1"
     assert "hash" not in fake.config
@@ -68,10 +68,10 @@ async def test_a_config_that_somebody_else_changes_is_not_overwritten() -> None:
     """Their change is kept; ours is tried again on top of it."""
     fake = FakeKea()
     fake.changes_while_tested = True
-    with pytest.raises(KeaUnsuited, match="somebody else changed it"):
-        await exporter(fake).tell([telling(1)])
+    with pytest.raises(KeaConfigError, match="somebody else changed it"):
+        await exporter(fake).export([view(1)])
     assert "config-set" not in fake.commands
-    await exporter(fake).tell([telling(1)])
+    await exporter(fake).export([view(1)])
     assert fake.config["Dhcp4"]["valid-lifetime"] == 60
 
 
@@ -79,8 +79,8 @@ async def test_a_success_that_does_not_show_is_a_failure() -> None:
     """The config is read back."""
     fake = FakeKea()
     fake.forgets = True
-    with pytest.raises(KeaUnsuited, match="does not show it"):
-        await exporter(fake).tell([telling(1)])
+    with pytest.raises(KeaConfigError, match="does not show it"):
+        await exporter(fake).export([view(1)])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_every_other_answer_is_reported(command: str, answer: Any, sentenc
     fake = FakeKea()
     fake.answers[command] = answer
     with pytest.raises(ExportFailed) as caught:
-        await exporter(fake).tell([telling(1)])
+        await exporter(fake).export([view(1)])
     assert sentence in str(caught.value)
     assert fake.config == CONFIG
 
@@ -109,15 +109,15 @@ async def test_every_other_answer_is_reported(command: str, answer: Any, sentenc
 def test_a_redacted_password_is_never_sent_back() -> None:
     """The asterisks would become the password."""
     config = {"Dhcp4": {**CONFIG["Dhcp4"], "lease-database": {"password": "*****"}}}
-    with pytest.raises(KeaUnsuited, match="asterisks"):
-        changed(config, Targets(subnets=(1,)), BootInfo(next_server="10.0.0.1"))
+    with pytest.raises(KeaConfigError, match="asterisks"):
+        with_boot_info(config, Targets(subnets=(1,)), BootInfo(next_server="10.0.0.1"))
 
 
 def test_option_66_of_another_space_is_another_option() -> None:
     """A vendor's option with the same number stays."""
     vendor = {"code": 66, "space": "vendor-4491", "data": "x"}
     config: dict[str, Any] = {"Dhcp4": {"subnet4": [{"id": 1, "option-data": [vendor]}]}}
-    new = changed(config, Targets(subnets=(1,)), BootInfo(option66="a;b"))
+    new = with_boot_info(config, Targets(subnets=(1,)), BootInfo(option66="a;b"))
     options = new["Dhcp4"]["subnet4"][0]["option-data"]
     assert options[0] == vendor
     assert options[1]["data"] == "a;b"
@@ -151,8 +151,8 @@ async def test_a_kea_that_breaks_off_is_reported(
 
     server = await asyncio.start_unix_server(serve, socket_path)
     async with server:
-        with pytest.raises(Unreachable, match=reason):
-            await over_socket(socket_path).tell([telling(1)])
+        with pytest.raises(DeliveryFailed, match=reason):
+            await over_socket(socket_path).export([view(1)])
 
 
 async def test_a_kea_that_never_answers_is_left_at_the_time_limit(socket_path: Path) -> None:
@@ -169,7 +169,7 @@ async def test_a_kea_that_never_answers_is_left_at_the_time_limit(socket_path: P
     async with server:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await over_socket(socket_path).tell([telling(1)])
+                await over_socket(socket_path).export([view(1)])
         await asyncio.wait_for(closed.wait(), 5)
 
 
@@ -187,8 +187,8 @@ async def test_text_beyond_ascii_goes_back_as_it_came(socket_path: Path) -> None
 
     server = await asyncio.start_unix_server(serve, socket_path)
     async with server:
-        with pytest.raises(KeaUnsuited):  # this one never shows the new config
-            await over_socket(socket_path).tell([telling(1)])
+        with pytest.raises(KeaConfigError):  # this one never shows the new config
+            await over_socket(socket_path).export([view(1)])
     assert b"Z\\u00c3\\u00bcrich" in requests[1]
 
 
@@ -204,7 +204,7 @@ async def test_a_boot_file_may_name_the_server() -> None:
         boot_file="tftp://$first/ARDBP32.BIN",
         option66=Option66.NAME,
     )
-    await KeaExporter(settings, fake).tell([telling(1, 2, first=2)])
+    await KeaExporter(settings, fake).export([view(1, 2, first=2)])
     (subnet,) = fake.config["Dhcp4"]["subnet4"]
     assert subnet["boot-file-name"] == "tftp://10.0.0.2/ARDBP32.BIN"
     assert subnet["option-data"][0]["data"] == "boot.pvs.example.test"

@@ -13,7 +13,7 @@ from rrdns.export.exporter import Exporter
 from rrdns.export.file.exporter import FileExporter
 from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.make_exporter import make_exporter
-from rrdns.export.manager import Dispatch
+from rrdns.export.manager import ExporterManager
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -22,7 +22,7 @@ from rrdns.export.settings import (
     WebhookSettings,
 )
 from rrdns.export.webhook_exporter import WebhookExporter
-from tests.export.pool_views import Listener, telling
+from tests.export.pool_views import Listener, view
 from tests.virtual_time import run_virtually
 
 HOOK = WebhookSettings(name="hook", pools=("boot",), url="https://example.test/")
@@ -46,11 +46,11 @@ def test_each_exporter_is_told_of_its_own_pools() -> None:
 
     async def story() -> None:
         make = Makes()
-        dispatch = Dispatch(lambda _: None, lambda: 0.0, make)
+        dispatch = ExporterManager(lambda _: None, lambda: 0.0, make)
         dispatch.configure([HOOK, OTHER])
-        dispatch.publish([telling(1), telling(2, pool="login")])
+        dispatch.publish([view(1), view(2, pool="login")])
         await asyncio.sleep(1)
-        dispatch.publish([telling(3)])
+        dispatch.publish([view(3)])
         await asyncio.sleep(1)
         hook, other = (listener for _, listener in make.made)
         assert (hook.firsts(), other.firsts()) == (["1", "3"], ["2"])
@@ -66,19 +66,19 @@ def test_a_new_config_leaves_unchanged_exporters_alone() -> None:
 
     async def story() -> None:
         make = Makes()
-        dispatch = Dispatch(lambda _: None, lambda: 0.0, make)
+        dispatch = ExporterManager(lambda _: None, lambda: 0.0, make)
         dispatch.configure([HOOK, OTHER])
-        dispatch.publish([telling(1), telling(2, pool="login")])
+        dispatch.publish([view(1), view(2, pool="login")])
         await asyncio.sleep(1)
         dispatch.configure([replace(OTHER, url="https://new.example.test/"), HOOK])
         await asyncio.sleep(1)
         assert [name for name, _ in make.made] == ["hook", "other", "other"]
-        assert [len(listener.heard) for _, listener in make.made] == [1, 1, 1]
+        assert [len(listener.outcome) for _, listener in make.made] == [1, 1, 1]
         assert [report.name for report in dispatch.reports()] == ["other", "hook"]
         dispatch.configure([])
-        dispatch.publish([telling(9)])
+        dispatch.publish([view(9)])
         await asyncio.sleep(1)
-        assert [len(listener.heard) for _, listener in make.made] == [1, 1, 1]
+        assert [len(listener.outcome) for _, listener in make.made] == [1, 1, 1]
         await dispatch.stop()
 
     run_virtually(story())
@@ -89,10 +89,10 @@ def test_one_exporter_that_hangs_holds_up_no_other() -> None:
 
     async def story() -> None:
         make = Makes()
-        dispatch = Dispatch(lambda _: None, lambda: 0.0, make)
+        dispatch = ExporterManager(lambda _: None, lambda: 0.0, make)
         dispatch.configure([HOOK, replace(HOOK, name="quick")])
         make.made[0][1].seconds = 1e6
-        dispatch.publish([telling(1)])
+        dispatch.publish([view(1)])
         await asyncio.sleep(1)
         assert make.made[1][1].firsts() == ["1"]
         await dispatch.stop()
@@ -105,7 +105,7 @@ def test_a_stop_waits_less_than_a_second_for_one_that_will_not_end() -> None:
     """Even what resists its cancellation does not hold up the service's end."""
 
     class Stubborn(Listener):
-        async def tell(self, tellings: object) -> str | None:
+        async def export(self, views: object) -> str | None:
             try:
                 await asyncio.sleep(50)
             except asyncio.CancelledError:
@@ -113,9 +113,9 @@ def test_a_stop_waits_less_than_a_second_for_one_that_will_not_end() -> None:
             return None
 
     async def story() -> None:
-        dispatch = Dispatch(lambda _: None, lambda: 0.0, lambda _: Stubborn())
+        dispatch = ExporterManager(lambda _: None, lambda: 0.0, lambda _: Stubborn())
         dispatch.configure([HOOK])
-        dispatch.publish([telling(1)])
+        dispatch.publish([view(1)])
         await asyncio.sleep(1)
         await dispatch.stop()
         assert asyncio.get_running_loop().time() < 2

@@ -18,7 +18,7 @@ from rrdns.snippets.dhcp.boot_options import BootFiles
 from rrdns.snippets.dhcp.formats import Format, snippet
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import kea
-from tests.export.pool_views import telling
+from tests.export.pool_views import view
 from tests.peers import free_port, need_root, peer, running, wait_until
 
 pytestmark = pytest.mark.peers
@@ -62,8 +62,8 @@ def settings(path: Path, template: str, **others: Any) -> FileSettings:
 async def test_bind_nsd_and_knot_load_the_zone_file(tmp_path: Path) -> None:
     """Two pools of one zone in one file, with SOA, NS and glue."""
     path, zone = tmp_path / "zone", "pvs.example.test"
-    two = [telling(1, 2), telling(3, pool="login")]
-    await FileExporter(settings(path, "bind-zone", pools=("boot", "login"))).tell(two)
+    two = [view(1, 2), view(3, pool="login")]
+    await FileExporter(settings(path, "bind-zone", pools=("boot", "login"))).export(two)
     check(peer("named-checkzone"), "-i", "full", "-k", "fail", zone, path)
     check(peer("nsd-checkzone"), zone, path)
     config = tmp_path / "knot.conf"
@@ -75,10 +75,10 @@ async def test_bind_nsd_and_knot_load_the_zone_file(tmp_path: Path) -> None:
 async def test_bind_answers_what_is_in_the_zone_file(tmp_path: Path) -> None:
     """A zone whose apex is the hostname itself, with the nameserver elsewhere."""
     path = tmp_path / "zone"
-    one = telling(1, 2)
+    one = view(1, 2)
     assert one.zone is not None
     apex = replace(one.zone, name=one.hostname, nameservers=one.zone.nameservers[1:])
-    await FileExporter(settings(path, "bind-zone")).tell([replace(one, zone=apex)])
+    await FileExporter(settings(path, "bind-zone")).export([replace(one, zone=apex)])
     said = check(peer("named-checkzone"), "-D", "-o", "-", one.hostname, path)
     records = re.findall(rf"(?m)^{one.hostname}\.\s+5\s+IN A\s+10\.0\.0\.[12]$", said)
     assert len(records) == 2
@@ -88,7 +88,7 @@ async def test_bind_answers_what_is_in_the_zone_file(tmp_path: Path) -> None:
 async def test_isc_dhcpd_loads_the_include(tmp_path: Path, option66: Option66) -> None:
     """Inside a subnet, as docs/exporters.md says."""
     path, config = tmp_path / "include", tmp_path / "dhcpd.conf"
-    await FileExporter(settings(path, "isc-dhcpd", option66=option66)).tell([telling(1, 2)])
+    await FileExporter(settings(path, "isc-dhcpd", option66=option66)).export([view(1, 2)])
     config.write_text(f'subnet 10.0.0.0 netmask 255.255.255.0 {{ include "{path}"; }}\n')
     check(peer("dhcpd"), "-t", "-4", "-cf", config)
 
@@ -276,7 +276,7 @@ def test_every_server_takes_each_form_of_option_66(tmp_path: Path, heading: str)
 def _tell(exporter: FileExporter, *numbers: int) -> None:
     import asyncio
 
-    asyncio.run(exporter.tell([telling(*numbers)]))
+    asyncio.run(exporter.export([view(*numbers)]))
 
 
 def _user() -> str:

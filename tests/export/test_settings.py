@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.pool_view import Option66, Tell
+from rrdns.export.pool_view import Option66, PoolScope
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -62,4 +62,4 @@ def test_one_that_tells_the_first_rotates_by_itself() -> None:
     assert KeaSettings(**KEA).rotation == 60.0
     assert KeaSettings(**KEA, rotate_every=0.0).rotation == 0.0
     assert FileSettings(**FILE).rotation == 0.0
-    assert FileSettings(**FILE, tell=Tell.FIRST).rotation == 60.0
+    assert FileSettings(**FILE, scope=PoolScope.FIRST).rotation == 60.0

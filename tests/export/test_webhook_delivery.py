@@ -12,20 +12,29 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import News, Outcome
+from rrdns.export.delivery import DeliveryEvent, Outcome
 from rrdns.export.disk_io import Disk
-from rrdns.export.errors import Unreachable
-from rrdns.export.http_client import Post
-from rrdns.export.settings import HookSettings, Subject
-from rrdns.export.webhooks.delivery import DELIVERY, EVENT, MOST_REFUSALS, Messenger, Waiting, where
-from rrdns.export.webhooks.event import Notice, notice_of
+from rrdns.export.errors import DeliveryFailed
+from rrdns.export.http_client import HttpPost
+from rrdns.export.settings import EventTopic, EventWebhookSettings
+from rrdns.export.webhooks.delivery import (
+    DELIVERY,
+    EVENT,
+    MAX_REFUSALS,
+    PendingEvents,
+    WebhookTask,
+    where,
+)
+from rrdns.export.webhooks.event import WebhookEvent, webhook_event
 from tests.virtual_time import run_virtually
 
 URL = "https://chat.example.test:8443/hooks/key-of-the-chat?x=1"
 
 
-def notice(number: int, subject: Subject = Subject.STANDING, pool: str = "boot") -> Notice:
-    return Notice(number, 1000.0 + number, subject, "standing", pool=pool, member="pvs-1")
+def event(
+    number: int, subject: EventTopic = EventTopic.STANDING, pool: str = "boot"
+) -> WebhookEvent:
+    return WebhookEvent(number, 1000.0 + number, subject, "standing", pool=pool, member="pvs-1")
 
 
 class DiskAtOnce(Disk):
@@ -42,10 +51,10 @@ class Receiver:
         self.error: Exception | None = None
         self.seconds = 0.0
         self.got: list[dict[str, Any]] = []
-        self.posts: list[Post] = []
+        self.posts: list[HttpPost] = []
         self.tried_at: list[float] = []
 
-    async def take(self, post: Post) -> bytes:
+    async def take(self, post: HttpPost) -> bytes:
         self.tried_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.seconds)
         if self.error is not None:
@@ -63,11 +72,11 @@ class Scene:
 
     def __init__(self, **settings: Any) -> None:
         self.receiver = Receiver()
-        self.news: list[News] = []
+        self.news: list[DeliveryEvent] = []
         self.kept = 0
-        hook = HookSettings(**{"name": "chat", "url": URL, "timeout": 5.0, **settings})
+        hook = EventWebhookSettings(**{"name": "chat", "url": URL, "timeout": 5.0, **settings})
         clock = asyncio.get_running_loop().time
-        self.messenger = Messenger(
+        self.task = WebhookTask(
             hook,
             self.news.append,
             lambda: 1000 + clock(),
@@ -81,17 +90,17 @@ class Scene:
 
     def tell(self, *numbers: int) -> None:
         for number in numbers:
-            self.messenger.take(notice(number))
+            self.task.enqueue(event(number))
 
 
 @asynccontextmanager
 async def scene(**settings: Any) -> AsyncIterator[Scene]:
     it = Scene(**settings)
-    it.messenger.start()
+    it.task.start()
     try:
         yield it
     finally:
-        await it.messenger.stop()
+        await it.task.stop()
 
 
 def virtually(test: Callable[[], Awaitable[None]]) -> None:
@@ -112,9 +121,9 @@ def test_each_event_is_told_once_and_in_order() -> None:
             post = it.receiver.posts[0]
             assert post.url == URL
             assert post.headers == {"X-Site": "ulm", EVENT: "standing", DELIVERY: "1"}
-            report = it.messenger.report()
-            assert (report.told, report.waiting, report.failing) == (3, 0, False)
-            assert (report.where, report.last_success) == ("https://chat.example.test:8443/", 1000)
+            report = it.task.report()
+            assert (report.delivered, report.waiting, report.failing) == (3, 0, False)
+            assert (report.origin, report.last_success) == ("https://chat.example.test:8443/", 1000)
             assert not it.news
 
     virtually(test)
@@ -124,11 +133,11 @@ def test_only_what_was_asked_for_is_told() -> None:
     """By subject, and by pool where there is one."""
 
     async def test() -> None:
-        async with scene(events=(Subject.DRIFT, Subject.RELOAD), pools=("boot",)) as it:
-            it.messenger.take(notice(1))
-            it.messenger.take(notice(2, Subject.DRIFT))
-            it.messenger.take(notice(3, Subject.DRIFT, pool="other"))
-            it.messenger.take(notice(4, Subject.RELOAD, pool=""))
+        async with scene(events=(EventTopic.DRIFT, EventTopic.RELOAD), pools=("boot",)) as it:
+            it.task.enqueue(event(1))
+            it.task.enqueue(event(2, EventTopic.DRIFT))
+            it.task.enqueue(event(3, EventTopic.DRIFT, pool="other"))
+            it.task.enqueue(event(4, EventTopic.RELOAD, pool=""))
             await asyncio.sleep(1)
             assert it.receiver.ids() == [2, 4]
 
@@ -140,12 +149,12 @@ def test_a_receiver_that_is_down_gets_everything_later_and_in_order() -> None:
 
     async def test() -> None:
         async with scene() as it:
-            it.receiver.error = Unreachable("https://chat.example.test:8443/", "refused")
+            it.receiver.error = DeliveryFailed("https://chat.example.test:8443/", "refused")
             it.tell(1, 2)
             await asyncio.sleep(200)
             waits = [after - before for before, after in pairwise(it.receiver.tried_at)]
             assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
-            report = it.messenger.report()
+            report = it.task.report()
             assert (report.failing, report.attempts, report.waiting) == (True, 9, 2)
             assert report.next_try == pytest.approx(1000 + sum(waits) + 60)
             it.receiver.error = None
@@ -153,7 +162,7 @@ def test_a_receiver_that_is_down_gets_everything_later_and_in_order() -> None:
             await asyncio.sleep(60)
             assert it.receiver.ids() == [1, 2, 3]
             assert [news.outcome for news in it.news] == [Outcome.FAILED, Outcome.RECOVERED]
-            report = it.messenger.report()
+            report = it.task.report()
             assert (report.failing, report.next_try, report.failed) == (False, None, 9)
             assert report.last_error == "https://chat.example.test:8443/: refused"
 
@@ -168,7 +177,7 @@ def test_a_slow_receiver_is_given_up_and_holds_up_nobody() -> None:
             it.receiver.seconds = 99
             it.tell(1)
             await asyncio.sleep(5.5)
-            assert "it took more than 5 s" in it.messenger.report().last_error
+            assert "it took more than 5 s" in it.task.report().last_error
             it.receiver.seconds = 0
             await asyncio.sleep(1)
             assert it.receiver.ids() == [1]
@@ -181,18 +190,18 @@ def test_a_full_queue_lets_the_oldest_go_and_says_how_many() -> None:
 
     async def test() -> None:
         async with scene(queue=3) as it:
-            it.receiver.error = Unreachable("chat", "refused")
+            it.receiver.error = DeliveryFailed("chat", "refused")
             it.tell(*range(1, 9))
             await asyncio.sleep(0.5)
-            report = it.messenger.report()
-            assert (report.waiting, report.room, report.lost) == (3, 3, 5)
+            report = it.task.report()
+            assert (report.waiting, report.queue_limit, report.dropped) == (3, 3, 5)
             it.receiver.error = None
             await asyncio.sleep(60)
             assert it.receiver.ids() == [5, 6, 7, 8]
             told = it.receiver.got[0]
-            assert (told["event"], told["details"]) == ("lost", {"count": "5"})
-            assert told["text"] == "lost (5 events could not be delivered and were let go)"
-            assert it.messenger.report().lost == 5
+            assert (told["event"], told["details"]) == ("dropped", {"count": "5"})
+            assert told["text"] == "dropped (5 events could not be delivered and were dropped)"
+            assert it.task.report().dropped == 5
 
     virtually(test)
 
@@ -222,15 +231,15 @@ def test_an_event_that_is_refused_does_not_hold_up_the_others(status: int) -> No
 
     async def test() -> None:
         async with scene() as it:
-            it.receiver.error = Unreachable("chat", f"HTTP status {status}", status)
+            it.receiver.error = DeliveryFailed("chat", f"HTTP status {status}", status)
             it.tell(1, 2)
             await asyncio.sleep(3.5)
-            assert len(it.receiver.tried_at) == MOST_REFUSALS
+            assert len(it.receiver.tried_at) == MAX_REFUSALS
             it.receiver.error = None
             await asyncio.sleep(60)
-            assert [value["event"] for value in it.receiver.got] == ["lost", "standing"]
+            assert [value["event"] for value in it.receiver.got] == ["dropped", "standing"]
             assert it.receiver.ids() == [1, 2]
-            assert it.messenger.report().lost == 1
+            assert it.task.report().dropped == 1
 
     virtually(test)
 
@@ -240,11 +249,11 @@ def test_a_receiver_that_refuses_everything_is_asked_no_more_than_that() -> None
 
     async def test() -> None:
         async with scene() as it:
-            it.receiver.error = Unreachable("chat", "HTTP status 400", 400)
+            it.receiver.error = DeliveryFailed("chat", "HTTP status 400", 400)
             it.tell(1, 2)
             await asyncio.sleep(3600)
-            assert it.messenger.waiting() == Waiting()
-            assert it.messenger.report().lost == 2
+            assert it.task.waiting() == PendingEvents()
+            assert it.task.report().dropped == 2
 
     virtually(test)
 
@@ -255,11 +264,11 @@ def test_other_statuses_are_tried_for_ever() -> None:
     async def test() -> None:
         async with scene() as it:
             for status in (302, 401, 404, 429, 500, 503):
-                it.receiver.error = Unreachable("chat", f"HTTP status {status}", status)
+                it.receiver.error = DeliveryFailed("chat", f"HTTP status {status}", status)
                 it.tell(status)
                 await asyncio.sleep(600)
-            assert it.messenger.report().waiting == 6
-            assert it.messenger.report().lost == 0
+            assert it.task.report().waiting == 6
+            assert it.task.report().dropped == 0
 
     virtually(test)
 
@@ -272,7 +281,7 @@ def test_a_defect_of_ours_stays_in_the_report() -> None:
             it.receiver.error = ZeroDivisionError("oops")
             it.tell(1)
             await asyncio.sleep(0.5)
-            assert "a defect of rrdns" in it.messenger.report().last_error
+            assert "a defect of rrdns" in it.task.report().last_error
             it.receiver.error = None
             await asyncio.sleep(1)
             assert it.receiver.ids() == [1]
@@ -288,7 +297,7 @@ def test_a_key_that_cannot_be_read_sends_nothing(tmp_path: Path) -> None:
             it.tell(1)
             await asyncio.sleep(0.5)
             assert not it.receiver.got
-            assert "the secret cannot be read" in it.messenger.report().last_error
+            assert "the secret cannot be read" in it.task.report().last_error
             (tmp_path / "no").write_text("s3cret\n")
             await asyncio.sleep(2)
             assert it.receiver.ids() == [1]
@@ -301,18 +310,18 @@ def test_another_messenger_goes_on_where_one_was_stopped() -> None:
 
     async def test() -> None:
         async with scene(queue=2) as old:
-            old.receiver.error = Unreachable("chat", "refused")
+            old.receiver.error = DeliveryFailed("chat", "refused")
             old.tell(1, 2, 3, 4)
             await asyncio.sleep(0.5)
             assert old.kept > 0  # a failure is a reason to write it down
-            left = old.messenger.waiting()
-        assert left == Waiting((notice(3), notice(4)), 2, notice(2))
+            left = old.task.waiting()
+        assert left == PendingEvents((event(3), event(4)), 2, event(2))
         async with scene() as new:
             new.tell(5)
-            new.messenger.take_up(left)
+            new.task.restore(left)
             await asyncio.sleep(1)
             assert new.receiver.ids() == [2, 3, 4, 5]
-            assert new.messenger.waiting() == Waiting()
+            assert new.task.waiting() == PendingEvents()
 
     virtually(test)
 
@@ -324,15 +333,15 @@ def test_a_stop_gives_what_waits_a_moment() -> None:
         async with scene() as it:
             it.receiver.seconds = 0.05
             it.tell(1, 2)
-            await it.messenger.stop(grace=0.3)
+            await it.task.stop(grace=0.3)
             assert it.receiver.ids() == [1, 2]
         async with scene() as slow:
             slow.receiver.seconds = 9
             slow.tell(1)
             began = asyncio.get_running_loop().time()
-            await slow.messenger.stop(grace=0.3)
+            await slow.task.stop(grace=0.3)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.3)
-            assert slow.messenger.waiting().notices == (notice(1),)
+            assert slow.task.waiting().events == (event(1),)
 
     virtually(test)
 
@@ -406,6 +415,6 @@ def test_an_event_is_told_by_subject_and_sentence(
     kind: str, data: dict[str, object], subject: str, text: str | None
 ) -> None:
     """A chat shows the sentence; a script goes by the subject."""
-    told = notice_of(7, 1000.0, kind, data)
+    told = webhook_event(7, 1000.0, kind, data)
     assert told.subject == subject
     assert text is None or told.text == text

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rrdns.export.delivery import News, back_off
-from rrdns.export.settings import HookSettings, Subject
+from rrdns.export.delivery import DeliveryEvent, back_off
+from rrdns.export.settings import EventTopic, EventWebhookSettings
 from rrdns.export.webhook_exporter import SIGNATURE
 from rrdns.export.webhooks import delivery
-from rrdns.export.webhooks.event import Notice
-from rrdns.export.webhooks.manager import Hooks
+from rrdns.export.webhooks.event import WebhookEvent
+from rrdns.export.webhooks.manager import WebhookManager
 from tests.peers import free_port
 
 
@@ -56,9 +56,9 @@ class Receiver:
         self.elsewhere += 1
         return web.Response()
 
-    def hook(self, **settings: Any) -> HookSettings:
+    def hook(self, **settings: Any) -> EventWebhookSettings:
         url = f"http://127.0.0.1:{self.port}/hook"
-        return HookSettings(**{"name": "chat", "url": url, **settings})
+        return EventWebhookSettings(**{"name": "chat", "url": url, **settings})
 
     async def has(self, count: int) -> list[int]:
         """Wait for so many; return the ids of all."""
@@ -82,26 +82,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "back_off", lambda failures: back_off(failures) / 10)
 
 
-def notice(number: int) -> Notice:
-    return Notice(number, 1000.0 + number, Subject.STANDING, "standing", "boot", "pvs-1")
+def event(number: int) -> WebhookEvent:
+    return WebhookEvent(number, 1000.0 + number, EventTopic.STANDING, "standing", "boot", "pvs-1")
 
 
 class Scene:
     """Webhooks, what was heard of them, and what of their outbox."""
 
     def __init__(self, outbox: Path | None = None) -> None:
-        self.news: list[News] = []
+        self.news: list[DeliveryEvent] = []
         self.troubles: list[str] = []
-        self.hooks = Hooks(self.news.append, self.troubles.append, lambda: 5000.0, outbox)
+        self.hooks = WebhookManager(self.news.append, self.troubles.append, lambda: 5000.0, outbox)
         self.keeping: asyncio.Task[None] | None = None
 
-    def begin(self, *hooks: HookSettings) -> None:
+    def begin(self, *hooks: EventWebhookSettings) -> None:
         self.hooks.configure(hooks)
-        self.keeping = asyncio.create_task(self.hooks.keep())
+        self.keeping = asyncio.create_task(self.hooks.run_queue_saver())
 
     def tell(self, numbers: Sequence[int]) -> None:
         for number in numbers:
-            self.hooks.tell(notice(number))
+            self.hooks.enqueue(event(number))
 
     async def end(self, *, kill: bool = False) -> None:
         """Stop, or fall as a killed process does: with nothing done any more."""
@@ -212,7 +212,7 @@ async def test_a_queue_that_is_full_tells_what_it_lost(receiver: Receiver) -> No
     assert scene.hooks.reports()[0].waiting == 10
     receiver.status = 200
     ids = await receiver.has(11)
-    assert receiver.got[0]["event"] == "lost"
+    assert receiver.got[0]["event"] == "dropped"
     assert int(receiver.got[0]["details"]["count"]) == 990
     assert ids[1:] == list(range(991, 1001))
     await scene.end()
@@ -221,7 +221,7 @@ async def test_a_queue_that_is_full_tells_what_it_lost(receiver: Receiver) -> No
 async def test_one_receiver_in_trouble_holds_up_no_other(receiver: Receiver) -> None:
     """Each has a task of its own."""
     scene = Scene()
-    scene.begin(HookSettings(name="gone", url="http://127.0.0.1:1/"), receiver.hook())
+    scene.begin(EventWebhookSettings(name="gone", url="http://127.0.0.1:1/"), receiver.hook())
     scene.tell([1, 2])
     assert await receiver.has(2) == [1, 2]
     gone, chat = scene.hooks.reports()
@@ -259,7 +259,7 @@ async def test_a_restart_forgets_nothing_that_was_tried(
 async def test_a_webhook_that_moves_takes_its_events_along(receiver: Receiver) -> None:
     """A reload with another URL; one that is taken out of the config is forgotten."""
     scene = Scene()
-    scene.begin(HookSettings(name="chat", url="http://127.0.0.1:1/"))
+    scene.begin(EventWebhookSettings(name="chat", url="http://127.0.0.1:1/"))
     scene.tell([1, 2])
     await scene.fails()
     scene.hooks.configure([receiver.hook()])
@@ -275,7 +275,7 @@ async def test_a_webhook_that_moves_takes_its_events_along(receiver: Receiver) -
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"chat": {}}', '{"chat": 3}', '{"chat": {"lost": 1}}']
+    "text", ["{", "[]", '{"chat": {}}', '{"chat": 3}', '{"chat": {"dropped": 1}}']
 )
 async def test_a_damaged_outbox_is_told_and_does_no_more_harm(
     receiver: Receiver, tmp_path: Path, text: str

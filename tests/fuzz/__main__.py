@@ -23,7 +23,7 @@ from tests.peers import ROOT
 
 CACHE = ROOT / ".cache" / "fuzz"
 TARGETS = ("dns", "tftp", "config", "bodies", "reply")
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 SPARE = 60  # seconds that starting and stopping may take
 MEMORY_MB = 1024
 

@@ -15,7 +15,7 @@ from tests.fuzz.corpus import corpus, keep
 from tests.fuzz.seeds import SEEDS
 from tests.peers import ROOT
 
-MOST_BYTES = 512  # longer inputs are found again soon enough, and are hard to read
+MAX_BYTES = 512  # longer inputs are found again soon enough, and are hard to read
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _reaching(target: str, known: set[bytes]) -> list[bytes]:
             sys.stderr.write(run.stderr.decode(errors="replace")[-2000:])
         merged = {path.read_bytes() for path in Path(folder).iterdir()} - known
     return sorted(
-        (data for data in merged if len(data) <= MOST_BYTES), key=lambda one: (len(one), one)
+        (data for data in merged if len(data) <= MAX_BYTES), key=lambda one: (len(one), one)
     )
 
 

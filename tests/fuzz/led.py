@@ -12,7 +12,7 @@ import atheris
 with atheris.instrument_imports(include=["rrdns"]):
     from tests.fuzz.targets import TARGETS
 
-from tests.fuzz.__main__ import MEMORY_MB, MOST_BYTES
+from tests.fuzz.__main__ import MAX_BYTES, MEMORY_MB
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     if not rest[0].startswith("-"):
         rest = [
             "-merge=1" if what == "merge" else f"-max_total_time={what}",
-            f"-max_len={MOST_BYTES}",
+            f"-max_len={MAX_BYTES}",
             f"-rss_limit_mb={MEMORY_MB}",
             "-timeout=5",  # seconds that one input may take
             f"-artifact_prefix={rest[0]}-",

@@ -17,8 +17,8 @@ PAIRS = (
     b"\x80\0",
     b"\xff\xff",
 )
-MOST_BYTES = 4096
-MOST_CHANGES = 4
+MAX_BYTES = 4096
+MAX_CHANGES = 4
 
 
 class Mutator:
@@ -43,9 +43,9 @@ class Mutator:
     def next(self) -> bytes:
         """Return one more input."""
         data = self._seeds[self._below(len(self._seeds))]
-        for _ in range(1 + self._below(MOST_CHANGES)):
+        for _ in range(1 + self._below(MAX_CHANGES)):
             data = self._ways[self._below(len(self._ways))](data)
-        return data[:MOST_BYTES]
+        return data[:MAX_BYTES]
 
     def _below(self, end: int) -> int:
         return int(self._random() * end)

@@ -11,20 +11,20 @@ from contextlib import suppress
 
 from rrdns.config import Settings
 from rrdns.config.loader import parse
-from rrdns.core.health.probe_result import Depth
+from rrdns.core.health.probe_result import ProbeDepth
 from rrdns.core.model import BootFile
 from rrdns.core.snapshot import Snapshot
 from rrdns.errors import ConfigInvalid
 from rrdns.web.api import response_models
-from rrdns.web.api.problems import Trouble
-from rrdns.web.api.request_parsing import _checked, _parsed, times_of
-from rrdns.wire.answers.answer_table import MOST_REMEMBERED, AnswerTable
+from rrdns.web.api.problems import ApiError
+from rrdns.web.api.request_parsing import _checked, _parsed, resolve_times
+from rrdns.wire.answers.answer_table import MAX_CACHE_ENTRIES, AnswerTable
 from rrdns.wire.answers.responder import respond
-from rrdns.wire.answers.response import LEAST_PAYLOAD, room
-from rrdns.wire.dns.client import answers, read_reply
-from rrdns.wire.dns.query import HEADER_BYTES, Fault, Query, read
-from rrdns.wire.tftp.findings import Asked
-from rrdns.wire.tftp.read_session import MOST_STRAYS, ReadSession, probe_options
+from rrdns.wire.answers.response import MIN_PAYLOAD, udp_size_limit
+from rrdns.wire.dns.client import decode_response, is_response_to
+from rrdns.wire.dns.query import HEADER_BYTES, Query, QueryError, parse_query
+from rrdns.wire.tftp.findings import TransferRequest
+from rrdns.wire.tftp.read_session import MAX_STRAY_PACKETS, ReadSession, probe_options
 from tests.wire import sample_zones
 
 SERVER = "10.0.0.11"
@@ -43,7 +43,7 @@ class Dns:
 
     def __call__(self, data: bytes) -> None:
         """Answer a message twice over UDP, as the memo may be in play, and once over TCP."""
-        query = read(data)
+        query = parse_query(data)
         first = respond(data, self.table, ADDRESS, NOW)
         again = respond(data, self.table, ADDRESS, NOW)
         over_tcp = respond(data, self.table, ADDRESS, NOW, tcp=True)
@@ -55,18 +55,18 @@ class Dns:
         assert len(first) <= _room(query, len(data)), "longer than the asker takes"
         for answer in (first, over_tcp):
             _is_answer_to(data, query, answer)
-        assert len(self.table.memo) <= MOST_REMEMBERED
-        assert len(self.table.cookied) <= MOST_REMEMBERED
+        assert len(self.table.packet_cache) <= MAX_CACHE_ENTRIES
+        assert len(self.table.cookie_cache) <= MAX_CACHE_ENTRIES
 
 
-def _room(query: Query | Fault, size: int) -> int:
+def _room(query: Query | QueryError, size: int) -> int:
     """Return how long an answer may be; a fault's repeats the question, and little else."""
     if isinstance(query, Query):
-        return room(query.edns, size)
-    return max(LEAST_PAYLOAD, HEADER_BYTES + len(query.question) + 2 * len(query.tsig) + 64)
+        return udp_size_limit(query.edns, size)
+    return max(MIN_PAYLOAD, HEADER_BYTES + len(query.question) + 2 * len(query.tsig) + 64)
 
 
-def _is_answer_to(data: bytes, query: Query | Fault, answer: bytes) -> None:
+def _is_answer_to(data: bytes, query: Query | QueryError, answer: bytes) -> None:
     assert answer[:2] == data[:2], "another ID"
     assert answer[2] & 0x80, "no response"
     assert answer[2] & 0x79 == data[2] & 0x79, "another opcode or RD"
@@ -80,7 +80,7 @@ class Tftp:
 
     def __call__(self, data: bytes) -> None:
         """Run a light and a full probe."""
-        for depth in Depth:
+        for depth in ProbeDepth:
             _probe(depth, data)
 
 
@@ -100,8 +100,8 @@ def pack(*happenings: tuple[int, bytes]) -> bytes:
     )
 
 
-def _probe(depth: Depth, data: bytes) -> None:
-    asked, file = Asked(SERVER, 69, "ARDBP32.BIN"), BootFile("ARDBP32.BIN")
+def _probe(depth: ProbeDepth, data: bytes) -> None:
+    asked, file = TransferRequest(SERVER, 69, "ARDBP32.BIN"), BootFile("ARDBP32.BIN")
     session = ReadSession(asked, file, depth, probe_options(1428))
     turned_away = 0
     for who, packet in steps(data):
@@ -114,8 +114,8 @@ def _probe(depth: Depth, data: bytes) -> None:
             assert len(sent[0]) <= ALLOWED_BYTES
             assert who >= len(SOURCES) or sent[1] == SOURCES[who], "an answer to somebody else"
             turned_away += sent[0][:4] == b"\0\5\0\5"
-    assert turned_away <= MOST_STRAYS, "a reflector"
-    session.silence(1.0)
+    assert turned_away <= MAX_STRAY_PACKETS, "a reflector"
+    session.timed_out(1.0)
     assert session.finding is not None
     assert session.finding.sentence.isprintable(), "an answer that a terminal would act on"
 
@@ -123,11 +123,11 @@ def _probe(depth: Depth, data: bytes) -> None:
 def _step(session: ReadSession, who: int, packet: bytes) -> tuple[bytes, tuple[str, int]] | None:
     match who:
         case 4:
-            return session.remind()
+            return session.resend_ack()
         case 5:
-            return session.silence(1.0)
+            return session.timed_out(1.0)
         case 6:
-            return session.time_up(10.0)
+            return session.too_slow(10.0)
         case _:
             return session.receive(packet, SOURCES[who])
 
@@ -166,12 +166,12 @@ class Bodies:
             assert trouble is None or 400 <= trouble.response().status < 500
 
 
-def _trouble(data: bytes, model: type[response_models.Asked]) -> Trouble | None:
+def _trouble(data: bytes, model: type[response_models.RequestModel]) -> ApiError | None:
     try:
         body = _checked(_parsed(data), model)
         if isinstance(body, response_models.OrderBody):
-            times_of(body, NOW)
-    except Trouble as trouble:
+            resolve_times(body, NOW)
+    except ApiError as trouble:
         return trouble
     return None
 
@@ -181,9 +181,9 @@ class Reply:
 
     def __call__(self, data: bytes) -> None:
         """Read one; what is no answer is a ValueError."""
-        answers(sample_zones.query(), data)
+        is_response_to(sample_zones.query(), data)
         with suppress(ValueError):
-            read_reply(data)
+            decode_response(data)
 
 
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {

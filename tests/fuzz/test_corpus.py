@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rrdns.wire.tftp.packets import Data, encode
-from tests.fuzz.mutate import MOST_BYTES, Mutator
+from tests.fuzz.mutate import MAX_BYTES, Mutator
 from tests.fuzz.seeds import IDENT, inputs
 from tests.fuzz.targets import TARGETS, pack, steps
 from tests.wire import sample_zones
@@ -29,7 +29,7 @@ def test_a_target_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("tests.fuzz.targets.respond", lambda data, *_, **__: data)
     with pytest.raises(AssertionError):
         TARGETS["dns"]()(sample_zones.query())
-    monkeypatch.setattr("tests.fuzz.targets.MOST_STRAYS", 0)
+    monkeypatch.setattr("tests.fuzz.targets.MAX_STRAYS", 0)
     stray = (1, encode(Data(1, b"x")))
     with pytest.raises(AssertionError):
         TARGETS["tftp"]()(pack((0, encode(Data(1, bytes(512)))), stray))
@@ -42,7 +42,7 @@ def test_mutants_differ_and_are_the_same_again() -> None:
     mutants = [first.next() for _ in range(200)]
     assert mutants == [second.next() for _ in range(200)]
     assert len(set(mutants)) > 150
-    assert max(map(len, mutants)) <= MOST_BYTES
+    assert max(map(len, mutants)) <= MAX_BYTES
 
 
 def test_steps_of_a_transfer_are_read_as_they_were_packed() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.health.probe_result import Depth
+from rrdns.core.health.probe_result import ProbeDepth
 from tests.e2e.farm import Rrdns
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.seeds import IDENT, inputs
@@ -49,7 +49,7 @@ def test_a_million_tftp_replies_upset_no_probe() -> None:
     """Each input is a course of replies, read by a light and by a full probe."""
     run = TARGETS["tftp"]()
     mutator = Mutator(list(inputs("tftp").values()), seed=time.time_ns())
-    for _ in range(REPLIES // len(Depth)):
+    for _ in range(REPLIES // len(ProbeDepth)):
         data = mutator.next()
         try:
             run(data)

@@ -88,7 +88,7 @@ def test_firmware_takes_the_address_whose_turn_it_is(firmware: Rule, name: str) 
 @pytest.mark.parametrize("most", [1, 4, 28])
 def test_firmware_takes_the_answers_of_pools_of_every_size(members: int, most: int) -> None:
     """No answer is longer than 512 bytes or four times its query, and none has TC."""
-    answers = sample_zones.table(sample_zones.rota("boot", members=members, answers=most))
+    answers = sample_zones.table(sample_zones.rrset("boot", members=members, answers=most))
     query = IPXE_QUERY + question("boot.pvs.example.test")
     for turn in range(members):
         answer = respond(query, answers)
@@ -102,7 +102,7 @@ def test_firmware_takes_the_answers_of_pools_of_every_size(members: int, most: i
 
 def test_grubs_pair_of_queries_turns_the_rotation_once() -> None:
     """GRUB asks A and AAAA back to back with one ID; with two members, both must get their turn."""
-    answers = sample_zones.table(sample_zones.rota("boot", members=2))
+    answers = sample_zones.table(sample_zones.rrset("boot", members=2))
     taken = []
     for _ in range(4):
         for rtype in (1, 28):

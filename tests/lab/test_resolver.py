@@ -10,7 +10,7 @@ import dns.rrset
 from rrdns.core.model import Endpoint
 from rrdns.lab.bootstorm.dns_rules import Failed, Taken
 from rrdns.lab.bootstorm.firmware import EDK2, GRUB, IPXE, U_BOOT, Firmware
-from rrdns.lab.bootstorm.resolver import Lookup
+from rrdns.lab.bootstorm.resolver import FirmwareResolver
 
 NAME = "boot.pvs.example.test"
 ONE = (Endpoint("192.0.2.1", 53),)
@@ -20,12 +20,12 @@ SIX = (Endpoint("2001:db8::1", 53),)
 Sent = list[tuple[float, int, str]]  # when, to which server, which type
 
 
-def begun(firmware: Firmware, servers: tuple[Endpoint, ...] = ONE) -> Lookup:
+def begun(firmware: Firmware, servers: tuple[Endpoint, ...] = ONE) -> FirmwareResolver:
     """Return a look-up that begins at 0."""
-    return Lookup(firmware, NAME, servers, Random(1), 0.0)
+    return FirmwareResolver(firmware, NAME, servers, Random(1), 0.0)
 
 
-def in_silence(lookup: Lookup) -> tuple[Sent, float]:
+def in_silence(lookup: FirmwareResolver) -> tuple[Sent, float]:
     """Let time pass without an answer; return what is sent, and when it is over."""
     sent: Sent = []
     while lookup.outcome is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from rrdns.lab.bootstorm.firmware import FIRMWARE, IPXE
-from rrdns.lab.bootstorm.storm import Course, Storm, plan
-from rrdns.lab.bootstorm.target import BootFileAt, InTurn
+from rrdns.lab.bootstorm.storm import Storm, StormRun, plan
+from rrdns.lab.bootstorm.target import BootFileSource, ByRoundRobin
 from rrdns.lab.tftpd.boot_files import boot_files
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 
 ADDRESSES = ("127.0.0.53", "127.0.0.54")
 
@@ -38,12 +38,12 @@ def test_kinds_of_firmware_are_equally_frequent_and_mixed() -> None:
 async def test_a_storm_boots_every_target_in_every_way() -> None:
     """At the same time; each course knows how it went."""
     async with (
-        LabServer(ADDRESSES[0], 0, boot_files()) as first,
-        LabServer(ADDRESSES[1], first.port, boot_files()),
+        TftpServer(ADDRESSES[0], 0, boot_files()) as first,
+        TftpServer(ADDRESSES[1], first.port, boot_files()),
     ):
         storm = Storm.planned(
-            [InTurn(ADDRESSES), InTurn(ADDRESSES[:1])],
-            BootFileAt("ARDBP32.BIN", first.port),
+            [ByRoundRobin(ADDRESSES), ByRoundRobin(ADDRESSES[:1])],
+            BootFileSource("ARDBP32.BIN", first.port),
             clients=12,
             ramp=0.3,
             firmware=tuple(FIRMWARE.values()),
@@ -60,5 +60,5 @@ async def test_a_storm_boots_every_target_in_every_way() -> None:
 
 def test_a_course_that_has_not_begun_has_nobody_on_the_way() -> None:
     """All are still to come."""
-    course = Course(InTurn(ADDRESSES), 5)
+    course = StormRun(ByRoundRobin(ADDRESSES), 5)
     assert (course.booted, course.running) == (0, 0)

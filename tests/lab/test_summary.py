@@ -10,9 +10,9 @@ import pytest
 from rrdns.core.health.probe_result import Verdict
 from rrdns.lab.bootstorm.chart import draw
 from rrdns.lab.bootstorm.firmware import IPXE
-from rrdns.lab.bootstorm.storm import Course
+from rrdns.lab.bootstorm.storm import StormRun
 from rrdns.lab.bootstorm.summary import Bin, Reason, Share, Times, histogram, summarize, unevenness
-from rrdns.lab.bootstorm.target import Boot, InTurn, Target
+from rrdns.lab.bootstorm.target import Boot, ByRoundRobin, Target
 
 TARGET = Target(0, IPXE, 0.0, seed=1)
 
@@ -92,9 +92,9 @@ def test_a_histogram_has_steps_of_one_two_and_five() -> None:
 
 def test_the_chart_is_an_svg_with_every_boot_in_it() -> None:
     """A dot for each that booted, a cross for each that did not, and the servers' shares."""
-    course = Course(InTurn(["10.0.0.11", "10.0.0.12"]), 4)
+    course = StormRun(ByRoundRobin(["10.0.0.11", "10.0.0.12"]), 4)
     course.boots = [ok("10.0.0.11"), ok("10.0.0.11"), lost("10.0.0.12"), nowhere("x")]
-    empty = Course(InTurn(["10.0.0.13"]), 4)
+    empty = StormRun(ByRoundRobin(["10.0.0.13"]), 4)
     drawn = draw([course, empty], "4 <targets>")
     root = ET.fromstring(drawn)
     kinds = Counter(element.tag.rpartition("}")[2] for element in root)

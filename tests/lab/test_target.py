@@ -13,11 +13,19 @@ import pytest
 from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Endpoint
 from rrdns.lab.bootstorm.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware
-from rrdns.lab.bootstorm.target import Boot, BootFileAt, ByName, InTurn, Target, Way, boot
-from rrdns.lab.bootstorm.udp_socket import Mailbox
+from rrdns.lab.bootstorm.target import (
+    Boot,
+    BootFileSource,
+    ByDnsName,
+    ByRoundRobin,
+    ServerSource,
+    Target,
+    boot,
+)
+from rrdns.lab.bootstorm.udp_socket import UdpSocket
 from rrdns.lab.tftpd.boot_files import boot_files
 from rrdns.lab.tftpd.faults import NONE, Faults, Step
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from rrdns.wire.answers.responder import respond
 from tests.wire import sample_zones
 
@@ -27,18 +35,18 @@ FILE = "ARDBP32.BIN"
 
 
 @asynccontextmanager
-async def served(faults: Faults = NONE, retry_after: float = 20.0) -> AsyncIterator[LabServer]:
+async def served(faults: Faults = NONE, retry_after: float = 20.0) -> AsyncIterator[TftpServer]:
     """Run a boot server."""
-    async with LabServer(ADDRESS, 0, boot_files(), faults, retry_after=retry_after) as server:
+    async with TftpServer(ADDRESS, 0, boot_files(), faults, retry_after=retry_after) as server:
         yield server
 
 
 @asynccontextmanager
 async def answering(*addresses: str) -> AsyncIterator[Endpoint]:
     """Answer as rrdns does, with these members."""
-    rota = replace(sample_zones.rota("boot"), addresses=addresses)
-    table = sample_zones.table(rota)
-    async with Mailbox(socket.AF_INET, ("127.0.0.1", 0)) as box:
+    rrset = replace(sample_zones.rrset("boot"), addresses=addresses)
+    table = sample_zones.table(rrset)
+    async with UdpSocket(socket.AF_INET, ("127.0.0.1", 0)) as box:
 
         async def answer() -> None:
             loop = asyncio.get_running_loop()
@@ -54,10 +62,10 @@ async def answering(*addresses: str) -> AsyncIterator[Endpoint]:
         task.cancel()
 
 
-async def booted(firmware: Firmware, way: Way, port: int, file: str = FILE) -> Boot:
+async def booted(firmware: Firmware, way: ServerSource, port: int, file: str = FILE) -> Boot:
     """Return what came of one target."""
     target = Target(0, firmware, 0.0, seed=1)
-    return await boot(target, way, BootFileAt(file, port), asyncio.get_running_loop().time())
+    return await boot(target, way, BootFileSource(file, port), asyncio.get_running_loop().time())
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -74,14 +82,14 @@ def title(firmware: Firmware) -> str:
 
 def quick(firmware: Firmware, patience: float = 0.3) -> Firmware:
     """Return firmware that repeats soon and gives up soon."""
-    return replace(firmware, repeats_at=(0.0, 0.1, 0.2), patience=patience)
+    return replace(firmware, retransmits_at=(0.0, 0.1, 0.2), timeout=patience)
 
 
 @pytest.mark.parametrize("firmware", FIRMWARE.values(), ids=title)
 async def test_each_kind_of_firmware_resolves_and_boots(firmware: Firmware) -> None:
     """The whole file, from the first address of the answer."""
     async with served() as server, answering(ADDRESS, OTHER) as dns:
-        one = await booted(firmware, ByName(NAME, [dns]), server.port)
+        one = await booted(firmware, ByDnsName(NAME, [dns]), server.port)
         await until(lambda: not server.open_transfers)
     assert (one.booted, one.server, one.reason) == (True, ADDRESS, "")
     assert one.resolved is not None
@@ -103,8 +111,8 @@ async def test_each_kind_of_firmware_asks_with_its_own_options(
     firmware: Firmware, options: bytes
 ) -> None:
     """Byte for byte, in the firmware's order."""
-    async with Mailbox(socket.AF_INET, (ADDRESS, 0)) as box:
-        task = asyncio.create_task(booted(quick(firmware), InTurn([ADDRESS]), box.port))
+    async with UdpSocket(socket.AF_INET, (ADDRESS, 0)) as box:
+        task = asyncio.create_task(booted(quick(firmware), ByRoundRobin([ADDRESS]), box.port))
         received = await box.next(asyncio.get_running_loop().time() + 5)
         await task
     assert received is not None
@@ -114,7 +122,7 @@ async def test_each_kind_of_firmware_asks_with_its_own_options(
 async def test_edk2_asks_for_the_size_first_and_refuses_the_answer() -> None:
     """ERROR 8 for the OACK, then the file with a request of its own."""
     async with served() as server:
-        one = await booted(EDK2, InTurn([ADDRESS]), server.port)
+        one = await booted(EDK2, ByRoundRobin([ADDRESS]), server.port)
         assert one.booted
         assert (server.counts.requests, server.counts.errors_heard) == (2, [8])
 
@@ -122,8 +130,8 @@ async def test_edk2_asks_for_the_size_first_and_refuses_the_answer() -> None:
 async def test_a_silent_server_is_asked_again_and_no_other_is_tried() -> None:
     """It gives up after its patience, and says of whom."""
     async with served(Faults(silent=True)) as silent, answering(ADDRESS, OTHER) as dns:
-        async with LabServer(OTHER, silent.port, boot_files()) as healthy:
-            one = await booted(quick(IPXE), ByName(NAME, [dns]), silent.port)
+        async with TftpServer(OTHER, silent.port, boot_files()) as healthy:
+            one = await booted(quick(IPXE), ByDnsName(NAME, [dns]), silent.port)
             assert healthy.counts.requests == 0
         assert silent.counts.requests == 3
     assert (one.booted, one.verdict, one.server) == (False, Verdict.TIMEOUT, ADDRESS)
@@ -135,7 +143,7 @@ async def test_a_port_that_refuses_does_not_shorten_the_wait() -> None:
     """Firmware does not look at ICMP."""
     async with served() as server:
         port = server.port
-    one = await booted(quick(IPXE), InTurn([ADDRESS]), port)
+    one = await booted(quick(IPXE), ByRoundRobin([ADDRESS]), port)
     assert one.verdict is Verdict.TIMEOUT
     assert one.seconds >= 0.3
 
@@ -144,7 +152,7 @@ async def test_a_port_that_refuses_does_not_shorten_the_wait() -> None:
 async def test_who_repeats_its_acks_when_a_server_stalls(firmware: Firmware, acks: int) -> None:
     """GRUB leaves the repeating to the server."""
     async with served(Faults(stalls_after=3)) as server:
-        one = await booted(quick(firmware), InTurn([ADDRESS]), server.port)
+        one = await booted(quick(firmware), ByRoundRobin([ADDRESS]), server.port)
         await until(lambda: server.counts.stopped or server.counts.errors_heard)
         assert server.counts.repeated_acks == acks
     assert one.verdict is Verdict.TIMEOUT
@@ -156,7 +164,7 @@ async def test_a_lost_packet_is_made_up_for() -> None:
     async with served(Faults(slow=0.15), retry_after=0.1) as server:
         files = {FILE: b"x" * 3000}
         server.files = files
-        one = await booted(quick(IPXE, 2.0), InTurn([ADDRESS]), server.port)
+        one = await booted(quick(IPXE, 2.0), ByRoundRobin([ADDRESS]), server.port)
     assert one.booted
 
 
@@ -172,7 +180,7 @@ async def test_a_lost_packet_is_made_up_for() -> None:
 async def test_what_a_server_does_wrong_is_said(faults: Faults, verdict: Verdict) -> None:
     """In the words of the probe."""
     async with served(faults) as server:
-        one = await booted(quick(IPXE), InTurn([ADDRESS]), server.port)
+        one = await booted(quick(IPXE), ByRoundRobin([ADDRESS]), server.port)
     assert (one.booted, one.verdict) == (False, verdict)
     assert ADDRESS in one.reason
 
@@ -180,7 +188,7 @@ async def test_what_a_server_does_wrong_is_said(faults: Faults, verdict: Verdict
 async def test_a_name_without_an_address_names_no_server() -> None:
     """The reason is DNS's."""
     async with answering() as dns:
-        one = await booted(U_BOOT, ByName(NAME, [dns]), 69)
+        one = await booted(U_BOOT, ByDnsName(NAME, [dns]), 69)
     assert (one.booted, one.server, one.verdict) == (False, "", None)
     assert NAME in one.reason
 
@@ -188,7 +196,7 @@ async def test_a_name_without_an_address_names_no_server() -> None:
 async def test_what_no_dns_server_of_the_target_sent_is_not_read() -> None:
     """An answer from elsewhere is none."""
     async with answering(ADDRESS) as dns:
-        lying = ByName(NAME, [Endpoint("127.0.0.2", dns.port)])
+        lying = ByDnsName(NAME, [Endpoint("127.0.0.2", dns.port)])
         one = await booted(EDK2, lying, 69)
     assert "no answer for" in one.reason
     assert one.seconds >= 2.0
@@ -196,7 +204,7 @@ async def test_what_no_dns_server_of_the_target_sent_is_not_read() -> None:
 
 async def test_an_ipv6_boot_server_is_not_played() -> None:
     """The reason says so."""
-    one = await booted(IPXE, InTurn(["2001:db8::11"]), 69)
+    one = await booted(IPXE, ByRoundRobin(["2001:db8::11"]), 69)
     assert not one.booted
     assert "only IPv4" in one.reason
 
@@ -209,7 +217,7 @@ async def test_a_host_that_cannot_open_sockets_says_so(monkeypatch: pytest.Monke
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "create_datagram_endpoint", fail)
-    one = await booted(IPXE, InTurn([ADDRESS]), 69)
+    one = await booted(IPXE, ByRoundRobin([ADDRESS]), 69)
     assert (one.booted, one.server) == (False, "")
     assert one.reason == "this host cannot play it: Too many open files"
 
@@ -217,7 +225,7 @@ async def test_a_host_that_cannot_open_sockets_says_so(monkeypatch: pytest.Monke
 async def test_a_target_that_is_cut_short_ends_its_transfer() -> None:
     """The server does not go on sending."""
     async with served(Faults(slow=0.05)) as server:
-        task = asyncio.create_task(booted(IPXE, InTurn([ADDRESS]), server.port))
+        task = asyncio.create_task(booted(IPXE, ByRoundRobin([ADDRESS]), server.port))
         await until(lambda: server.open_transfers)
         await asyncio.sleep(0.12)  # the reader has heard from it, too
         task.cancel()

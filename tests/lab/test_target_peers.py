@@ -10,7 +10,7 @@ import pytest
 
 from rrdns.lab.bootstorm.firmware import FIRMWARE
 from rrdns.lab.bootstorm.storm import Storm
-from rrdns.lab.bootstorm.target import BootFileAt, InTurn
+from rrdns.lab.bootstorm.target import BootFileSource, ByRoundRobin
 from rrdns.lab.tftpd.boot_files import BIOS_FILE, UEFI_FILE
 from tests.tftp_servers import ADDRESS, MAKERS, Peer, a_tftp_server
 
@@ -28,8 +28,8 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
 def test_all_firmware_boots_from_every_maker_of_servers(server: Peer, file: str) -> None:
     """With its own options, block size and manners; nobody has to wait for a repeat."""
     storm = Storm.planned(
-        [InTurn([ADDRESS])],
-        BootFileAt(file, server.port),
+        [ByRoundRobin([ADDRESS])],
+        BootFileSource(file, server.port),
         clients=12,
         ramp=0.3,
         firmware=tuple(FIRMWARE.values()),

@@ -11,7 +11,7 @@ import pytest
 
 from rrdns.errors import ListenFailed
 from rrdns.lab.tftpd.faults import NONE, Faults
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
 
 ADDRESS = "127.0.0.41"
@@ -23,7 +23,7 @@ Address = tuple[str, int]
 class Reader:
     """A hand-driven TFTP client."""
 
-    def __init__(self, own: socket.socket, server: LabServer) -> None:
+    def __init__(self, own: socket.socket, server: TftpServer) -> None:
         self.own = own
         self.door = (server.address, server.port)
         self.source = self.door
@@ -50,9 +50,9 @@ class Reader:
 @asynccontextmanager
 async def served(
     faults: Faults = NONE, retry_after: float = 20.0, retries: int = 4
-) -> AsyncIterator[tuple[LabServer, Reader]]:
+) -> AsyncIterator[tuple[TftpServer, Reader]]:
     """Run a server, and a reader beside it."""
-    server = LabServer(ADDRESS, 0, FILES, faults, retry_after=retry_after, retries=retries)
+    server = TftpServer(ADDRESS, 0, FILES, faults, retry_after=retry_after, retries=retries)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.setblocking(False)
         own.bind(("127.0.0.1", 0))
@@ -204,17 +204,17 @@ async def test_an_address_that_is_taken_is_a_clear_error() -> None:
     """The demo tells it to a person."""
     async with served() as (server, _):
         with pytest.raises(ListenFailed, match=f"{ADDRESS}:{server.port}: Address already in use"):
-            await LabServer(ADDRESS, server.port, FILES).start()
+            await TftpServer(ADDRESS, server.port, FILES).start()
 
 
 async def test_an_endless_file_repeats_its_content() -> None:
     """Blocks are cut from an endless repetition, and are never short."""
     async with served(Faults(endless=True)) as (_, reader):
-        heard = b""
+        outcome = b""
         reply = await reader.say(ReadRequest("Boot.bin"))
         for number in range(1, 6):
             assert isinstance(reply, Data)
             assert len(reply.payload) == 512
-            heard += reply.payload
+            outcome += reply.payload
             reply = await reader.say(Ack(number))
-    assert heard == (FILES["Boot.bin"] * 3)[: len(heard)]
+    assert outcome == (FILES["Boot.bin"] * 3)[: len(outcome)]

@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.status import Alarm
-from rrdns.web.metrics import Stats
+from rrdns.web.metrics import ProbeMetrics
 from tests.e2e.farm import a_farm
 from tests.peers import peer
 from tests.web.serving import MEMBER, serving
@@ -73,12 +73,12 @@ def rules() -> list[tuple[str, str]]:
 
 async def shown() -> list[Metric]:
     """Return all metrics there are, each with samples that show its labels."""
-    stats = Stats()
+    stats = ProbeMetrics()
     stats.publications.add(0.01)
-    stats.observe("boot", "pvs-2", ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 0.2))
+    stats.observe("boot", "pvs-2", ProbeResult(Verdict.TIMEOUT, "silence", ProbeDepth.LIGHT, 0.2))
     async with serving(stats=stats) as client:
-        client.farm.fall("boot", "pvs-1", "pvs-2", "pvs-3")
-        client.farm.alarms = (Alarm("everything-down", "nobody is healthy", 0.0, "boot"),)
+        client.admin_service.fall("boot", "pvs-1", "pvs-2", "pvs-3")
+        client.admin_service.alarms = (Alarm("everything-down", "nobody is healthy", 0.0, "boot"),)
         await client.post(f"{MEMBER}/drain")
         text = (await client.get("/metrics")).text
     return list(text_string_to_metric_families(text))

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from rrdns.core.model import Zone
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import respond
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import MOST_NSID_BYTES, Manners
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import MAX_NSID_BYTES, ServerInfo
 from tests.net.documented import Row, message
 from tests.peers import ROOT
 from tests.wire import sample_zones
@@ -19,7 +19,7 @@ from tests.wire import sample_zones
 PAGE = ROOT / "docs" / "security.md"
 HEADS = ("answer", "query", "answer to it", "factor", "query with EDNS", "answer to it", "factor")
 ADDRESS = bytes([10, 0, 0, 1])  # outside of what `closed.test` allows
-LARGEST = "x" * MOST_NSID_BYTES  # what a server may be told to say of itself
+LARGEST = "x" * MAX_NSID_BYTES  # what a server may be told to say of itself
 KINDS = {
     "boot name, three members": "boot.pvs.example.test A",
     "boot name, 28 members and `answers = 28`": "many.pvs.example.test A",
@@ -54,18 +54,18 @@ EDNS_KINDS = {
 
 def table() -> AnswerTable:
     """Return the documented answers, with the most of everything that a config allows."""
-    rotas = (
+    rrsets = (
         *sample_zones.DOCUMENTED,
-        sample_zones.rota("many", members=28, answers=28),
-        sample_zones.rota("m", "m.test", members=28, answers=28),
+        sample_zones.rrset("many", members=28, answers=28),
+        sample_zones.rrset("m", "m.test", members=28, answers=28),
     )
     zones = (
         *sample_zones.ZONES,
         sample_zones.CLOSED,
         Zone("m.test", (sample_zones.NS1,), "h.test"),
     )
-    manners = Manners(LARGEST.encode(), LARGEST, LARGEST, Jar((bytes(16),)))
-    return AnswerTable.build(sample_zones.snapshot(*rotas, zones=zones), manners=manners)
+    server_info = ServerInfo(LARGEST.encode(), LARGEST, LARGEST, CookieKeys((bytes(16),)))
+    return AnswerTable.build(sample_zones.snapshot(*rrsets, zones=zones), server_info=server_info)
 
 
 def sizes(answers: AnswerTable, asked: str) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net.server.sockets import bind_tcp, bind_udp
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import PlainLoop, Quota, UdpLoop
-from rrdns.wire.answers.answer_table import Answers
+from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.wire.answers.answer_table import CurrentTable
 
-LoopKind = type[UdpLoop] | type[PlainLoop]
+LoopKind = type[BatchUdpLoop] | type[PlainLoop]
 
 
 class Defects(list[tuple[BaseException, bytes]]):
@@ -27,12 +27,12 @@ class Defects(list[tuple[BaseException, bytes]]):
 
 @contextmanager
 def udp_service(
-    answers: Answers,
+    answers: CurrentTable,
     host: str = "127.0.0.1",
-    kind: LoopKind = UdpLoop,
+    kind: LoopKind = BatchUdpLoop,
     port: int = 0,
-    quota: Quota | None = None,
-) -> Iterator[tuple[UdpLoop | PlainLoop, int, Defects]]:
+    quota: RateLimitState | None = None,
+) -> Iterator[tuple[BatchUdpLoop | PlainLoop, int, Defects]]:
     """Answer on a UDP socket; give the loop, its port, and the defects it told of."""
     defects = Defects()
     with bind_udp(Endpoint(host, port)) as sock:
@@ -49,7 +49,7 @@ def udp_service(
 
 @contextmanager
 def tcp_service(
-    answers: Answers,
+    answers: CurrentTable,
     limits: TcpLimits | None = None,
     host: str = "127.0.0.1",
     port: int = 0,

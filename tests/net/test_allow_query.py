@@ -10,30 +10,30 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rate_limit import ACCOUNTS, RateLimits
-from rrdns.core.snapshot import Change
-from rrdns.net.server.udp import PlainLoop, Quota, UdpLoop
-from rrdns.shm.shared_rotation import SharedTurns
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
+from rrdns.core.snapshot import SnapshotDelta
+from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.shm.shared_rotation import SharedRotationCounters
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 from tests.net.serving import LoopKind, tcp_read, tcp_service, udp_service
 from tests.wire import sample_zones
 from tests.wire.sample_zones import option, query
 
-KINDS = [UdpLoop, PlainLoop]
+KINDS = [BatchUdpLoop, PlainLoop]
 INSIDE, OUTSIDE = "127.1.1.1", "127.2.1.1"
 GUARDED = replace(sample_zones.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
 ANSWERED, REFUSED = (dns.rcode.NOERROR, 3, ()), (dns.rcode.REFUSED, 0, ())
 EXPLAINED = (dns.rcode.REFUSED, 0, (15,))
 
 
-def answers(*, shared: bool = False) -> Answers:
+def answers(*, shared: bool = False) -> CurrentTable:
     """Return the documented answers, the first zone's for its audience only."""
-    turns = SharedTurns() if shared else None
+    turns = SharedRotationCounters() if shared else None
     snapshot = sample_zones.snapshot(zones=(GUARDED, sample_zones.ZONES[1]))
-    manners = Manners(jar=Jar((bytes(16),)))
-    return Answers(AnswerTable.build(snapshot, turns, manners=manners))
+    server_info = ServerInfo(cookie_keys=CookieKeys((bytes(16),)))
+    return CurrentTable(AnswerTable.build(snapshot, turns, server_info=server_info))
 
 
 def client(host: str) -> socket.socket:
@@ -66,17 +66,17 @@ def test_a_zone_answers_its_audience_and_refuses_all_others(
 ) -> None:
     """In turn, with the same bytes, on each way through the loop: no memo mixes them up."""
     known = answers(shared=shared)
-    quota = Quota(RateLimits(), array("d", bytes(8 * ACCOUNTS))) if limited else None
+    quota = RateLimitState(RateLimits(), array("d", bytes(8 * RATE_BUCKETS))) if limited else None
     with (
         udp_service(known, kind=kind, quota=quota) as (loop, port, defects),
         client(INSIDE) as inside,
-        client(OUTSIDE) as outside,
+        client(OUTSIDE) as integrations,
     ):
         loop._repeats.busy_until = 1e18 if busy else 0.0
         for _ in range(3):
-            assert ask(outside, port, query()) == REFUSED
+            assert ask(integrations, port, query()) == REFUSED
             assert ask(inside, port, query()) == ANSWERED
-            assert ask(outside, port, query(use_edns=0)) == EXPLAINED
+            assert ask(integrations, port, query(use_edns=0)) == EXPLAINED
             assert ask(inside, port, query(use_edns=0)) == ANSWERED
     assert not defects
     counted = known.table.counts().queries
@@ -89,13 +89,13 @@ def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
     with (
         udp_service(answers(), kind=kind) as (_, port, defects),
         client(INSIDE) as inside,
-        client(OUTSIDE) as outside,
+        client(OUTSIDE) as integrations,
     ):
         cookied = query(use_edns=0, options=[option(10, b"clientcc")])
         several = query(use_edns=0, options=[option(10, b"clientcc"), option(65001, b"")])
         for message in (cookied, several, cookied, several):
             assert ask(inside, port, message) == (dns.rcode.NOERROR, 3, (10,))
-            assert ask(outside, port, message) == (dns.rcode.REFUSED, 0, (10, 15))
+            assert ask(integrations, port, message) == (dns.rcode.REFUSED, 0, (10, 15))
     assert not defects
 
 
@@ -116,9 +116,9 @@ def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
 )
 def test_nothing_of_a_guarded_zone_is_told_outside(kind: LoopKind, name: str, rtype: str) -> None:
     """Not even which names exist; what is silent inside is refused outside."""
-    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as outside:
-        assert ask(outside, port, query(name, rtype)) == REFUSED
-        assert ask(outside, port, query(name, rtype)) == REFUSED
+    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as integrations:
+        assert ask(integrations, port, query(name, rtype)) == REFUSED
+        assert ask(integrations, port, query(name, rtype)) == REFUSED
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
@@ -132,16 +132,16 @@ def test_a_silent_pool_is_silent_inside(kind: LoopKind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 def test_other_zones_are_everybodys(kind: LoopKind) -> None:
     """A zone without networks answers all, beside one that does not."""
-    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as outside:
+    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as integrations:
         for _ in range(2):
-            assert ask(outside, port, query("apex.test")) == ANSWERED
+            assert ask(integrations, port, query("apex.test")) == ANSWERED
 
 
 def test_ipv6_askers_are_known_too() -> None:
     """::1 is in the audience; without it, it would not be."""
     for allowed, expected in ((GUARDED.allow_query, ANSWERED), (("127.0.0.0/8",), REFUSED)):
         zone = replace(GUARDED, allow_query=allowed)
-        known = Answers(AnswerTable.build(sample_zones.snapshot(zones=(zone,))))
+        known = CurrentTable(AnswerTable.build(sample_zones.snapshot(zones=(zone,))))
         with udp_service(known, "::1") as (_, port, _), client("::1") as sock:
             assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
 
@@ -171,7 +171,9 @@ def test_another_audience_holds_from_the_next_table_on(kind: LoopKind) -> None:
         zone = replace(GUARDED, allow_query=("10.0.0.0/8",))
         known.table = AnswerTable.build(sample_zones.snapshot(zones=(zone,)), None, known.table)
         assert ask(sock, port, query()) == REFUSED
-        known.table = known.table.after(Change(9, (sample_zones.rota("boot", members=2),)))
+        known.table = known.table.with_delta(
+            SnapshotDelta(9, (sample_zones.rrset("boot", members=2),))
+        )
         assert [ask(sock, port, query()) for _ in range(2)] == [REFUSED] * 2
 
 
@@ -180,6 +182,6 @@ def test_where_nobody_is_kept_out_nothing_is_looked_up() -> None:
     table = sample_zones.table()
     for _ in range(2):
         assert sample_zones.ask(table, query()).answer
-    assert table.memo
-    assert not table.tree.is_guarded
-    assert not table.guarded
+    assert table.packet_cache
+    assert not table.tree.has_acl
+    assert not table.acl_cache

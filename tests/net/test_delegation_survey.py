@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.delegation.observations import Survey, firsts
-from rrdns.core.delegation.report import report
-from rrdns.core.dns_message import Heard, Reply, Silence
+from rrdns.core.delegation.observations import Observations, first_addresses
+from rrdns.core.delegation.report import build_report
+from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Endpoint, Nameserver
-from rrdns.net.delegation_survey import Plan, World, asking, survey
-from rrdns.net.dns_client import known_resolvers
+from rrdns.net.delegation_survey import Environment, SurveyPlan, query_function, run_survey
+from rrdns.net.dns_client import system_resolvers
 from tests.core.observations import (
     ADDRESSES,
     AT_PARENT,
@@ -35,7 +35,7 @@ from tests.core.observations import (
 )
 from tests.peers import free_port
 
-Answer = Callable[[str, str], Heard]
+Answer = Callable[[str, str], QueryOutcome]
 NXDOMAIN = reply(rcode="NXDOMAIN", authority=(PARENT_SOA,))
 
 
@@ -46,7 +46,7 @@ def of_rrdns() -> Answer:
     return lambda _, rtype: fixed.get(rtype) or turned(next(turn))
 
 
-def of_parent(_: str, rtype: str) -> Heard:
+def of_parent(_: str, rtype: str) -> QueryOutcome:
     """Answer as a parent that delegates; of its own names only the SOA's is known."""
     return {"SOA": reply(PARENT_SOA), "DS": reply(authority=(PARENT_SOA,))}.get(rtype) or referral()
 
@@ -81,7 +81,7 @@ class Fake:
 
     def ask(
         self, server: Endpoint, name: str, rtype: str, *, recurse: bool = True, **how: bool
-    ) -> Heard:
+    ) -> QueryOutcome:
         """Return what a server says; who is not there says nothing."""
         flags = {key for key, value in how.items() if value} | ({"recurse"} if recurse else set())
         self.asked.append((server.host, name, rtype, frozenset(flags)))
@@ -97,9 +97,9 @@ class Fake:
         """Count the signs of life."""
         self.ticks += 1
 
-    def world(self) -> World:
+    def world(self) -> Environment:
         """Return what a survey needs of it."""
-        return World(self.ask, lambda: self.now, self.pause, self.stopped.set, self.tick)
+        return Environment(self.ask, lambda: self.now, self.pause, self.stopped.set, self.tick)
 
     def questions(self, host: str, rtype: str) -> list[frozenset[str]]:
         """Return how a server was asked for a type."""
@@ -113,21 +113,21 @@ def fake() -> Fake:
     return Fake({"192.0.2.1": of_parent, "192.0.2.53": rrdns, "192.0.2.3": of_resolver(rrdns)})
 
 
-PLAN = Plan(ZONE, POOL, 60.0, resolvers=(AT_RESOLVER,), parents=(AT_PARENT,))
+PLAN = SurveyPlan(ZONE, POOL, 60.0, resolvers=(AT_RESOLVER,), parents=(AT_PARENT,))
 
 
 def test_a_healthy_world_has_no_finding(fake: Fake) -> None:
     """What is seen of it is what the decisions expect."""
-    seen = survey(PLAN, fake.world())
-    assert report(seen).findings == ()
-    assert report(seen).notes == ()
+    seen = run_survey(PLAN, fake.world())
+    assert build_report(seen).findings == ()
+    assert build_report(seen).notes == ()
     assert seen.parent_zone == "example.test"
     assert [one.server for one in seen.servers] == [AT_RRDNS]
 
 
 def test_authoritative_servers_are_asked_without_recursion(fake: Fake) -> None:
     """What they remember from others is none of it; resolvers are asked as targets ask."""
-    survey(PLAN, fake.world())
+    run_survey(PLAN, fake.world())
     for rtype in ("NS", "DS", "SOA"):
         assert set(fake.questions("192.0.2.1", rtype)) == {frozenset()}
     assert fake.questions("192.0.2.53", "SOA") == [
@@ -140,7 +140,7 @@ def test_authoritative_servers_are_asked_without_recursion(fake: Fake) -> None:
 
 def test_the_parent_is_found_through_the_resolver(fake: Fake) -> None:
     """Its zone by the SOA, its servers by NS, each by its addresses."""
-    seen = survey(replace(PLAN, parents=()), fake.world())
+    seen = run_survey(replace(PLAN, parents=()), fake.world())
     assert seen.parent_zone == "example.test"
     assert [one.server.host for one in seen.parents] == ["192.0.2.1", "2001:db8::1"]
     assert not seen.parents_named
@@ -149,7 +149,7 @@ def test_the_parent_is_found_through_the_resolver(fake: Fake) -> None:
 def test_a_parent_further_up_is_found(fake: Fake) -> None:
     """The SOA in a negative answer tells the zone."""
     zone = replace(ZONE, name="pvs.site.example.test")
-    seen = survey(Plan(zone, None, 0, (AT_RESOLVER,)), fake.world())
+    seen = run_survey(SurveyPlan(zone, None, 0, (AT_RESOLVER,)), fake.world())
     assert seen.parent_zone == "example.test"
 
 
@@ -160,7 +160,7 @@ def test_a_name_that_nobody_knows_has_no_parent(fake: Fake, owner: str) -> None:
         rcode="NXDOMAIN", authority=(PARENT_SOA.replace("example.test. ", f"{owner} ", 1),)
     )
     fake.servers["192.0.2.3"] = lambda *_: denied
-    seen = survey(replace(PLAN, parents=()), fake.world())
+    seen = run_survey(replace(PLAN, parents=()), fake.world())
     assert (seen.parent_zone, seen.parents) == ("", ())
 
 
@@ -168,13 +168,13 @@ def test_a_parent_that_is_a_top_level_domain_is_one(fake: Fake) -> None:
     """Where the zone is right below it."""
     fake.servers["192.0.2.3"] = lambda name, rtype: reply("test. 60 SOA ns.test. h.test. 1 2 3 4 5")
     zone = replace(ZONE, name="pvs.test")
-    assert survey(Plan(zone, None, 0, (AT_RESOLVER,)), fake.world()).parent_zone == "test"
+    assert run_survey(SurveyPlan(zone, None, 0, (AT_RESOLVER,)), fake.world()).parent_zone == "test"
 
 
 def test_a_named_parent_that_is_silent_is_taken_at_its_word(fake: Fake) -> None:
     """Its zone is then the name above."""
     del fake.servers["192.0.2.1"]
-    seen = survey(PLAN, fake.world())
+    seen = run_survey(PLAN, fake.world())
     assert seen.parent_zone == "example.test"
     assert seen.parents[0].delegation is QUIET
     assert len(fake.questions("192.0.2.1", "NS")) == 1
@@ -183,10 +183,12 @@ def test_a_named_parent_that_is_silent_is_taken_at_its_word(fake: Fake) -> None:
 def test_a_nameserver_outside_is_looked_up(fake: Fake) -> None:
     """Its address is not in the config; where no resolver knows it, that is told."""
     names = (Nameserver("rrdns1.example.test"), Nameserver("rrdns9.example.test"))
-    seen = survey(replace(PLAN, zone=replace(ZONE, nameservers=names)), fake.world())
+    seen = run_survey(replace(PLAN, zone=replace(ZONE, nameservers=names)), fake.world())
     assert [(one.server, one.name) for one in seen.servers] == [(AT_RRDNS, "rrdns1.example.test")]
     assert seen.unresolved == ("rrdns9.example.test",)
-    seen = survey(replace(PLAN, zone=replace(ZONE, nameservers=names), resolvers=()), fake.world())
+    seen = run_survey(
+        replace(PLAN, zone=replace(ZONE, nameservers=names), resolvers=()), fake.world()
+    )
     assert (seen.servers, seen.unresolved) == ((), ())
 
 
@@ -194,7 +196,7 @@ def test_rrdns_may_be_somewhere_else(fake: Fake) -> None:
     """As behind a translation of addresses."""
     fake.servers["127.0.0.1"] = of_rrdns()
     other = Endpoint("127.0.0.1", 5353)
-    seen = survey(replace(PLAN, servers=(other,)), fake.world())
+    seen = run_survey(replace(PLAN, servers=(other,)), fake.world())
     assert [(one.server, one.name) for one in seen.servers] == [(other, "")]
     assert not fake.questions("192.0.2.53", "SOA")
 
@@ -202,7 +204,7 @@ def test_rrdns_may_be_somewhere_else(fake: Fake) -> None:
 def test_a_lame_server_is_asked_no_more_than_shows_it(fake: Fake) -> None:
     """Time-outs would add up."""
     fake.servers["192.0.2.53"] = lambda *_: reply(rcode="REFUSED")
-    survey(PLAN, fake.world())
+    run_survey(PLAN, fake.world())
     assert len(fake.questions("192.0.2.53", "SOA")) == 2
     assert not fake.questions("192.0.2.53", "A")
 
@@ -210,8 +212,8 @@ def test_a_lame_server_is_asked_no_more_than_shows_it(fake: Fake) -> None:
 def test_a_resolver_that_says_nothing_is_asked_once(fake: Fake) -> None:
     """And nobody waits for it."""
     del fake.servers["192.0.2.3"]
-    seen = survey(PLAN, fake.world())
-    assert seen.resolvers[0].looks[0].heard is QUIET
+    seen = run_survey(PLAN, fake.world())
+    assert seen.resolvers[0].samples[0].outcome is QUIET
     assert len([one for one in fake.asked if one[0] == "192.0.2.3"]) == 1
     assert fake.now == 0
 
@@ -219,27 +221,27 @@ def test_a_resolver_that_says_nothing_is_asked_once(fake: Fake) -> None:
 def test_a_resolver_that_fails_is_asked_why(fake: Fake) -> None:
     """Without validation, and for the parent's own nameserver."""
     fake.servers["192.0.2.3"] = lambda *_: reply(rcode="SERVFAIL")
-    (seen,) = survey(PLAN, fake.world()).resolvers
-    assert isinstance(seen.unchecked, Reply)
-    assert isinstance(seen.parent, Reply)
+    (seen,) = run_survey(PLAN, fake.world()).resolvers
+    assert isinstance(seen.unchecked, Response)
+    assert isinstance(seen.parent, Response)
     assert frozenset({"checking_disabled", "recurse"}) in fake.questions("192.0.2.3", "A")
     assert ("192.0.2.3", "dc1.example.test", "A", frozenset({"recurse"})) in fake.asked
     del fake.servers["192.0.2.1"]
-    (seen,) = survey(PLAN, fake.world()).resolvers
+    (seen,) = run_survey(PLAN, fake.world()).resolvers
     assert seen.parent is None
 
 
 def cached(rrdns: Answer, fake: Fake) -> Answer:
     """Return how a resolver answers that keeps what it gets for 5 s, in its order."""
-    kept: list[Heard] = [QUIET]
+    kept: list[QueryOutcome] = [QUIET]
     until = [-1.0]
 
-    def answer(name: str, rtype: str) -> Heard:
+    def answer(name: str, rtype: str) -> QueryOutcome:
         if rtype != "A":
             return rrdns(name, rtype)
         if fake.now >= until[0]:
             until[0], kept[0] = fake.now + 5, rrdns(name, rtype)
-        order = kept[0].data("A") if isinstance(kept[0], Reply) else ()
+        order = kept[0].data("A") if isinstance(kept[0], Response) else ()
         return addresses(*order, ttl=int(until[0] - fake.now))
 
     return answer
@@ -249,12 +251,12 @@ def test_askers_in_step_do_not_hide_that_the_order_turns(fake: Fake) -> None:
     """Whoever asks three times for each new answer would always see the same one first."""
     turn: Iterator[int] = count()
 
-    def in_step(name: str, rtype: str) -> Heard:
+    def in_step(name: str, rtype: str) -> QueryOutcome:
         if rtype != "A":
             return reply(SOA) if rtype == "SOA" else reply(NS)
         return turned(next(turn))
 
-    def thrice(name: str, rtype: str) -> Heard:
+    def thrice(name: str, rtype: str) -> QueryOutcome:
         for _ in range(len(ADDRESSES) - 1):
             in_step(name, "A")
         return in_step(name, rtype)
@@ -262,8 +264,8 @@ def test_askers_in_step_do_not_hide_that_the_order_turns(fake: Fake) -> None:
     fake.servers["192.0.2.53"] = in_step
     for _ in range(20):  # chance decides; that it stands still so often is out of the question
         fake.servers["192.0.2.3"] = cached(thrice, fake)
-        (seen,) = survey(PLAN, fake.world()).resolvers
-        if len(firsts(seen.looks)) > 1:
+        (seen,) = run_survey(PLAN, fake.world()).resolvers
+        if len(first_addresses(seen.samples)) > 1:
             break
     else:
         pytest.fail("the order never turned")
@@ -273,8 +275,8 @@ def test_waiting_is_ended_by_who_waits(fake: Fake) -> None:
     """The looks until then are what was seen."""
     fake.servers["192.0.2.3"] = cached(fake.servers["192.0.2.53"], fake)
     fake.ends = 1.0
-    seen = survey(PLAN, fake.world())
-    assert len(seen.resolvers[0].looks) == 6
+    seen = run_survey(PLAN, fake.world())
+    assert len(seen.resolvers[0].samples) == 6
 
 
 def test_an_interrupt_stops_the_pauses(fake: Fake) -> None:
@@ -292,13 +294,13 @@ def test_an_interrupt_stops_the_pauses(fake: Fake) -> None:
     fake.servers["192.0.2.3"] = cached(fake.servers["192.0.2.53"], fake)
     world = replace(fake.world(), pause=pause, tick=tick)
     with pytest.raises(KeyboardInterrupt):
-        survey(PLAN, world)
+        run_survey(PLAN, world)
 
 
 def test_a_zone_without_a_pool_is_asked_for_no_addresses(fake: Fake) -> None:
     """There is no boot hostname."""
-    seen: Survey = survey(replace(PLAN, pool=None), fake.world())
-    assert report(seen).findings == ()
+    seen: Observations = run_survey(replace(PLAN, pool=None), fake.world())
+    assert build_report(seen).findings == ()
     assert not fake.questions("192.0.2.53", "A")
 
 
@@ -309,16 +311,16 @@ def test_the_resolvers_of_this_host_are_known(tmp_path: Path) -> None:
         "# nameserver 10.0.0.9\nsearch x\nnameserver 10.0.0.1\nnameserver\n\n"
         "nameserver 2001:db8::1\nnameserver 10.0.0.1\n"
     )
-    assert known_resolvers(path) == (Endpoint("10.0.0.1", 53), Endpoint("2001:db8::1", 53))
-    assert known_resolvers(tmp_path / "none") == ()
+    assert system_resolvers(path) == (Endpoint("10.0.0.1", 53), Endpoint("2001:db8::1", 53))
+    assert system_resolvers(tmp_path / "none") == ()
 
 
 def test_a_real_question_that_fails_is_silence_with_a_reason() -> None:
     """A closed port is the other host's, an address that nobody routes is ours."""
-    ask = asking(0.05)
+    ask = query_function(0.05)
     closed = ask(Endpoint("127.0.0.1", free_port()), NAME, "A")
-    assert closed == Silence("connection refused")
+    assert closed == NoResponse("connection refused")
     assert ask(Endpoint("127.0.0.1", free_port()), NAME, "A", tcp=True) == closed
     unroutable = ask(Endpoint("255.255.255.255", 53), NAME, "A")
-    assert isinstance(unroutable, Silence)
-    assert unroutable.local
+    assert isinstance(unroutable, NoResponse)
+    assert unroutable.is_local_error

@@ -13,8 +13,8 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from rrdns.net.server.udp import PlainLoop, UdpLoop
-from rrdns.wire.answers.answer_table import Answers
+from rrdns.net.server.udp import BatchUdpLoop, PlainLoop
+from rrdns.wire.answers.answer_table import CurrentTable
 from tests.net.documented import Row, dig_args, function_exists, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
 from tests.peers import free_port, peer
@@ -34,12 +34,12 @@ LAST = b"\xff\xff" + sample_zones.query("lone.pvs.example.test")[2:]
 @pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Ask a service over each transport."""
-    answers = Answers(sample_zones.documented())
+    answers = CurrentTable(sample_zones.documented())
     if request.param == "tcp":
         with tcp_service(answers) as (_, port):
             yield lambda message: ask_tcp(port, message)
         return
-    kind = UdpLoop if request.param == "recvmmsg" else PlainLoop
+    kind = BatchUdpLoop if request.param == "recvmmsg" else PlainLoop
     with udp_service(answers, kind=kind) as (_, port, defects):
         yield lambda message: ask_udp(port, message)
         assert not defects
@@ -171,7 +171,7 @@ def sections(answer: dns.message.Message) -> tuple[list[str], list[str], list[st
 def test_dig_and_kdig_have_nothing_to_complain_of(name: str, transport: str) -> None:
     """No row of the questions makes either of them warn."""
     program = peer(name)
-    answers = Answers(sample_zones.documented())
+    answers = CurrentTable(sample_zones.documented())
     asked = [row for row in QUESTIONS if row["RCODE"] != "silence" and can_ask(name, row)]
     assert len(asked) > 38
     port = free_port()

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rrdns.core.health.probe_result import Depth, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.lab.tftpd.boot_files import BIOS_FILE, boot_files
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from rrdns.net import epoll_readers
 from rrdns.net.epoll_readers import LoopReaders, Readers, readers_of
 from rrdns.net.tftp_prober import probe
@@ -31,18 +31,18 @@ async def test_readers_call_while_there_is_something_to_read(
     """Once for each datagram when each call takes one; and not after they were removed."""
     readers = kind(asyncio.get_running_loop())
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    heard: list[bytes] = []
+    outcome: list[bytes] = []
     with ours, theirs:
-        readers.add(ours.fileno(), lambda: heard.append(ours.recv(100)))
+        readers.add(ours.fileno(), lambda: outcome.append(ours.recv(100)))
         for word in (b"one", b"two", b"three"):
             theirs.send(word)
         async with asyncio.timeout(5):
-            while len(heard) < 3:  # noqa: ASYNC110  # the loop must turn
+            while len(outcome) < 3:  # noqa: ASYNC110  # the loop must turn
                 await asyncio.sleep(0)
         readers.remove(ours.fileno())
         theirs.send(b"four")
         await asyncio.sleep(0.02)
-    assert heard == [b"one", b"two", b"three"]
+    assert outcome == [b"one", b"two", b"three"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,10 +51,10 @@ async def test_probes_work_on_either_kind(
 ) -> None:
     """A good file, and an ICMP error, which shows as readiness too."""
     monkeypatch.setattr(epoll_readers, "_make", kind)
-    async with LabServer("127.0.0.33", 0, boot_files()) as server:
+    async with TftpServer("127.0.0.33", 0, boot_files()) as server:
         spec = ProbeSpec((BootFile(BIOS_FILE),), port=server.port, timeout=5.0)
-        assert (await probe("127.0.0.33", spec, Depth.FULL)).passed
-    result = await probe("127.0.0.33", spec, Depth.LIGHT)
+        assert (await probe("127.0.0.33", spec, ProbeDepth.FULL)).passed
+    result = await probe("127.0.0.33", spec, ProbeDepth.LIGHT)
     assert result.verdict is Verdict.REFUSED
 
 

@@ -14,24 +14,24 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rate_limit import ACCOUNTS, RateLimits
-from rrdns.net.server.udp import PlainLoop, Quota, UdpLoop
-from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
+from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 from tests.net.serving import LoopKind, udp_service
 from tests.wire import sample_zones
 from tests.wire.sample_zones import option, query
 
-KINDS = [UdpLoop, PlainLoop]
+KINDS = [BatchUdpLoop, PlainLoop]
 NOBODY: tuple[str, ...] = ()
 
 
-def quota(**limits: object) -> Quota:
+def quota(**limits: object) -> RateLimitState:
     """Return a quota; by default nobody is exempt."""
     values = {"exempt": NOBODY, **limits}
-    return Quota(RateLimits(**values), array("d", bytes(8 * ACCOUNTS)))  # type: ignore[arg-type]
+    return RateLimitState(RateLimits(**values), array("d", bytes(8 * RATE_BUCKETS)))  # type: ignore[arg-type]
 
 
 def client(host: str) -> socket.socket:
@@ -63,7 +63,9 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
     kind: LoopKind, shared: bool, busy: bool, message: bytes
 ) -> None:
     """For each kind of answer, on each way through the loop; what was dropped is counted."""
-    answers = Answers(AnswerTable.build(sample_zones.snapshot(), SharedTurns() if shared else None))
+    answers = CurrentTable(
+        AnswerTable.build(sample_zones.snapshot(), SharedRotationCounters() if shared else None)
+    )
     limits = quota(answers=5, negatives=5, errors=5, slip=0)
     with (
         udp_service(answers, kind=kind, quota=limits) as (loop, port, defects),
@@ -95,7 +97,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
 @pytest.mark.parametrize("busy", [False, True])
 def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) -> None:
     """The client comes over TCP then; it says OPT if the query did."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with (
         udp_service(answers, kind=kind, quota=quota(answers=50, slip=2)) as (loop, port, _),
         client("127.1.1.1") as sock,
@@ -121,8 +123,8 @@ def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) ->
 @pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 def test_a_client_with_our_cookie_has_no_limit(kind: LoopKind) -> None:
     """One without is told to come again with it (RFC 7873, section 5.2.3), now and then."""
-    manners = Manners(jar=Jar((bytes(16),)))
-    answers = Answers(AnswerTable.build(sample_zones.snapshot(), manners=manners))
+    server_info = ServerInfo(cookie_keys=CookieKeys((bytes(16),)))
+    answers = CurrentTable(AnswerTable.build(sample_zones.snapshot(), server_info=server_info))
     limits = quota(answers=3, slip=1)
     with (
         udp_service(answers, kind=kind, quota=limits) as (_, port, defects),
@@ -157,7 +159,7 @@ def test_exempt_addresses_have_no_limit(
     kind: LoopKind, busy: bool, exempt: tuple[str, ...], is_exempt: bool
 ) -> None:
     """Whole networks or single hosts of one that is not."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     limits = quota(answers=5, slip=0, exempt=exempt)
     with (
         udp_service(answers, kind=kind, quota=limits) as (loop, port, _),
@@ -170,7 +172,7 @@ def test_exempt_addresses_have_no_limit(
 
 def test_ipv6_has_limits_too() -> None:
     """::1 is a network of its own when it is not exempt."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with (
         udp_service(answers, "::1", quota=quota(answers=5, slip=0)) as (_, port, _),
         client("::1") as sock,
@@ -181,7 +183,7 @@ def test_ipv6_has_limits_too() -> None:
 
 def test_workers_share_their_accounts() -> None:
     """What one of them has given, the other has given too."""
-    accounts = shared_accounts()
+    accounts = shared_rate_buckets()
     if os.fork() == 0:
         accounts[7] = 1.5
         os._exit(0)
@@ -222,7 +224,7 @@ print(sent)
 )
 def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int) -> None:
     """So many queries a second in the name of one /24, and a client in another one."""
-    answers, seconds = Answers(sample_zones.table()), 4
+    answers, seconds = CurrentTable(sample_zones.table()), 4
     with (
         udp_service(answers, quota=quota()) as (_, port, defects),
         client("127.8.8.8") as good,

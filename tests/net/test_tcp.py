@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 import dns.message
 import pytest
 
-from rrdns.core.acl import holder_of
+from rrdns.core.acl import client_key
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net.server import tcp
 from rrdns.net.server.sockets import bind_tcp
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.answers.responder import respond
 from tests.net.serving import tcp_read, tcp_service
 from tests.peers import wait_until
@@ -46,7 +46,10 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
 def little_room(receive: int) -> Iterator[socket.socket]:
     """Connect to a service that keeps little; `receive` is the room for what is not fetched."""
     limits = TcpLimits(unsent_bytes=1024)
-    with tcp_service(Answers(sample_zones.table()), limits) as (_, port), socket.socket() as sock:
+    with (
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (_, port),
+        socket.socket() as sock,
+    ):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         sock.settimeout(20)
         sock.connect(("127.0.0.1", port))
@@ -79,7 +82,7 @@ def is_closed(sock: socket.socket) -> bool:
 
 def test_queries_on_one_connection_are_answered_in_order() -> None:
     """All at once, and in pieces of any size; each takes its turn."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with tcp_service(answers) as (service, port), connect(port) as sock:
         sock.sendall(b"".join(numbered(ident) for ident in range(300)))
         firsts: Counter[str] = Counter()
@@ -97,7 +100,7 @@ def test_queries_on_one_connection_are_answered_in_order() -> None:
 
 def test_a_client_that_has_asked_its_last_still_gets_its_answers() -> None:
     """Half a close is no close (RFC 7766, section 6.2.4)."""
-    with tcp_service(Answers(sample_zones.table())) as (_, port), connect(port) as sock:
+    with tcp_service(CurrentTable(sample_zones.table())) as (_, port), connect(port) as sock:
         sock.sendall(numbered(1) + numbered(2))
         sock.shutdown(socket.SHUT_WR)
         assert [tcp_read(sock)[:2] for _ in range(2)] == [b"\0\1", b"\0\2"]
@@ -125,7 +128,7 @@ def test_the_kernel_gathers_the_bytes_of_a_query(monkeypatch: pytest.MonkeyPatch
         reads.append(len(self._part))
 
     monkeypatch.setattr(tcp._Connection, "_read", read)
-    with tcp_service(Answers(sample_zones.table())) as (service, port), connect(port) as sock:
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port), connect(port) as sock:
         for byte in numbered(7)[:14]:  # length and header
             sock.sendall(bytes([byte]))
         wait_until(lambda: reads == [14])
@@ -144,17 +147,17 @@ def test_a_query_of_any_size_is_answered(size: int) -> None:
     opt = b"\0\0\x29\x04\xd0\0\0\0\0" + len(padding).to_bytes(2, "big") + padding
     long = query()[:11] + b"\1" + query()[12:] + opt
     assert len(long) == size
-    with tcp_service(Answers(sample_zones.table())) as (service, port), connect(port) as sock:
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port), connect(port) as sock:
         sock.sendall(framed(long) + numbered(5))
         assert tcp_read(sock)[3] & 15 == 0
         assert tcp_read(sock)[:2] == b"\0\5"
-        connection = next(iter(service._admission))
+        connection = next(iter(service._connections))
         assert not connection._part
 
 
 def test_silence_is_no_end() -> None:
     """Empty messages, runts and responses get nothing; the connection goes on."""
-    with tcp_service(Answers(sample_zones.table())) as (_, port), connect(port) as sock:
+    with tcp_service(CurrentTable(sample_zones.table())) as (_, port), connect(port) as sock:
         sock.sendall(framed(b"") + framed(b"x") + framed(b"\0\1\x80\0" + bytes(8)) + numbered(3))
         assert tcp_read(sock)[:2] == b"\0\3"
 
@@ -163,7 +166,7 @@ def test_a_byte_now_and_then_keeps_no_connection_open() -> None:
     """Only a whole query counts as life."""
     limits = TcpLimits(idle=0.5)
     with (
-        tcp_service(Answers(sample_zones.table()), limits) as (service, port),
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (service, port),
         connect(port) as sock,
     ):
         sock.settimeout(0.1)
@@ -191,7 +194,7 @@ def test_a_connection_does_not_live_for_ever() -> None:
             tcp_read(sock)
 
     with (
-        tcp_service(Answers(sample_zones.table()), limits) as (_, port),
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (_, port),
         connect(port) as sock,
         pytest.raises(ConnectionError),
     ):
@@ -208,14 +211,14 @@ def test_who_fetches_no_answers_is_read_no_more_and_goes() -> None:
             sock.sendall(batch)
 
     with (
-        tcp_service(Answers(sample_zones.table()), limits) as (service, port),
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (service, port),
         connect(port) as sock,
     ):
         sock.settimeout(0.2)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with pytest.raises((TimeoutError, ConnectionError)):
             ask_without_end(sock)
-        for one in list(service._admission):
+        for one in list(service._connections):
             assert len(one._unsent) <= 4096 + 2 + 39 + 48
             assert len(one._part) <= 2 * tcp._READ_BYTES
             kept = one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
@@ -227,7 +230,7 @@ def test_nothing_is_kept_for_who_fetches_nothing() -> None:
     """Once it is dropped, what the kernel holds for it goes too."""
     limits = TcpLimits(idle=0.5)
     with (
-        tcp_service(Answers(sample_zones.table()), limits) as (service, port),
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (service, port),
         socket.socket() as sock,
     ):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -243,7 +246,10 @@ def test_nothing_is_kept_for_who_fetches_nothing() -> None:
 def test_who_has_fetched_everything_is_ended_in_order() -> None:
     """Idle for too long: a client finds an end, and not an error."""
     limits = TcpLimits(idle=0.5)
-    with tcp_service(Answers(sample_zones.table()), limits) as (_, port), connect(port) as sock:
+    with (
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (_, port),
+        connect(port) as sock,
+    ):
         sock.sendall(numbered(1))
         assert tcp_read(sock)[:2] == b"\0\1"
         assert sock.recv(1) == b""
@@ -260,7 +266,7 @@ def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch)
         return real(message, table, address, now, tcp=tcp)
 
     monkeypatch.setattr("rrdns.net.server.tcp.respond", slow)
-    with tcp_service(Answers(sample_zones.table())) as (service, port):
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port):
         asking = [connect(port) for _ in range(30)]
         wait_until(lambda: service.open == 30)
         for sock in asking:
@@ -268,11 +274,11 @@ def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch)
         began, beats = time.monotonic(), set()
         other = connect(port)
         while service.open == 30:
-            beats.add(service.beat)
+            beats.add(service.heartbeat)
             time.sleep(0.005)
             assert time.monotonic() - began < 2  # all answers take 3 s
         while time.monotonic() - began < 1.5:
-            beats.add(service.beat)
+            beats.add(service.heartbeat)
             time.sleep(0.005)
         assert len(beats) >= 4
         service.stop()
@@ -296,7 +302,7 @@ def test_who_fetches_slowly_gets_everything() -> None:
 def test_one_connection_too_many_drops_the_longest_idle() -> None:
     """A flood of connections ends the idle ones, not those that ask."""
     limits = TcpLimits(connections=8)
-    with tcp_service(Answers(sample_zones.table()), limits) as (service, port):
+    with tcp_service(CurrentTable(sample_zones.table()), limits) as (service, port):
         socks = [connect(port) for _ in range(8)]
         wait_until(lambda: service.open == 8)
         socks[0].sendall(numbered(1))
@@ -309,13 +315,13 @@ def test_one_connection_too_many_drops_the_longest_idle() -> None:
         assert service.open == 8
         for sock in (*socks, more):
             sock.close()
-        wait_until(lambda: service.open == 0 and not service._admission._of)
+        wait_until(lambda: service.open == 0 and not service._connections._of)
 
 
 def test_one_address_cannot_take_all_connections() -> None:
     """Its own longest idle one goes; others keep theirs."""
     limits = TcpLimits(connections=100, per_address=3)
-    with tcp_service(Answers(sample_zones.table()), limits, "0.0.0.0") as (service, port):
+    with tcp_service(CurrentTable(sample_zones.table()), limits, "0.0.0.0") as (service, port):
         other = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0))
         wait_until(lambda: service.open == 1)
         socks = [connect(port) for _ in range(10)]
@@ -331,7 +337,7 @@ def test_one_address_cannot_take_all_connections() -> None:
 def test_a_flood_from_many_addresses_drops_its_own_connections() -> None:
     """A client with one connection keeps it, however idle it is, while others have more."""
     limits = TcpLimits(connections=20, per_address=10)
-    with tcp_service(Answers(sample_zones.table()), limits, "0.0.0.0") as (service, port):
+    with tcp_service(CurrentTable(sample_zones.table()), limits, "0.0.0.0") as (service, port):
         good = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0))
         wait_until(lambda: service.open == 1)
         crowd = []
@@ -347,10 +353,10 @@ def test_a_flood_from_many_addresses_drops_its_own_connections() -> None:
 
 def test_connections_are_accepted_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of them waits in the kernel, and not in front of the UDP loop."""
-    monkeypatch.setattr(tcp, "PAUSE", 0.2)
-    with tcp_service(Answers(sample_zones.table())) as (service, port):
+    monkeypatch.setattr(tcp, "ACCEPT_INTERVAL", 0.2)
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port):
         began = time.monotonic()
-        socks = [connect(port) for _ in range(3 * tcp.BURST)]
+        socks = [connect(port) for _ in range(3 * tcp.ACCEPT_BURST)]
         for sock in socks:
             sock.sendall(numbered(1))
             assert tcp_read(sock)[:2] == b"\0\1"
@@ -362,13 +368,13 @@ def test_connections_are_accepted_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_flood_at_one_address_leaves_another_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each listening socket has its own."""
-    monkeypatch.setattr(tcp, "PAUSE", 3600)
-    answers = Answers(sample_zones.table())
+    monkeypatch.setattr(tcp, "ACCEPT_INTERVAL", 3600)
+    answers = CurrentTable(sample_zones.table())
     with bind_tcp(Endpoint("::1", 0)) as other:
         port_of_other = other.getsockname()[1]
         with tcp_service(answers, also=[other]) as (service, port):
-            flood = [connect(port) for _ in range(tcp.BURST + 3)]
-            wait_until(lambda: service.open == tcp.BURST)
+            flood = [connect(port) for _ in range(tcp.ACCEPT_BURST + 3)]
+            wait_until(lambda: service.open == tcp.ACCEPT_BURST)
             with connect(port_of_other, "::1") as sock:
                 sock.sendall(numbered(1))
                 assert tcp_read(sock)[:2] == b"\0\1"
@@ -386,7 +392,7 @@ def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
         return real(self)
 
     monkeypatch.setattr(socket.socket, "accept", accept)
-    with tcp_service(Answers(sample_zones.table())) as (_, port), connect(port) as sock:
+    with tcp_service(CurrentTable(sample_zones.table())) as (_, port), connect(port) as sock:
         sock.sendall(numbered(1))
         assert tcp_read(sock)[:2] == b"\0\1"
     assert not fails
@@ -394,7 +400,7 @@ def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_defect_at_the_door_costs_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told once for each, and does not spin."""
-    real, fails, told = tcp.TcpLoop._let_in, [ZeroDivisionError(), ZeroDivisionError()], []
+    real, fails, told = tcp.TcpLoop._admit, [ZeroDivisionError(), ZeroDivisionError()], []
 
     def let_in(self: tcp.TcpLoop, client: socket.socket, host: str) -> None:
         if fails:
@@ -402,8 +408,8 @@ def test_a_defect_at_the_door_costs_one_client(monkeypatch: pytest.MonkeyPatch) 
             raise fails.pop()
         real(self, client, host)
 
-    monkeypatch.setattr(tcp.TcpLoop, "_let_in", let_in)
-    with tcp_service(Answers(sample_zones.table())) as (service, port):
+    monkeypatch.setattr(tcp.TcpLoop, "_admit", let_in)
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port):
         service._on_defect = lambda error, _: told.append(error)
         for _ in range(2):
             with connect(port) as bad:
@@ -416,16 +422,16 @@ def test_a_defect_at_the_door_costs_one_client(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_door_opens_again_when_the_kernel_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watching its socket may fail, as without memory; it is tried again."""
-    with tcp_service(Answers(sample_zones.table())) as (service, port):
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port):
         real, fails = service._selector.register, [OSError(12, "Cannot allocate memory")] * 3
 
         def register(fileobj: socket.socket, events: int, data: object) -> object:
-            if fails and isinstance(data, tcp._Door):
+            if fails and isinstance(data, tcp._Listener):
                 raise fails.pop()
             return real(fileobj, events, data)
 
         monkeypatch.setattr(service._selector, "register", register)
-        socks = [connect(port) for _ in range(2 * tcp.BURST)]
+        socks = [connect(port) for _ in range(2 * tcp.ACCEPT_BURST)]
         for sock in socks:
             sock.sendall(numbered(1))
             assert tcp_read(sock)[:2] == b"\0\1"
@@ -437,11 +443,11 @@ def test_a_long_query_that_comes_slowly_is_given_up() -> None:
     """Its room is let go with it: what is announced may be 65,535 bytes."""
     limits = TcpLimits(idle=0.5)
     with (
-        tcp_service(Answers(sample_zones.table()), limits) as (service, port),
+        tcp_service(CurrentTable(sample_zones.table()), limits) as (service, port),
         connect(port) as sock,
     ):
         sock.sendall(b"\xff\xff" + bytes(100))
-        wait_until(lambda: any(len(one._part) == 102 for one in list(service._admission)))
+        wait_until(lambda: any(len(one._part) == 102 for one in list(service._connections)))
         began = time.monotonic()
         with suppress(ConnectionError):
             while time.monotonic() - began < 5:
@@ -454,13 +460,13 @@ def test_a_long_query_that_comes_slowly_is_given_up() -> None:
 def test_ipv6_addresses_count_by_their_network() -> None:
     """A host has a /64 to choose from."""
     one, two, three = (
-        holder_of(socket.inet_pton(socket.AF_INET6, host))
+        client_key(socket.inet_pton(socket.AF_INET6, host))
         for host in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
     )
     assert one == two != three
-    assert holder_of(bytes([10, 0, 0, 1])) != holder_of(bytes([10, 0, 0, 2]))
+    assert client_key(bytes([10, 0, 0, 1])) != client_key(bytes([10, 0, 0, 2]))
     with (
-        tcp_service(Answers(sample_zones.table()), host="::1") as (_, port),
+        tcp_service(CurrentTable(sample_zones.table()), host="::1") as (_, port),
         connect(port, "::1") as sock,
     ):
         sock.sendall(numbered(1))
@@ -479,14 +485,14 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
         return real(message, table, address, now, tcp=tcp)
 
     monkeypatch.setattr("rrdns.net.server.tcp.respond", broken)
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with tcp_service(answers) as (service, port), connect(port) as sock:
         for on_defect in (None, lambda error, message: told.append((error, message))):
             service._on_defect = on_defect
             sock.sendall(numbered(1) + numbered(2))
             assert tcp_read(sock)[:2] == b"\0\2"
     assert [(type(error), message[:2]) for error, message in told] == [(ZeroDivisionError, b"\0\1")]
-    assert answers.table.ledger.dropped == 2
+    assert answers.table.registry.dropped == 2
 
 
 def test_a_defect_of_the_loop_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,7 +506,7 @@ def test_a_defect_of_the_loop_costs_one_connection(monkeypatch: pytest.MonkeyPat
             raise ZeroDivisionError
 
     monkeypatch.setattr(tcp._Connection, "_read", read)
-    with tcp_service(Answers(sample_zones.table())) as (service, port), connect(port) as good:
+    with tcp_service(CurrentTable(sample_zones.table())) as (service, port), connect(port) as good:
         service._on_defect = lambda error, _: told.append(error)
         with connect(port) as bad:
             bad.sendall(numbered(1))
@@ -512,7 +518,7 @@ def test_a_defect_of_the_loop_costs_one_connection(monkeypatch: pytest.MonkeyPat
 
 def test_the_service_ends_with_connections_open() -> None:
     """Nothing is left that would hold a stop up."""
-    with tcp_service(Answers(sample_zones.table())) as (_, port):
+    with tcp_service(CurrentTable(sample_zones.table())) as (_, port):
         socks = [connect(port) for _ in range(5)]
         socks[0].sendall(numbered(1))
         assert tcp_read(socks[0])[:2] == b"\0\1"

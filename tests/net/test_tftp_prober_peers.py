@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.lab.tftpd.boot_files import BIOS_FILE, UEFI_FILE, VERSION, boot_files
 from rrdns.net.tftp_prober import probe
 from rrdns.wire.tftp.packets import Ack, Data, Error, Packet, decode
@@ -76,10 +76,10 @@ def conversations(wire: socket.socket, door: int) -> dict[tuple[int, int], list[
             found.setdefault((ports[0], ports[1]), []).append(("reader", payload))
 
 
-async def ask(server: Peer, *names: str, silence: float = PATIENT) -> list[ProbeResult]:
+async def ask(server: Peer, *names: str, no_response: float = PATIENT) -> list[ProbeResult]:
     """Probe in both depths."""
-    spec = server.spec(*names, timeout=silence)
-    return [await probe(ADDRESS, spec, depth) for depth in Depth]
+    spec = server.spec(*names, timeout=no_response)
+    return [await probe(ADDRESS, spec, depth) for depth in ProbeDepth]
 
 
 def ends_transfer(last: Packet, before: list[Packet]) -> bool:
@@ -93,13 +93,13 @@ async def test_a_good_server_passes_and_is_left_in_peace(server: Peer) -> None:
     with capture() as wire:
         light, full = await ask(server, BIOS_FILE, UEFI_FILE)
         await asyncio.sleep(server.repeats_after * 1.5)
-        heard = conversations(wire, server.port)
+        outcome = conversations(wire, server.port)
     assert (light.verdict, full.verdict) == (Verdict.OK, Verdict.OK)
     assert [seen.version for seen in full.seen] == [VERSION, ""]
     assert [seen.size for seen in full.seen] == [len(data) for data in boot_files().values()]
     assert full.warnings == ()
-    assert len(heard) == 5  # the whole UEFI program takes two transfers
-    for packets in heard.values():
+    assert len(outcome) == 5  # the whole UEFI program takes two transfers
+    for packets in outcome.values():
         *before, (who, last) = packets
         assert who == "reader"
         sent = [decode(payload) for said_by, payload in before if said_by == "server"]
@@ -134,7 +134,7 @@ async def test_a_killed_server_is_refused_at_once(server: Peer) -> None:
 async def test_a_stopped_server_is_silent(server: Peer) -> None:
     """SIGSTOP: the port is bound, and nobody is home; it passes again when it wakes up."""
     server.process.send_signal(signal.SIGSTOP)
-    for result in await ask(server, silence=0.3):
+    for result in await ask(server, no_response=0.3):
         assert result.verdict is Verdict.TIMEOUT
         assert 0.29 < result.seconds < 2
     server.process.send_signal(signal.SIGCONT)
@@ -156,14 +156,14 @@ def test_dnsmasq_logs_a_whole_download_as_sent(tmp_path: Path) -> None:
 PROBE_IN_A_NAMESPACE = f"""
 import asyncio, json
 from rrdns.core.model import BootFile, ProbeSpec
-from rrdns.core.health.probe_result import Depth
+from rrdns.core.health.probe_result import ProbeDepth
 from rrdns.net.tftp_prober import probe
 
 async def main():
     spec = ProbeSpec((BootFile("{BIOS_FILE}"),), timeout={PATIENT})
     told = {{}}
     for address in ("10.98.2.1", "10.98.3.1", "10.98.4.1"):
-        result = await probe(address, spec, Depth.LIGHT)
+        result = await probe(address, spec, ProbeDepth.LIGHT)
         told[address] = [result.verdict, result.sentence, result.seconds]
     print(json.dumps(told))
 

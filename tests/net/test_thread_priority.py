@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from rrdns.net.server.thread_priority import SLICE, be_prompt
+from rrdns.net.server.thread_priority import SLICE, reduce_wakeup_latency
 
 PR_GET_TIMERSLACK = 30
 SYS_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
@@ -23,7 +23,7 @@ def in_a_thread() -> tuple[int, int, int]:
     found: list[tuple[int, int, int]] = []
 
     def look() -> None:
-        be_prompt()
+        reduce_wakeup_latency()
         libc = ctypes.CDLL(None)
         told = ctypes.create_string_buffer(ATTRIBUTES.size)
         libc.syscall(SYS_SCHED_GETATTR[platform.machine()], 0, told, ATTRIBUTES.size, 0)

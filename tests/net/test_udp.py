@@ -15,20 +15,20 @@ import dns.message
 import pytest
 
 from rrdns.core.model import Endpoint
-from rrdns.core.snapshot import Change
+from rrdns.core.snapshot import SnapshotDelta
 from rrdns.net.server import udp
 from rrdns.net.server.batch_io import BATCH
 from rrdns.net.server.sockets import bind_udp
-from rrdns.net.server.udp import PlainLoop, UdpLoop, make_loop
-from rrdns.shm.shared_rotation import SharedTurns
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.answers.responder import find
+from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, make_loop
+from rrdns.shm.shared_rotation import SharedRotationCounters
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.answers.responder import find_response
 from tests.net.serving import LoopKind, udp_client, udp_service
 from tests.peers import wait_until
 from tests.wire import sample_zones
-from tests.wire.sample_zones import first, query, rota
+from tests.wire.sample_zones import first, query, rrset
 
-KINDS = [UdpLoop, PlainLoop]
+KINDS = [BatchUdpLoop, PlainLoop]
 
 
 @pytest.fixture(params=KINDS, ids=["recvmmsg", "plain"])
@@ -58,7 +58,7 @@ def exchange(client: socket.socket, port: int, message: bytes, host: str = "127.
 
 def test_first_places_are_even_over_udp(kind: LoopKind, client: socket.socket) -> None:
     """3,000 A queries with others in between: exactly 1,000 first places each."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     firsts: Counter[str] = Counter()
     with udp_service(answers, kind=kind) as (_, port, defects):
         for start in range(0, 3000, 20):
@@ -79,7 +79,7 @@ def test_every_query_of_a_burst_is_answered(
     kind: LoopKind, client: socket.socket, size: int
 ) -> None:
     """Also with silence and errors among them: gaps in a batch hold nothing up."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     silent = (b"", b"x", numbered(9, "quiet.pvs.example.test"), b"\0\1\x80\0" + bytes(8))
     with udp_service(answers, kind=kind) as (_, port, defects):
         for ident in range(size):
@@ -90,7 +90,7 @@ def test_every_query_of_a_burst_is_answered(
         with pytest.raises(TimeoutError):
             client.recv(4096)
     assert got == set(range(size))
-    assert answers.table.ledger.dropped == size
+    assert answers.table.registry.dropped == size
     assert not defects
 
 
@@ -99,7 +99,7 @@ def test_a_datagram_of_any_length_costs_its_own_answer_only(
     kind: LoopKind, client: socket.socket, length: int
 ) -> None:
     """Padding makes a query long; what does not fit the buffer is malformed."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     padding = struct.pack("!HH", 12, length - len(query()) - 11 - 4)
     padding += bytes(length - len(query()) - 11 - 4)
     opt = b"\0\0\x29\x04\xd0\0\0\0\0" + len(padding).to_bytes(2, "big") + padding
@@ -129,7 +129,7 @@ def test_the_answer_comes_from_the_address_that_was_asked(
     kind: LoopKind, listen: str, asked: str, busy: bool
 ) -> None:
     """A wildcard listener answers each datagram from the address it was sent to."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with (
         udp_service(answers, listen, kind) as (loop, port, defects),
         udp_client(asked) as client,
@@ -153,7 +153,7 @@ def test_what_many_hosts_were_asked_takes_no_turn(
     kind: LoopKind, host: str, to: str, own: str, busy: bool
 ) -> None:
     """A query to a broadcast or multicast address: no answer, no turn, and counted as dropped."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with udp_service(answers, host, kind) as (loop, port, _), udp_client(host) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         loop._repeats.busy_until = 1e18 if busy else 0.0
@@ -164,14 +164,14 @@ def test_what_many_hosts_were_asked_takes_no_turn(
             assert int.from_bytes(got[:2], "big") == ident + 100
     assert got[51:55] == expected  # three more answers of three servers' turns
     assert sum(answers.table.counts().turns["boot"].values()) == 4
-    assert answers.table.ledger.dropped == 3
+    assert answers.table.registry.dropped == 3
 
 
 def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """Same source, port and ID for the same pool; another ID, pool or port is a new query."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, _), udp_client() as another:
         answer = exchange(client, port, numbered(1))
         assert first(dns.message.from_wire(answer)) == "10.0.0.1"
@@ -190,10 +190,10 @@ def test_an_answer_comes_from_the_table_that_is_in_force(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """The swap of one reference is all that a publication takes."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, _):
         exchange(client, port, numbered(1))
-        answers.table = answers.table.after(Change(2, (rota("boot", members=1),)))
+        answers.table = answers.table.with_delta(SnapshotDelta(2, (rrset("boot", members=1),)))
         for ident in range(2, 6):
             answer = dns.message.from_wire(exchange(client, port, numbered(ident)))
             assert [str(one) for one in answer.answer[0]] == ["10.0.0.1"]
@@ -207,23 +207,23 @@ def test_a_defect_costs_one_answer_and_is_told(
     def broken(datagram: bytes, table: AnswerTable, address: bytes, now: float) -> object:
         if b"bad" in datagram:
             raise ZeroDivisionError
-        return find(datagram, table, address, now)
+        return find_response(datagram, table, address, now)
 
-    monkeypatch.setattr("rrdns.net.server.udp.find", broken)
-    answers = Answers(sample_zones.table())
+    monkeypatch.setattr("rrdns.net.server.udp.find_response", broken)
+    answers = CurrentTable(sample_zones.table())
     with udp_service(answers, kind=kind) as (_, port, defects):
         client.sendto(numbered(1, "bad.pvs.example.test"), ("127.0.0.1", port))
         assert exchange(client, port, numbered(2))[:2] == b"\0\2"
         assert [type(error) for error, _ in defects] == [ZeroDivisionError]
         assert b"bad" in defects[0][1]
-    assert answers.table.ledger.dropped == 1
+    assert answers.table.registry.dropped == 1
 
 
 def test_a_defect_outside_the_responder_does_not_end_the_loop_either(
     kind: LoopKind, client: socket.socket
 ) -> None:
     """Even a table that is none."""
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     good = answers.table
     with udp_service(answers, kind=kind) as (_, port, defects):
         answers.table = None  # type: ignore[assignment]  # that is the defect
@@ -239,7 +239,7 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
     """A query from port 0 cannot be answered: sending there is an error."""
     if os.geteuid() != 0:
         pytest.skip("a raw socket needs a right")
-    answers = Answers(sample_zones.table())
+    answers = CurrentTable(sample_zones.table())
     with (
         udp_service(answers, kind=kind) as (_, port, defects),
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw,
@@ -250,56 +250,55 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
             raw.sendto(header + message, ("127.0.0.1", 0))
             client.sendto(numbered(100 + ident), ("127.0.0.1", port))
         got = {int.from_bytes(client.recv(4096)[:2], "big") for _ in range(20)}
-        wait_until(lambda: answers.table.ledger.dropped == 20, what="counted")
+        wait_until(lambda: answers.table.registry.dropped == 20, what="counted")
     assert got == set(range(100, 120))
     assert not defects
 
 
 def test_the_loop_shows_that_it_lives_and_ends_when_told(kind: LoopKind) -> None:
     """With nothing to do its beat moves at least twice a second."""
-    with udp_service(Answers(sample_zones.table()), kind=kind) as (loop, _, _):
-        before = loop.beat
-        wait_until(lambda: loop.beat != before, 2.0, "beating")
-        seen = loop.beat
+    with udp_service(CurrentTable(sample_zones.table()), kind=kind) as (loop, _, _):
+        before = loop.heartbeat
+        wait_until(lambda: loop.heartbeat != before, 2.0, "beating")
+        seen = loop.heartbeat
         time.sleep(0.5)
-        assert loop.beat != seen
+        assert loop.heartbeat != seen
 
 
 def test_a_socket_that_fails_is_no_sign_of_life(kind: LoopKind) -> None:
     """A loop whose socket is broken does not beat, does not spin, and does not end."""
     with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        loop = kind(sock, Answers(sample_zones.table()))
+        loop = kind(sock, CurrentTable(sample_zones.table()))
     loop._failed(9)
-    assert loop.beat == 0.0
+    assert loop.heartbeat == 0.0
     loop._failed(11)
-    assert loop.beat > 0.0
+    assert loop.heartbeat > 0.0
 
 
 def test_the_best_loop_of_this_system_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without recvmmsg the plain loop answers."""
     with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        assert isinstance(make_loop(sock, Answers(sample_zones.table())), UdpLoop)
+        assert isinstance(make_loop(sock, CurrentTable(sample_zones.table())), BatchUdpLoop)
         monkeypatch.setattr(udp, "is_available", lambda: False)
-        assert isinstance(make_loop(sock, Answers(sample_zones.table())), PlainLoop)
+        assert isinstance(make_loop(sock, CurrentTable(sample_zones.table())), PlainLoop)
 
 
 WORKER = """
 import os, sys
 from rrdns.core.model import Endpoint
 from rrdns.net.server.sockets import bind_udp
-from rrdns.shm.shared_rotation import SharedTurns
+from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.net.server.udp import {kind}
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.answers.responder import find
-from tests.wire import world
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from tests.wire import sample_zones
 
-turns = SharedTurns()
+turns = SharedRotationCounters()
 for number in range(2):
     read, write = os.pipe()
     if os.fork() == 0:
         sock = bind_udp(Endpoint("127.0.0.1", {port}), reuse_port=True)
-        table = AnswerTable.build(world.snapshot(), turns)
-        loop = {kind}(sock, Answers(table))
+        table = AnswerTable.build(sample_zones.snapshot(), turns)
+        loop = {kind}(sock, CurrentTable(table))
         loop._repeats.busy_until = 1e18 if {busy} else 0.0
         os.write(write, b"x")
         loop.run()
@@ -344,7 +343,7 @@ def test_turns_are_even_over_two_workers(kind: LoopKind, busy: bool) -> None:
 
 def test_shared_turns_serve_a_batch_with_errors_in_it(client: socket.socket) -> None:
     """Several pools, errors and silence in one batch: each takes its own turns."""
-    answers = Answers(AnswerTable.build(sample_zones.snapshot(), SharedTurns()))
+    answers = CurrentTable(AnswerTable.build(sample_zones.snapshot(), SharedRotationCounters()))
     names = ("boot", "deep.site", "lone", "quiet", "empty", "nope")
     with udp_service(answers) as (loop, port, defects):
         loop._repeats.busy_until = 1e18

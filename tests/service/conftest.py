@@ -10,4 +10,4 @@ from rrdns.service.control import orders
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait hardly at all for a disk that nobody writes to."""
-    monkeypatch.setattr(orders, "DISK_PATIENCE", 0.01)
+    monkeypatch.setattr(orders, "DISK_TIMEOUT", 0.01)

@@ -5,42 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.core.model import AuditEntry, BootFile, Member, Order, Pool, ProbeSpec, Zone
-from rrdns.core.orders.request import Command
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
+from rrdns.core.model import AuditEntry, BootFile, Member, OrderKind, Pool, ProbeSpec, Zone
+from rrdns.core.orders.request import OrderRequest
 from rrdns.errors import StoreFailed
-from rrdns.export.manager import Dispatch
-from rrdns.service.control.admin_service import Desk
-from rrdns.service.control.orders import Orders
-from rrdns.service.control.recovery import Memory
-from rrdns.service.events.recorder import Herald
-from rrdns.service.health.pool_states import Roster
-from rrdns.service.publish.snapshot_publisher import Publication
-from rrdns.service.publish.worker_feed import Publisher
+from rrdns.export.manager import ExporterManager
+from rrdns.service.control.admin_service import ControlAdminService
+from rrdns.service.control.orders import OrderExecutor
+from rrdns.service.control.recovery import StateRecovery
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
 from rrdns.service.runtime.log_setup import set_up
-from rrdns.store.base import Batch, MemoryStore, Store
-from rrdns.store.last_snapshot import LastGood
-from rrdns.web.api.admin_service import OrdersDone
+from rrdns.store.base import MemoryStore, OrderTransaction, Store
+from rrdns.store.last_snapshot import SnapshotFile
+from rrdns.web.api.admin_service import OrderResult
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
 ZONES: tuple[Zone, ...] = ()
 
 
-def assume_all_up(roster: Roster) -> None:
+def assume_all_up(states: PoolStates) -> None:
     """Wait for no first probe: these parts are tried without any."""
-    for record in roster:
-        roster.stop_awaiting(record.pool.name, record.tracks)
+    for record in states:
+        states.stop_awaiting(record.pool.name, record.members)
 
 
 class BrokenStore(MemoryStore):
     """A store whose disk is full."""
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: OrderTransaction) -> None:
         raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
 
 
@@ -49,7 +49,7 @@ class Office:
     """The control process's parts, without probes, workers or HTTP."""
 
     store: Store = field(default_factory=MemoryStore)
-    last_good: LastGood | None = None
+    snapshot_file: SnapshotFile | None = None
     now: float = 1000.0  # by the steady clock
     pools: tuple[Pool, ...] = (POOL,)
     boot: str = "this"
@@ -58,38 +58,40 @@ class Office:
 
     def __post_init__(self) -> None:
         set_up("json")
-        if self.last_good is not None:
-            self.last_good._clock, self.last_good._steady = self.clock, self.steady
+        if self.snapshot_file is not None:
+            self.snapshot_file._clock, self.snapshot_file._steady = self.clock, self.steady
         self.clocks = Clocks(self.clock, self.steady, self.boot)
-        self.roster = Roster()
-        self.roster.configure(self.pools, self.now)
-        assume_all_up(self.roster)  # nobody probes here
-        self.herald = Herald(self.store, self.clock)
-        self.publisher = Publisher(())
-        self.publication = Publication(
-            self.roster,
-            self.publisher,
-            self.herald,
-            self.last_good,
-            Dispatch(lambda _news: None, self.clock),
+        self.states = PoolStates()
+        self.states.configure(self.pools, self.now)
+        assume_all_up(self.states)  # nobody probes here
+        self.recorder = EventRecorder(self.store, self.clock)
+        self.worker_feed = WorkerFeed(())
+        self.snapshots = SnapshotPublisher(
+            self.states,
+            self.worker_feed,
+            self.recorder,
+            self.snapshot_file,
+            ExporterManager(lambda _news: None, self.clock),
             self.clocks,
             self.settled.append,
         )
-        self.memory = Memory(self.store, self.last_good, self.roster, self.herald, self.clocks)
-        self.orders = Orders(
-            self.roster,
+        self.memory = StateRecovery(
+            self.store, self.snapshot_file, self.states, self.recorder, self.clocks
+        )
+        self.orders = OrderExecutor(
+            self.states,
             self.store,
-            self.publication,
-            self.publisher,
-            self.herald,
+            self.snapshots,
+            self.worker_feed,
+            self.recorder,
             self.clocks,
         )
-        self.desk = Desk(
-            self.roster,
+        self.admin_service = ControlAdminService(
+            self.states,
             self.store,
-            self.publication,
-            self.publisher,
-            self.herald,
+            self.snapshots,
+            self.worker_feed,
+            self.recorder,
             self.orders,
             tuple,
             tuple,
@@ -103,15 +105,15 @@ class Office:
         return self.now
 
     async def open(self) -> None:
-        serial = await self.memory.take_up(settled=False)
-        self.publication.publish_all(ZONES, serial + 1)
+        serial = await self.memory.restore(settled=False)
+        self.snapshots.publish_all(ZONES, serial + 1)
 
     def answers(self) -> tuple[str, ...]:
-        return self.publisher.snapshot.rotas["boot"].addresses
+        return self.worker_feed.snapshot.rrsets["boot"].addresses
 
     async def mind(self, audit_seconds: float = 1.0) -> None:
-        lock = self.orders.one_at_a_time
-        await self.memory.mind(self.publication, lambda: audit_seconds, lock)
+        lock = self.orders.lock
+        await self.memory.maintain_store(self.snapshots, lambda: audit_seconds, lock)
 
     async def drain(
         self,
@@ -122,23 +124,25 @@ class Office:
         dry_run: bool = False,
         by: str = "anna",
         lasting: bool = False,
-    ) -> OrdersDone:
+    ) -> OrderResult:
         targets = tuple(("boot", member) for member in members)
-        return await self.desk.carry_out(
-            Command(targets, Order.DRAIN, by, "patch", until, at, force, dry_run, lasting)
+        return await self.admin_service.execute(
+            OrderRequest(targets, OrderKind.DRAIN, by, "patch", until, at, force, dry_run, lasting)
         )
 
-    async def resume(self, *members: str, dry_run: bool = False) -> OrdersDone:
+    async def resume(self, *members: str, dry_run: bool = False) -> OrderResult:
         targets = tuple(("boot", member) for member in members)
-        return await self.desk.carry_out(Command(targets, None, "anna", "done", dry_run=dry_run))
+        return await self.admin_service.execute(
+            OrderRequest(targets, None, "anna", "done", dry_run=dry_run)
+        )
 
     def events_told(self) -> list[str]:
-        return [event.kind for event in self.herald.events.after(0)]
+        return [event.kind for event in self.recorder.events.after(0)]
 
     async def trail(self, pool: str | None = None) -> list[AuditEntry]:
-        return list(await self.desk.audit(99, None, pool, None))
+        return list(await self.admin_service.audit(99, None, pool, None))
 
     def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:
         for _ in range(times):
-            result = ProbeResult(verdict, "it is so", Depth.LIGHT, 0.001)
-            self.roster.observe("boot", member, result, self.now)
+            result = ProbeResult(verdict, "it is so", ProbeDepth.LIGHT, 0.001)
+            self.states.observe("boot", member, result, self.now)

@@ -66,7 +66,7 @@ def test_the_start_tells_only_what_it_serves(
 
     for name in ("bind_tcp", "bind_udp"):
         monkeypatch.setattr(launch, name, bind)
-    for name in ("set_up", "Supervisor", "allow_descriptors", "_children", "gc"):
+    for name in ("set_up", "Supervisor", "raise_descriptor_limit", "_children", "gc"):
         monkeypatch.setattr(launch, name, MagicMock())
     settings = replace(SETTINGS, dns=DnsSettings(workers=1), store=StoreSettings("memory"))
     with capture_logs() as lines:

@@ -11,7 +11,7 @@ import pytest
 from rrdns.service.control import recovery
 from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.base import MemoryStore
-from rrdns.store.last_snapshot import LastGood
+from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
 from tests.service.control_harness import POOL, Office
 
@@ -41,18 +41,18 @@ async def test_a_restart_with_a_jump_makes_no_wait_shorter(
     """Within a boot the steady clock counts on; after one, what was left begins anew."""
 
     def an_office(now: float, boot: str) -> Office:
-        last_good = LastGood(tmp_path / "last.db", boot=lambda: boot)
+        snapshot_file = SnapshotFile(tmp_path / "last.db", boot=lambda: boot)
         pool = replace(POOL, ttl=TTL)
-        return Office(SqliteStore(tmp_path / "rrdns.db"), last_good, now, (pool,))
+        return Office(SqliteStore(tmp_path / "rrdns.db"), snapshot_file, now, (pool,))
 
     office = an_office(1000.0, "this")
     await office.open()
     await office.drain("pvs-2")
     office.now = 1000.5
-    keeping = asyncio.create_task(office.publication.keep_on_disk())
-    office.publication.mark("boot")
-    office.publication.flush()
-    await office.publication.on_disk()
+    keeping = asyncio.create_task(office.snapshots.run_saver())
+    office.snapshots.mark_changed("boot")
+    office.snapshots.flush()
+    await office.snapshots.wait_saved()
     keeping.cancel()
     await office.memory.close()
 
@@ -84,15 +84,15 @@ async def test_an_order_for_two_hours_lasts_two_hours(
         office.jumped = jump
         await office.open()
     office.now, office.jumped = 17_199.0, jump
-    await office.orders.keep_time()
-    lasting = office.roster.track("boot", "pvs-2").override
+    await office.orders.run_due()
+    lasting = office.states.state("boot", "pvs-2").override
     assert lasting is not None
     assert lasting.until == 17_200.0 + jump
     # A date is a date: set forward it is over, set back it is two hours away.
-    assert (office.roster.track("boot", "pvs-3").override is None) is (jump > 0)
+    assert (office.states.state("boot", "pvs-3").override is None) is (jump > 0)
     office.now = 17_200.5
-    await office.orders.keep_time()
-    assert office.roster.track("boot", "pvs-2").override is None
+    await office.orders.run_due()
+    assert office.states.state("boot", "pvs-2").override is None
     await office.memory.close()
 
 
@@ -102,15 +102,15 @@ async def test_a_planned_order_begins_by_the_date_and_then_lasts() -> None:
     await office.open()
     await office.drain("pvs-2", at=2000.0, until=3000.0, lasting=True)
     office.jumped = 1000.0  # the clock shows 2000 now
-    await office.orders.keep_time()
+    await office.orders.run_due()
     office.jumped = 5000.0
-    await office.orders.keep_time()
-    override = office.roster.track("boot", "pvs-2").override
+    await office.orders.run_due()
+    override = office.states.state("boot", "pvs-2").override
     assert override is not None
     assert override.until == 7000.0
     office.now = 2001.0
-    await office.orders.keep_time()
-    assert office.roster.track("boot", "pvs-2").override is None
+    await office.orders.run_due()
+    assert office.states.state("boot", "pvs-2").override is None
 
 
 async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path)
     await again.open()
     for jumped, until in ((1500.0, 9000.0), (2000.0, 9500.0)):
         again.jumped = jumped
-        await again.orders.keep_time()
-        override = again.roster.track("boot", "pvs-2").override
+        await again.orders.run_due()
+        override = again.states.state("boot", "pvs-2").override
         assert override is not None
         assert override.until == until
     await again.memory.close()
@@ -134,7 +134,7 @@ async def test_a_clock_a_year_ahead_takes_no_audit_trail_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor does one that was slow at the start: the earliest date that it can be counts."""
-    monkeypatch.setattr(recovery, "PRUNE_EVERY", 0.0)
+    monkeypatch.setattr(recovery, "PRUNE_INTERVAL", 0.0)
     monkeypatch.setattr(recovery, "VERIFY_INTERVAL", 0.01)
     office = Office(store := MemoryStore())
     await office.open()
@@ -158,6 +158,6 @@ def test_the_same_date_is_shown_twice() -> None:
 
 
 def _safe_after(office: Office) -> float:
-    report = office.desk.pool("boot").members[1]
+    report = office.admin_service.pool("boot").members[1]
     assert report.safe_after is not None
     return report.safe_after

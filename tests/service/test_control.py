@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 
 from rrdns.config import load
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.core.model import Order, ProbeSpec
-from rrdns.core.orders.request import Command
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
+from rrdns.core.model import OrderKind, ProbeSpec
+from rrdns.core.orders.request import OrderRequest
 from rrdns.service.control import process as control_module
-from rrdns.service.control.process import Control, ControlPlan
+from rrdns.service.control.process import Control, ControlParams
 from rrdns.service.runtime.applied_config import AppliedConfig, anonymous_file
-from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import set_up
-from rrdns.store.base import Batch
+from rrdns.store.base import OrderTransaction
 
 CONFIG = """
 [[zones]]
@@ -48,7 +48,7 @@ def write(path: Path, *members: int) -> None:
     path.write_text(CONFIG.format(members="".join(MEMBER.format(n=n) for n in members)))
 
 
-async def always_up(_address: str, _spec: ProbeSpec, depth: Depth) -> ProbeResult:
+async def always_up(_address: str, _spec: ProbeSpec, depth: ProbeDepth) -> ProbeResult:
     return ProbeResult(Verdict.OK, "it is so", depth, 0.001)
 
 
@@ -66,13 +66,13 @@ async def controlling(path: Path, applied_text: str = "") -> AsyncIterator[Contr
         sock.listen()
         sock.setblocking(False)
     applied = AppliedConfig(anonymous_file())
-    plan = ControlPlan(load(path), path, applied, feed, api, (), restarted=bool(applied_text))
+    plan = ControlParams(load(path), path, applied, feed, api, (), restarted=bool(applied_text))
     if applied_text:
         applied.keep(applied_text)
         plan = control_module._as_applied(plan)
     beating, beat = os.pipe()
     control, stopping = Control(plan, prober=always_up), asyncio.Event()
-    running = asyncio.create_task(control.run(Beat(beat), stopping))
+    running = asyncio.create_task(control.run(Heartbeat(beat), stopping))
     while "start" not in told(control):  # noqa: ASYNC110 - it tells nobody else
         await asyncio.sleep(0.01)
     try:
@@ -87,7 +87,7 @@ async def controlling(path: Path, applied_text: str = "") -> AsyncIterator[Contr
 
 
 def told(control: Control) -> list[str]:
-    return [event.kind for event in control._herald.events.after(0)]
+    return [event.kind for event in control._recorder.events.after(0)]
 
 
 async def test_a_storm_of_reloads_is_two(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_a_storm_of_reloads_is_two(tmp_path: Path) -> None:
         assert told(control).count("reload") == 2
         write(path, 1, 2, 3)
         await control.reload()
-        assert control._roster.has("boot", "pvs-3")
+        assert control._states.has("boot", "pvs-3")
 
 
 async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_member(
@@ -112,13 +112,13 @@ async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_membe
         store, slow = control._orders._store, asyncio.Event()
         commit = store.commit
 
-        async def commit_slowly(batch: Batch) -> None:
+        async def commit_slowly(batch: OrderTransaction) -> None:
             await slow.wait()
             await commit(batch)
 
         store.commit = commit_slowly  # type: ignore[method-assign]
-        command = Command((("boot", "pvs-2"),), Order.DRAIN, "anna")
-        ordering = asyncio.create_task(control._desk.carry_out(command))
+        command = OrderRequest((("boot", "pvs-2"),), OrderKind.DRAIN, "anna")
+        ordering = asyncio.create_task(control._admin_service.execute(command))
         await asyncio.sleep(0.01)
         write(path, 1)
         reloading = asyncio.create_task(control.reload())
@@ -127,7 +127,7 @@ async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_membe
         done = await ordering
         assert [one.report.member.name for one in done.members if one.changed] == ["pvs-2"]
         await reloading
-        assert not control._roster.has("boot", "pvs-2")
+        assert not control._states.has("boot", "pvs-2")
 
 
 def test_who_is_killed_while_a_config_is_kept_leaves_a_whole_one() -> None:
@@ -136,14 +136,14 @@ def test_who_is_killed_while_a_config_is_kept_leaves_a_whole_one() -> None:
     assert applied.text() == ""
     texts = ["a" * 3_000_000, "b" * 2_000_000, "c" * 4_000_000]
     applied.keep(texts[0])
-    dice = random.Random(7)
+    rng = random.Random(7)
     for _ in range(20):
         child = os.fork()
         if child == 0:
             while True:
                 for text in texts:
                     applied.keep(text)
-        time.sleep(dice.uniform(0.0, 0.02))
+        time.sleep(rng.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         assert applied.text() in texts, "torn"
@@ -169,11 +169,11 @@ async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
         assert time.monotonic() - began < 0.4  # the loop is not held up
         await opening
         assert time.monotonic() - began < 1.3
-        (alarm,) = control._herald.alarms()
+        (alarm,) = control._recorder.alarms()
         assert alarm.sentence == f"the one before stays: {path} is not read within 0.5 s"
         may_go_on.set()
         await control._open_api()
-        assert not control._herald.alarms()
+        assert not control._recorder.alarms()
 
 
 async def test_what_only_a_restart_can_do_is_remembered_until_it_is_taken_back(
@@ -184,7 +184,7 @@ async def test_what_only_a_restart_can_do_is_remembered_until_it_is_taken_back(
     write(path, 1, 2)
 
     def waiting(control: Control) -> list[str]:
-        alarms = control._herald.alarms()
+        alarms = control._recorder.alarms()
         return [one.sentence for one in alarms if one.name == control_module.RESTART_NEEDED]
 
     async with controlling(path) as control:
@@ -224,8 +224,10 @@ async def test_a_control_process_that_comes_again_keeps_its_store(tmp_path: Path
     before, after = stored("old.db"), stored("new.db")
     path.write_text(before)
     async with controlling(path) as control:
-        await control._desk.carry_out(Command((("boot", "pvs-2"),), Order.DRAIN, "anna"))
+        await control._admin_service.execute(
+            OrderRequest((("boot", "pvs-2"),), OrderKind.DRAIN, "anna")
+        )
     async with controlling(path, after) as control:
-        assert control._publisher.snapshot.rotas["boot"].addresses == ("10.0.0.1",)
-        assert [one.name for one in control._herald.alarms()] == [control_module.RESTART_NEEDED]
+        assert control._worker_feed.snapshot.rrsets["boot"].addresses == ("10.0.0.1",)
+        assert [one.name for one in control._recorder.alarms()] == [control_module.RESTART_NEEDED]
     assert not list(tmp_path.glob("new*"))

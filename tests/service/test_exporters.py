@@ -11,9 +11,9 @@ import pytest
 from rrdns.config import describe_changes, parse
 from rrdns.core.health.probe_result import Verdict
 from rrdns.errors import ConfigInvalid
-from rrdns.export.delivery import News, Outcome
-from rrdns.export.manager import Dispatch
-from rrdns.export.pool_view import Option66, Tell
+from rrdns.export.delivery import DeliveryEvent, Outcome
+from rrdns.export.manager import ExporterManager
+from rrdns.export.pool_view import Option66, PoolScope
 from rrdns.export.settings import CommandSettings, FileSettings, KeaSettings
 from tests.service.control_harness import Office
 
@@ -97,7 +97,7 @@ pools = ["boot"]
     )
     with pytest.raises(ConfigInvalid) as caught:
         parse(text, "x")
-    places = [mistake.place for mistake in caught.value.mistakes]
+    places = [mistake.path for mistake in caught.value.mistakes]
     assert places == [
         "exporters[0].path",
         "exporters[0].pools[0]",
@@ -125,9 +125,9 @@ async def told(path: Path, addresses: list[str]) -> None:
 async def test_a_file_follows_the_answers(tmp_path: Path) -> None:
     """Told once every member was probed, again at each change; a pool that is gone stays."""
     path = tmp_path / "present.json"
-    news: list[News] = []
+    news: list[DeliveryEvent] = []
     office = Office()
-    dispatch = office.publication._dispatch = Dispatch(news.append, office.clock)
+    dispatch = office.snapshots._dispatch = ExporterManager(news.append, office.clock)
     settings = FileSettings(name="json", pools=("boot",), path=path, template="json")
     dispatch.configure([settings])
     await office.open()
@@ -135,16 +135,16 @@ async def test_a_file_follows_the_answers(tmp_path: Path) -> None:
     assert not path.exists()  # nobody was probed yet: who is assumed to be up is not told
     for member in ("pvs-1", "pvs-2", "pvs-3"):
         office.probe(member, Verdict.OK)
-        office.publication.mark("boot")
-    office.publication.flush()
+        office.snapshots.mark_changed("boot")
+    office.snapshots.flush()
     await told(path, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
     await office.drain("pvs-2")
     await told(path, ["10.0.0.1", "10.0.0.3"])
     async with asyncio.timeout(5):
         while dispatch.reports()[0].pending:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.01)
-    assert {one.outcome for one in news} == {Outcome.TOLD}
-    assert dispatch.reports()[0].told >= 2
+    assert {one.outcome for one in news} == {Outcome.DELIVERED}
+    assert dispatch.reports()[0].delivered >= 2
     await dispatch.stop()
 
 
@@ -157,7 +157,7 @@ def test_words_of_the_config_become_the_exporters_own() -> None:
 name = "dnsmasq"
 type = "file"
 pools = ["boot"]
-tell = "first"
+scope = "first"
 path = "/tmp/x"
 template = "dnsmasq-options"
 option66 = "list"
@@ -165,5 +165,5 @@ option66 = "list"
     )
     (settings,) = parse(text, "x").exporters
     assert isinstance(settings, FileSettings)
-    assert (settings.tell, settings.option66) == (Tell.FIRST, Option66.LIST)
+    assert (settings.scope, settings.option66) == (PoolScope.FIRST, Option66.LIST)
     assert settings.path == Path("/tmp/x")

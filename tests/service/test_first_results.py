@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.health.eligibility import Why
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.eligibility import EligibilityReason
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import Member, Pool
-from rrdns.service.control.probe_results import Witness
-from rrdns.service.health.pool_states import Roster
-from rrdns.web.metrics import Stats
+from rrdns.service.control.probe_results import ProbeResultHandler
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.web.metrics import ProbeMetrics
 from tests.service.control_harness import MEMBERS, POOL, ZONES, Office
 
-GOOD = ProbeResult(Verdict.OK, "fine", Depth.LIGHT, 0.002)
-SILENT = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
-UNSENT = ProbeResult(Verdict.LOCAL, "no buffer", Depth.LIGHT, 0.0)
+GOOD = ProbeResult(Verdict.OK, "fine", ProbeDepth.LIGHT, 0.002)
+SILENT = ProbeResult(Verdict.TIMEOUT, "silence", ProbeDepth.LIGHT, 1.0)
+UNSENT = ProbeResult(Verdict.LOCAL, "no buffer", ProbeDepth.LIGHT, 0.0)
 OTHER = replace(
     POOL,
     name="other",
@@ -30,31 +30,31 @@ class Start:
 
     def __init__(self, *, restarted: bool = False) -> None:
         self.office = Office(pools=(POOL, OTHER))
-        self.roster = Roster()
-        self.office.publication._roster = self.roster
-        self.roster.configure((POOL, OTHER), 1000.0)
-        self.witness = Witness(
-            self.roster,
-            self.office.publication,
-            self.office.herald,
+        self.states = PoolStates()
+        self.office.snapshots._states = self.states
+        self.states.configure((POOL, OTHER), 1000.0)
+        self.probe_results = ProbeResultHandler(
+            self.states,
+            self.office.snapshots,
+            self.office.recorder,
             self.office.clock,
-            Stats(),
+            ProbeMetrics(),
         )
-        self.office.publication.publish_first(ZONES, 1, all_pools=restarted)
+        self.office.snapshots.publish_first(ZONES, 1, all_pools=restarted)
 
     def probed(self, pool: Pool, *members: str, result: ProbeResult = GOOD) -> None:
         for member in members:
-            self.witness.told(pool.name, member, result)
-        self.office.publication.flush()
+            self.probe_results.handle(pool.name, member, result)
+        self.office.snapshots.flush()
 
     def answers(self, pool: Pool) -> tuple[str, ...]:
-        rota = self.office.publisher.snapshot.rotas[pool.name]
-        assert rota.addresses or rota.silent
-        return rota.addresses
+        rrset = self.office.worker_feed.snapshot.rrsets[pool.name]
+        assert rrset.addresses or rrset.is_silent
+        return rrset.addresses
 
     @property
     def serial(self) -> int:
-        return self.office.publisher.snapshot.serial
+        return self.office.worker_feed.snapshot.serial
 
 
 async def test_a_pool_is_published_with_the_last_of_its_first_results() -> None:
@@ -84,15 +84,19 @@ async def test_whose_result_does_not_come_is_assumed_to_be_up(over: str) -> None
     start = Start()
     start.probed(POOL, "pvs-1", "pvs-2")
     if over == "time":
-        start.roster.stop_awaiting("boot", ["pvs-1", "pvs-3", "pvs-9"])
-        start.roster.stop_awaiting("gone", ["pvs-1"])
-        start.office.publication.mark("boot")
+        start.states.stop_awaiting("boot", ["pvs-1", "pvs-3", "pvs-9"])
+        start.states.stop_awaiting("gone", ["pvs-1"])
+        start.office.snapshots.mark_changed("boot")
     else:
         start.probed(POOL, "pvs-3", result=UNSENT)
     assert len(start.answers(POOL)) == 3
-    whys = [member.why for member in start.roster.report("boot", 1001.0).members]
-    assert whys == [Why.HEALTHY, Why.HEALTHY, Why.ASSUMED]
-    standings = [one for one in start.office.herald.events.after(0) if one.kind == "standing"]
+    reasons = [member.why for member in start.states.report("boot", 1001.0).members]
+    assert reasons == [
+        EligibilityReason.HEALTHY,
+        EligibilityReason.HEALTHY,
+        EligibilityReason.ASSUMED,
+    ]
+    standings = [one for one in start.office.recorder.events.after(0) if one.kind == "standing"]
     assert len(standings) == 2
 
 
@@ -101,9 +105,9 @@ async def test_a_member_that_a_reload_adds_waits_while_the_others_are_answered()
     start = Start()
     start.probed(POOL, "pvs-1", "pvs-2", "pvs-3")
     more = replace(POOL, members=(*MEMBERS, Member("pvs-4", "10.0.0.4")))
-    start.roster.configure((more, OTHER), 1010.0)
-    start.office.publication.mark("boot")
-    start.office.publication.flush()
+    start.states.configure((more, OTHER), 1010.0)
+    start.office.snapshots.mark_changed("boot")
+    start.office.snapshots.flush()
     assert len(start.answers(POOL)) == 3
     start.probed(POOL, "pvs-4", result=SILENT)
     assert "10.0.0.4" not in start.answers(POOL)
@@ -117,11 +121,11 @@ async def test_a_pool_whose_members_are_all_new_is_held_again() -> None:
     start = Start()
     start.probed(POOL, "pvs-1", "pvs-2", "pvs-3")
     moved = tuple(replace(member, address=f"10.9.0.{n}") for n, member in enumerate(MEMBERS))
-    start.roster.configure((replace(POOL, members=moved), OTHER), 1010.0)
-    start.office.publication.mark("boot")
+    start.states.configure((replace(POOL, members=moved), OTHER), 1010.0)
+    start.office.snapshots.mark_changed("boot")
     start.probed(POOL, "pvs-1")
     assert start.answers(POOL) == ()
-    assert not start.roster.report("boot", 1011.0).everything_down
+    assert not start.states.report("boot", 1011.0).everything_down
     start.probed(POOL, "pvs-2", "pvs-3")
     assert len(start.answers(POOL)) == 3
 
@@ -129,7 +133,7 @@ async def test_a_pool_whose_members_are_all_new_is_held_again() -> None:
 async def test_an_order_and_a_reload_meanwhile_do_not_publish_what_is_not_known() -> None:
     """`flush` tells the serial that is answered, and zones that change end the wait."""
     start = Start()
-    start.office.publication.mark("boot")
-    assert start.office.publication.flush() == 0
-    start.office.publication.publish_all(ZONES, 1)
+    start.office.snapshots.mark_changed("boot")
+    assert start.office.snapshots.flush() == 0
+    start.office.snapshots.publish_all(ZONES, 1)
     assert start.answers(POOL) == ()

@@ -28,10 +28,10 @@ def a_writer(fd: int) -> tuple[LogWriter, DropCounters]:
     """Return a writer that tells of dropped lines in short."""
     drops = DropCounters(("control",))
 
-    def notice(count: int, why: str) -> bytes:
+    def event(count: int, why: str) -> bytes:
         return f"dropped {count}: {why}\n".encode()
 
-    return LogWriter(fd, drops.cells("control")[0], notice, drops.turns), drops
+    return LogWriter(fd, drops.cells("control")[0], event, drops.turns), drops
 
 
 def a_pipe() -> tuple[int, int]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import Order
-from rrdns.errors import LastMember, StoreFailed, UnknownMember
-from rrdns.service.control.orders import MOST_LATE
-from rrdns.store.last_snapshot import LastGood
+from rrdns.core.model import OrderKind
+from rrdns.errors import StoreFailed, TooFewMembers, UnknownMember
+from rrdns.service.control.orders import MAX_LATE
+from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
-from rrdns.web.api.admin_service import OrdersDone
+from rrdns.web.api.admin_service import OrderResult
 from tests.service.control_harness import BrokenStore, Office
 
 EVERYBODY = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
@@ -23,18 +23,18 @@ async def an_office() -> Office:
     return office
 
 
-def changed(done: OrdersDone) -> list[bool]:
+def changed(done: OrderResult) -> list[bool]:
     return [one.changed for one in done.members]
 
 
 async def test_several_members_go_together_in_one_publication() -> None:
     """One line each in the trail, with one number for the order."""
     office = await an_office()
-    serial = office.publisher.snapshot.serial
+    serial = office.worker_feed.snapshot.serial
     done = await office.drain("pvs-1", "pvs-3", until=5000.0)
     assert office.answers() == ("10.0.0.2",)
-    assert office.publisher.snapshot.serial == serial + 1
-    assert (changed(done), done.left) == ([True, True], {"boot": ("pvs-2",)})
+    assert office.worker_feed.snapshot.serial == serial + 1
+    assert (changed(done), done.remaining) == ([True, True], {"boot": ("pvs-2",)})
     trail = await office.trail()
     assert [(entry.action, entry.member) for entry in trail] == [
         ("drain", "pvs-3"),
@@ -47,7 +47,7 @@ async def test_several_members_go_together_in_one_publication() -> None:
 async def test_too_many_together_leave_everything_as_it_was() -> None:
     """Each alone might have gone."""
     office = await an_office()
-    with pytest.raises(LastMember, match="'pvs-1', 'pvs-2', 'pvs-3' are the last members"):
+    with pytest.raises(TooFewMembers, match="'pvs-1', 'pvs-2', 'pvs-3' are the last members"):
         await office.drain("pvs-1", "pvs-2", "pvs-3")
     with pytest.raises(UnknownMember):
         await office.drain("pvs-1", "pvs-9")
@@ -73,7 +73,7 @@ async def test_a_store_that_fails_changes_nobody() -> None:
         with pytest.raises(StoreFailed):
             await office.drain("pvs-1", "pvs-2", at=at)
     assert office.answers() == EVERYBODY
-    assert office.roster.next_change() is None
+    assert office.states.next_change() is None
 
 
 async def test_a_dry_run_tells_everything_and_changes_nothing() -> None:
@@ -81,19 +81,19 @@ async def test_a_dry_run_tells_everything_and_changes_nothing() -> None:
     office = await an_office()
     office.now = 1100.0
     done = await office.drain("pvs-1", "pvs-2", dry_run=True)
-    assert (done.dry_run, done.guard, done.left) == (True, None, {"boot": ("pvs-3",)})
+    assert (done.dry_run, done.guard, done.remaining) == (True, None, {"boot": ("pvs-3",)})
     assert changed(done) == [True, True]
     promised = [one.safe_after for one in done.members]
     refused = await office.drain("pvs-1", "pvs-2", "pvs-3", dry_run=True)
-    assert isinstance(refused.guard, LastMember)
-    assert refused.left == {"boot": ()}
+    assert isinstance(refused.guard, TooFewMembers)
+    assert refused.remaining == {"boot": ()}
     assert office.answers() == EVERYBODY
     assert await office.trail() == []
     assert office.events_told() == []
     really = await office.drain("pvs-1", "pvs-2")
     assert [one.safe_after for one in really.members] == promised
     back = await office.resume("pvs-1", dry_run=True)
-    assert (changed(back), back.left) == ([True], {"boot": ("pvs-1", "pvs-3")})
+    assert (changed(back), back.remaining) == ([True], {"boot": ("pvs-1", "pvs-3")})
     assert office.answers() == ("10.0.0.3",)
 
 
@@ -103,16 +103,16 @@ async def test_an_order_for_later_begins_at_its_time_and_ends_at_its_end() -> No
     done = await office.drain("pvs-1", "pvs-2", at=2000.0, until=3000.0)
     assert office.answers() == EVERYBODY
     assert [one.report.plan is not None for one in done.members] == [True, True]
-    assert done.left == {"boot": ("pvs-3",)}
-    assert office.roster.next_change() == 2000.0
-    await office.orders.keep_time()
+    assert done.remaining == {"boot": ("pvs-3",)}
+    assert office.states.next_change() == 2000.0
+    await office.orders.run_due()
     assert office.answers() == EVERYBODY
     office.now = 2000.0
-    await office.orders.keep_time()
+    await office.orders.run_due()
     assert office.answers() == ("10.0.0.3",)
-    assert office.roster.next_change() == 3000.0
+    assert office.states.next_change() == 3000.0
     office.now = 3000.0
-    await office.orders.keep_time()
+    await office.orders.run_due()
     assert office.answers() == EVERYBODY
     actions = [entry.action for entry in await office.trail()]
     assert actions == ["expire", "expire", "drain", "drain", "plan", "plan"]
@@ -127,7 +127,7 @@ async def test_the_same_order_for_later_twice_is_one() -> None:
     await office.drain("pvs-1", at=2000.0)
     assert changed(await office.drain("pvs-1", at=2001.0)) == [False]
     assert changed(await office.drain("pvs-1", at=2500.0)) == [True]
-    assert office.roster.next_change() == 2500.0
+    assert office.states.next_change() == 2500.0
 
 
 async def test_the_guard_is_asked_when_an_order_is_given_and_again_at_its_time() -> None:
@@ -137,9 +137,9 @@ async def test_the_guard_is_asked_when_an_order_is_given_and_again_at_its_time()
     assert fine.guard is None
     await office.drain("pvs-3")
     office.now = 2000.0
-    await office.orders.keep_time()
+    await office.orders.run_due()
     assert office.answers() == ("10.0.0.1", "10.0.0.2")
-    assert office.roster.next_change() is None
+    assert office.states.next_change() is None
     trail = await office.trail()
     assert [(entry.action, entry.by) for entry in trail[:2]] == [("refused", "rrdns")] * 2
     assert "'pvs-1', 'pvs-2' are the last members" in trail[0].reason
@@ -154,7 +154,7 @@ async def test_the_preview_knows_what_is_ordered_by_then() -> None:
     await office.drain("pvs-2", at=1800.0)
     assert (await office.drain("pvs-3", at=2000.0)).guard is None
     assert (await office.drain("pvs-1", at=2100.0)).guard is not None
-    assert (await office.drain("pvs-1", at=2100.0, dry_run=True)).left == {"boot": ()}
+    assert (await office.drain("pvs-1", at=2100.0, dry_run=True)).remaining == {"boot": ()}
 
 
 async def test_force_is_kept_with_an_order_for_later() -> None:
@@ -162,7 +162,7 @@ async def test_force_is_kept_with_an_order_for_later() -> None:
     office = await an_office()
     await office.drain("pvs-1", "pvs-2", "pvs-3", at=2000.0, force=True)
     office.now = 2000.0
-    await office.orders.keep_time()
+    await office.orders.run_due()
     assert office.answers() == ()
     assert (await office.trail())[0].details["forced"] == "yes"
 
@@ -173,7 +173,7 @@ async def test_resuming_ends_what_is_and_what_was_to_come() -> None:
     await office.drain("pvs-1")
     await office.drain("pvs-1", "pvs-2", at=2000.0)
     assert changed(await office.resume("pvs-1", "pvs-2", "pvs-3")) == [True, True, False]
-    assert office.roster.next_change() is None
+    assert office.states.next_change() is None
     assert office.answers() == EVERYBODY
     cancelled, resumed = (await office.trail())[:2]
     assert (cancelled.action, cancelled.before) == ("cancel", "drain at 1970-01-01T00:33:20.000Z")
@@ -185,7 +185,7 @@ async def test_an_order_for_later_survives_a_restart(tmp_path: Path) -> None:
     """Also one whose time came while nobody was there, unless it is over by then."""
 
     async def again(now: float) -> Office:
-        office = Office(SqliteStore(tmp_path / "rrdns.db"), LastGood(tmp_path / "last.db"), now)
+        office = Office(SqliteStore(tmp_path / "rrdns.db"), SnapshotFile(tmp_path / "last.db"), now)
         await office.open()
         return office
 
@@ -194,10 +194,10 @@ async def test_an_order_for_later_survives_a_restart(tmp_path: Path) -> None:
     await office.drain("pvs-2", at=2000.0, until=3000.0)
     await office.memory.close()
     office = await again(4000.0)
-    await office.orders.keep_time()
-    override = office.roster.track("boot", "pvs-1").override
+    await office.orders.run_due()
+    override = office.states.state("boot", "pvs-1").override
     assert override is not None
-    assert (override.order, override.since, override.until) == (Order.DRAIN, 4000.0, 9000.0)
+    assert (override.order, override.since, override.until) == (OrderKind.DRAIN, 4000.0, 9000.0)
     assert office.answers() == EVERYBODY[1:]
     reasons = {entry.member: entry.reason for entry in (await office.trail())[:2]}
     assert reasons == {"pvs-1": "patch", "pvs-2": "its time was over before it could begin"}
@@ -208,7 +208,7 @@ async def test_an_order_without_an_end_does_not_begin_days_later() -> None:
     """Whoever gave it has long found another way."""
     office = await an_office()
     await office.drain("pvs-1", at=2000.0)
-    office.now = 2001.0 + MOST_LATE
-    await office.orders.keep_time()
+    office.now = 2001.0 + MAX_LATE
+    await office.orders.run_due()
     assert office.answers() == EVERYBODY
     assert "it is too late for it" in (await office.trail())[0].reason

@@ -15,12 +15,12 @@ from typer.testing import CliRunner, Result
 
 from rrdns.cli.main import app
 from rrdns.core.health.probe_result import Verdict
-from rrdns.core.model import Member, Order, Override
-from rrdns.core.orders.request import Command
+from rrdns.core.model import Member, OrderKind, Override
+from rrdns.core.orders.request import OrderRequest
 from rrdns.errors import StoreFailed
-from rrdns.service.control.orphaned_orders import MOST_NAMED, tell_orphans
+from rrdns.service.control.orphaned_orders import MAX_NAMED, record_orphans
 from rrdns.service.control.process import Control
-from rrdns.store.base import Batch, MemoryStore
+from rrdns.store.base import MemoryStore, OrderTransaction
 from rrdns.store.sqlite import SqliteStore
 from tests.service.control_harness import MEMBERS, POOL, Office, assume_all_up
 from tests.service.test_control import controlling, told
@@ -66,11 +66,11 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
         async with controlling(self.path) as control:
-            assume_all_up(control._roster)  # no probe here ends before it is looked at
-            control._publication._begin()
-            publisher = control._publisher
-            for name in ("publish", "replace"):
-                self._watch(control, name, getattr(publisher, name))
+            assume_all_up(control._states)  # no probe here ends before it is looked at
+            control._snapshots._begin()
+            worker_feed = control._worker_feed
+            for name in ("publish", "publish_full"):
+                self._watch(control, name, getattr(worker_feed, name))
             self._look(control)
             yield control
 
@@ -79,11 +79,11 @@ class Site:
             method(what)  # type: ignore[operator]
             self._look(control)
 
-        setattr(control._publisher, name, watched)
+        setattr(control._worker_feed, name, watched)
 
     def _look(self, control: Control) -> None:
-        rotas = control._publisher.snapshot.rotas.values()
-        self.names_seen.append(tuple(one for rota in rotas for one in rota.addresses))
+        rrsets = control._worker_feed.snapshot.rrsets.values()
+        self.names_seen.append(tuple(one for rrset in rrsets for one in rrset.addresses))
 
     def answers(self) -> tuple[str, ...]:
         return tuple(sorted(self.names_seen[-1]))
@@ -97,7 +97,9 @@ def site(tmp_path: Path) -> Site:
 
 
 async def drain(control: Control, member: str = "pvs-1", at: float | None = None) -> None:
-    await control._desk.carry_out(Command((("boot", member),), Order.DRAIN, "anna", "patch", at=at))
+    await control._admin_service.execute(
+        OrderRequest((("boot", member),), OrderKind.DRAIN, "anna", "patch", at=at)
+    )
 
 
 async def rrdns(control: Control, *args: str) -> Result:
@@ -127,11 +129,11 @@ async def test_a_drain_goes_with_its_server(
         if way != "restart":
             await control.reload()
             assert site.answers() == ("10.0.0.2",)
-            override = control._roster.override(*key)
+            override = control._states.override(*key)
             assert override is not None
             assert override.reason == "patch"
             # A new address is probed at once, so that its result may come behind the reload.
-            entries = await control._desk.audit(5, None, None, None)
+            entries = await control._admin_service.audit(5, None, None, None)
             trail = next(entry for entry in entries if entry.action == "reload")
             moved = has_moved(key)
             assert ("goes to" in trail.after) == moved
@@ -139,8 +141,8 @@ async def test_a_drain_goes_with_its_server(
     if way != "reload":
         async with site.running() as control:
             assert site.answers() == ("10.0.0.2",)
-            assert control._roster.override(*key) is not None
-            assert len(control._roster.orders()) == 1
+            assert control._states.override(*key) is not None
+            assert len(control._states.orders()) == 1
             assert told(control).count("order-moved") == (way == "restart" and has_moved(key))
     assert all(DRAINED not in names and "10.0.0.9" not in names for names in site.names_seen)
     store = SqliteStore(site.store)
@@ -169,7 +171,7 @@ async def test_an_order_without_a_member_is_kept_shown_and_comes_back(site: Site
         assert "order-without-member" in status.stdout
         assert "drain of pvs-1 (10.0.0.1) in pool boot" in " ".join(status.stdout.split())
     async with site.running() as control:
-        (orphan,) = control._desk.service().orphaned
+        (orphan,) = control._admin_service.service().orphaned
         assert (orphan.pool, orphan.member, orphan.address) == ("boot", "pvs-1", DRAINED)
         site.names_seen = [("10.0.0.2",)]
         site.write({"pvs-2": "10.0.0.2", "pvs-new": DRAINED})
@@ -181,8 +183,8 @@ async def test_an_order_without_a_member_is_kept_shown_and_comes_back(site: Site
         ]
         await control.reload()
         assert set(site.names_seen) == {("10.0.0.2",)}
-        assert control._desk.service().orphaned == ()
-        assert "order-without-member" not in {one.name for one in control._herald.alarms()}
+        assert control._admin_service.service().orphaned == ()
+        assert "order-without-member" not in {one.name for one in control._recorder.alarms()}
 
 
 async def test_an_order_without_a_member_is_ended_by_its_former_name(site: Site) -> None:
@@ -195,15 +197,15 @@ async def test_an_order_without_a_member_is_ended_by_its_former_name(site: Site)
         assert (await rrdns(control, "drain", "pvs-1", "--pool", "boot")).exit_code == 2
         preview = await rrdns(control, "resume", "pvs-1", "--dry-run")
         assert preview.exit_code == 0, preview.output
-        assert len(control._desk.service().orphaned) == 1
+        assert len(control._admin_service.service().orphaned) == 1
         done = await rrdns(control, "resume", "pvs-1")
         assert done.exit_code == 0, done.output
         assert "The order for pvs-1 of pool boot is ended" in done.stdout
-        assert control._desk.service().orphaned == ()
-        assert control._herald.alarms() == ()
+        assert control._admin_service.service().orphaned == ()
+        assert control._recorder.alarms() == ()
         assert (await rrdns(control, "resume", "pvs-1")).exit_code == 2
     async with site.running() as control:
-        assert control._roster.orders() == {}
+        assert control._states.orders() == {}
 
 
 @pytest.mark.parametrize(
@@ -226,8 +228,8 @@ async def test_orders_without_a_member_end_together_with_others(
         assert done.exit_code == 0, done.output
         assert "The order for pvs-1 of pool boot is ended" in done.stdout
         assert "pvs-3 of pool boot is resumed" in done.stdout
-        assert control._roster.orders() == {}
-        assert control._herald.alarms() == ()
+        assert control._states.orders() == {}
+        assert control._recorder.alarms() == ()
 
 
 async def test_an_order_in_a_pool_that_is_gone_ends_by_a_pattern(site: Site) -> None:
@@ -240,7 +242,7 @@ async def test_an_order_in_a_pool_that_is_gone_ends_by_a_pattern(site: Site) -> 
         assert (await rrdns(control, "resume", "x*", "--pool", "boot")).exit_code == 2
         done = await rrdns(control, "resume", "pvs-*", "--pool", "boot")
         assert done.exit_code == 0, done.output
-        assert control._roster.orders() == {}
+        assert control._states.orders() == {}
 
 
 async def test_an_order_for_later_goes_too_and_waits_without_a_member() -> None:
@@ -250,17 +252,17 @@ async def test_an_order_for_later_goes_too_and_waits_without_a_member() -> None:
     await office.drain("pvs-1", at=1100.0)
     await office.drain("pvs-2", at=1100.0, until=1300.0)
     without_2 = replace(POOL, members=(replace(MEMBERS[0], name="pvs-one"), MEMBERS[2]))
-    office.roster.configure((without_2,), office.now)
-    assert office.roster.next_change() == 1100.0
-    assert office.roster.plan("boot", "pvs-one") is not None
+    office.states.configure((without_2,), office.now)
+    assert office.states.next_change() == 1100.0
+    assert office.states.scheduled_override("boot", "pvs-one") is not None
     office.now = 1100.0
-    await office.orders.keep_time()
+    await office.orders.run_due()
     assert office.answers() == ("10.0.0.3",)
-    assert [one.member for one in office.roster.orphans()] == ["pvs-2"]
-    assert office.roster.next_change() == 1300.0
+    assert [one.member for one in office.states.orphans()] == ["pvs-2"]
+    assert office.states.next_change() == 1300.0
     office.now = 1300.0
-    await office.orders.keep_time()
-    assert office.roster.orphans() == ()
+    await office.orders.run_due()
+    assert office.states.orphans() == ()
     refused = next(entry for entry in await office.trail() if entry.action == "refused")
     assert (refused.member, refused.reason) == (
         "pvs-2",
@@ -273,10 +275,10 @@ async def test_an_order_without_a_member_ends_when_its_time_is_over() -> None:
     office = Office()
     await office.open()
     await office.drain("pvs-1", until=1200.0)
-    office.roster.configure((replace(POOL, members=MEMBERS[1:]),), office.now)
+    office.states.configure((replace(POOL, members=MEMBERS[1:]),), office.now)
     office.now = 1200.0
-    await office.orders.keep_time()
-    assert office.roster.orders() == {}
+    await office.orders.run_due()
+    assert office.states.orders() == {}
     assert (await office.trail())[0].action == "expire"
 
 
@@ -285,8 +287,8 @@ async def test_a_server_that_was_down_is_down_by_another_name() -> None:
     office = Office()
     office.probe("pvs-1", Verdict.TIMEOUT, times=3)
     renamed = (Member("pvs-one", MEMBERS[0].address), *MEMBERS[1:])
-    office.roster.configure((replace(POOL, members=renamed),), office.now)
-    assert not office.roster.track("boot", "pvs-one").standing.up
+    office.states.configure((replace(POOL, members=renamed),), office.now)
+    assert not office.states.state("boot", "pvs-one").standing.up
 
 
 async def test_names_that_could_not_be_kept_are_kept_later(
@@ -297,7 +299,7 @@ async def test_names_that_could_not_be_kept_are_kept_later(
     class Full(MemoryStore):
         full = False
 
-        async def commit(self, batch: Batch) -> None:
+        async def commit(self, batch: OrderTransaction) -> None:
             if self.full:
                 raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
             await super().commit(batch)
@@ -308,10 +310,10 @@ async def test_names_that_could_not_be_kept_are_kept_later(
     await office.open()
     await office.drain("pvs-1")
     renamed = (Member("pvs-one", MEMBERS[0].address), *MEMBERS[1:])
-    office.roster.configure((replace(POOL, members=renamed),), office.now)
+    office.states.configure((replace(POOL, members=renamed),), office.now)
     store.full = True
-    await office.memory.keep_reassigned()
-    assert [alarm.name for alarm in office.herald.alarms()] == ["store-failed"]
+    await office.memory.save_reassigned()
+    assert [alarm.name for alarm in office.recorder.alarms()] == ["store-failed"]
     assert [one.member for one in await store.overrides()] == ["pvs-1"]
     store.full = False
     await office.resume("pvs-one")
@@ -325,12 +327,12 @@ async def test_a_guess_gives_way_to_the_store_that_opens_late() -> None:
     """A drain that was guessed of the last answers does not take the place of the real one."""
     office = Office()
     renamed = (Member("pvs-one", MEMBERS[0].address), *MEMBERS[1:])
-    office.roster.configure((replace(POOL, members=renamed),), office.now)
+    office.states.configure((replace(POOL, members=renamed),), office.now)
     for guess in ("pvs-one", "pvs-2"):
-        office.roster.put(Override("boot", guess, Order.DRAIN, "rrdns", 1.0))
-    real = Override("boot", "pvs-1", Order.DRAIN, "anna", 1.0, address=MEMBERS[0].address)
-    office.roster.take_up((real,), ())
-    assert {key[1]: one.by for key, one in office.roster.orders().items()} == {
+        office.states.set_override(Override("boot", guess, OrderKind.DRAIN, "rrdns", 1.0))
+    real = Override("boot", "pvs-1", OrderKind.DRAIN, "anna", 1.0, address=MEMBERS[0].address)
+    office.states.restore_orders((real,), ())
+    assert {key[1]: one.by for key, one in office.states.orders().items()} == {
         "pvs-one": "anna",
         "pvs-2": "rrdns",
     }
@@ -340,10 +342,10 @@ async def test_an_alarm_names_only_so_many_orders() -> None:
     """The others are counted: all are in the API."""
     office = Office()
     lost = [
-        Override("gone", f"pvs-{n:02}", Order.DRAIN, "anna", 1.0) for n in range(MOST_NAMED + 3)
+        Override("gone", f"pvs-{n:02}", OrderKind.DRAIN, "anna", 1.0) for n in range(MAX_NAMED + 3)
     ]
-    office.roster.take_up(lost, ())
-    tell_orphans(office.roster, office.herald)
-    (alarm,) = office.herald.alarms()
+    office.states.restore_orders(lost, ())
+    record_orphans(office.states, office.recorder)
+    (alarm,) = office.recorder.alarms()
     assert "pvs-19 in pool gone; and 3 more. " in alarm.sentence
-    assert len(office.desk.service().orphaned) == MOST_NAMED + 3
+    assert len(office.admin_service.service().orphaned) == MAX_NAMED + 3

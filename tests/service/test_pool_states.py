@@ -6,162 +6,182 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.health.eligibility import Why
-from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.eligibility import EligibilityReason
+from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import BootFile, Member, Order, Override, Pool, ProbeSpec
-from rrdns.core.orders.cache_expiry import STRAGGLER, WHOLE_SECONDS
+from rrdns.core.model import BootFile, Member, OrderKind, Override, Pool, ProbeSpec
+from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS, TTL_ROUNDING
 from rrdns.errors import UnknownMember, UnknownPool
-from rrdns.service.health.pool_states import RECENT_PROBES, Roster
+from rrdns.service.health.pool_states import RECENT_PROBES, PoolStates
 from tests.service.control_harness import assume_all_up
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
 POOL = Pool("boot", "boot.example", MEMBERS, ProbeSpec((BootFile("ARDBP32.BIN"),)))
-PASSED = ProbeResult(Verdict.OK, "fine", Depth.LIGHT, 0.002)
-FAILED = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
+PASSED = ProbeResult(Verdict.OK, "fine", ProbeDepth.LIGHT, 0.002)
+FAILED = ProbeResult(Verdict.TIMEOUT, "silence", ProbeDepth.LIGHT, 1.0)
 
 
-def a_roster(*pools: Pool) -> Roster:
-    roster = Roster()
-    roster.configure(pools or (POOL,), now=100.0)
-    assume_all_up(roster)
-    return roster
+def a_roster(*pools: Pool) -> PoolStates:
+    states = PoolStates()
+    states.configure(pools or (POOL,), now=100.0)
+    assume_all_up(states)
+    return states
 
 
 def a_drain(member: str, until: float | None = None) -> Override:
-    return Override("boot", member, Order.DRAIN, "anna", 100.0, "patch", until)
+    return Override("boot", member, OrderKind.DRAIN, "anna", 100.0, "patch", until)
 
 
-def whys(roster: Roster) -> list[Why]:
-    return [member.why for member in roster.report("boot", 200.0).members]
+def reasons(states: PoolStates) -> list[EligibilityReason]:
+    return [member.why for member in states.report("boot", 200.0).members]
 
 
 def test_the_first_probe_settles_a_member_and_later_ones_need_a_run() -> None:
     """One success is up; then it takes `fall` failures."""
-    roster = a_roster()
-    assert roster.observe("boot", "pvs-1", PASSED, 101.0)
-    assert whys(roster) == [Why.HEALTHY, Why.ASSUMED, Why.ASSUMED]
-    changes = [roster.observe("boot", "pvs-1", FAILED, 102.0 + n) for n in range(3)]
+    states = a_roster()
+    assert states.observe("boot", "pvs-1", PASSED, 101.0)
+    assert reasons(states) == [
+        EligibilityReason.HEALTHY,
+        EligibilityReason.ASSUMED,
+        EligibilityReason.ASSUMED,
+    ]
+    changes = [states.observe("boot", "pvs-1", FAILED, 102.0 + n) for n in range(3)]
     assert changes == [False, False, True]
-    assert roster.rota("boot").addresses == ("10.0.0.2", "10.0.0.3")
-    assert roster.track("boot", "pvs-1").since == 104.0
+    assert states.rrset("boot").addresses == ("10.0.0.2", "10.0.0.3")
+    assert states.state("boot", "pvs-1").since == 104.0
 
 
 def test_what_does_not_exist_is_named() -> None:
     """Unknown pools and members are errors that name them."""
-    roster = a_roster()
+    states = a_roster()
     with pytest.raises(UnknownPool, match="'boots'"):
-        roster.rota("boots")
+        states.rrset("boots")
     with pytest.raises(UnknownMember, match="pool 'boot' has no member 'pvs-9'"):
-        roster.put(a_drain("pvs-9"))
+        states.set_override(a_drain("pvs-9"))
 
 
 def test_orders_end_when_their_time_has_come() -> None:
     """The next end is known beforehand, so that nobody has to look each second."""
-    roster = a_roster()
-    assert roster.next_change() is None
-    roster.put(a_drain("pvs-1", until=150.0))
-    roster.put(a_drain("pvs-2"))
-    assert roster.next_change() == 150.0
-    assert roster.expired(149.9) == ()
-    assert roster.expired(150.0) == (a_drain("pvs-1", until=150.0),)
+    states = a_roster()
+    assert states.next_change() is None
+    states.set_override(a_drain("pvs-1", until=150.0))
+    states.set_override(a_drain("pvs-2"))
+    assert states.next_change() == 150.0
+    assert states.expired(149.9) == ()
+    assert states.expired(150.0) == (a_drain("pvs-1", until=150.0),)
 
 
 def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
     """Another TTL, another member: the rest is as before."""
-    roster = a_roster()
+    states = a_roster()
     for _ in range(3):
-        roster.observe("boot", "pvs-1", FAILED, 101.0)
-    roster.put(a_drain("pvs-2"))
+        states.observe("boot", "pvs-1", FAILED, 101.0)
+    states.set_override(a_drain("pvs-2"))
     changed = replace(POOL, ttl=9, members=(*MEMBERS[:2], Member("pvs-4", "10.0.0.4")))
     other = replace(POOL, name="other", hostname="other.example")
-    assert roster.configure((changed, other), 110.0) == ()
-    assert whys(roster) == [Why.DOWN, Why.DRAINED, Why.AWAITING_PROBE]
-    assert roster.rota("boot").ttl == 9
-    assert roster.rota("other").slot != roster.rota("boot").slot
-    assert roster.configure((other,), 120.0) == ("boot",)
+    assert states.configure((changed, other), 110.0) == ()
+    assert reasons(states) == [
+        EligibilityReason.DOWN,
+        EligibilityReason.DRAINED,
+        EligibilityReason.AWAITING_PROBE,
+    ]
+    assert states.rrset("boot").ttl == 9
+    assert states.rrset("other").counter_slot != states.rrset("boot").counter_slot
+    assert states.configure((other,), 120.0) == ("boot",)
 
 
 def test_a_standing_earned_elsewhere_proves_nothing() -> None:
     """Another address waits for its probe; one that serves another file stays until it tells."""
-    roster = a_roster()
+    states = a_roster()
     for member in ("pvs-1", "pvs-2", "pvs-3"):
-        roster.observe("boot", member, PASSED, 101.0)
+        states.observe("boot", member, PASSED, 101.0)
     moved = (Member("pvs-1", "10.9.9.9"), *MEMBERS[1:])
-    roster.configure((replace(POOL, members=moved),), 110.0)
-    assert whys(roster) == [Why.AWAITING_PROBE, Why.HEALTHY, Why.HEALTHY]
+    states.configure((replace(POOL, members=moved),), 110.0)
+    assert reasons(states) == [
+        EligibilityReason.AWAITING_PROBE,
+        EligibilityReason.HEALTHY,
+        EligibilityReason.HEALTHY,
+    ]
     other_file = ProbeSpec((BootFile("pvsnbpx64.efi"),))
-    roster.configure((replace(POOL, members=moved, probe=other_file),), 120.0)
-    assert whys(roster) == [Why.AWAITING_PROBE, Why.ASSUMED, Why.ASSUMED]
+    states.configure((replace(POOL, members=moved, probe=other_file),), 120.0)
+    assert reasons(states) == [
+        EligibilityReason.AWAITING_PROBE,
+        EligibilityReason.ASSUMED,
+        EligibilityReason.ASSUMED,
+    ]
 
 
 @pytest.mark.parametrize("settled", [True, False])
 def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
     """After a short gap they count as proven, after a long one the first probe tells."""
-    roster = a_roster()
-    roster.remember({"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled)
-    assert roster.track("boot", "pvs-1").standing == Standing(up=False, settled=settled)
-    assert whys(roster)[0] is Why.DOWN
-    assert roster.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
+    states = a_roster()
+    states.restore_standings(
+        {"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled
+    )
+    assert states.state("boot", "pvs-1").standing == Standing(up=False, probed=settled)
+    assert reasons(states)[0] is EligibilityReason.DOWN
+    assert states.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
 
 
-def safe_after(roster: Roster, member: int = 0) -> float | None:
-    return roster.report("boot", 131.0).members[member].safe_after
+def safe_after(states: PoolStates, member: int = 0) -> float | None:
+    return states.report("boot", 131.0).members[member].safe_after
 
 
-def a_drained_roster() -> Roster:
-    roster = a_roster()
-    roster.published("boot", 1)
-    roster.settled("boot", 1, 100.0)
-    roster.put(a_drain("pvs-1"))
-    roster.published("boot", 2)
-    return roster
+def a_drained_roster() -> PoolStates:
+    states = a_roster()
+    states.on_published("boot", 1)
+    states.on_applied("boot", 1, 100.0)
+    states.set_override(a_drain("pvs-1"))
+    states.on_published("boot", 2)
+    return states
 
 
 def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
     """It counts from the moment all workers had the change, and only for who is out."""
-    roster = a_drained_roster()
-    assert safe_after(roster) == 131.0 + STRAGGLER + 5 + WHOLE_SECONDS  # not yet everywhere
-    roster.settled("boot", 2, 130.0)
-    assert safe_after(roster) == 136.0
-    assert safe_after(roster, 1) is None
-    shares = [member.share for member in roster.report("boot", 131.0).members]
+    states = a_drained_roster()
+    assert (
+        safe_after(states) == 131.0 + STALE_WORKER_SECONDS + 5 + TTL_ROUNDING
+    )  # not yet everywhere
+    states.on_applied("boot", 2, 130.0)
+    assert safe_after(states) == 136.0
+    assert safe_after(states, 1) is None
+    shares = [member.share for member in states.report("boot", 131.0).members]
     assert shares == [0.0, 0.5, 0.5]
 
 
 def test_safe_after_knows_a_ttl_that_a_reload_has_lowered() -> None:
     """The old TTL was handed out until then, and is in resolvers' caches."""
-    roster = a_roster(replace(POOL, ttl=300))
-    roster.published("boot", 1)
-    roster.configure((POOL,), 110.0)
-    roster.published("boot", 2)
-    roster.settled("boot", 2, 110.5)
-    roster.put(a_drain("pvs-1"))
-    roster.published("boot", 3)
-    roster.settled("boot", 3, 120.0)
-    assert safe_after(roster) == 110.5 + 300 + WHOLE_SECONDS
+    states = a_roster(replace(POOL, ttl=300))
+    states.on_published("boot", 1)
+    states.configure((POOL,), 110.0)
+    states.on_published("boot", 2)
+    states.on_applied("boot", 2, 110.5)
+    states.set_override(a_drain("pvs-1"))
+    states.on_published("boot", 3)
+    states.on_applied("boot", 3, 120.0)
+    assert safe_after(states) == 110.5 + 300 + TTL_ROUNDING
 
 
 def test_safe_after_survives_a_new_name_of_the_member_or_the_pool() -> None:
     """Resolvers know addresses and hostnames only."""
-    roster = a_drained_roster()
-    roster.settled("boot", 2, 130.0)
+    states = a_drained_roster()
+    states.on_applied("boot", 2, 130.0)
     renamed = replace(POOL, name="boot-2", members=(Member("old", "10.0.0.1"), *MEMBERS[1:]))
-    roster.configure((renamed,), 131.0)
-    roster.put(replace(a_drain("old"), pool="boot-2"))
-    assert roster.report("boot-2", 131.0).members[0].safe_after == 136.0
+    states.configure((renamed,), 131.0)
+    states.set_override(replace(a_drain("old"), pool="boot-2"))
+    assert states.report("boot-2", 131.0).members[0].safe_after == 136.0
 
 
 def test_an_address_that_left_the_config_is_forgotten_when_its_answers_are_over() -> None:
     """Not before: it may come back, and be drained."""
-    roster = a_drained_roster()
-    roster.settled("boot", 2, 130.0)
+    states = a_drained_roster()
+    states.on_applied("boot", 2, 130.0)
     rest = replace(POOL, members=MEMBERS[1:])
-    roster.configure((rest,), 131.0)
-    assert "10.0.0.1" in roster.record("boot").exposures
-    roster.configure((rest,), 131.5)
-    roster.configure((rest,), 136.1)
-    assert "10.0.0.1" not in roster.record("boot").exposures
+    states.configure((rest,), 131.0)
+    assert "10.0.0.1" in states.record("boot").cached
+    states.configure((rest,), 131.5)
+    states.configure((rest,), 136.1)
+    assert "10.0.0.1" not in states.record("boot").cached
 
 
 def test_a_report_counts_first_places_and_the_worst_case() -> None:
@@ -174,23 +194,25 @@ def test_a_report_counts_first_places_and_the_worst_case() -> None:
 
 def test_drift_is_found_between_full_probes_and_told_once() -> None:
     """A warning for whoever differs; the member stays in."""
-    roster = a_roster()
+    states = a_roster()
     for n, member in enumerate(("pvs-1", "pvs-2", "pvs-3")):
-        seen = (FileSeen("ARDBP32.BIN", 1000 + (n == 2), "abc" if n < 2 else "def"),)
-        roster.observe("boot", member, ProbeResult(Verdict.OK, "", Depth.FULL, 0.01, seen), 101.0)
-    drift = roster.compare("boot")
+        seen = (LoadedFile("ARDBP32.BIN", 1000 + (n == 2), "abc" if n < 2 else "def"),)
+        states.observe(
+            "boot", member, ProbeResult(Verdict.OK, "", ProbeDepth.FULL, 0.01, seen), 101.0
+        )
+    drift = states.compare("boot")
     assert [found.member for found in drift] == ["pvs-3"]
-    assert roster.compare("boot") == ()
-    report = roster.report("boot", 102.0)
+    assert states.compare("boot") == ()
+    report = states.report("boot", 102.0)
     assert report.members[2].drift == drift
-    assert report.members[2].why is Why.HEALTHY
+    assert report.members[2].why is EligibilityReason.HEALTHY
 
 
 def test_only_the_last_probes_are_remembered() -> None:
     """However long a member is probed."""
-    roster = a_roster()
+    states = a_roster()
     for number in range(3 * RECENT_PROBES):
-        roster.observe("boot", "pvs-1", PASSED, 100.0 + number)
-    recent = roster.track("boot", "pvs-1").recent
+        states.observe("boot", "pvs-1", PASSED, 100.0 + number)
+    recent = states.state("boot", "pvs-1").recent
     assert len(recent) == RECENT_PROBES
     assert recent[-1][0] == 100.0 + 3 * RECENT_PROBES - 1

@@ -21,13 +21,15 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from rrdns.errors import RrdnsError
-from rrdns.service.runtime.privileges import acting_as, drop, prepare
+from rrdns.service.runtime.privileges import (
+    acting_as, drop_privileges, prepare_state_folder,
+)
 try:
-    account = prepare("nobody", None, Path(sys.argv[1]))
+    account = prepare_state_folder("nobody", None, Path(sys.argv[1]))
     with acting_as(account):
         assert not account.uid or account.is_ours
-    drop(account)
-    drop(account)
+    drop_privileges(account)
+    drop_privileges(account)
     assert account.is_ours
 except RrdnsError as error:
     sys.exit(str(error))

@@ -10,10 +10,10 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.core.health.standing import Standing, observe, patience
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
+from rrdns.core.health.standing import Standing, observe, thresholds_of
 from rrdns.core.model import BootFile, Member, Pool, ProbeSpec
-from rrdns.service.health.probe_scheduler import Checker
+from rrdns.service.health.probe_scheduler import ProbeScheduler
 from tests.virtual_time import run_virtually
 
 SPEC = ProbeSpec((BootFile("ARDBP32.BIN"),))
@@ -30,12 +30,12 @@ class Farm:
     """Members that answer as a test wants, and a note of every probe."""
 
     answer: Answer = lambda _address, _now: (Verdict.OK, 0.001)
-    starts: list[tuple[str, float, Depth]] = field(default_factory=list)
+    starts: list[tuple[str, float, ProbeDepth]] = field(default_factory=list)
     falls: list[tuple[str, float]] = field(default_factory=list)
     standings: dict[str, Standing] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
 
-    async def probe(self, address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+    async def probe(self, address: str, spec: ProbeSpec, depth: ProbeDepth) -> ProbeResult:
         now = asyncio.get_running_loop().time()
         assert address not in self.running, "two probes of a member at once"
         self.starts.append((address, now, depth))
@@ -48,8 +48,8 @@ class Farm:
         return ProbeResult(verdict, "", depth, seconds)
 
     def told(self, pool: str, member: str, result: ProbeResult) -> Standing:
-        before = self.standings.get(member, Standing(up=True, settled=False))
-        after = observe(before, result.passed, patience(SPEC))
+        before = self.standings.get(member, Standing(up=True, probed=False))
+        after = observe(before, result.passed, thresholds_of(SPEC))
         self.standings[member] = after
         if before.up and not after.up:
             self.falls.append((member, asyncio.get_running_loop().time()))
@@ -61,10 +61,10 @@ class Farm:
 
 def watch(farm: Farm, pools: list[Pool], seconds: float) -> None:
     async def main() -> None:
-        checker = Checker(farm.probe, farm.told)
-        checker.configure(pools)
+        probe_scheduler = ProbeScheduler(farm.probe, farm.told)
+        probe_scheduler.configure(pools)
         await asyncio.sleep(seconds)
-        await checker.stop()
+        await probe_scheduler.stop()
 
     run_virtually(main())
 
@@ -113,7 +113,7 @@ def test_the_first_probe_is_a_full_one_and_then_each_full_every_seconds() -> Non
     """In between only the first block is asked for."""
     farm = Farm()
     watch(farm, [a_pool(1)], 61.5)
-    full = [at for _, at, depth in farm.starts if depth is Depth.FULL]
+    full = [at for _, at, depth in farm.starts if depth is ProbeDepth.FULL]
     assert full == pytest.approx([0.0, 30.0, 60.0])
 
 
@@ -121,9 +121,9 @@ def test_a_full_probe_that_fails_is_not_outvoted_by_light_ones() -> None:
     """A wrong file has a good first block too."""
     farm = Farm()
 
-    async def probe(address: str, spec: ProbeSpec, depth: Depth) -> ProbeResult:
+    async def probe(address: str, spec: ProbeSpec, depth: ProbeDepth) -> ProbeResult:
         result = await farm_probe(address, spec, depth)
-        bad = depth is Depth.FULL and result.seconds > 0 and len(farm.starts) > 5
+        bad = depth is ProbeDepth.FULL and result.seconds > 0 and len(farm.starts) > 5
         return replace(result, verdict=Verdict.WRONG_CONTENT) if bad else result
 
     farm_probe, farm.probe = farm.probe, probe  # type: ignore[method-assign]  # this farm only
@@ -136,12 +136,12 @@ def test_a_change_of_config_leaves_the_others_rhythm_alone() -> None:
     farm = Farm()
 
     async def main() -> None:
-        checker = Checker(farm.probe, farm.told)
-        checker.configure([a_pool(2)])
+        probe_scheduler = ProbeScheduler(farm.probe, farm.told)
+        probe_scheduler.configure([a_pool(2)])
         await asyncio.sleep(2.9)
-        checker.configure([a_pool(1), a_pool(3, "other")])
+        probe_scheduler.configure([a_pool(1), a_pool(3, "other")])
         await asyncio.sleep(2.0)
-        await checker.stop()
+        await probe_scheduler.stop()
 
     run_virtually(main())
     assert farm.times("10.0.0.3")

@@ -10,8 +10,8 @@ import pytest
 
 from rrdns.errors import StoreFailed
 from rrdns.service.control import recovery
-from rrdns.store.base import Batch, MemoryStore
-from rrdns.store.last_snapshot import LastGood
+from rrdns.store.base import MemoryStore, OrderTransaction
+from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
 from tests.service.control_harness import Office
 
@@ -19,11 +19,11 @@ from tests.service.control_harness import Office
 async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) -> None:
     """Nobody gives an order: a kill a second later finds all that was acknowledged."""
     path, snapshot = tmp_path / "rrdns.db", tmp_path / "rrdns.last-good.db"
-    office = Office(SqliteStore(path), LastGood(snapshot))
+    office = Office(SqliteStore(path), SnapshotFile(snapshot))
     await office.open()
     duties = [
         asyncio.create_task(office.mind()),
-        asyncio.create_task(office.publication.keep_on_disk()),
+        asyncio.create_task(office.snapshots.run_saver()),
     ]
     await office.drain("pvs-2")
     path.unlink()
@@ -32,12 +32,12 @@ async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) ->
     while not (path.exists() and snapshot.exists()):  # noqa: ASYNC110 - a file tells nobody
         await asyncio.sleep(0.01)
     assert time.monotonic() - began < 1.0
-    await office.publication.on_disk()
-    found = Office(SqliteStore(path), LastGood(snapshot))
+    await office.snapshots.wait_saved()
+    found = Office(SqliteStore(path), SnapshotFile(snapshot))
     await found.open()
     assert found.answers() == ("10.0.0.1", "10.0.0.3")
-    for duty in duties:
-        duty.cancel()
+    for job in duties:
+        job.cancel()
     await office.memory.close()
     await found.memory.close()
 
@@ -52,7 +52,7 @@ async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyP
             if self.verify_fails:
                 raise StoreFailed("rrdns.db", "be there", "the disk is full")
 
-        async def commit(self, batch: Batch) -> None:
+        async def commit(self, batch: OrderTransaction) -> None:
             if self.commit_fails:
                 raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
             await super().commit(batch)
@@ -67,7 +67,7 @@ async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyP
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
-        shown.append(bool(office.herald.alarms()))
+        shown.append(bool(office.recorder.alarms()))
         try:
             there, kept = next(looks)
         except StopIteration:
@@ -96,9 +96,9 @@ async def test_the_alarm_of_an_order_that_was_not_kept_lasts_longer_than_a_look(
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
-        shown.append(bool(office.herald.alarms()))
+        shown.append(bool(office.recorder.alarms()))
         if len(waits) == 1:
-            office.herald.alarm("store-failed", "the disk is full")
+            office.recorder.raise_alarm("store-failed", "the disk is full")
         elif len(waits) == 3:
             raise asyncio.CancelledError
 

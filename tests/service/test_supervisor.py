@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.service.processes.supervisor import FIRST_DELAY, MOST_DELAY, pause_after
+from rrdns.service.processes.supervisor import FIRST_DELAY, MAX_DELAY, restart_delay
 from tests.peers import wait_until
 
 PROGRAM = """
@@ -80,7 +80,7 @@ def duty():
 
 set_up("json", process="supervisor", drops=DropCounters(("supervisor",)))
 children = [child("control"), child("worker-0")]
-sys.exit(Supervisor(children, enter=enter, prepare=prepare, duty=duty).run())
+sys.exit(Supervisor(children, enter=enter, prepare=prepare, job=duty).run())
 """
 
 
@@ -155,10 +155,10 @@ def test_a_child_that_keeps_falling_is_started_ever_more_slowly(tmp_path: Path) 
 
 def test_the_pause_before_a_start_grows_up_to_a_bound() -> None:
     """Also for a child that has been falling for days."""
-    pauses = [pause_after(failures) for failures in range(5_000)]
+    pauses = [restart_delay(failures) for failures in range(5_000)]
     assert pauses[:4] == [0.0, 0.0, FIRST_DELAY, 2 * FIRST_DELAY]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == MOST_DELAY
+    assert pauses[-1] == MAX_DELAY
 
 
 def test_a_child_is_started_when_there_is_room_for_it_again(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ import pytest
 
 from rrdns.config import describe_changes, parse
 from rrdns.errors import ConfigInvalid
-from rrdns.export.settings import USUAL_SUBJECTS, HookSettings, Subject
+from rrdns.export.settings import DEFAULT_TOPICS, EventTopic, EventWebhookSettings
 from rrdns.export.webhook_exporter import signature
-from rrdns.export.webhooks.event import Notice, to_json
-from rrdns.service.events.integrations import Outside
-from rrdns.service.events.recorder import Herald
+from rrdns.export.webhooks.event import WebhookEvent, to_json
+from rrdns.service.events.integrations import Integrations
+from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import MemoryStore
 from tests.peers import free_port, peer
@@ -33,15 +33,15 @@ def test_a_webhook_of_the_config_has_its_defaults() -> None:
     """A name and a URL are enough."""
     text = BASE + '[[webhooks]]\nname = "chat"\nurl = "https://chat.example/x"\n'
     (hook,) = parse(text, "x").webhooks
-    assert hook == HookSettings(name="chat", url="https://chat.example/x")
-    assert hook.events == USUAL_SUBJECTS
+    assert hook == EventWebhookSettings(name="chat", url="https://chat.example/x")
+    assert hook.events == DEFAULT_TOPICS
 
 
 def test_the_documented_webhook_is_a_right_one() -> None:
     """The page's example says what the table in it says."""
     (toml,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)
     (hook,) = parse(BASE + toml, "x").webhooks
-    assert hook == HookSettings(
+    assert hook == EventWebhookSettings(
         name="chat",
         url="https://chat.example.test/hooks/rrdns",
         secret_file=Path("/etc/rrdns/chat.secret"),
@@ -50,7 +50,7 @@ def test_the_documented_webhook_is_a_right_one() -> None:
         pools=("boot",),
     )
     told = set(re.findall(r"^\| `([a-z-]+)` \|", DOCS.read_text(), re.MULTILINE))
-    assert told == {*Subject, "lost"}
+    assert told == {*EventTopic, "dropped"}
 
 
 def test_every_mistake_of_a_webhook_is_named_with_its_place() -> None:
@@ -136,8 +136,8 @@ async def documented_receiver(folder: Path) -> AsyncIterator[tuple[int, asyncio.
 async def test_what_happens_is_told_to_the_documented_receiver(tmp_path: Path) -> None:
     """It verifies the signature, and prints one sentence for each event that was asked for."""
     set_up("json")
-    herald = Herald(MemoryStore(), lambda: 1000.0)
-    outside = Outside(herald, lambda: 1000.0)
+    recorder = EventRecorder(MemoryStore(), lambda: 1000.0)
+    integrations = Integrations(recorder, lambda: 1000.0)
     async with documented_receiver(tmp_path) as (port, said), asyncio.timeout(20):
         text = f"""
 [[webhooks]]
@@ -149,14 +149,14 @@ name = "stranger"
 url = "http://127.0.0.1:{port}/"
 events = ["reload"]
 """
-        outside.configure(parse(BASE + text, "x"))
-        fell = replace(herald.entry("standing"), pool="boot", member="pvs-2", before="up")
-        herald.tell(replace(fell, after="down", reason="silence"))
-        herald.tell(herald.entry("start"))
-        herald.alarm("everything-down", "no member is healthy", "boot")
-        herald.alarm("store-failed", "the disk is full")
-        herald.calm("everything-down", "boot")
-        herald.tell(herald.entry("reload", after="pool boot: ttl: 5 -> 3"))
+        integrations.configure(parse(BASE + text, "x"))
+        fell = replace(recorder.system_entry("standing"), pool="boot", member="pvs-2", before="up")
+        recorder.record(replace(fell, after="down", reason="silence"))
+        recorder.record(recorder.system_entry("start"))
+        recorder.raise_alarm("everything-down", "no member is healthy", "boot")
+        recorder.raise_alarm("store-failed", "the disk is full")
+        recorder.clear_alarm("everything-down", "boot")
+        recorder.record(recorder.system_entry("reload", after="pool boot: ttl: 5 -> 3"))
         lines = [(await said.readline()).decode().strip() for _ in range(4)]
         assert lines == [
             "pvs-2 of pool boot: up -> down (silence)",
@@ -165,20 +165,20 @@ events = ["reload"]
             "reload pool boot: ttl: 5 -> 3",
         ]
         # One without the key is refused, and that is an alarm until it is gone.
-        names = {alarm.name for alarm in herald.alarms()}
+        names = {alarm.name for alarm in recorder.alarms()}
         while "webhook-failed-stranger" not in names:
             await asyncio.sleep(0.01)
-            names = {alarm.name for alarm in herald.alarms()}
-        outside.configure(parse(BASE, "x"))
-        assert {alarm.name for alarm in herald.alarms()} == {"store-failed"}
-    await outside.hooks.stop()
+            names = {alarm.name for alarm in recorder.alarms()}
+        integrations.configure(parse(BASE, "x"))
+        assert {alarm.name for alarm in recorder.alarms()} == {"store-failed"}
+    await integrations.webhooks.stop()
 
 
 def test_openssl_makes_the_same_signature(tmp_path: Path) -> None:
     """By the command of the documentation."""
     peer("openssl")
     (command,) = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    body = to_json("chat", Notice(1, 2.0, Subject.RELOAD, "reload"))
+    body = to_json("chat", WebhookEvent(1, 2.0, EventTopic.RELOAD, "reload"))
     (tmp_path / "body.json").write_text(body)
     (tmp_path / "chat.secret").write_text("s3cret\n")
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True)
@@ -192,5 +192,5 @@ def test_the_documented_body_is_the_one_that_is_sent() -> None:
     facts = {name: documented[name] for name in documented}
     for name in ("version", "webhook", "event", "text"):
         del facts[name]
-    sent = to_json("chat", Notice(subject=Subject.STANDING, **facts))
+    sent = to_json("chat", WebhookEvent(subject=EventTopic.STANDING, **facts))
     assert list(json.loads(sent).items()) == list(documented.items())

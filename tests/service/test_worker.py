@@ -13,18 +13,18 @@ from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import Snapshot
 from rrdns.service.processes import worker
-from rrdns.service.processes.worker import Worker, WorkerPlan
-from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.processes.worker import Worker, WorkerParams
+from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.service.runtime.served_zones import ServedZones
-from rrdns.shm.segment import Pages
-from rrdns.store.last_snapshot import LastGood
+from rrdns.shm.segment import CounterSegment
+from rrdns.store.last_snapshot import SnapshotFile
 
 
 class Ending:
     """A loop that ends at once, as by a defect."""
 
-    beat = 0.0
+    heartbeat = 0.0
 
     def run(self) -> None:
         pass
@@ -33,7 +33,7 @@ class Ending:
         pass
 
 
-class Ear(Beat):
+class Ear(Heartbeat):
     """Where a worker's beats are counted."""
 
     def __init__(self) -> None:
@@ -52,13 +52,15 @@ async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
     """The supervisor then replaces it, though all else in it goes on."""
     set_up("json")
     monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
-    monkeypatch.setattr(worker, "BEAT_EVERY", 0.01)
-    last_good = LastGood(tmp_path / "last-good.db")
-    await last_good.save(Snapshot(1), {})
-    await last_good.close()
+    monkeypatch.setattr(worker, "BEAT_INTERVAL", 0.01)
+    snapshot_file = SnapshotFile(tmp_path / "last-good.db")
+    await snapshot_file.save(Snapshot(1), {})
+    await snapshot_file.close()
     ear, stopping = Ear(), asyncio.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        plan = WorkerPlan(0, (udp,), (), TcpLimits(), "\0nobody", last_good.path, None, Pages())
+        plan = WorkerParams(
+            0, (udp,), (), TcpLimits(), "\0nobody", snapshot_file.path, None, CounterSegment()
+        )
         running = asyncio.create_task(Worker(plan).run(ear, stopping))
         await asyncio.wait_for(ear.answers.wait(), 5)
         assert ear.beats  # while it waited for something to answer from
@@ -75,16 +77,24 @@ async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
 ) -> None:
     """It would refuse its own names by it: another rrdns's store was copied here."""
     set_up("json")
-    monkeypatch.setattr(worker, "FEED_PATIENCE", 0.05)
+    monkeypatch.setattr(worker, "FEED_TIMEOUT", 0.05)
     monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
-    last_good = LastGood(tmp_path / "last-good.db")
-    await last_good.save(Snapshot(1), {})
-    await last_good.close()
+    snapshot_file = SnapshotFile(tmp_path / "last-good.db")
+    await snapshot_file.save(Snapshot(1), {})
+    await snapshot_file.close()
     ear, stopping = Ear(), asyncio.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         here = ServedZones([Zone("pvs.example.test", (), "hostmaster.example.test")])
-        plan = WorkerPlan(
-            0, (udp,), (), TcpLimits(), "\0nobody", last_good.path, None, Pages(), served=here
+        plan = WorkerParams(
+            0,
+            (udp,),
+            (),
+            TcpLimits(),
+            "\0nobody",
+            snapshot_file.path,
+            None,
+            CounterSegment(),
+            served=here,
         )
         with capture_logs() as lines:
             running = asyncio.create_task(Worker(plan).run(ear, stopping))

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rrdns.core.orders.cache_expiry import STRAGGLER
-from rrdns.core.snapshot import Change, Rota, Snapshot
-from rrdns.service.publish.worker_feed import Publisher, read_message
+from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS
+from rrdns.core.snapshot import PoolRRset, Snapshot, SnapshotDelta
+from rrdns.service.publish.worker_feed import WorkerFeed, read_message
 from rrdns.service.runtime.log_setup import set_up
-from rrdns.shm.segment import Pages
+from rrdns.shm.segment import CounterSegment
 from rrdns.wire import worker_protocol
 
-ROTA = Rota("boot", "boot.example", 5, 4, ("10.0.0.1",))
+ROTA = PoolRRset("boot", "boot.example", 5, 4, ("10.0.0.1",))
 
 
 class Worker:
@@ -38,7 +38,9 @@ class Farm:
         self.address = address
         self.changed = asyncio.Event()
         self.workers: list[Worker] = []
-        self.publisher = Publisher((Pages(), Pages()), self.changed.set, clock=lambda: self.now)
+        self.worker_feed = WorkerFeed(
+            (CounterSegment(), CounterSegment()), self.changed.set, clock=lambda: self.now
+        )
 
     async def worker(self, number: int) -> Worker:
         """Let a worker come, and be told everything."""
@@ -50,7 +52,7 @@ class Farm:
 
     async def reaches(self, serial: int) -> None:
         async with asyncio.timeout(5):
-            while self.publisher.reached() != serial:
+            while self.worker_feed.applied_serial() != serial:
                 self.changed.clear()
                 await self.changed.wait()
 
@@ -61,13 +63,13 @@ async def a_farm(folder: Path) -> AsyncIterator[Farm]:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(farm.address))
     listening.listen()
-    farm.publisher.replace(Snapshot(1, (), {"boot": ROTA}))
-    await farm.publisher.start(listening)
+    farm.worker_feed.publish_full(Snapshot(1, (), {"boot": ROTA}))
+    await farm.worker_feed.start(listening)
     yield farm
     for worker in farm.workers:
         worker.writer.close()
         await worker.writer.wait_closed()
-    await farm.publisher.stop()
+    await farm.worker_feed.stop()
 
 
 async def test_what_is_reached_is_what_the_last_worker_has(tmp_path: Path) -> None:
@@ -75,14 +77,14 @@ async def test_what_is_reached_is_what_the_last_worker_has(tmp_path: Path) -> No
     async with a_farm(tmp_path) as farm:
         first = await farm.worker(0)
         first.apply(1)
-        assert farm.publisher.reached() == 0
+        assert farm.worker_feed.applied_serial() == 0
         second = await farm.worker(1)
         second.apply(1)
         await farm.reaches(1)
-        farm.publisher.publish(Change(2, (ROTA,)))
+        farm.worker_feed.publish(SnapshotDelta(2, (ROTA,)))
         first.apply(2)
         await asyncio.sleep(0.01)
-        assert farm.publisher.reached() == 1
+        assert farm.worker_feed.applied_serial() == 1
         second.apply(2)
         await farm.reaches(2)
 
@@ -96,10 +98,10 @@ async def test_a_worker_that_fell_counts_until_it_is_surely_gone(tmp_path: Path)
         await farm.reaches(1)
         workers[1].writer.close()
         await farm.reaches(0)
-        farm.now += STRAGGLER - 0.1
-        assert farm.publisher.reached() == 0
+        farm.now += STALE_WORKER_SECONDS - 0.1
+        assert farm.worker_feed.applied_serial() == 0
         farm.now += 0.2
-        assert farm.publisher.reached() == 1
+        assert farm.worker_feed.applied_serial() == 1
 
 
 async def test_what_is_applied_waits_for_a_worker_that_has_yet_to_come(tmp_path: Path) -> None:
@@ -107,8 +109,8 @@ async def test_what_is_applied_waits_for_a_worker_that_has_yet_to_come(tmp_path:
     async with a_farm(tmp_path) as farm:
         first = await farm.worker(0)
         first.apply(1)
-        assert await farm.publisher.applied(1, within=0.01) is False
-        waiting = asyncio.create_task(farm.publisher.applied(1, within=5))
+        assert await farm.worker_feed.wait_applied(1, within=0.01) is False
+        waiting = asyncio.create_task(farm.worker_feed.wait_applied(1, within=5))
         second = await farm.worker(1)
         assert not waiting.done()
         second.apply(1)

@@ -7,26 +7,26 @@ import signal
 import threading
 import time
 
-from rrdns.shm.shared_rotation import PATIENCE, SLOTS, SharedTurns
+from rrdns.shm.shared_rotation import LOCK_TIMEOUT, SLOTS, SharedRotationCounters
 from tests.peers import wait_until
 
 
 def test_turns_rise_by_what_is_taken() -> None:
     """Slot by slot, first and last included."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     assert [turns.take(0), turns.take(0, 10), turns.take(0), turns.take(1)] == [0, 1, 11, 0]
     assert turns.take(SLOTS - 1) == 0
 
 
 def test_pools_beyond_the_slots_share_one() -> None:
     """More than 65,536 pools: each turn is still given once."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     assert [turns.take(7), turns.take(SLOTS + 7), turns.peek(2 * SLOTS + 7)] == [0, 1, 2]
 
 
 def test_threads_of_a_worker_hold_each_other_up_no_longer_than_it_takes() -> None:
     """One that is held up between lock and unlock needs the interpreter to go on."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     lock, wait = turns._mutex.acquire, turns._mutex._timed
     waits: list[float] = []
 
@@ -51,13 +51,13 @@ def test_threads_of_a_worker_hold_each_other_up_no_longer_than_it_takes() -> Non
     for thread in threads:
         thread.join()
     assert waits
-    assert max(waits) < PATIENCE / 2
+    assert max(waits) < LOCK_TIMEOUT / 2
     assert turns.peek(1) == 60
 
 
 def test_processes_that_race_lose_no_turn() -> None:
     """Four processes take 10,000 turns each of one slot."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     children = []
     for _ in range(4):
         child = os.fork()
@@ -72,7 +72,7 @@ def test_processes_that_race_lose_no_turn() -> None:
 
 def test_a_dead_holder_is_survived() -> None:
     """The mutex of a process that died with it is taken over."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     child = os.fork()
     if child == 0:
         turns._mutex.acquire()
@@ -85,7 +85,7 @@ def test_a_dead_holder_is_survived() -> None:
 
 def test_a_stopped_holder_is_waited_for_once_and_no_more() -> None:
     """Turns go on without the mutex, and with it again when its holder is gone."""
-    turns = SharedTurns()
+    turns = SharedRotationCounters()
     child = os.fork()
     if child == 0:
         turns._mutex.acquire()
@@ -106,7 +106,7 @@ def test_a_stopped_holder_is_waited_for_once_and_no_more() -> None:
 
 def test_who_waits_for_another_process_holds_up_no_other_thread() -> None:
     """A worker beats, and serves TCP, while one of its loops waits for a holder off its core."""
-    turns, lived, done = SharedTurns(), list[float](), threading.Event()
+    turns, lived, done = SharedRotationCounters(), list[float](), threading.Event()
     child = os.fork()
     if child == 0:
         turns._mutex.acquire()
@@ -115,7 +115,7 @@ def test_who_waits_for_another_process_holds_up_no_other_thread() -> None:
     os.waitpid(child, os.WUNTRACED)
 
     def live() -> None:
-        while not done.wait(PATIENCE / 20):
+        while not done.wait(LOCK_TIMEOUT / 20):
             lived.append(time.monotonic())
 
     thread = threading.Thread(target=live)
@@ -129,5 +129,5 @@ def test_who_waits_for_another_process_holds_up_no_other_thread() -> None:
         os.waitpid(child, 0)
         done.set()
         thread.join()
-    assert ended - began >= PATIENCE * 0.9
+    assert ended - began >= LOCK_TIMEOUT * 0.9
     assert len([at for at in lived if began < at < ended]) >= 3

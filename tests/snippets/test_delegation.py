@@ -10,7 +10,7 @@ import pytest
 
 from rrdns.core.model import Nameserver
 from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
-from rrdns.snippets.delegation.records import Delegation, NoAddress, parent_of
+from rrdns.snippets.delegation.records import Delegation, NameserverAddressMissing, parent_of
 from tests.export.test_readers import check
 from tests.peers import ROOT, free_port, peer, running, wait_until
 
@@ -163,7 +163,7 @@ def test_unbound_is_told_of_names_that_it_keeps_to_itself() -> None:
 @pytest.mark.parametrize("form", [Format.WINDOWS, Format.DNSMASQ])
 def test_an_address_that_is_needed_and_not_told_is_asked_for(form: Format) -> None:
     """The sentence says where to write it."""
-    with pytest.raises(NoAddress, match="the address of rrdns1") as caught:
+    with pytest.raises(NameserverAddressMissing, match="the address of rrdns1") as caught:
         delegation_text(form, BARE)
     assert 'address = "..." beside that name' in str(caught.value)
 

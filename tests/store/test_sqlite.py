@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, Order, Override, Plan
+from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
 from rrdns.errors import StoreFailed
 from rrdns.store import sqlite_file
-from rrdns.store.base import Batch
+from rrdns.store.base import OrderTransaction
 from rrdns.store.sqlite import SCHEMA, SqliteStore
 from rrdns.store.sqlite_file import Schema, connect
 from tests.store.test_stores import DRAIN, entry
@@ -54,11 +54,11 @@ def run_and_kill(path: Path, after: float) -> list[str]:
 
 async def test_an_acknowledged_order_survives_kill_9(tmp_path: Path) -> None:
     """Each acknowledged order is there with its line in the trail, and none half."""
-    dice = random.Random(2)
+    rng = random.Random(2)
     path = tmp_path / "rrdns.db"
     expected: dict[str, str] = {}
     for _ in range(12):
-        for acknowledged in run_and_kill(path, dice.uniform(0.0, 0.05)):
+        for acknowledged in run_and_kill(path, rng.uniform(0.0, 0.05)):
             member, reason = acknowledged.split()
             expected[member] = reason
         await check(path, expected)
@@ -105,7 +105,7 @@ async def test_a_full_disk_changes_nothing_and_is_said(store: SqliteStore) -> No
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    long = Override("boot", "pvs-2", Order.FORCE_UP, "ops", 2.0, "x" * 50_000)
+    long = Override("boot", "pvs-2", OrderKind.FORCE_UP, "ops", 2.0, "x" * 50_000)
     with pytest.raises(StoreFailed, match=r"could not keep the order: the disk is full"):
         await store.give(long, entry(2))
     assert await store.overrides() == (DRAIN,)
@@ -142,7 +142,7 @@ async def test_a_really_full_file_system_changes_nothing_and_is_said(tmp_path: P
         await store.give(DRAIN, entry(1))
         lines = [entry(number, reason="x" * 10_000) for number in range(100)]
         with pytest.raises(StoreFailed, match="the disk is full"):
-            await store.note(lines)
+            await store.append_audit(lines)
         assert len(await store.audit(1000)) == 1
         assert await store.overrides() == (DRAIN,)
         await store.close()
@@ -227,7 +227,7 @@ async def broken_file(path: Path, damage: str) -> bytes:
     """Make a store whose file is broken in some way, and return its bytes."""
     store = SqliteStore(path)
     await store.open()
-    await store.note([entry(number, reason="x" * 100) for number in range(500)])
+    await store.append_audit([entry(number, reason="x" * 100) for number in range(500)])
     await store.close()
     data = bytearray(path.read_bytes())
     if damage == "text":
@@ -245,17 +245,17 @@ async def test_the_companions_of_a_damaged_file_are_kept_with_it(tmp_path: Path)
     path = tmp_path / "rrdns.db"
     path.write_bytes(b"broken " * 1000)
     path.with_name("rrdns.db-wal").write_bytes(b"log")
-    moved = sqlite_file.move_aside(path, now=0.0)
+    moved = sqlite_file.quarantine(path, now=0.0)
     again = tmp_path / "rrdns.db"
     again.write_bytes(b"broken again")
     assert moved.name == "rrdns.db.damaged-19700101T000000Z"
     assert (tmp_path / f"{moved.name}-wal").read_bytes() == b"log"
-    assert sqlite_file.move_aside(again, now=0.0).name == f"{moved.name}-2"
+    assert sqlite_file.quarantine(again, now=0.0).name == f"{moved.name}-2"
 
 
 async def test_damage_that_shows_while_running_is_said(store: SqliteStore) -> None:
     """The running store is not swapped behind anybody's back."""
-    await store.note([entry(number, reason="x" * 100) for number in range(500)])
+    await store.append_audit([entry(number, reason="x" * 100) for number in range(500)])
     await store.close()
     assert await store.open() is None
     data = bytearray(store.path.read_bytes())
@@ -339,7 +339,7 @@ async def test_an_error_without_a_code_is_passed_on_in_its_own_words(store: Sqli
     """The Python module raises some errors by itself."""
     huge = AuditEntry(at=1.0, by="ops", action="drain", reason="\ud800")
     with pytest.raises(UnicodeEncodeError):
-        await store.note([huge])
+        await store.append_audit([huge])
     assert sqlite_file.reason_of(sqlite3.ProgrammingError("closed")) == "closed"
     assert await store.audit(10) == ()
 
@@ -352,8 +352,8 @@ async def test_a_store_of_the_first_version_is_taken_further(tmp_path: Path) -> 
         old.execute(f"INSERT INTO orders VALUES ({row})")
     store = SqliteStore(path)
     await store.open()
-    plan = Plan(replace(DRAIN, since=5000.0), 1000.0, id="c0ffee")
-    await store.commit(Batch(planned=(plan,)))
+    plan = ScheduledOverride(replace(DRAIN, since=5000.0), 1000.0, id="c0ffee")
+    await store.commit(OrderTransaction(scheduled=(plan,)))
     assert await store.overrides() == (replace(DRAIN, address="", hostname=""),)
-    assert await store.plans() == (plan,)
+    assert await store.scheduled() == (plan,)
     await store.close()

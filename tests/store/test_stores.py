@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, Order, Override, Plan
-from rrdns.store.base import Batch, MemoryStore, Store
+from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.store.base import MemoryStore, OrderTransaction, Store
 from rrdns.store.sqlite import PRUNE_AT_ONCE, SqliteStore
 
 DRAIN = Override(
-    *("boot", "pvs-2", Order.DRAIN, "ops", 1000.5, "patch night", 8200.25),
+    *("boot", "pvs-2", OrderKind.DRAIN, "ops", 1000.5, "patch night", 8200.25),
     address="10.0.0.2",
     hostname="boot.example",
 )
@@ -68,7 +68,7 @@ async def test_an_order_without_an_end_has_none_afterwards(store: Store) -> None
 
 async def test_the_later_order_for_a_member_takes_the_place_of_the_earlier(store: Store) -> None:
     """A member has one order at most."""
-    later = replace(DRAIN, order=Order.FORCE_UP, reason="try it", until=None)
+    later = replace(DRAIN, order=OrderKind.FORCE_UP, reason="try it", until=None)
     await store.give(DRAIN, entry(1))
     await store.give(later, entry(2))
     assert await store.overrides() == (later,)
@@ -101,7 +101,7 @@ async def test_lifting_what_is_not_ordered_only_says_so(store: Store) -> None:
 
 async def test_the_trail_is_read_in_pages_from_the_newest(store: Store) -> None:
     """Each page begins below the last id of the one before."""
-    await store.note([entry(number) for number in range(5)])
+    await store.append_audit([entry(number) for number in range(5)])
     first = await store.audit(2)
     second = await store.audit(2, before_id=first[-1].id)
     third = await store.audit(2, before_id=second[-1].id)
@@ -111,7 +111,7 @@ async def test_the_trail_is_read_in_pages_from_the_newest(store: Store) -> None:
 
 async def test_the_trail_can_be_read_for_one_pool_or_member(store: Store) -> None:
     """Filters hold together."""
-    await store.note(
+    await store.append_audit(
         [entry(1), entry(2, pool="aux"), entry(3, member="pvs-1"), entry(4, pool="", member="")]
     )
     assert [line.at for line in await store.audit(10, pool="boot")] == [3.0, 1.0]
@@ -122,24 +122,24 @@ async def test_the_trail_can_be_read_for_one_pool_or_member(store: Store) -> Non
 
 async def test_what_is_too_old_is_forgotten_and_ids_are_never_used_again(store: Store) -> None:
     """The line of just that moment stays."""
-    await store.note([entry(1), entry(2), entry(3)])
+    await store.append_audit([entry(1), entry(2), entry(3)])
     await store.prune(before=3.0)
     assert [line.at for line in await store.audit(10)] == [3.0]
     await store.prune(before=100.0)
-    await store.note([entry(101)])
+    await store.append_audit([entry(101)])
     assert [line.id for line in await store.audit(10)] == [4]
 
 
 async def test_any_number_of_old_lines_is_forgotten(store: Store) -> None:
     """Also when they are more than go at once."""
-    await store.note([entry(1)] * (2 * PRUNE_AT_ONCE + 1) + [entry(2)])
+    await store.append_audit([entry(1)] * (2 * PRUNE_AT_ONCE + 1) + [entry(2)])
     await store.prune(before=2.0)
     assert [line.at for line in await store.audit(10)] == [2.0]
 
 
 async def test_noting_nothing_changes_nothing(store: Store) -> None:
     """An empty batch is fine."""
-    await store.note([])
+    await store.append_audit([])
     assert await store.audit(10) == ()
 
 
@@ -156,14 +156,14 @@ async def test_closing_twice_is_fine(store: Store) -> None:
     await store.close()
 
 
-PLAN = Plan(replace(DRAIN, since=5000.0), 1000.5, force=True, id="c0ffee")
+PLAN = ScheduledOverride(replace(DRAIN, since=5000.0), 1000.5, force=True, id="c0ffee")
 
 
 async def test_an_order_for_later_is_kept_as_it_was_given(store: Store) -> None:
     """Beside the one in force; the later one takes the place of the earlier."""
-    await store.commit(Batch(given=(DRAIN,), planned=(replace(PLAN, id="first"),)))
-    await store.commit(Batch(planned=(PLAN,), entries=(entry(1, action="plan"),)))
-    assert await store.plans() == (PLAN,)
+    await store.commit(OrderTransaction(set=(DRAIN,), scheduled=(replace(PLAN, id="first"),)))
+    await store.commit(OrderTransaction(scheduled=(PLAN,), entries=(entry(1, action="plan"),)))
+    assert await store.scheduled() == (PLAN,)
     assert await store.overrides() == (DRAIN,)
     assert len(await store.audit(10)) == 1
 
@@ -171,11 +171,11 @@ async def test_an_order_for_later_is_kept_as_it_was_given(store: Store) -> None:
 async def test_an_order_comes_into_force_in_one_step(store: Store) -> None:
     """It is for later no more, and for now; several members go together."""
     other = replace(DRAIN, member="pvs-3")
-    await store.commit(Batch(planned=(PLAN,)))
+    await store.commit(OrderTransaction(scheduled=(PLAN,)))
     lines = (entry(1), entry(2, member="pvs-3"))
-    await store.commit(Batch(given=(DRAIN, other), cancelled=(PLAN.key,), entries=lines))
-    assert await store.plans() == ()
+    await store.commit(OrderTransaction(set=(DRAIN, other), unscheduled=(PLAN.key,), entries=lines))
+    assert await store.scheduled() == ()
     assert await store.overrides() == (DRAIN, other)
     assert [line.member for line in await store.audit(10)] == ["pvs-3", "pvs-2"]
-    await store.commit(Batch(lifted=(("boot", "pvs-2"), ("boot", "pvs-3"))))
+    await store.commit(OrderTransaction(removed=(("boot", "pvs-2"), ("boot", "pvs-3"))))
     assert await store.overrides() == ()

@@ -8,26 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, Order, Override, Plan
-from rrdns.core.snapshot import Change, Snapshot
+from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
-from rrdns.store.base import Batch
-from rrdns.store.last_snapshot import LastGood
+from rrdns.store.base import OrderTransaction
+from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
 from tests.peers import need_root
 
 
 def drain(number: int) -> Override:
-    return Override("boot", f"pvs-{number}", Order.DRAIN, "ops", float(number), "patch night", None)
+    return Override(
+        "boot", f"pvs-{number}", OrderKind.DRAIN, "ops", float(number), "patch night", None
+    )
 
 
-def given(number: int) -> Batch:
+def given(number: int) -> OrderTransaction:
     entry = AuditEntry(float(number), "ops", "drain", "boot", f"pvs-{number}", "patch night")
-    return Batch(given=(drain(number),), entries=(entry,))
+    return OrderTransaction(set=(drain(number),), entries=(entry,))
 
 
-def plan(number: int) -> Plan:
-    return Plan(drain(number), 0.0, False, "id")
+def plan(number: int) -> ScheduledOverride:
+    return ScheduledOverride(drain(number), 0.0, False, "id")
 
 
 def remove(path: Path, _old: Path) -> None:
@@ -76,7 +78,7 @@ async def found_by_the_next_start(path: Path) -> set[str]:
     again = SqliteStore(path)
     assert await again.open() is None
     found = {one.member for one in await again.overrides()}
-    found |= {f"plan of {one.override.member}" for one in await again.plans()}
+    found |= {f"plan of {one.override.member}" for one in await again.scheduled()}
     await again.close()
     return found
 
@@ -96,7 +98,7 @@ async def test_orders_outlive_a_store_that_is_taken_away(
     await store.open()
     store.on_renewed = told.append
     await store.commit(given(2))
-    await store.commit(Batch(lifted=(("boot", "pvs-1"),), planned=(plan(3),)))
+    await store.commit(OrderTransaction(removed=(("boot", "pvs-1"),), scheduled=(plan(3),)))
     way(path, old)
     if verified:
         await store.verify()
@@ -185,7 +187,7 @@ async def test_a_file_that_goes_in_the_midst_of_an_order_is_noticed(
     assert await found_by_the_next_start(path) == {"pvs-1", "pvs-2"}
     path.unlink()
     path.mkdir()
-    monkeypatch.setattr(sqlite, "move_aside", lambda *_, **__: (_ for _ in ()).throw(OSError(5)))
+    monkeypatch.setattr(sqlite, "quarantine", lambda *_, **__: (_ for _ in ()).throw(OSError(5)))
     with pytest.raises(StoreFailed):
         await store.commit(given(3))
     monkeypatch.undo()
@@ -211,23 +213,23 @@ async def test_the_last_good_snapshot_is_saved_anew(
 ) -> None:
     """A change alone cannot be: it fails, so that the whole is saved; the look finds it too."""
     path, old = tmp_path / "state" / "last.db", tmp_path / "old.db"
-    last_good = LastGood(path)
-    await last_good.save(Snapshot(1), {})
-    await last_good.close()
+    snapshot_file = SnapshotFile(path)
+    await snapshot_file.save(Snapshot(1), {})
+    await snapshot_file.close()
     shutil.copy(path, old)
-    await last_good.save(Snapshot(2), {})
-    assert await last_good.is_in_place()
+    await snapshot_file.save(Snapshot(2), {})
+    assert await snapshot_file.is_in_place()
     way(path, old)
-    assert not await last_good.is_in_place()
+    assert not await snapshot_file.is_in_place()
     with pytest.raises(StoreFailed):
-        await last_good.save_change(Change(3), {})
-    await last_good.save(Snapshot(4), {})
-    assert await last_good.is_in_place()
-    await last_good.save_change(Change(5), {})
-    remembered = LastGood(path).load()
+        await snapshot_file.save_change(SnapshotDelta(3), {})
+    await snapshot_file.save(Snapshot(4), {})
+    assert await snapshot_file.is_in_place()
+    await snapshot_file.save_change(SnapshotDelta(5), {})
+    remembered = SnapshotFile(path).load()
     assert remembered is not None
     assert remembered.snapshot.serial == 5
-    await last_good.close()
+    await snapshot_file.close()
 
 
 def test_a_mount_over_the_folder_is_a_store_that_is_taken_away(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from rrdns.core.model import AuditEntry, Order, Override
+from rrdns.core.model import AuditEntry, OrderKind, Override
 from rrdns.store.sqlite import SqliteStore
 
 
@@ -20,7 +20,7 @@ async def main(path: Path) -> None:
     for number in itertools.count():
         member, reason = f"pvs-{number % 7}", f"{os.getpid()}-{number}"
         now = time.time()
-        drain = Override("boot", member, Order.DRAIN, "ops", now, reason)
+        drain = Override("boot", member, OrderKind.DRAIN, "ops", now, reason)
         await store.give(drain, AuditEntry(now, "ops", "drain", "boot", member, reason))
         print(member, reason, flush=True)  # noqa: T201 - the acknowledgement
         if number % 5 == 4:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.e2e.farm import Rrdns
 from tests.peers import peer
 
-PATIENCE = 10_000  # milliseconds
+TIMEOUT = 10_000  # milliseconds
 # As root in a container there is no sandbox to have, and nothing is to be looked up outside.
 ARGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -37,7 +37,7 @@ def a_browser() -> Iterator[Browser]:
 def a_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """Open a tab of its own, which must not hit a defect or the content security policy."""
     context = browser.new_context(**options)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -57,7 +57,7 @@ def sign_in(page: Page, rrdns: Rrdns, token: str = "ops") -> None:
     page.goto(f"http://127.0.0.1:{rrdns.api_port}/")
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Sign in").click()
-    expect(row(page, "pvs-1")).to_be_visible(timeout=PATIENCE)
+    expect(row(page, "pvs-1")).to_be_visible(timeout=TIMEOUT)
 
 
 def row(page: Page, member: str) -> Locator:

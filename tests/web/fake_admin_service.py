@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from rrdns.core.health.drift import Drift
 from rrdns.core.health.eligibility import select
-from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import AuditEntry, BootFile, Member, Override, Plan, Pool, ProbeSpec
-from rrdns.core.orders.request import Command, Target, is_same, refusal
+from rrdns.core.model import (
+    AuditEntry,
+    BootFile,
+    Member,
+    Override,
+    Pool,
+    ProbeSpec,
+    ScheduledOverride,
+)
+from rrdns.core.orders.request import OrderRequest, Target, check_guard, is_active_already
 from rrdns.core.status import (
     Alarm,
-    ExportReport,
-    MemberReport,
-    PoolReport,
-    ServiceReport,
-    WebhookReport,
-    WorkerReport,
+    ExporterStatus,
+    MemberStatus,
+    PoolStatus,
+    ServiceStatus,
+    WebhookStatus,
+    WorkerStatus,
 )
-from rrdns.errors import LastMember, StoreFailed, UnknownMember, UnknownPool
+from rrdns.errors import StoreFailed, TooFewMembers, UnknownMember, UnknownPool
 from rrdns.store.base import MemoryStore
-from rrdns.web.api.admin_service import OrderDone, OrdersDone
-from rrdns.web.event_buffer import EventLog
+from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
+from rrdns.web.event_buffer import EventBuffer
 
 NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
-SEEN = (FileSeen("ARDBP32.BIN", 10_240, "ab" * 32, "7.15.0.11"),)
+SEEN = (LoadedFile("ARDBP32.BIN", 10_240, "ab" * 32, "7.15.0.11"),)
 
 
 def pool(name: str = "boot", members: int = 3) -> Pool:
@@ -39,36 +47,36 @@ def pool(name: str = "boot", members: int = 3) -> Pool:
     )
 
 
-class FakeFarm:
+class FakeAdminService:
     """Carries orders out at once and keeps them in memory; it fulfils `web.farm.Farm`."""
 
     def __init__(self, *pools: Pool) -> None:
         self.now = NOW
         self.store = MemoryStore()
         self.store_is_broken = False
-        self.events = EventLog(size=8, first_id=100, clock=lambda: self.now)
+        self.events = EventBuffer(size=8, first_id=100, clock=lambda: self.now)
         self.alarms: tuple[Alarm, ...] = ()
-        self.workers: tuple[WorkerReport, ...] = (
-            WorkerReport(0, True, 7, 0),
-            WorkerReport(1, True, 7, 2),
+        self.workers: tuple[WorkerStatus, ...] = (
+            WorkerStatus(0, True, 7, 0),
+            WorkerStatus(1, True, 7, 2),
         )
         self.standings: dict[tuple[str, str], Standing] = {}
         self.orders: dict[tuple[str, str], Override] = {}
-        self.plans: dict[Target, Plan] = {}
+        self.plans: dict[Target, ScheduledOverride] = {}
         self.answers = 0
         self.unprobed: set[str] = set()
         self.reload_failed = False
         self._pools = {one.name: one for one in (pools or (pool(),))}
 
-    def pools(self) -> tuple[PoolReport, ...]:
+    def pools(self) -> tuple[PoolStatus, ...]:
         """Report on all pools."""
         return tuple(self.pool(name) for name in self._pools)
 
-    def pool(self, name: str) -> PoolReport:
+    def pool(self, name: str) -> PoolStatus:
         """Report on one pool."""
         found = self._find(name)
         selection = select(found, self._standings(name), self._orders(name))
-        return PoolReport(
+        return PoolStatus(
             pool=found,
             members=tuple(self._member(found, member) for member in found.members),
             everything_down=selection.everything_down,
@@ -77,9 +85,9 @@ class FakeFarm:
             queries=12,
         )
 
-    def service(self) -> ServiceReport:
+    def service(self) -> ServiceStatus:
         """Report on the service."""
-        return ServiceReport(
+        return ServiceStatus(
             version="1.2.3",
             started_at=NOW - 60,
             ready=all(worker.connected for worker in self.workers),
@@ -93,25 +101,27 @@ class FakeFarm:
             configured_at=NOW - 60,
             reload_failed=self.reload_failed,
             webhooks=(
-                WebhookReport("chat", "https://chat.example/", ("drift",), (), last_success=NOW),
-                WebhookReport(
+                WebhookStatus("chat", "https://chat.example/", ("drift",), (), last_success=NOW),
+                WebhookStatus(
                     "tickets",
                     "https://tickets.example/",
                     ("standing",),
                     ("boot",),
                     failing=True,
                     waiting=7,
-                    lost=2,
+                    dropped=2,
                     last_error="refused",
                 ),
             ),
-            exports=(
-                ExportReport("kea", "kea", ("boot",), False, False, last_success=NOW, told=3),
-                ExportReport("ipam", "webhook", ("boot",), True, True, last_error="refused"),
+            exporters=(
+                ExporterStatus(
+                    "kea", "kea", ("boot",), False, False, last_success=NOW, delivered=3
+                ),
+                ExporterStatus("ipam", "webhook", ("boot",), True, True, last_error="refused"),
             ),
         )
 
-    async def carry_out(self, command: Command) -> OrdersDone:
+    async def execute(self, command: OrderRequest) -> OrderResult:
         """Carry out a command."""
         for target in command.targets:
             self._find(*target)
@@ -127,7 +137,7 @@ class FakeFarm:
             await self._keep(command, changed, later=later)
         return self._done(command, changed, refused if later else None)
 
-    async def _keep(self, command: Command, changed: list[Target], *, later: bool) -> None:
+    async def _keep(self, command: OrderRequest, changed: list[Target], *, later: bool) -> None:
         action = command.order.value if command.order else "resume"
         for pool, member in changed:
             self.plans.pop((pool, member), None)
@@ -135,29 +145,31 @@ class FakeFarm:
                 self.orders.pop((pool, member), None)
         for one in command.overrides(self.now):
             if (one.pool, one.member) in changed and later:
-                self.plans[one.pool, one.member] = Plan(one, self.now, command.force, "c0ffee")
+                self.plans[one.pool, one.member] = ScheduledOverride(
+                    one, self.now, command.force, "c0ffee"
+                )
             elif (one.pool, one.member) in changed:
                 self.orders[one.pool, one.member] = one
         for pool, member in changed:
             entry = AuditEntry(self.now, command.by, action, pool, member, command.reason)
-            await self.store.note([entry])
+            await self.store.append_audit([entry])
             self.events.publish("order", {"pool": pool, "member": member})
 
-    def _changed(self, command: Command) -> list[Target]:
+    def _changed(self, command: OrderRequest) -> list[Target]:
         if command.order is None:
             return [one for one in command.targets if one in self.orders or one in self.plans]
         return [
             (one.pool, one.member)
             for one in command.overrides(self.now)
-            if not is_same(self.orders.get((one.pool, one.member)), one)
+            if not is_active_already(self.orders.get((one.pool, one.member)), one)
         ]
 
-    def _refusal(self, command: Command) -> LastMember | None:
+    def _refusal(self, command: OrderRequest) -> TooFewMembers | None:
         wanted = command.overrides(self.now)
         for pool in dict.fromkeys(one.pool for one in wanted):
             orders = [one for one in wanted if one.pool == pool]
             found = self._find(pool)
-            refused = refusal(found, self._standings(pool), self._orders(pool), orders)
+            refused = check_guard(found, self._standings(pool), self._orders(pool), orders)
             if refused is not None:
                 return refused
         return None
@@ -194,8 +206,8 @@ class FakeFarm:
         return {member: order for (of, member), order in self.orders.items() if of == pool}
 
     def _done(
-        self, command: Command, changed: list[Target], refused: LastMember | None
-    ) -> OrdersDone:
+        self, command: OrderRequest, changed: list[Target], refused: TooFewMembers | None
+    ) -> OrderResult:
         members = tuple(
             self._one_done(pool, member, changed=(pool, member) in changed)
             for pool, member in command.targets
@@ -204,39 +216,39 @@ class FakeFarm:
             one.pool: tuple(
                 report.member.name
                 for report in self.pool(one.pool).members
-                if report.why.handed_out
+                if report.why.in_rotation
                 and not (command.dry_run and (one.pool, report.member.name) in changed)
             )
             for one in members
         }
         identity = "c0ffee" if changed and not command.dry_run else ""
-        return OrdersDone(identity, members, refused, left, command.dry_run)
+        return OrderResult(identity, members, refused, left, command.dry_run)
 
-    def _one_done(self, pool: str, member: str, *, changed: bool) -> OrderDone:
+    def _one_done(self, pool: str, member: str, *, changed: bool) -> MemberOrderResult:
         report = next(one for one in self.pool(pool).members if one.member.name == member)
-        return OrderDone(pool, report, self.now + 5, changed)
+        return MemberOrderResult(pool, report, self.now + 5, changed)
 
-    def _member(self, pool: Pool, member: Member) -> MemberReport:
+    def _member(self, pool: Pool, member: Member) -> MemberStatus:
         standings, orders = self._standings(pool.name), self._orders(pool.name)
-        why = select(pool, standings, orders).whys[member.name]
+        why = select(pool, standings, orders).reasons[member.name]
         up = standings[member.name].up
         verdict = Verdict.OK if up else Verdict.TIMEOUT
         sentence = "it serves ARDBP32.BIN" if up else "no answer within 1 s"
-        probed = ProbeResult(verdict, sentence, Depth.FULL, 0.012, SEEN if up else ())
+        probed = ProbeResult(verdict, sentence, ProbeDepth.FULL, 0.012, SEEN if up else ())
         drifts = (Drift(member.name, "ARDBP32.BIN", "pvs-3 serves another ARDBP32.BIN"),)
-        return MemberReport(
+        return MemberStatus(
             member=member,
             standing=standings[member.name],
             since=NOW - 30,
             override=orders.get(member.name),
             why=why,
-            share=1 / 3 if why.handed_out else 0.0,
+            share=1 / 3 if why.in_rotation else 0.0,
             answers=self.answers,
             probed_at=None if member.name in self.unprobed else NOW - 1,
             last_probe=None if member.name in self.unprobed else probed,
             recent=tuple((NOW - 3 + step, 0.01 * step, up) for step in range(3)),
             seen=SEEN,
             drift=drifts if member.name == "pvs-3" else (),
-            safe_after=None if why.handed_out else self.now + 5,
+            safe_after=None if why.in_rotation else self.now + 5,
             plan=self.plans.get((pool.name, member.name)),
         )

@@ -12,11 +12,11 @@ from typing import Any
 
 import aiohttp
 
-from rrdns.web.api.auth import Gate, Role, Token
+from rrdns.web.api.auth import Role, Token, TokenAuthenticator
 from rrdns.web.app import STATIC, make_app
-from rrdns.web.metrics import Stats
+from rrdns.web.metrics import ProbeMetrics
 from rrdns.web.transport.server import ApiServer
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 
 MEMBER = "/v1/pools/boot/members/pvs-1"
 SECRETS = {role: f"secret-of-{role}" for role in Role}
@@ -51,7 +51,7 @@ class Client:
     """Calls the API; `slept` are the waits that wrong tokens cost."""
 
     session: aiohttp.ClientSession
-    farm: FakeFarm
+    admin_service: FakeAdminService
     port: int
     server: ApiServer
     slept: list[float] = field(default_factory=list)
@@ -87,25 +87,25 @@ def bound() -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    farm: FakeFarm | None = None,
+    admin_service: FakeAdminService | None = None,
     tokens: Sequence[Token] = (),
     *,
-    stats: Stats | None = None,
+    stats: ProbeMetrics | None = None,
     heartbeat: float = 10.0,
     static: Path = STATIC,
 ) -> AsyncIterator[Client]:
     """Serve a farm."""
-    farm = farm or FakeFarm()
+    admin_service = admin_service or FakeAdminService()
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
     app = make_app(
-        farm,
-        Gate(tokens),
+        admin_service,
+        TokenAuthenticator(tokens),
         stats,
-        clock=lambda: farm.now,
+        clock=lambda: admin_service.now,
         sleep=sleep,
         heartbeat=heartbeat,
         static=static,
@@ -115,5 +115,5 @@ async def serving(
     server = ApiServer(app, sock)
     await server.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        yield Client(session, farm, port, server, slept)
+        yield Client(session, admin_service, port, server, slept)
     await server.stop()

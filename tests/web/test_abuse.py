@@ -14,10 +14,10 @@ import structlog
 
 from rrdns.core.model import AuditEntry
 from rrdns.web.api.auth import Role
-from rrdns.web.api.request_parsing import MOST_BODY
-from rrdns.web.api.response_models import MOST_AUDIT, MOST_NAMES, MOST_REASON
+from rrdns.web.api.request_parsing import MAX_BODY
+from rrdns.web.api.response_models import MAX_AUDIT, MAX_NAMES, MAX_REASON
 from rrdns.web.transport import connections as connections_module
-from rrdns.web.transport.server import MOST_HEADERS, MOST_LINE
+from rrdns.web.transport.server import MAX_HEADERS, MAX_LINE
 from tests.web.serving import MEMBER, SECRETS, TOKENS, Client, serving
 
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -49,12 +49,12 @@ def statuses(answer: bytes) -> list[int]:
 
 async def test_a_body_has_a_bound(client: Client) -> None:
     """Announced, or in chunks without an end."""
-    long = HEAD + f"Content-Length: {MOST_BODY + 1}\r\n\r\n"
-    assert statuses(await said(client, long.encode() + b" " * (MOST_BODY + 1)))[0] == 413
+    long = HEAD + f"Content-Length: {MAX_BODY + 1}\r\n\r\n"
+    assert statuses(await said(client, long.encode() + b" " * (MAX_BODY + 1)))[0] == 413
     chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
     endless = HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 40
     assert statuses(await said(client, endless, 2.0))[0] == 413
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 async def test_a_body_that_claims_to_be_gigantic_costs_nothing(client: Client) -> None:
@@ -67,13 +67,13 @@ async def test_a_body_that_claims_to_be_gigantic_costs_nothing(client: Client) -
 
 async def test_a_url_has_a_bound(client: Client) -> None:
     """The line as a whole."""
-    line = b"GET /" + b"a" * MOST_LINE + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    line = b"GET /" + b"a" * MAX_LINE + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert statuses(await said(client, line))[0] in {400, 414}
 
 
 async def test_headers_have_a_bound_in_number(client: Client) -> None:
     """Each of them small; what was read of them is let go."""
-    many = b"".join(b"X-%d: y\r\n" % number for number in range(MOST_HEADERS + 1))
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(MAX_HEADERS + 1))
     answer = await said(client, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n")
     assert statuses(answer) == [400]
     assert statuses(await said(client, ALIVE)) == [200]
@@ -102,13 +102,13 @@ async def test_who_stops_reading_a_stream_is_let_go(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An export waits for its reader, but not for ever."""
-    monkeypatch.setattr(connections_module, "WRITE_PATIENCE", 0.2)
+    monkeypatch.setattr(connections_module, "WRITE_TIMEOUT", 0.2)
     page = (AuditEntry(0.0, "ops", "drain", reason="x" * 10_000, id=7),) * 20
 
     async def endless(*_: object) -> tuple[AuditEntry, ...]:
         return page
 
-    monkeypatch.setattr(client.farm, "audit", endless)
+    monkeypatch.setattr(client.admin_service, "audit", endless)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1024)
     writer.write(b"GET /v1/audit/export HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with asyncio.timeout(10):
@@ -122,8 +122,8 @@ async def test_who_stops_reading_a_stream_is_let_go(
 @pytest.mark.parametrize(
     ("path", "body", "place"),
     [
-        (f"{MEMBER}/drain", {"reason": "x" * (MOST_REASON + 1)}, "reason"),
-        ("/v1/orders/drain", {"members": ["pvs-1"] * (MOST_NAMES + 1)}, "members"),
+        (f"{MEMBER}/drain", {"reason": "x" * (MAX_REASON + 1)}, "reason"),
+        ("/v1/orders/drain", {"members": ["pvs-1"] * (MAX_NAMES + 1)}, "members"),
     ],
 )
 async def test_an_order_has_bounds(client: Client, path: str, body: object, place: str) -> None:
@@ -131,13 +131,13 @@ async def test_an_order_has_bounds(client: Client, path: str, body: object, plac
     answer = await client.post(path, body)
     assert (answer.status, answer.problem) == (422, "invalid")
     assert place in answer.text
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 async def test_a_page_of_the_trail_has_a_bound(client: Client) -> None:
     """Whoever wants it whole exports it, in a stream."""
-    assert (await client.get(f"/v1/audit?limit={MOST_AUDIT}")).status == 200
-    answer = await client.get(f"/v1/audit?limit={MOST_AUDIT + 1}")
+    assert (await client.get(f"/v1/audit?limit={MAX_AUDIT}")).status == 200
+    answer = await client.get(f"/v1/audit?limit={MAX_AUDIT + 1}")
     assert (answer.status, answer.problem) == (422, "invalid")
 
 
@@ -176,7 +176,7 @@ async def test_wrong_types_are_named_and_nothing_is_ordered(client: Client, body
         answer = await client.call("POST", f"{MEMBER}/drain", data=body, headers=headers)
     assert answer.status in {400, 422}
     assert answer.problem in {"bad-json", "invalid"}
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
     assert logs == []
 
 
@@ -266,7 +266,7 @@ async def test_no_request_hides_in_another(attack: str) -> None:
         answer = await said(client, attack.encode("latin-1"), 1.0)
         assert statuses(answer)[:1] in ([400], [415], [])
         assert len(statuses(answer)) <= 1
-        assert client.farm.orders == {}
+        assert client.admin_service.orders == {}
 
 
 # What nobody may know

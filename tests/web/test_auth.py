@@ -9,12 +9,12 @@ import pytest
 from rrdns.web.api.auth import (
     FORGET_AFTER,
     LOCAL,
-    MOST_DELAY,
-    MOST_SOURCES,
+    MAX_DELAY,
+    MAX_SOURCES,
     Caller,
-    Gate,
     Role,
     Token,
+    TokenAuthenticator,
     is_loopback,
     names_this_host,
 )
@@ -35,59 +35,68 @@ def test_each_role_may_do_what_the_ones_before_it_may(role: Role) -> None:
 
 def test_a_token_names_its_holder() -> None:
     """Each of several; nothing else does."""
-    gate = Gate([token("ops", Role.OPERATOR, "one"), token("dash", Role.VIEWER, "two")])
-    assert gate.caller("one", "192.0.2.1") == Caller("ops", Role.OPERATOR)
-    assert gate.caller("two", "192.0.2.1") == Caller("dash", Role.VIEWER)
+    authenticator = TokenAuthenticator(
+        [token("ops", Role.OPERATOR, "one"), token("dash", Role.VIEWER, "two")]
+    )
+    assert authenticator.authenticate("one", "192.0.2.1") == Caller("ops", Role.OPERATOR)
+    assert authenticator.authenticate("two", "192.0.2.1") == Caller("dash", Role.VIEWER)
     for wrong in ("three", "", "One", "one ", None, "\udcff", "é"):
-        assert gate.caller(wrong, "127.0.0.1") is None
+        assert authenticator.authenticate(wrong, "127.0.0.1") is None
 
 
 def test_without_tokens_this_host_may_do_everything_and_others_nothing() -> None:
     """A token that is sent all the same does no harm."""
-    gate = Gate()
-    assert gate.caller(None, "127.0.0.1") == gate.caller("any", "::1") == LOCAL
-    assert gate.caller(None, "::ffff:127.0.0.1") == LOCAL
-    assert gate.caller(None, "192.0.2.1") is None
-    assert gate.caller(None, "") is None
+    authenticator = TokenAuthenticator()
+    assert (
+        authenticator.authenticate(None, "127.0.0.1")
+        == authenticator.authenticate("any", "::1")
+        == LOCAL
+    )
+    assert authenticator.authenticate(None, "::ffff:127.0.0.1") == LOCAL
+    assert authenticator.authenticate(None, "192.0.2.1") is None
+    assert authenticator.authenticate(None, "") is None
     assert Caller("local", Role.ADMIN) == LOCAL
 
 
 def test_new_tokens_take_the_place_of_the_old() -> None:
     """As on a reload of the config."""
-    gate = Gate([token("ops", Role.OPERATOR, "one")])
-    gate.replace_tokens([token("ops", Role.OPERATOR, "two")])
-    assert gate.caller("one", "127.0.0.1") is None
-    assert gate.caller("two", "127.0.0.1") is not None
+    authenticator = TokenAuthenticator([token("ops", Role.OPERATOR, "one")])
+    authenticator.replace_tokens([token("ops", Role.OPERATOR, "two")])
+    assert authenticator.authenticate("one", "127.0.0.1") is None
+    assert authenticator.authenticate("two", "127.0.0.1") is not None
 
 
 def test_each_wrong_token_of_an_address_costs_more_up_to_a_limit() -> None:
     """The first is a slip and costs nothing; another address begins anew."""
-    gate = Gate([token("ops", Role.OPERATOR, "one")], clock=lambda: 0.0)
-    delays = [gate.delay("192.0.2.1") for _ in range(10)]
+    authenticator = TokenAuthenticator([token("ops", Role.OPERATOR, "one")], clock=lambda: 0.0)
+    delays = [authenticator.failure_delay("192.0.2.1") for _ in range(10)]
     assert delays[:4] == [0.0, 0.1, 0.2, 0.4]
     assert delays == sorted(delays)
-    assert delays[-1] == MOST_DELAY
-    assert gate.delay("192.0.2.2") == 0.0
+    assert delays[-1] == MAX_DELAY
+    assert authenticator.failure_delay("192.0.2.2") == 0.0
 
 
 def test_wrong_tokens_are_forgotten_after_a_while() -> None:
     """Yesterday's slips do not count today."""
     now = 0.0
-    gate = Gate([token("ops", Role.OPERATOR, "one")], clock=lambda: now)
-    assert [gate.delay("192.0.2.1"), gate.delay("192.0.2.1")] == [0.0, 0.1]
+    authenticator = TokenAuthenticator([token("ops", Role.OPERATOR, "one")], clock=lambda: now)
+    assert [authenticator.failure_delay("192.0.2.1"), authenticator.failure_delay("192.0.2.1")] == [
+        0.0,
+        0.1,
+    ]
     now = FORGET_AFTER + 1
-    assert gate.delay("192.0.2.1") == 0.0
+    assert authenticator.failure_delay("192.0.2.1") == 0.0
 
 
 def test_the_table_of_guessers_is_bounded() -> None:
     """The address that was silent longest is forgotten first."""
-    gate = Gate([token("ops", Role.OPERATOR, "one")], clock=lambda: 0.0)
-    for number in range(MOST_SOURCES + 1):
-        gate.delay(f"2001:db8:0:{number:x}::1")
-    assert len(gate._failures) == MOST_SOURCES
-    assert gate.delay("2001:db8:0:0::1") == 0.0  # forgotten
+    authenticator = TokenAuthenticator([token("ops", Role.OPERATOR, "one")], clock=lambda: 0.0)
+    for number in range(MAX_SOURCES + 1):
+        authenticator.failure_delay(f"2001:db8:0:{number:x}::1")
+    assert len(authenticator._failures) == MAX_SOURCES
+    assert authenticator.failure_delay("2001:db8:0:0::1") == 0.0  # forgotten
     # Not forgotten; a host has a whole /64 to guess from, which counts as one address.
-    assert gate.delay(f"2001:db8:0:{MOST_SOURCES:x}::2") > 0.0
+    assert authenticator.failure_delay(f"2001:db8:0:{MAX_SOURCES:x}::2") > 0.0
 
 
 @pytest.mark.parametrize(
@@ -125,8 +134,8 @@ def test_an_address_or_localhost_names_this_host(host: str) -> None:
 def test_a_name_of_somebody_else_does_not_name_this_host(host: str) -> None:
     """DNS rebinding needs a name."""
     assert not names_this_host(host)
-    assert not Gate().host_is_fine(host)
-    assert Gate([token("ops", Role.OPERATOR, "one")]).host_is_fine(host)
+    assert not TokenAuthenticator().is_allowed_host(host)
+    assert TokenAuthenticator([token("ops", Role.OPERATOR, "one")]).is_allowed_host(host)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rrdns.timeformat import from_rfc3339
-from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.endpoints import ENDPOINTS
 from tests.peers import ROOT, peer
 from tests.web.guarded import a_watched_farm
 
@@ -46,7 +46,7 @@ def test_each_call_is_answered_as_the_page_says(tmp_path: Path) -> None:
 
 def test_every_call_is_in_the_table() -> None:
     """With the role that it needs, and what it does."""
-    expected = {(c.method, c.path, c.needs or "nothing", c.summary) for c in CALLS}
+    expected = {(c.method, c.path, c.needs or "nothing", c.summary) for c in ENDPOINTS}
     assert set(ROW.findall(PAGE)) == expected
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from rrdns.web.event_buffer import EventLog
+from rrdns.web.event_buffer import EventBuffer
 
 
-def log(size: int = 3) -> EventLog:
+def log(size: int = 3) -> EventBuffer:
     """Return a log whose first event will have id 10."""
-    return EventLog(size, first_id=10, clock=lambda: 5.0)
+    return EventBuffer(size, first_id=10, clock=lambda: 5.0)
 
 
 def test_a_watcher_gets_what_came_after_the_last_it_saw() -> None:
@@ -46,8 +46,8 @@ def test_a_watcher_is_told_when_events_are_lost_to_it() -> None:
 
 def test_an_id_of_another_run_is_a_gap() -> None:
     """Ids begin at the time of start, so they rise from run to run."""
-    before = EventLog(clock=lambda: 1000.0)
-    after = EventLog(clock=lambda: 1001.0)
+    before = EventBuffer(clock=lambda: 1000.0)
+    after = EventBuffer(clock=lambda: 1001.0)
     last = before.publish("tick", {}).id
     assert after.has_gap(last)
     assert before.has_gap(after.publish("tick", {}).id)

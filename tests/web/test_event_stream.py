@@ -50,7 +50,7 @@ async def watching(client: Client, last_id: int | None = None) -> AsyncIterator[
 async def test_a_watcher_is_told_what_happens(client: Client) -> None:
     """With an id, a kind, a time, and the facts; line breaks in them break nothing."""
     async with watching(client) as stream:
-        client.farm.events.publish("standing", {"pool": "boot", "because": "a\nb"})
+        client.admin_service.events.publish("standing", {"pool": "boot", "because": "a\nb"})
         message = await stream.message()
     assert (message["id"], message["event"]) == ("100", "standing")
     assert json.loads(message["data"]) == {
@@ -64,20 +64,20 @@ async def test_a_watcher_is_told_what_happens(client: Client) -> None:
 
 async def test_a_new_watcher_is_not_told_of_the_past(client: Client) -> None:
     """Only of what comes after it came, and it knows from which id on."""
-    client.farm.events.publish("old", {})
+    client.admin_service.events.publish("old", {})
     async with client.session.get("/v1/events") as response:
         first = await Stream(response).message()
         assert first == {"retry": "2000", "id": "100"}
-        client.farm.events.publish("new", {})
+        client.admin_service.events.publish("new", {})
         assert (await Stream(response).message())["event"] == "new"
 
 
 async def test_a_watcher_that_comes_back_misses_nothing(client: Client) -> None:
     """Each event once and in order, whatever happened while it was away."""
     for kind in ("a", "b", "c"):
-        client.farm.events.publish(kind, {})
+        client.admin_service.events.publish(kind, {})
     async with watching(client, last_id=100) as stream:
-        client.farm.events.publish("d", {})
+        client.admin_service.events.publish("d", {})
         found = await stream.messages(3)
     assert [message["event"] for message in found] == ["b", "c", "d"]
     assert [message["id"] for message in found] == ["101", "102", "103"]
@@ -87,10 +87,10 @@ async def test_a_watcher_that_comes_back_misses_nothing(client: Client) -> None:
 async def test_a_watcher_that_was_away_too_long_is_told_so(client: Client, last_id: int) -> None:
     """Once, with the id to go on from; an id from another run is the same."""
     for _ in range(12):  # the log keeps 8
-        client.farm.events.publish("tick", {})
+        client.admin_service.events.publish("tick", {})
     async with watching(client, last_id) as stream:
         gap = await stream.message()
-        client.farm.events.publish("after", {})
+        client.admin_service.events.publish("after", {})
         after = await stream.message()
     assert gap == {"id": "111", "event": "gap", "data": "{}"}
     assert (after["id"], after["event"]) == ("112", "after")
@@ -121,7 +121,7 @@ async def test_orders_reach_watchers(strict: Client) -> None:
 
 async def test_only_so_many_may_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that leaves makes room."""
-    monkeypatch.setattr("rrdns.web.handlers.event_stream.MOST_WATCHERS", 1)
+    monkeypatch.setattr("rrdns.web.handlers.event_stream.MAX_SUBSCRIBERS", 1)
     async with serving(heartbeat=0.01) as client:
         async with watching(client):
             answer = await client.get("/v1/events")
@@ -142,7 +142,7 @@ async def test_many_watchers_see_the_same() -> None:
         streams = [Stream(answer) for answer in answers]
         for stream in streams:
             await stream.message()
-        client.farm.events.publish("tick", {"n": 1})
+        client.admin_service.events.publish("tick", {"n": 1})
         found = await asyncio.gather(*(stream.message() for stream in streams))
         assert {message["id"] for message in found} == {"100"}
         for answer in answers:

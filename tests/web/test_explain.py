@@ -7,29 +7,29 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.model import OnEmpty
-from rrdns.core.status import WorkerReport
+from rrdns.core.status import WorkerStatus
 from rrdns.web.handlers.explain import explained
-from tests.web.fake_admin_service import NOW, FakeFarm, pool
+from tests.web.fake_admin_service import NOW, FakeAdminService, pool
 from tests.web.serving import MEMBER, Client, serving
 
 
 async def test_a_pool_is_explained(client: Client) -> None:
     """The members that are out, with the order and what ends it."""
     await client.post(f"{MEMBER}/drain", {"reason": "patch", "for": "2h"})
-    client.farm.fall("boot", "pvs-2")
+    client.admin_service.fall("boot", "pvs-2")
     (boot,) = (await client.get("/v1/explain?pool=boot")).json["pools"]
     assert boot["next"] == [["pvs-3"]]
     drained, down, healthy = boot["members"]
     assert (drained["why"], drained["since"]) == ("drained", "2026-02-02T02:40:00.000Z")
-    assert [way["at"] for way in drained["ways"]] == ["2026-02-02T04:40:00.000Z", None]
-    assert drained["ways"][1]["command"] == "rrdns resume pvs-1 --pool boot"
-    assert (down["in"], down["ways"][0]["sentence"]) == (False, "2 good probes in a row")
-    assert healthy["ways"][0]["probes"] == 3
+    assert [way["at"] for way in drained["would_change"]] == ["2026-02-02T04:40:00.000Z", None]
+    assert drained["would_change"][1]["command"] == "rrdns resume pvs-1 --pool boot"
+    assert (down["in"], down["would_change"][0]["sentence"]) == (False, "2 good probes in a row")
+    assert healthy["would_change"][0]["probes"] == 3
 
 
 async def test_all_pools_are_explained_where_none_is_named() -> None:
     """And an unknown one is a mistake."""
-    async with serving(FakeFarm(pool("boot"), pool("login"))) as client:
+    async with serving(FakeAdminService(pool("boot"), pool("login"))) as client:
         told = (await client.get("/v1/explain")).json
         assert [each["name"] for each in told["pools"]] == ["boot", "login"]
         unknown = await client.get("/v1/explain?pool=nope")
@@ -47,7 +47,7 @@ def test_the_next_answers_go_on_from_the_turn_that_is_known(
     turn: int | None, first: str, said: str
 ) -> None:
     """One round, with as many addresses as an answer has; and how sure that is."""
-    report = replace(FakeFarm().pool("boot"), turn=turn)
+    report = replace(FakeAdminService().pool("boot"), turn=turn)
     report = replace(report, pool=replace(report.pool, answers=2))
     told = explained(report, 2, NOW)
     assert [answer[0] for answer in told.next].index("pvs-1") == (0 if turn is None else 2)
@@ -61,15 +61,15 @@ def test_the_next_answers_go_on_from_the_turn_that_is_known(
 )
 def test_nobody_next_is_said_with_what_is_answered_instead(on_empty: OnEmpty, said: str) -> None:
     """An admin must not take an empty list for a fault of the page."""
-    farm = FakeFarm(replace(pool(), on_empty=on_empty))
-    farm.fall("boot", "pvs-1", "pvs-2", "pvs-3")
-    told = explained(farm.pool("boot"), 1, NOW)
+    admin_service = FakeAdminService(replace(pool(), on_empty=on_empty))
+    admin_service.fall("boot", "pvs-1", "pvs-2", "pvs-3")
+    told = explained(admin_service.pool("boot"), 1, NOW)
     assert told.next == []
     assert said in told.sentence
 
 
 async def test_one_worker_has_turns_of_its_own(client: Client) -> None:
     """Nothing is shared there."""
-    client.farm.workers = (WorkerReport(0, True, 7, 0),)
-    report = replace(client.farm.pool("boot"), turn=1)
+    client.admin_service.workers = (WorkerStatus(0, True, 7, 0),)
+    report = replace(client.admin_service.pool("boot"), turn=1)
     assert "the one worker's turns" in explained(report, 1, NOW).sentence

@@ -10,14 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rrdns.core.model import Order
+from rrdns.core.model import OrderKind
 from rrdns.service.health.pool_states import PUBLISH_TIME
-from rrdns.web.api.auth import Gate, Role
+from rrdns.web.api.auth import Role, TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.handlers import wait_until_safe
 from rrdns.web.transport.server import ApiServer
 from tests.service.control_harness import Office
-from tests.web.fake_admin_service import NOW, FakeFarm, pool
+from tests.web.fake_admin_service import NOW, FakeAdminService, pool
 from tests.web.serving import MEMBER, Client, bound, serving
 
 DRAIN = "/v1/orders/drain"
@@ -40,25 +40,25 @@ async def test_members_are_named_by_list_pattern_or_tag(
     assert [one["member"]["name"] for one in answer.json["members"]] == drained
     assert all(one["changed"] for one in answer.json["members"])
     left = [name for name in ("pvs-1", "pvs-2", "pvs-3") if name not in drained]
-    assert answer.json["left"] == {"boot": left}
-    assert {member for _, member in client.farm.orders} == set(drained)
+    assert answer.json["remaining"] == {"boot": left}
+    assert {member for _, member in client.admin_service.orders} == set(drained)
 
 
 async def test_a_name_is_meant_in_every_pool_that_has_it() -> None:
     """A server that is to be rebooted leaves all answers; a pool may be named."""
-    async with serving(FakeFarm(pool("boot"), pool("login", members=2))) as client:
+    async with serving(FakeAdminService(pool("boot"), pool("login", members=2))) as client:
         both = await client.post(DRAIN, {"members": ["pvs-2"]})
-        assert list(both.json["left"]) == ["boot", "login"]
+        assert list(both.json["remaining"]) == ["boot", "login"]
         one = await client.post("/v1/orders/resume", {"members": ["pvs-2"], "pool": "login"})
-        assert list(one.json["left"]) == ["login"]
-        assert set(client.farm.orders) == {("boot", "pvs-2")}
+        assert list(one.json["remaining"]) == ["login"]
+        assert set(client.admin_service.orders) == {("boot", "pvs-2")}
 
 
 async def test_all_or_nothing(client: Client) -> None:
     """What the guard refuses for one is refused for all."""
     refused = await client.post(DRAIN, {"glob": "pvs-*"})
     assert (refused.status, refused.problem) == (409, "last-member")
-    assert refused.json["left"] == 0
+    assert refused.json["remaining"] == 0
     assert "'pvs-1', 'pvs-2', 'pvs-3' are the last members" in refused.json["detail"]
     unknown = await client.post(DRAIN, {"members": ["pvs-1", "pvs-9"]})
     assert (unknown.status, unknown.problem) == (404, "unknown-member")
@@ -66,7 +66,7 @@ async def test_all_or_nothing(client: Client) -> None:
     assert (nobody.status, nobody.json["detail"]) == (404, "no member has the tag 'rack-9'")
     nowhere = await client.post(DRAIN, {"tag": "rack-1", "pool": "nope"})
     assert (nowhere.status, nowhere.problem) == (404, "unknown-pool")
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 @pytest.mark.parametrize("body", [{}, {"tag": "a", "glob": "b"}, {"members": []}, {"tag": ""}])
@@ -82,20 +82,20 @@ async def test_forcing_several_takes_an_admin(strict: Client) -> None:
     answer = await strict.post("/v1/orders/force-up", body, Role.OPERATOR)
     assert answer.status == 403
     assert (await strict.post("/v1/orders/force-up", body, Role.ADMIN)).status == 200
-    assert {one.order for one in strict.farm.orders.values()} == {Order.FORCE_UP}
+    assert {one.order for one in strict.admin_service.orders.values()} == {OrderKind.FORCE_UP}
 
 
 @pytest.mark.parametrize("path", [DRAIN, f"{MEMBER}/drain"])
 async def test_a_trial_tells_the_guards_word_and_changes_nothing(client: Client, path: str) -> None:
     """Not even the audit trail."""
-    client.farm.fall("boot", "pvs-2", "pvs-3")
+    client.admin_service.fall("boot", "pvs-2", "pvs-3")
     body = {"dry_run": True, **({"members": ["pvs-1"]} if path == DRAIN else {})}
     answer = await client.post(path, body)
     assert answer.status == 200
     assert (answer.json["dry_run"], answer.json["changed"], answer.json["id"]) == (True, True, "")
     assert "'pvs-1' is the last member" in answer.json["guard"]
     assert answer.json["safe"] is False
-    assert (client.farm.orders, await client.farm.store.audit(9)) == ({}, ())
+    assert (client.admin_service.orders, await client.admin_service.store.audit(9)) == ({}, ())
 
 
 @pytest.mark.parametrize("at", ["+2h", "2026-02-02T04:40:00Z"])
@@ -124,7 +124,7 @@ async def test_a_start_in_the_past_is_now(client: Client) -> None:
     """A script that is late is not wrong."""
     answer = await client.post(f"{MEMBER}/drain", {"at": "2026-02-02T02:39:59Z", "for": "1h"})
     assert answer.json["member"]["why"] == "drained"
-    assert client.farm.orders["boot", "pvs-1"].until == NOW + 3600
+    assert client.admin_service.orders["boot", "pvs-1"].until == NOW + 3600
 
 
 @asynccontextmanager
@@ -134,7 +134,9 @@ async def an_office() -> AsyncIterator[tuple[Office, aiohttp.ClientSession]]:
     await office.open()
     sock = bound()
     port = sock.getsockname()[1]
-    server = ApiServer(make_app(office.desk, Gate(()), clock=office.clock), sock)
+    server = ApiServer(
+        make_app(office.admin_service, TokenAuthenticator(()), clock=office.clock), sock
+    )
     await server.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield office, session
@@ -151,7 +153,7 @@ async def until(happened: Any) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, so that a test need not wait."""
-    monkeypatch.setattr(wait_until_safe, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(wait_until_safe, "POLL_INTERVAL", 0.01)
 
 
 @pytest.mark.usefixtures("quick")
@@ -186,7 +188,7 @@ async def test_a_wait_ends_when_somebody_brings_the_member_back() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_a_wait_does_not_last_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a TTL of a day the caller hears that it is not safe yet."""
-    monkeypatch.setattr(wait_until_safe, "MOST_WAIT", 0.05)
+    monkeypatch.setattr(wait_until_safe, "MAX_WAIT", 0.05)
     async with (
         an_office() as (_, session),
         session.post(f"{MEMBER}/drain", json={"wait": True}) as response,
@@ -199,7 +201,7 @@ async def test_a_caller_that_goes_away_frees_its_place_and_its_order_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With all places taken an order that would wait is not given at all."""
-    monkeypatch.setattr(wait_until_safe, "MOST_WAITERS", 1)
+    monkeypatch.setattr(wait_until_safe, "MAX_WAITERS", 1)
     async with an_office() as (office, session):
         call = asyncio.create_task(session.post(f"{MEMBER}/drain", json={"wait": True}))
         await until(lambda: len(office.answers()) == 2)

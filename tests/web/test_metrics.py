@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
-from rrdns.core.status import Alarm, WorkerReport
-from rrdns.web.metrics import BUCKETS, Stats
-from tests.web.fake_admin_service import NOW, FakeFarm, pool
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
+from rrdns.core.status import Alarm, WorkerStatus
+from rrdns.web.metrics import BUCKETS, ProbeMetrics
+from tests.web.fake_admin_service import NOW, FakeAdminService, pool
 from tests.web.serving import MEMBER, Client, serving
 
 DOWN = Alarm("everything-down", "no member of pool 'boot' is healthy", NOW, "boot")
@@ -37,11 +37,11 @@ def key(sample: str, /, **labels: str) -> Sample:
 async def test_members_are_shown_as_observed_ordered_and_handed_out(client: Client) -> None:
     """A drained one is up and not handed out; a dead one is down."""
     await client.post(f"{MEMBER}/drain")
-    client.farm.fall("boot", "pvs-2")
-    client.farm.answers = 41
+    client.admin_service.fall("boot", "pvs-2")
+    client.admin_service.answers = 41
     found = await scraped(client)
     up = [found[key("member_up", pool="boot", member=f"pvs-{n}")] for n in (1, 2, 3)]
-    shown = [found[key("member_handed_out", pool="boot", member=f"pvs-{n}")] for n in (1, 2, 3)]
+    shown = [found[key("member_in_rotation", pool="boot", member=f"pvs-{n}")] for n in (1, 2, 3)]
     assert (up, shown) == ([1, 0, 1], [0, 0, 1])
     assert found[key("member_override", pool="boot", member="pvs-1", order="drain")] == 1
     assert [sample for sample in found if sample[0] == "rrdns_member_override"] == [
@@ -54,8 +54,8 @@ async def test_members_are_shown_as_observed_ordered_and_handed_out(client: Clie
 
 async def test_the_service_is_shown(client: Client) -> None:
     """Queries, workers, the snapshot, alarms and the build."""
-    client.farm.alarms = (DOWN,)
-    client.farm.workers = (WorkerReport(0, True, 7, 0), WorkerReport(1, False, 6, 3))
+    client.admin_service.alarms = (DOWN,)
+    client.admin_service.workers = (WorkerStatus(0, True, 7, 0), WorkerStatus(1, False, 6, 3))
     found = await scraped(client)
     assert found[key("queries_total", kind="a", rcode="NOERROR")] == 12
     assert found[key("queries_total", kind="other", rcode="REFUSED")] == 1
@@ -77,18 +77,18 @@ async def test_the_service_is_shown(client: Client) -> None:
 async def test_a_pool_that_is_all_down_is_shown(client: Client) -> None:
     """And only then."""
     assert (await scraped(client))[key("pool_everything_down", pool="boot")] == 0
-    client.farm.fall("boot", "pvs-1", "pvs-2", "pvs-3")
+    client.admin_service.fall("boot", "pvs-1", "pvs-2", "pvs-3")
     assert (await scraped(client))[key("pool_everything_down", pool="boot")] == 1
 
 
 async def test_probes_are_counted_by_duration_and_failures_by_verdict() -> None:
     """In buckets that each hold all below them."""
-    stats = Stats()
-    passed = ProbeResult(Verdict.OK, "it serves", Depth.LIGHT, 0.004)
+    stats = ProbeMetrics()
+    passed = ProbeResult(Verdict.OK, "it serves", ProbeDepth.LIGHT, 0.004)
     for seconds in (0.001, 0.004, 0.3, 9.0):
         stats.observe("boot", "pvs-1", replace(passed, seconds=seconds))
     for verdict in (Verdict.TIMEOUT, Verdict.TIMEOUT, Verdict.REFUSED):
-        stats.observe("boot", "pvs-2", replace(passed, verdict=verdict, depth=Depth.FULL))
+        stats.observe("boot", "pvs-2", replace(passed, verdict=verdict, depth=ProbeDepth.FULL))
     async with serving(stats=stats) as client:
         found = await scraped(client)
     by_bound = {
@@ -114,7 +114,7 @@ async def test_probes_are_counted_by_duration_and_failures_by_verdict() -> None:
 
 async def test_publications_are_timed_and_the_unanswered_counted(client: Client) -> None:
     """How long a change waits for the last worker; what no answer was sent to."""
-    stats = Stats()
+    stats = ProbeMetrics()
     for seconds in (0.0005, 0.004):
         stats.publications.add(seconds)
     async with serving(stats=stats) as watched:
@@ -131,15 +131,15 @@ async def test_webhooks_are_shown(client: Client) -> None:
     assert found[key("webhook_failing", webhook="chat")] == 0
     assert found[key("webhook_failing", webhook="tickets")] == 1
     assert found[key("webhook_waiting", webhook="tickets")] == 7
-    assert found[key("webhook_lost_total", webhook="tickets")] == 2
+    assert found[key("webhook_dropped_total", webhook="tickets")] == 2
     assert key("webhook_last_success_timestamp_seconds", webhook="chat") in found
     assert key("webhook_last_success_timestamp_seconds", webhook="tickets") not in found
 
 
 async def test_failures_of_a_member_that_is_no_more_are_forgotten() -> None:
     """A reload must not let them pile up."""
-    stats = Stats()
-    failed = ProbeResult(Verdict.TIMEOUT, "silence", Depth.LIGHT, 1.0)
+    stats = ProbeMetrics()
+    failed = ProbeResult(Verdict.TIMEOUT, "silence", ProbeDepth.LIGHT, 1.0)
     stats.observe("boot", "pvs-1", failed)
     stats.observe("boot", "gone", failed)
     async with serving(stats=stats) as client:
@@ -150,7 +150,7 @@ async def test_failures_of_a_member_that_is_no_more_are_forgotten() -> None:
 async def test_odd_names_cannot_break_the_format() -> None:
     """Quotes, backslashes and line breaks are escaped."""
     odd = 'a"b\\c\nd'
-    async with serving(FakeFarm(replace(pool(), name=odd))) as client:
+    async with serving(FakeAdminService(replace(pool(), name=odd))) as client:
         assert (await scraped(client))[key("pool_queries_total", pool=odd)] == 12
 
 
@@ -172,7 +172,7 @@ async def test_a_service_in_order_is_alive_and_ready(client: Client) -> None:
 
 async def test_a_pool_that_is_all_down_makes_the_service_unready(client: Client) -> None:
     """Loudly: 503, with the sentence; it is alive all the same."""
-    client.farm.alarms = (FULL_DISK, DOWN)
+    client.admin_service.alarms = (FULL_DISK, DOWN)
     answer = await client.get("/readyz")
     assert (answer.status, answer.json["ready"]) == (503, False)
     assert answer.json["alarms"][1] == {
@@ -186,7 +186,7 @@ async def test_a_pool_that_is_all_down_makes_the_service_unready(client: Client)
 
 async def test_other_alarms_are_told_and_leave_the_service_ready(client: Client) -> None:
     """With a full disk targets boot on; a restart would not help."""
-    client.farm.alarms = (FULL_DISK,)
+    client.admin_service.alarms = (FULL_DISK,)
     answer = await client.get("/readyz")
     assert (answer.status, answer.json["ready"]) == (200, True)
     assert [alarm["name"] for alarm in answer.json["alarms"]] == ["store-failed"]
@@ -194,6 +194,6 @@ async def test_other_alarms_are_told_and_leave_the_service_ready(client: Client)
 
 async def test_a_missing_worker_makes_the_service_unready(client: Client) -> None:
     """By the control process's own word."""
-    client.farm.workers = (WorkerReport(0, False, 0, 1),)
+    client.admin_service.workers = (WorkerStatus(0, False, 0, 1),)
     answer = await client.get("/readyz")
     assert (answer.status, answer.json["ready"]) == (503, False)

@@ -11,12 +11,12 @@ import pytest
 import structlog
 
 from rrdns.errors import ConfigInvalid
-from rrdns.web.api.auth import Gate, Role
-from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.auth import Role, TokenAuthenticator
+from rrdns.web.api.endpoints import ENDPOINTS
 from rrdns.web.api.problems import KINDS
 from rrdns.web.app import make_app
 from rrdns.web.transport.server import ApiServer
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 from tests.web.serving import MEMBER, TOKENS, Client, serving
 
 MATRIX = [
@@ -60,7 +60,7 @@ def test_the_matrix_below_has_every_call() -> None:
     """A new call needs a row."""
     names = {"{pool}": "boot", "{member}": "pvs-1", "{kind}": "invalid"}
     paths = set()
-    for call in CALLS:
+    for call in ENDPOINTS:
         path = call.path
         for name, value in names.items():
             path = path.replace(name, value)
@@ -93,7 +93,7 @@ async def test_a_role_that_is_too_low_is_told_so(strict: Client) -> None:
     answer = await strict.post(f"{MEMBER}/drain", role=Role.VIEWER)
     assert (answer.status, answer.problem) == (403, "forbidden")
     assert answer.json["detail"] == "'viewer-token' is a viewer; this takes an operator"
-    assert strict.farm.orders == {}
+    assert strict.admin_service.orders == {}
 
 
 async def test_an_order_is_signed_with_the_token_s_name(strict: Client) -> None:
@@ -124,7 +124,7 @@ async def test_guessing_gets_slower_and_does_not_lock_out_the_right_token(strict
 
 async def test_only_so_many_guesses_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are told to come back later."""
-    monkeypatch.setattr("rrdns.web.api.middleware.MOST_WAITING", 0)
+    monkeypatch.setattr("rrdns.web.api.middleware.MAX_WAITING", 0)
     async with serving(tokens=TOKENS) as client:
         headers = {"Authorization": "Bearer wrong"}
         await client.get("/v1/pools", headers=headers)
@@ -152,7 +152,7 @@ async def test_without_tokens_only_this_host_may_call(tmp_path: Path) -> None:
     path = str(tmp_path / "api.sock")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(path)
-        server = ApiServer(make_app(FakeFarm(), Gate()), sock)
+        server = ApiServer(make_app(FakeAdminService(), TokenAuthenticator()), sock)
         await server.start()
         connector = aiohttp.UnixConnector(path)
         async with (
@@ -201,7 +201,7 @@ async def test_a_defect_is_logged_and_tells_the_caller_nothing(
     def broken() -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(client.farm, "pools", broken)
+    monkeypatch.setattr(client.admin_service, "pools", broken)
     with structlog.testing.capture_logs() as logs:
         answer = await client.get("/v1/pools")
     assert (answer.status, answer.problem) == (500, "internal")
@@ -228,7 +228,7 @@ async def test_only_known_expectations_are_met(client: Client) -> None:
     headers = {"Expect": "miracles", "Content-Type": "application/json"}
     answer = await client.call("POST", f"{MEMBER}/drain", data=b"{}", headers=headers)
     assert (answer.status, answer.problem) == (417, "expectation")
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
     answer = await client.post(f"{MEMBER}/drain", expect100=True)
     assert answer.status == 200
 
@@ -241,7 +241,7 @@ async def test_an_error_without_a_kind_is_a_defect(
     def broken() -> None:
         raise ConfigInvalid("rrdns.toml", ())
 
-    monkeypatch.setattr(client.farm, "pools", broken)
+    monkeypatch.setattr(client.admin_service, "pools", broken)
     with structlog.testing.capture_logs() as logs:
         answer = await client.get("/v1/pools")
     assert (answer.status, answer.problem, len(logs)) == (500, "internal", 1)
@@ -265,8 +265,8 @@ async def test_the_page_is_served_where_it_is_installed(tmp_path: Path) -> None:
         assert (page.status, page.text) == (200, "<!doctype html>")
         assert (script.status, script.text) == (200, "1")
         assert "script-src 'self'" in page.headers["Content-Security-Policy"]
-        outside = await client.get("/static/%2e%2e/%2e%2e/etc/passwd")
-        assert outside.problem == "not-found"
+        integrations = await client.get("/static/%2e%2e/%2e%2e/etc/passwd")
+        assert integrations.problem == "not-found"
     async with serving(static=tmp_path / "none") as client:
         assert (await client.get("/")).problem == "not-found"
 
@@ -275,7 +275,7 @@ async def test_a_body_that_does_not_come_in_is_given_up(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is told, and the connection is not kept."""
-    monkeypatch.setattr("rrdns.web.api.request_parsing.BODY_PATIENCE", 0.05)
+    monkeypatch.setattr("rrdns.web.api.request_parsing.BODY_TIMEOUT", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(
         f"POST {MEMBER}/drain HTTP/1.1\r\nHost: localhost\r\n"

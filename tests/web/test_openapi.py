@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rrdns.timeformat import duration
-from rrdns.web.api.endpoints import CALLS, Call
+from rrdns.web.api.endpoints import ENDPOINTS, ApiEndpoint
 from rrdns.web.api.openapi import describe
 from tests.web.serving import MEMBER, Client
 
@@ -50,8 +50,8 @@ def test_every_call_is_described_once(document: Json) -> None:
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
-    assert found == {(call.method, call.path): call.id for call in CALLS}
-    assert len(set(found.values())) == len(CALLS)
+    assert found == {(call.method, call.path): call.id for call in ENDPOINTS}
+    assert len(set(found.values())) == len(ENDPOINTS)
 
 
 def test_every_reference_leads_somewhere_and_no_schema_is_left_over(document: Json) -> None:
@@ -72,8 +72,8 @@ def test_every_path_parameter_is_declared(document: Json) -> None:
             )
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
-def test_every_status_of_a_call_is_described(document: Json, call: Call) -> None:
+@pytest.mark.parametrize("call", ENDPOINTS, ids=lambda call: call.id)
+def test_every_status_of_a_call_is_described(document: Json, call: ApiEndpoint) -> None:
     """With the problem document for each that is no success."""
     operation = document["paths"][call.path][call.method.lower()]
     statuses = {"200"} | {str(kind.status) for kind in call.kinds}
@@ -152,7 +152,7 @@ async def test_answers_have_exactly_what_is_described(
     name = (
         "Problem"
         if call == "problem"
-        else next(one.answer.__name__ for one in CALLS if one.id == call and one.answer)
+        else next(one.answer.__name__ for one in ENDPOINTS if one.id == call and one.answer)
     )
     schemas = document["components"]["schemas"]
     fits(answer.json, {"$ref": f"#/components/schemas/{name}"}, schemas)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rrdns.core.model import Order
+from rrdns.core.model import OrderKind
 from tests.web.fake_admin_service import NOW
 from tests.web.serving import MEMBER, Client
 
@@ -43,7 +43,7 @@ async def test_an_order_ends_when_it_was_said_to(
 ) -> None:
     """After a length of time, at a time, or not by itself."""
     assert (await client.post(f"{MEMBER}/drain", body)).status == 200
-    assert client.farm.orders["boot", "pvs-1"].until == until
+    assert client.admin_service.orders["boot", "pvs-1"].until == until
 
 
 async def test_an_empty_body_is_an_order_without_particulars(client: Client) -> None:
@@ -77,20 +77,20 @@ async def test_resuming_brings_a_member_back(client: Client) -> None:
 @pytest.mark.parametrize(
     ("verb", "order", "is_in"),
     [
-        ("drain", Order.DRAIN, False),
-        ("force-up", Order.FORCE_UP, True),
-        ("force-down", Order.FORCE_DOWN, False),
+        ("drain", OrderKind.DRAIN, False),
+        ("force-up", OrderKind.FORCE_UP, True),
+        ("force-down", OrderKind.FORCE_DOWN, False),
     ],
 )
 async def test_each_verb_gives_its_order(
-    client: Client, verb: str, order: Order, is_in: bool
+    client: Client, verb: str, order: OrderKind, is_in: bool
 ) -> None:
     """Whatever the probes say."""
-    client.farm.fall("boot", "pvs-1")
+    client.admin_service.fall("boot", "pvs-1")
     answer = await client.post(f"{MEMBER}/{verb}", {"reason": "because"})
     assert answer.json["member"]["in"] is is_in
     assert answer.json["member"]["override"]["order"] == order.value
-    assert client.farm.orders["boot", "pvs-1"].order is order
+    assert client.admin_service.orders["boot", "pvs-1"].order is order
 
 
 async def test_the_last_member_is_kept_unless_it_is_forced(client: Client) -> None:
@@ -101,7 +101,7 @@ async def test_the_last_member_is_kept_unless_it_is_forced(client: Client) -> No
         refused = await client.post(f"{MEMBER}/{verb}")
         assert (refused.status, refused.problem) == (409, "last-member")
         assert "'pvs-1' is the last member" in refused.json["detail"]
-        assert (refused.json["left"], refused.json["keep"]) == (0, 1)
+        assert (refused.json["remaining"], refused.json["min_members"]) == (0, 1)
         assert (refused.json["pool"], refused.json["staying"]) == ("boot", [])
     assert (await client.get(MEMBER)).json["in"] is True
     forced = await client.post(f"{MEMBER}/drain", {"force": True})
@@ -122,7 +122,7 @@ async def test_a_store_that_fails_fails_the_order(client: Client, verb: str) -> 
     """Nothing has changed, and the answer says why."""
     await client.post(f"{MEMBER}/drain", {"reason": "before"})
     tag = (await client.get(MEMBER)).headers["ETag"]
-    client.farm.store_is_broken = True
+    client.admin_service.store_is_broken = True
     answer = await client.post(f"{MEMBER}/{verb}", {"reason": "after"})
     assert (answer.status, answer.problem) == (503, "store-failed")
     assert "the disk is full" in answer.json["detail"]
@@ -134,14 +134,14 @@ async def test_all_mistakes_in_a_body_are_listed(client: Client) -> None:
     body = {"reason": "two\nlines", "for": "soon", "until": 5, "force": "yes", "dry": True}
     answer = await client.post(f"{MEMBER}/drain", body)
     assert (answer.status, answer.problem) == (422, "invalid")
-    slips = {slip["place"]: slip["problem"] for slip in answer.json["errors"]}
-    assert list(slips) == ["reason", "for", "until", "force", "dry"]
-    assert '"2h", "90s" or "1h30m"' in slips["for"]
-    assert "RFC 3339" in slips["until"]
-    assert slips["force"] == "must be true or false"
-    assert slips["dry"] == "there is no such setting"
+    field_errors = {slip["place"]: slip["problem"] for slip in answer.json["errors"]}
+    assert list(field_errors) == ["reason", "for", "until", "force", "dry"]
+    assert '"2h", "90s" or "1h30m"' in field_errors["for"]
+    assert "RFC 3339" in field_errors["until"]
+    assert field_errors["force"] == "must be true or false"
+    assert field_errors["dry"] == "there is no such setting"
     assert answer.json["detail"].startswith("5 mistakes: reason: ")
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_each_mistake_has_its_place(client: Client, body: object, place: s
     answer = await client.call("POST", f"{MEMBER}/drain", data=text, headers=headers)
     assert (answer.status, answer.problem) == (422, "invalid")
     assert [slip["place"] for slip in answer.json["errors"]] == [place]
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 async def test_a_resume_takes_a_reason_and_nothing_else(client: Client) -> None:
@@ -237,7 +237,7 @@ async def test_only_json_may_order(client: Client, media: str | None) -> None:
     headers = {} if media is None else {"Content-Type": media}
     answer = await client.call("POST", f"{MEMBER}/drain", data=b"{}", headers=headers)
     assert (answer.status, answer.problem) == (415, "wrong-media-type")
-    assert client.farm.orders == {}
+    assert client.admin_service.orders == {}
 
 
 async def test_a_compressed_body_is_refused(client: Client) -> None:
@@ -264,7 +264,7 @@ async def test_an_order_on_an_outdated_view_is_refused(client: Client) -> None:
     late = await client.post(f"{MEMBER}/resume", headers={"If-Match": seen})
     assert (late.status, late.problem) == (412, "stale")
     assert late.headers["ETag"] == other.headers["ETag"]
-    assert client.farm.orders["boot", "pvs-1"].reason == "mine"
+    assert client.admin_service.orders["boot", "pvs-1"].reason == "mine"
     again = await client.post(f"{MEMBER}/resume", headers={"If-Match": other.headers["ETag"]})
     assert again.status == 200
 
@@ -280,9 +280,9 @@ async def test_a_current_tag_lets_an_order_through(client: Client, tag: str) -> 
 async def test_the_pool_s_tag_holds_while_no_member_changes(client: Client) -> None:
     """Who looks at the page decides on the pool as a whole."""
     seen = (await client.get("/v1/pools/boot")).headers["ETag"]
-    client.farm.answers += 100
+    client.admin_service.answers += 100
     assert (await client.get("/v1/pools/boot")).headers["ETag"] == seen, "counters are no matter"
-    client.farm.fall("boot", "pvs-3")
+    client.admin_service.fall("boot", "pvs-3")
     late = await client.post(f"{MEMBER}/drain", headers={"If-Match": seen})
     assert (late.status, late.problem) == (412, "stale")
     seen = (await client.get("/v1/pools/boot")).headers["ETag"]

@@ -45,12 +45,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def used_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Return a farm that several tests use."""
-    with a_watched_farm(tmp_path_factory.mktemp("farm"), first_host=125) as farm:
-        yield farm
+    with a_watched_farm(tmp_path_factory.mktemp("farm"), first_host=125) as admin_service:
+        yield admin_service
 
 
 @pytest.fixture
-def farm(used_farm: Farm) -> Iterator[Farm]:
+def admin_service(used_farm: Farm) -> Iterator[Farm]:
     """Return a farm with three members in, and put it right again afterwards."""
     yield used_farm
     rrdns, servers = used_farm
@@ -77,10 +77,10 @@ def quiet_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 
 def test_an_operator_sees_a_server_die_drains_another_and_is_kept_from_the_last(
-    browser: Browser, farm: Farm
+    browser: Browser, admin_service: Farm
 ) -> None:
     """Sign in, watch one fall within 5 s, drain, be refused, resume: without a reload."""
-    rrdns, servers = farm
+    rrdns, servers = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns)
         page.evaluate("window.loadedOnce = true")
@@ -142,9 +142,9 @@ def test_everything_down_is_shouted_and_force_is_the_admins_word(
         expect(summary).to_be_empty()
 
 
-def test_all_can_be_done_with_the_keyboard(browser: Browser, farm: Farm) -> None:
+def test_all_can_be_done_with_the_keyboard(browser: Browser, admin_service: Farm) -> None:
     """Enter opens, gives the order, and the focus comes back to where it was of use."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns)
         row(page, "pvs-1").get_by_role("button", name="Drain").focus()
@@ -163,9 +163,11 @@ def test_all_can_be_done_with_the_keyboard(browser: Browser, farm: Farm) -> None
         expect(row(page, "pvs-1").get_by_role("button", name="Resume")).to_be_focused()
 
 
-def test_an_order_on_an_outdated_view_is_not_carried_out(browser: Browser, farm: Farm) -> None:
+def test_an_order_on_an_outdated_view_is_not_carried_out(
+    browser: Browser, admin_service: Farm
+) -> None:
     """Somebody else was quicker; the admin looks again and decides anew."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns)
         with page.expect_response("**/v1/pools/boot?recent=0"):
@@ -195,9 +197,9 @@ def test_a_length_that_means_nothing_is_told_at_the_order(
         assert quiet_farm[0].member("pvs-1")["in"] is True
 
 
-def test_an_admin_may_force_a_member_in_and_out(browser: Browser, farm: Farm) -> None:
+def test_an_admin_may_force_a_member_in_and_out(browser: Browser, admin_service: Farm) -> None:
     """Forced is shown as forced, whatever the probes say."""
-    rrdns, servers = farm
+    rrdns, servers = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns, "boss")
         servers["pvs-2"].stop()

@@ -52,12 +52,14 @@ def browser() -> Iterator[Browser]:
 def used_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Return a farm of four in two racks: pvs-1 and pvs-3, pvs-2 and pvs-4."""
     folder = tmp_path_factory.mktemp("farm")
-    with a_watched_farm(folder, first_host=201, size=4, more=EXPORTER + FAILING + WEBHOOK) as farm:
-        yield farm
+    with a_watched_farm(
+        folder, first_host=201, size=4, more=EXPORTER + FAILING + WEBHOOK
+    ) as admin_service:
+        yield admin_service
 
 
 @pytest.fixture
-def farm(used_farm: Farm) -> Iterator[Farm]:
+def admin_service(used_farm: Farm) -> Iterator[Farm]:
     """Return the farm with all in, and put it right again afterwards."""
     yield used_farm
     rrdns, servers = used_farm
@@ -65,9 +67,11 @@ def farm(used_farm: Farm) -> Iterator[Farm]:
     wait_until(lambda: all(rrdns.member(name)["in"] for name in servers), what="all in")
 
 
-def test_a_rack_is_drained_and_brought_back_in_one_order(browser: Browser, farm: Farm) -> None:
+def test_a_rack_is_drained_and_brought_back_in_one_order(
+    browser: Browser, admin_service: Farm
+) -> None:
     """By its tag: all of it or none, with one number in the audit trail."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns)
         row(page, "pvs-2").get_by_role("button", name="rack-2").click()
@@ -94,9 +98,9 @@ def test_a_rack_is_drained_and_brought_back_in_one_order(browser: Browser, farm:
         expect(bar).to_be_hidden()
 
 
-def test_the_guard_is_heard_before_anybody_confirms(browser: Browser, farm: Farm) -> None:
+def test_the_guard_is_heard_before_anybody_confirms(browser: Browser, admin_service: Farm) -> None:
     """All of them is too many; one fewer is not, and nothing was done meanwhile."""
-    rrdns, servers = farm
+    rrdns, servers = admin_service
     with a_page(browser) as page:
         sign_in(page, rrdns)
         for name in servers:
@@ -118,9 +122,11 @@ def test_the_guard_is_heard_before_anybody_confirms(browser: Browser, farm: Farm
         assert all(rrdns.member(name)["in"] for name in servers)
 
 
-def test_an_order_for_later_is_shown_until_it_is_cancelled(browser: Browser, farm: Farm) -> None:
+def test_an_order_for_later_is_shown_until_it_is_cancelled(
+    browser: Browser, admin_service: Farm
+) -> None:
     """It begins when it was said to, by the clock of whoever gave it."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser, timezone_id="Asia/Tokyo") as page:
         sign_in(page, rrdns)
         row(page, "pvs-3").get_by_role("button", name="Drain").click()
@@ -151,10 +157,10 @@ def test_an_order_for_later_is_shown_until_it_is_cancelled(browser: Browser, far
 
 
 def test_the_page_explains_who_is_next_and_what_would_change_that(
-    browser: Browser, farm: Farm
+    browser: Browser, admin_service: Farm
 ) -> None:
     """Also a viewer may know: the order of the next answers, which probe decided, what to do."""
-    rrdns, servers = farm
+    rrdns, servers = admin_service
     rrdns.json("POST", "/v1/pools/boot/members/pvs-4/drain", {"reason": "patch", "for": "1h"})
     with a_page(browser) as page:
         sign_in(page, rrdns, "look")
@@ -174,9 +180,11 @@ def test_the_page_explains_who_is_next_and_what_would_change_that(
         expect(answers).to_have_count(4)
 
 
-def test_the_page_tells_how_exporters_and_webhooks_fare(browser: Browser, farm: Farm) -> None:
+def test_the_page_tells_how_exporters_and_webhooks_fare(
+    browser: Browser, admin_service: Farm
+) -> None:
     """One told its file; others get no answer: it says what, and when they try again."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     rrdns.json("POST", "/v1/pools/boot/members/pvs-1/drain", {"reason": "told to the chat"})
     with a_page(browser) as page:
         sign_in(page, rrdns, "look")
@@ -194,9 +202,9 @@ def test_the_page_tells_how_exporters_and_webhooks_fare(browser: Browser, farm: 
         assert serious_faults(page) == []
 
 
-def test_all_of_it_fits_a_phone(browser: Browser, farm: Farm) -> None:
+def test_all_of_it_fits_a_phone(browser: Browser, admin_service: Farm) -> None:
     """With members selected and the explanation open nothing must be scrolled sideways."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser, viewport=PHONE, has_touch=True) as page:
         sign_in(page, rrdns, "boss")
         row(page, "pvs-1").get_by_role("button", name="rack-1").tap()
@@ -222,9 +230,9 @@ def _width(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth"))
 
 
-def test_choosing_works_with_the_keyboard(browser: Browser, farm: Farm) -> None:
+def test_choosing_works_with_the_keyboard(browser: Browser, admin_service: Farm) -> None:
     """Space chooses, Enter orders, and the focus comes back; the orders are always in sight."""
-    rrdns, _ = farm
+    rrdns, _ = admin_service
     with a_page(browser, viewport={"width": 1280, "height": 420}) as page:
         sign_in(page, rrdns)
         for name in ("pvs-1", "pvs-3"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rrdns.web.api import response_models
-from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.endpoints import ENDPOINTS
 from tests.peers import ROOT
 from tests.powershell import commands
 
@@ -30,7 +30,7 @@ def test_its_calls_and_fields_are_the_api_s() -> None:
     """A renamed field would be found on patch night."""
     calls = re.findall(r"Invoke-Rrdns (Post|Get) '([^'?]*)", SCRIPT)
     assert {("Post", "/drain"), ("Post", "/resume"), ("Get", "")} == set(calls)
-    known = {(call.method, call.path) for call in CALLS}
+    known = {(call.method, call.path) for call in ENDPOINTS}
     assert {(method.upper(), MEMBER + path) for method, path in calls} <= known
     order = re.search(r"\$order = @\{(.*)\}", SCRIPT)
     assert order is not None
@@ -38,7 +38,7 @@ def test_its_calls_and_fields_are_the_api_s() -> None:
     response_models.OrderBody.model_validate({**sent, "wait": True})
     for field in ("safe", "safe_after", "member"):
         assert f"$done.{field}" in SCRIPT
-        assert field in response_models.Done.model_fields
+        assert field in response_models.OrderResponse.model_fields
     assert {"standing", "why", "last_probe"} <= response_models.Member.model_fields.keys()
     assert {"verdict", "at"} <= response_models.Probe.model_fields.keys()
 
@@ -47,4 +47,4 @@ def test_it_waits_longer_than_the_api_does() -> None:
     """Else a wait for a long TTL would end as an error."""
     timeout = re.search(r"TimeoutSec += (\d+)", SCRIPT)
     assert timeout is not None
-    assert int(timeout[1]) > response_models.MOST_WAIT
+    assert int(timeout[1]) > response_models.MAX_WAIT

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.model import AuditEntry
-from rrdns.web.api.response_models import MANY_MEMBERS
-from tests.web.fake_admin_service import NOW, FakeFarm, pool
+from rrdns.web.api.response_models import MAX_RECENT_MEMBERS
+from tests.web.fake_admin_service import NOW, FakeAdminService, pool
 from tests.web.serving import MEMBER, Client, serving
 
 
@@ -26,7 +26,7 @@ async def test_pools_are_listed_with_their_members(client: Client) -> None:
         "answers": 4,
         "policy": "round-robin",
         "on_empty": "serve-all",
-        "keep": 1,
+        "min_members": 1,
         "everything_down": False,
         "detection": 4.4,
         "worst_case": 9.5,
@@ -47,8 +47,8 @@ async def test_a_member_is_shown_with_all_that_is_known(client: Client) -> None:
         "pool": "boot",
         "standing": {
             "up": True,
-            "settled": True,
-            "doubts": 0,
+            "probed": True,
+            "contradicting_probes": 0,
             "since": "2026-02-02T02:39:30.000Z",
         },
         "override": None,
@@ -79,7 +79,7 @@ async def test_a_member_is_shown_with_all_that_is_known(client: Client) -> None:
 async def test_a_member_that_is_down_and_drained_shows_both(client: Client) -> None:
     """The order does not hide what the probes say."""
     await client.post(f"{MEMBER}/drain", {"reason": "patch", "for": 60})
-    client.farm.fall("boot", "pvs-1")
+    client.admin_service.fall("boot", "pvs-1")
     member = (await client.get(MEMBER)).json
     assert member["standing"]["up"] is False
     assert member["last_probe"]["verdict"] == "timeout"
@@ -96,7 +96,7 @@ async def test_a_member_that_is_down_and_drained_shows_both(client: Client) -> N
 
 async def test_a_member_that_was_not_probed_yet_shows_no_probe(client: Client) -> None:
     """None is shown as null, not as a failed one; metrics leave it out."""
-    client.farm.unprobed.add("pvs-1")
+    client.admin_service.unprobed.add("pvs-1")
     assert (await client.get(MEMBER)).json["last_probe"] is None
     metrics = (await client.get("/metrics")).text
     assert 'rrdns_member_last_probe_seconds{member="pvs-1"' not in metrics
@@ -116,10 +116,12 @@ async def test_recent_probes_can_be_left_out(client: Client, recent: int, expect
 @pytest.mark.parametrize(("query", "expected"), [("", 0), ("?recent=2", 2)])
 async def test_a_long_list_leaves_recent_probes_out_unless_asked(query: str, expected: int) -> None:
     """They would be most of it; a short list has them (above)."""
-    farm = FakeFarm(*(pool(f"p{number}") for number in range(MANY_MEMBERS // 3 + 1)))
-    async with serving(farm) as client:
+    admin_service = FakeAdminService(
+        *(pool(f"p{number}") for number in range(MAX_RECENT_MEMBERS // 3 + 1))
+    )
+    async with serving(admin_service) as client:
         pools = (await client.get(f"/v1/pools{query}")).json["pools"]
-    assert [one["name"] for one in pools] == [report.pool.name for report in farm.pools()]
+    assert [one["name"] for one in pools] == [report.pool.name for report in admin_service.pools()]
     found = {len(member["recent"]) for one in pools for member in one["members"]}
     assert found == {expected}
 
@@ -127,7 +129,7 @@ async def test_a_long_list_leaves_recent_probes_out_unless_asked(query: str, exp
 async def test_names_with_odd_characters_are_found() -> None:
     """They are encoded in the path, slashes too."""
     odd = "bo/ot ü%"
-    async with serving(FakeFarm(replace(pool(), name=odd))) as client:
+    async with serving(FakeAdminService(replace(pool(), name=odd))) as client:
         answer = await client.get("/v1/pools/bo%2Fot%20%C3%BC%25/members/pvs-1")
         assert answer.json["pool"] == odd
 
@@ -149,7 +151,7 @@ async def test_an_unknown_member_is_named(client: Client) -> None:
 
 async def test_the_audit_trail_is_read_in_pages(client: Client) -> None:
     """`next` leads on until there is no more; exactly full pages end too."""
-    await client.farm.store.note(
+    await client.admin_service.store.append_audit(
         [AuditEntry(NOW + step, "ops", "drain", "boot", "pvs-1", f"r{step}") for step in range(4)]
     )
     first = (await client.get("/v1/audit?limit=2")).json
@@ -165,7 +167,7 @@ async def test_an_audit_entry_is_shown_whole(client: Client) -> None:
     entry = AuditEntry(
         NOW, "ops", "drain", "boot", "pvs-1", "patch", "", "drain", {"forced": "yes"}
     )
-    await client.farm.store.note([entry])
+    await client.admin_service.store.append_audit([entry])
     (shown,) = (await client.get("/v1/audit")).json["entries"]
     assert shown == {
         "id": 1,
@@ -183,7 +185,7 @@ async def test_an_audit_entry_is_shown_whole(client: Client) -> None:
 
 async def test_the_audit_trail_can_be_read_for_one_pool_or_member(client: Client) -> None:
     """Filters hold together, in pages and in the export."""
-    await client.farm.store.note(
+    await client.admin_service.store.append_audit(
         [
             AuditEntry(NOW, "ops", "drain", pool, member)
             for pool in ("boot", "aux")
@@ -203,7 +205,9 @@ async def test_the_audit_trail_can_be_read_for_one_pool_or_member(client: Client
 
 async def test_the_whole_trail_is_exported_as_json_lines(client: Client) -> None:
     """However long it is; each line as the audit shows it."""
-    await client.farm.store.note([AuditEntry(NOW, "ops", "drain", "boot", "pvs-1")] * 1203)
+    await client.admin_service.store.append_audit(
+        [AuditEntry(NOW, "ops", "drain", "boot", "pvs-1")] * 1203
+    )
     answer = await client.get("/v1/audit/export")
     lines = answer.text.splitlines()
     assert [json.loads(line)["id"] for line in lines] == list(range(1203, 0, -1))
@@ -220,7 +224,7 @@ async def test_an_empty_trail_is_exported_as_nothing(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/v1/audit", "/v1/audit/export"])
 async def test_a_store_that_cannot_be_read_is_said(client: Client, path: str) -> None:
     """The sentence is the store's own."""
-    client.farm.store_is_broken = True
+    client.admin_service.store_is_broken = True
     answer = await client.get(path)
     assert (answer.status, answer.problem) == (503, "store-failed")
     assert "could not read the audit trail: the disk is full" in answer.json["detail"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.web.api.endpoints import CALLS
+from rrdns.web.api.endpoints import ENDPOINTS
 from tests.e2e.farm import BOOT_FILE, Rrdns, Tftpd
 from tests.peers import wait_until
 
@@ -88,6 +88,6 @@ def test_every_answer_is_as_described(rrdns: Rrdns, role: str, tmp_path: Path) -
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     tested = re.search(r"Tested: +(\d+)", done.stdout)
     assert tested is not None
-    assert int(tested[1]) == len(CALLS) - 2  # not the stream, nor the description that it reads
+    assert int(tested[1]) == len(ENDPOINTS) - 2  # not the stream, nor the description that it reads
     wait_until(lambda: rrdns.call("GET", "/healthz")[0] == 200, what="alive")
     assert not [line for line in rrdns.log_lines() if line["level"] in ("error", "critical")]

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import aiohttp
 import pytest
 
-from rrdns.core.acl import holder_at
-from rrdns.web.api.auth import Gate
+from rrdns.core.acl import client_key_of
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.transport.connections import Connections, source_of
-from rrdns.web.transport.server import MOST_LINE, ApiServer
-from tests.web.fake_admin_service import FakeFarm
+from rrdns.web.transport.server import MAX_LINE, ApiServer
+from tests.web.fake_admin_service import FakeAdminService
 from tests.web.serving import Client, bound, serving
 
 
@@ -80,7 +80,9 @@ async def test_stopping_takes_less_than_a_second_and_ends_streams() -> None:
 async def test_a_call_in_work_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that hangs does not hold up the stop."""
     async with serving() as client:
-        monkeypatch.setattr(client.farm.store, "audit", lambda *_: asyncio.sleep(60), raising=True)
+        monkeypatch.setattr(
+            client.admin_service.store, "audit", lambda *_: asyncio.sleep(60), raising=True
+        )
         call = asyncio.create_task(client.get("/v1/audit"))
         await asyncio.sleep(0.05)
         began = time.monotonic()
@@ -95,7 +97,7 @@ async def test_a_connection_too_many_ends_the_longest_idle_one(most: int, per_ad
     """In all, or from one address; those with a call in work stay, and are no more than that."""
     async with serving(heartbeat=0.02) as client:
         limits = client.server._connections
-        limits.most, limits.per_address = most, per_address
+        limits.limit, limits.per_address = most, per_address
         stream = await client.session.get("/v1/events")
         old = await opened(client)
         await until(lambda: len(client.server._transports()) == 2)
@@ -121,15 +123,15 @@ async def test_other_addresses_keep_their_connections() -> None:
     lines = [Line(name, host) for name, host in (("a", "192.0.2.1"), ("b", "192.0.2.2"))]
     crowd = [Line(name, f"2001:db8::{name}") for name in ("1", "2")]
     limits.reap([*lines, *crowd], 0.0)
-    assert limits.make_room(holder_at("192.0.2.1"), [*lines, *crowd])
+    assert limits.admit(client_key_of("192.0.2.1"), [*lines, *crowd])
     assert not Line.ended
-    assert limits.make_room(holder_at("2001:db8::3"), [*lines, *crowd])
+    assert limits.admit(client_key_of("2001:db8::3"), [*lines, *crowd])
     assert Line.ended.pop() == "1"
     # Those that are on their way in count, and cannot make room.
-    source = holder_at("192.0.2.3")
-    assert limits.make_room(source, lines, [source])
-    assert not limits.make_room(source, lines, [source, source])
-    assert source_of(None) == holder_at("nonsense") == b""
+    source = client_key_of("192.0.2.3")
+    assert limits.admit(source, lines, [source])
+    assert not limits.admit(source, lines, [source, source])
+    assert source_of(None) == client_key_of("nonsense") == b""
 
 
 async def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +152,7 @@ async def test_accepting_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in the midst of its headers; one whose call is in work is left alone."""
-    monkeypatch.setattr("rrdns.web.transport.server.REAP_EVERY", 0.02)
+    monkeypatch.setattr("rrdns.web.transport.server.REAP_INTERVAL", 0.02)
     async with serving(heartbeat=0.02) as client:
         client.server._connections.idle = 0.05
         stream = await client.session.get("/v1/events")
@@ -159,7 +161,7 @@ async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.Monke
         await closed(*silent)
         await closed(*dripping)
         assert await stream.content.readline() == b"retry: 2000\n"
-        client.farm.events.publish("tick", {})
+        client.admin_service.events.publish("tick", {})
         text = b""
         async with asyncio.timeout(5):
             while b"event: tick" not in text:
@@ -182,7 +184,7 @@ def test_idle_time_counts_from_the_end_of_the_last_request() -> None:
     assert ended == ["old", "new"]
 
 
-@pytest.mark.parametrize("size", [MOST_LINE + 100, 200_000])
+@pytest.mark.parametrize("size", [MAX_LINE + 100, 200_000])
 async def test_endless_headers_are_refused(client: Client, size: int) -> None:
     """They cannot fill the memory."""
     reader, writer = await opened(client)
@@ -197,5 +199,5 @@ async def test_endless_headers_are_refused(client: Client, size: int) -> None:
 async def test_stopping_what_never_started_is_fine() -> None:
     """As when another part failed at start."""
     sock = bound()
-    await ApiServer(make_app(FakeFarm(), Gate()), sock).stop()
+    await ApiServer(make_app(FakeAdminService(), TokenAuthenticator()), sock).stop()
     sock.close()

@@ -14,14 +14,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from rrdns.web.api.auth import Gate
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.transport import server as api_server
 from rrdns.web.transport.server import ApiServer
-from rrdns.web.transport.tls import BadPair, make_context
+from rrdns.web.transport.tls import TlsConfigError, make_context
 from tests.peers import peer
 from tests.web.certificates import Pair, make_pair
-from tests.web.fake_admin_service import FakeFarm
+from tests.web.fake_admin_service import FakeAdminService
 from tests.web.serving import bound
 
 
@@ -36,7 +36,9 @@ async def over_tls(pair: Pair) -> AsyncIterator[tuple[ApiServer, int]]:
     """Serve the API over TLS; give the server and its port."""
     sock = bound()
     port: int = sock.getsockname()[1]
-    server = ApiServer(make_app(FakeFarm(), Gate()), sock, make_context(*pair))
+    server = ApiServer(
+        make_app(FakeAdminService(), TokenAuthenticator()), sock, make_context(*pair)
+    )
     await server.start()
     try:
         yield server, port
@@ -102,7 +104,7 @@ async def test_handshakes_that_hang_end_one_after_the_other(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only so many are waited for; who speaks TLS gets in among them."""
-    monkeypatch.setattr(api_server, "MOST_HANDSHAKES", 8)
+    monkeypatch.setattr(api_server, "MAX_HANDSHAKES", 8)
     async with over_tls(pair) as (server, port):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         assert await status(port, pair) == 200
@@ -133,7 +135,7 @@ async def test_a_handshake_has_its_time(pair: Pair, monkeypatch: pytest.MonkeyPa
 
 async def test_handshakes_are_paced(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key signs for each, in the process that probes."""
-    monkeypatch.setattr(api_server, "HANDSHAKE_EVERY", 0.05)
+    monkeypatch.setattr(api_server, "HANDSHAKE_INTERVAL", 0.05)
     async with over_tls(pair) as (_, port):
         began = time.monotonic()
         assert [await status(port, pair) for _ in range(5)] == [200] * 5
@@ -160,7 +162,7 @@ def test_what_is_wrong_with_the_files_is_said_of_the_right_one(pair: Pair, tmp_p
         (pair.certificate, broken, "tls_key", "cannot be used"),
         (pair.certificate, other.key, "tls_key", "is not the key of the certificate"),
     ):
-        with pytest.raises(BadPair) as caught:
+        with pytest.raises(TlsConfigError) as caught:
             make_context(certificate, key)
         assert caught.value.setting == setting
         assert problem in str(caught.value)
@@ -173,5 +175,5 @@ def test_a_file_that_may_not_be_read_is_told(pair: Pair, monkeypatch: pytest.Mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(BadPair, match="cannot be read: Permission denied"):
+    with pytest.raises(TlsConfigError, match="cannot be read: Permission denied"):
         make_context(*pair)

@@ -6,11 +6,11 @@ import dns.edns
 import dns.message
 
 from rrdns.core.model import Nameserver, Zone
-from rrdns.core.snapshot import Rota, Snapshot
+from rrdns.core.snapshot import PoolRRset, Snapshot
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import respond
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 
 ZONE = "pvs.example.test"
 NS1 = Nameserver(f"ns1.{ZONE}", ("192.0.2.53", "2001:db8::53"))
@@ -20,8 +20,8 @@ ZONES = (
 )
 
 
-def rota(pool: str, hostname: str = "", members: int = 3, **others: object) -> Rota:
-    """Return a rota of members 10.0.0.1, 10.0.0.2 ..."""
+def rrset(pool: str, hostname: str = "", members: int = 3, **others: object) -> PoolRRset:
+    """Return an RRset of members 10.0.0.1, 10.0.0.2 ..."""
     values = {
         "pool": pool,
         "hostname": hostname or f"{pool}.{ZONE}",
@@ -30,38 +30,38 @@ def rota(pool: str, hostname: str = "", members: int = 3, **others: object) -> R
         "addresses": tuple(f"10.0.{n // 250}.{n % 250 + 1}" for n in range(members)),
         **others,
     }
-    return Rota(**values)  # type: ignore[arg-type]  # the keywords are Rota's own
+    return PoolRRset(**values)  # type: ignore[arg-type]  # the keywords are PoolRRset's own
 
 
 CLOSED = Zone("closed.test", (NS1,), "hostmaster.example.test", allow_query=("192.0.2.0/24",))
 
 
-ROTAS = (
-    rota("boot", slot=0),
-    rota("site", f"deep.site.{ZONE}", slot=1),
-    rota("lone", members=1, slot=2),
-    rota("empty", members=0, slot=3),
-    rota("quiet", members=0, silent=True, slot=4),
-    rota("apex", "apex.test", slot=5),
+RRSETS = (
+    rrset("boot", counter_slot=0),
+    rrset("site", f"deep.site.{ZONE}", counter_slot=1),
+    rrset("lone", members=1, counter_slot=2),
+    rrset("empty", members=0, counter_slot=3),
+    rrset("quiet", members=0, is_silent=True, counter_slot=4),
+    rrset("apex", "apex.test", counter_slot=5),
 )
-DOCUMENTED = (*ROTAS, rota("closed", "closed.test", slot=6))
+DOCUMENTED = (*RRSETS, rrset("closed", "closed.test", counter_slot=6))
 
 
-def snapshot(*rotas: Rota, zones: tuple[Zone, ...] = ZONES) -> Snapshot:
-    """Return a snapshot of these rotas; by default of the documented ones."""
-    return Snapshot(serial=1, zones=zones, rotas={one.pool: one for one in rotas or ROTAS})
+def snapshot(*rrsets: PoolRRset, zones: tuple[Zone, ...] = ZONES) -> Snapshot:
+    """Return a snapshot of these RRsets; by default of the documented ones."""
+    return Snapshot(serial=1, zones=zones, rrsets={one.pool: one for one in rrsets or RRSETS})
 
 
-def table(*rotas: Rota) -> AnswerTable:
-    """Return the answer table of these rotas; by default of the documented ones."""
-    return AnswerTable.build(snapshot(*rotas))
+def table(*rrsets: PoolRRset) -> AnswerTable:
+    """Return the answer table of these RRsets; by default of the documented ones."""
+    return AnswerTable.build(snapshot(*rrsets))
 
 
 def documented() -> AnswerTable:
     """Return the answer table of the server that docs/answers.md describes."""
-    manners = Manners(nsid=b"one", chaos_id="one", jar=Jar((bytes(16),)))
+    server_info = ServerInfo(nsid=b"one", chaos_id="one", cookie_keys=CookieKeys((bytes(16),)))
     whole = snapshot(*DOCUMENTED, zones=(*ZONES, CLOSED))
-    return AnswerTable.build(whole, manners=manners)
+    return AnswerTable.build(whole, server_info=server_info)
 
 
 def query(name: str = f"boot.{ZONE}", rtype: str = "A", **options: object) -> bytes:

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.core.model import Nameserver, Zone
-from rrdns.core.snapshot import Change, Snapshot
-from rrdns.shm.counters import Reader
-from rrdns.shm.segment import Pages
+from rrdns.core.snapshot import Snapshot, SnapshotDelta
+from rrdns.shm.counters import CounterReader
+from rrdns.shm.segment import CounterSegment
 from rrdns.wire.answers import answer_table as module
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import find, respond
-from rrdns.wire.answers.response import Fewer
+from rrdns.wire.answers.responder import find_response, respond
+from rrdns.wire.answers.response import PartialBodies
 from tests.wire import sample_zones
-from tests.wire.sample_zones import ask, first, query, rota, table
+from tests.wire.sample_zones import ask, first, query, rrset, table
 
 
 class Shared:
@@ -68,7 +68,7 @@ def test_every_boot_answer_fits_512_bytes(members: int, most: int, length: int) 
     """Names of any length, pools of any size, with OPT and without."""
     name = ".".join(["a" * 40] * 6)[-length:].strip(".") + ".t"
     zones = (Zone("t", (Nameserver("ns.t", ("192.0.2.1",)),), "h.t"),)
-    one = rota("boot", name, members=members, answers=most)
+    one = rrset("boot", name, members=members, answers=most)
     answers = AnswerTable.build(sample_zones.snapshot(one, zones=zones))
     for options in ({}, {"use_edns": 0, "payload": 512}, {"want_dnssec": True}):
         asked = query(name, **options)
@@ -85,9 +85,9 @@ def test_every_boot_answer_fits_512_bytes(members: int, most: int, length: int) 
 
 def test_a_change_of_members_turns_on_from_where_it_was() -> None:
     """A new set does not begin with its first member again, and nothing counted is lost."""
-    before = table(rota("boot", members=3))
+    before = table(rrset("boot", members=3))
     assert [first(ask(before, query())) for _ in range(4)][-1] == "10.0.0.1"
-    after = before.after(Change(2, (rota("boot", members=2),)))
+    after = before.with_delta(SnapshotDelta(2, (rrset("boot", members=2),)))
     assert after.snapshot.serial == 2
     # Four turns are taken; the fifth is the first member's, of two.
     assert [first(ask(after, query())) for _ in range(2)] == ["10.0.0.1", "10.0.0.2"]
@@ -102,7 +102,7 @@ def test_a_change_leaves_the_other_pools_as_they_are() -> None:
     before = table()
     ask(before, query())
     kept = before.tree.nodes[b"\4boot\3pvs\7example\4test\0"]
-    after = before.after(Change(2, (rota("lone", members=2, slot=2),)))
+    after = before.with_delta(SnapshotDelta(2, (rrset("lone", members=2, counter_slot=2),)))
     assert after.tree.nodes[b"\4boot\3pvs\7example\4test\0"] is kept
     assert first(ask(after, query())) == "10.0.0.2"
     assert len(ask(after, query("lone.pvs.example.test")).answer[0]) == 2
@@ -112,11 +112,11 @@ def test_a_pool_that_is_emptied_and_filled_again_goes_on() -> None:
     """From addresses to SERVFAIL to silence and back."""
     answers = table()
     ask(answers, query())
-    answers = answers.after(Change(2, (rota("boot", members=0),)))
+    answers = answers.with_delta(SnapshotDelta(2, (rrset("boot", members=0),)))
     assert ask(answers, query()).rcode() == dns.rcode.SERVFAIL
-    answers = answers.after(Change(3, (rota("boot", members=0, silent=True),)))
+    answers = answers.with_delta(SnapshotDelta(3, (rrset("boot", members=0, is_silent=True),)))
     assert respond(query(), answers) is None
-    answers = answers.after(Change(4, (rota("boot", members=3),)))
+    answers = answers.with_delta(SnapshotDelta(4, (rrset("boot", members=3),)))
     assert first(ask(answers, query())) == "10.0.0.2"
     assert answers.counts().queries == {"a/noerror": 2, "a/servfail": 1, "a/silent": 1}
 
@@ -124,25 +124,25 @@ def test_a_pool_that_is_emptied_and_filled_again_goes_on() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        Change(2, gone=("boot",)),
-        Change(2, (rota("boot", "new.pvs.example.test"),)),
-        Change(2, (rota("boot", "elsewhere.example.org"),)),
+        SnapshotDelta(2, removed=("boot",)),
+        SnapshotDelta(2, (rrset("boot", "new.pvs.example.test"),)),
+        SnapshotDelta(2, (rrset("boot", "elsewhere.example.org"),)),
     ],
     ids=["gone", "renamed", "in no zone"],
 )
-def test_a_name_that_is_left_does_not_exist_any_more(change: Change) -> None:
+def test_a_name_that_is_left_does_not_exist_any_more(change: SnapshotDelta) -> None:
     """Its turns stay counted."""
     before = table()
     ask(before, query())
-    after = before.after(change)
+    after = before.with_delta(change)
     assert ask(after, query()).rcode() == dns.rcode.NXDOMAIN
     assert after.counts().turns["boot"]["10.0.0.1"] == 1
 
 
 def test_a_pool_outside_every_zone_is_not_answered() -> None:
     """It may change as it likes; without a zone there is no authority for it."""
-    answers = table(rota("boot"), rota("lost", "boot.example.org"))
-    answers = answers.after(Change(2, (rota("lost", "boot.example.org", members=1),)))
+    answers = table(rrset("boot"), rrset("lost", "boot.example.org"))
+    answers = answers.with_delta(SnapshotDelta(2, (rrset("lost", "boot.example.org", members=1),)))
     assert ask(answers, query("boot.example.org")).rcode() == dns.rcode.REFUSED
 
 
@@ -151,7 +151,7 @@ def test_a_new_snapshot_keeps_the_counts_and_turns() -> None:
     before = table()
     ask(before, query())
     after = AnswerTable.build(
-        Snapshot(7, sample_zones.ZONES[:1], before.snapshot.rotas), None, before
+        Snapshot(7, sample_zones.ZONES[:1], before.snapshot.rrsets), None, before
     )
     assert first(ask(after, query())) == "10.0.0.2"
     assert ask(after, query("apex.test")).rcode() == dns.rcode.REFUSED
@@ -170,17 +170,17 @@ def test_workers_that_share_turns_take_each_turn_once() -> None:
 
 def test_the_soas_minimum_is_never_above_the_ttl_of_an_address() -> None:
     """RFC 2308, section 4: a cached "no" must not outlive an address."""
-    answers = table(rota("boot", ttl=2), rota("slow", ttl=60))
+    answers = table(rrset("boot", ttl=2), rrset("slow", ttl=60))
     soa = ask(answers, query("nope.pvs.example.test")).authority[0]
     assert (soa.ttl, soa[0].minimum) == (2, 2)
-    answers = answers.after(Change(2, (rota("boot", ttl=9),)))
+    answers = answers.with_delta(SnapshotDelta(2, (rrset("boot", ttl=9),)))
     soa = ask(answers, query("nope.pvs.example.test")).authority[0]
     assert (soa.ttl, soa[0].minimum) == (5, 5)
 
 
 def test_a_hostname_that_is_a_nameserver_too_is_the_pools() -> None:
     """A target must not be led to the nameserver's own address, IPv6 included."""
-    answers = table(rota("boot", "ns1.pvs.example.test"))
+    answers = table(rrset("boot", "ns1.pvs.example.test"))
     assert first(ask(answers, query("ns1.pvs.example.test"))) == "10.0.0.1"
     assert not ask(answers, query("ns1.pvs.example.test", "AAAA")).answer
     assert not ask(answers, query("pvs.example.test", "NS")).additional
@@ -231,7 +231,7 @@ def test_an_answer_too_long_for_the_asker_is_cut_cleanly() -> None:
     assert not parsed.flags & dns.flags.TC
 
 
-def test_the_memo_keeps_what_may_come_again_and_nothing_else() -> None:
+def test_the_packet_cache_keeps_what_may_come_again_and_nothing_else() -> None:
     """Random names, random case and options would only drive out the rest."""
     answers = table()
     for message in (
@@ -241,50 +241,55 @@ def test_the_memo_keeps_what_may_come_again_and_nothing_else() -> None:
         query(use_edns=0, options=[sample_zones.option(10, b"12345678")]),
         query(use_edns=1),
     ):
-        find(message, answers)
-    assert not answers.memo
+        find_response(message, answers)
+    assert not answers.packet_cache
     for message in (query(), query(rtype="AAAA"), query("pvs.example.test", "SOA", use_edns=0)):
-        entry = find(message, answers)
+        entry = find_response(message, answers)
         assert entry is not None
-        kept = answers.memo[message[2:]]
-        assert [kept.tail(turn) for turn in range(3)] == [entry.tail(turn) for turn in range(3)]
+        kept = answers.packet_cache[message[2:]]
+        assert [kept.body(turn) for turn in range(3)] == [entry.body(turn) for turn in range(3)]
         assert kept.rotation is entry.rotation
-    find(query("boot.pvs.example.test", "A"), answers, tcp=True)
-    assert len(answers.memo) == 3
+    find_response(query("boot.pvs.example.test", "A"), answers, tcp=True)
+    assert len(answers.packet_cache) == 3
 
 
-def test_the_memo_and_the_negative_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packet_cache_and_the_negative_answers_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What input can grow is emptied when it is full."""
-    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
+    monkeypatch.setattr(module, "MAX_CACHE_ENTRIES", 8)
     answers = table()
     for number in range(30):
-        find(query(rtype=f"TYPE{300 + number}"), answers)
+        find_response(query(rtype=f"TYPE{300 + number}"), answers)
         ask(answers, query(f"{'x' * (number + 1)}.pvs.example.test"))
-        assert len(answers.memo) <= 8
+        assert len(answers.packet_cache) <= 8
         assert len(answers._negatives) <= 8
 
 
-def test_every_memo_of_queries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cache_of_queries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain ones, those with a cookie, and those whose asker matters."""
-    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
-    answers, most = sample_zones.documented(), dict.fromkeys(("memo", "cookied", "guarded"), 0)
+    monkeypatch.setattr(module, "MAX_CACHE_ENTRIES", 8)
+    answers, most = (
+        sample_zones.documented(),
+        dict.fromkeys(("packet_cache", "cookie_cache", "acl_cache"), 0),
+    )
     for number in range(30):
         for name in ("boot.pvs.example.test", "closed.test"):
-            find(query(name, rtype=f"TYPE{300 + number}"), answers)
+            find_response(query(name, rtype=f"TYPE{300 + number}"), answers)
             cookie = sample_zones.option(10, b"12345678")
-            find(query(name, rtype=f"TYPE{300 + number}", options=[cookie]), answers)
-        for memo in most:
-            most[memo] = max(most[memo], len(getattr(answers, memo)))
+            find_response(query(name, rtype=f"TYPE{300 + number}", options=[cookie]), answers)
+        for cache in most:
+            most[cache] = max(most[cache], len(getattr(answers, cache)))
     assert most == dict.fromkeys(most, 8)
 
 
-def test_the_memo_does_not_multiply_a_large_pool() -> None:
+def test_the_packet_cache_does_not_multiply_a_large_pool() -> None:
     """Many turns of many bytes stay shared between all who ask."""
-    answers = table(rota("boot", members=1000, answers=28))
+    answers = table(rrset("boot", members=1000, answers=28))
     for number in range(100):
-        find(query(use_edns=0, payload=600 + number), answers)
-    assert len(answers.memo) == 100
-    assert all(isinstance(entry.answers, Fewer) for entry in answers.memo.values())
+        find_response(query(use_edns=0, payload=600 + number), answers)
+    assert len(answers.packet_cache) == 100
+    assert all(isinstance(entry.answers, PartialBodies) for entry in answers.packet_cache.values())
 
 
 def test_negative_answers_are_compressed_against_any_question() -> None:
@@ -301,17 +306,20 @@ def test_negative_answers_are_compressed_against_any_question() -> None:
 @pytest.mark.parametrize("turns", [None, Shared()])
 def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
     """Of one worker alone its own, of several the one they share."""
-    pages = Pages()
-    answers, read = AnswerTable.build(sample_zones.snapshot(), turns, pages=pages), Reader(pages)
-    assert read.turn("boot") == 0
+    pages = CounterSegment()
+    answers, read = (
+        AnswerTable.build(sample_zones.snapshot(), turns, pages=pages),
+        CounterReader(pages),
+    )
+    assert read.next_turn("boot") == 0
     for _ in range(5):
         ask(answers, query())
-    assert read.turn("boot") == 5
+    assert read.next_turn("boot") == 5
 
 
 def test_a_worker_that_follows_another_goes_on_with_its_turns() -> None:
     """A restart is no reason to send the next targets to the first member again."""
-    pages, firsts = Pages(), Counter[str]()
+    pages, firsts = CounterSegment(), Counter[str]()
     for turns in (1, 1, 2, 2, 3):
         answers = AnswerTable.build(sample_zones.snapshot(), pages=pages)
         firsts.update(first(ask(answers, query())) for _ in range(turns))

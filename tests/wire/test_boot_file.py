@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import BootFile, Profile
-from rrdns.wire.tftp.boot_file import LARGE_BYTES, Inspection, marker_of, profile_of
-from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.boot_file import LARGE_BYTES, BootFileInspection, marker_of, profile_of
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 
 MARKER = b"Provisioning Services bootstrap v7.15.0.11"
 
 
 def inspect(
     file: BootFile, content: bytes, *, block: int = 512, announced: int | None = None
-) -> Finding | None:
+) -> TransferFinding | None:
     """Pass a whole file by in blocks, and return the finding."""
-    inspection = Inspection(Asked("10.0.0.11", 69, file.name), file)
-    finding = None if announced is None else inspection.announce(announced)
+    inspection = BootFileInspection(TransferRequest("10.0.0.11", 69, file.name), file)
+    finding = None if announced is None else inspection.announce_size(announced)
     start = 0
     while finding is None:
         payload = content[start : start + block]
@@ -125,7 +125,7 @@ def test_sizes_and_hashes_are_enforced(
 
 def test_a_file_without_an_end_is_given_up() -> None:
     """With no size known at all there is still a bound."""
-    inspection = Inspection(Asked("10.0.0.11", 69, "a"), BootFile("a"))
+    inspection = BootFileInspection(TransferRequest("10.0.0.11", 69, "a"), BootFile("a"))
     block = b"x" * 65464
     added = 0
     while (finding := inspection.add(block, last=False)) is None:
@@ -149,8 +149,8 @@ def test_a_large_file_is_loaded_whole_only_when_something_is_known_of_it(
     file: BootFile, announced: int | None, large: bool
 ) -> None:
     """Otherwise the probe would be a load on the server that it watches."""
-    inspection = Inspection(Asked("10.0.0.11", 69, "a"), file)
-    assert announced is None or inspection.announce(announced) is None
+    inspection = BootFileInspection(TransferRequest("10.0.0.11", 69, "a"), file)
+    assert announced is None or inspection.announce_size(announced) is None
     assert inspection.is_large is large
     assert bool(inspection.so_far().warnings) is large
 

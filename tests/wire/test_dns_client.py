@@ -10,11 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.dns_message import ExtendedError, Record
-from rrdns.wire.dns.client import EXTENDED_ERRORS, TYPES, answers, ask, read_reply
+from rrdns.core.dns_message import ExtendedError, ResourceRecord
+from rrdns.wire.dns.client import (
+    EXTENDED_ERRORS,
+    TYPES,
+    decode_response,
+    encode_query,
+    is_response_to,
+)
 
 NAME = "boot.pvs.example.test"
-QUERY = ask(NAME, "A", 0x1234)
+QUERY = encode_query(NAME, "A", 0x1234)
 
 
 def response(query: bytes = QUERY) -> dns.message.Message:
@@ -25,7 +31,7 @@ def response(query: bytes = QUERY) -> dns.message.Message:
 @pytest.mark.parametrize("rtype", TYPES)
 def test_every_type_that_is_offered_can_be_asked_for(rtype: str) -> None:
     """As another library reads it."""
-    question = dns.message.from_wire(ask(NAME, rtype, 1)).question[0]
+    question = dns.message.from_wire(encode_query(NAME, rtype, 1)).question[0]
     assert question.to_text() == f"{NAME}. IN {rtype}"
 
 
@@ -38,18 +44,18 @@ def test_a_query_has_nothing_but_rd_and_a_question() -> None:
 
 def test_a_query_may_be_as_a_resolver_or_a_looker_sends_it() -> None:
     """Without RD, with CD, with an OPT record that takes 1232 bytes."""
-    plain = dns.message.from_wire(ask(NAME, "A", 1, recurse=False))
+    plain = dns.message.from_wire(encode_query(NAME, "A", 1, recurse=False))
     assert (plain.flags, plain.edns) == (0, -1)
-    assert dns.message.from_wire(ask(NAME, "A", 1, checking_disabled=True)).flags == (
+    assert dns.message.from_wire(encode_query(NAME, "A", 1, checking_disabled=True)).flags == (
         dns.flags.RD | dns.flags.CD
     )
-    extended = dns.message.from_wire(ask(NAME, "A", 1, edns=True))
+    extended = dns.message.from_wire(encode_query(NAME, "A", 1, edns=True))
     assert (extended.edns, extended.payload) == (0, 1232)
 
 
 def test_the_root_can_be_asked_for() -> None:
     """Its name has no labels."""
-    assert dns.message.from_wire(ask(".", "NS", 1)).question[0].to_text() == ". IN NS"
+    assert dns.message.from_wire(encode_query(".", "NS", 1)).question[0].to_text() == ". IN NS"
 
 
 @pytest.mark.parametrize(
@@ -58,32 +64,34 @@ def test_the_root_can_be_asked_for() -> None:
 def test_what_is_no_name_cannot_be_asked_for(name: str) -> None:
     """RFC 1035, section 2.3.4."""
     with pytest.raises(ValueError, match="is no domain name"):
-        ask(name, "A", 1)
+        encode_query(name, "A", 1)
 
 
 def test_an_unknown_type_cannot_be_asked_for() -> None:
     """The message lists the known ones."""
     with pytest.raises(ValueError, match="A, AAAA, ANY"):
-        ask(NAME, "XYZ", 1)
+        encode_query(NAME, "XYZ", 1)
 
 
 def test_a_response_is_known_by_its_id_and_question() -> None:
     """Whatever its case; a server that could not read the question sends none back."""
     good = response().to_wire()
-    assert answers(QUERY, good)
-    assert answers(QUERY, good.replace(b"boot", b"BOOT"))
-    assert answers(QUERY, QUERY[:2] + b"\x81\x81" + bytes(8))
-    assert not answers(QUERY, QUERY)
-    assert not answers(QUERY, b"\0\0" + good[2:])
-    assert not answers(QUERY, good.replace(b"boot", b"boat"))
-    assert not answers(QUERY, good[:11])
+    assert is_response_to(QUERY, good)
+    assert is_response_to(QUERY, good.replace(b"boot", b"BOOT"))
+    assert is_response_to(QUERY, QUERY[:2] + b"\x81\x81" + bytes(8))
+    assert not is_response_to(QUERY, QUERY)
+    assert not is_response_to(QUERY, b"\0\0" + good[2:])
+    assert not is_response_to(QUERY, good.replace(b"boot", b"boat"))
+    assert not is_response_to(QUERY, good[:11])
 
 
 def test_a_response_is_known_whatever_follows_its_question() -> None:
     """The OPT record of a query is no part of what has to come back."""
-    query = ask(NAME, "A", 0x1234, edns=True)
-    assert answers(query, response(query).to_wire())
-    assert not answers(query, response(ask("boat.pvs.example.test", "A", 0x1234)).to_wire())
+    query = encode_query(NAME, "A", 0x1234, edns=True)
+    assert is_response_to(query, response(query).to_wire())
+    assert not is_response_to(
+        query, response(encode_query("boat.pvs.example.test", "A", 0x1234)).to_wire()
+    )
 
 
 def test_all_sections_are_read_and_opt_is_no_record() -> None:
@@ -94,11 +102,11 @@ def test_all_sections_are_read_and_opt_is_no_record() -> None:
     message.answer.append(dns.rrset.from_text(f"{NAME}.", 5, "IN", "A", "10.0.0.12"))
     message.authority.append(dns.rrset.from_text("test.", 9, "IN", "NS", "ns1.test."))
     message.additional.append(dns.rrset.from_text("ns1.test.", 9, "IN", "AAAA", "2001:db8::1"))
-    reply = read_reply(message.to_wire())
+    reply = decode_response(message.to_wire())
     assert reply.rcode == "NOERROR"
     assert reply.flags == ("aa", "tc", "rd", "ra")
     assert reply.truncated
-    assert reply.answer == (Record(f"{NAME}.", 5, "A", "10.0.0.12"),)
+    assert reply.answer == (ResourceRecord(f"{NAME}.", 5, "A", "10.0.0.12"),)
     assert reply.data("A") == ("10.0.0.12",)
     assert str(reply.authority[0]) == "test. 9 NS ns1.test."
     assert [record.type for record in reply.additional] == ["AAAA"]
@@ -116,14 +124,14 @@ def test_an_extended_error_is_read_with_its_name_and_text(code: int, name: str) 
             dns.edns.GenericOption(dns.edns.OptionType.EDE, code.to_bytes(2, "big") + b"ask\0")
         ],
     )
-    assert read_reply(message.to_wire()).extended_errors == (ExtendedError(code, name, "ask"),)
+    assert decode_response(message.to_wire()).extended_errors == (ExtendedError(code, name, "ask"),)
 
 
 def test_an_extended_error_without_a_code_is_left_out() -> None:
     """A single byte cannot hold one."""
     message = response()
     message.use_edns(0, options=[dns.edns.GenericOption(dns.edns.OptionType.EDE, b"\1")])
-    assert read_reply(message.to_wire()).extended_errors == ()
+    assert decode_response(message.to_wire()).extended_errors == ()
 
 
 @given(st.binary(max_size=80), st.integers(0, 60))
@@ -131,7 +139,7 @@ def test_no_datagram_breaks_the_reader(noise: bytes, keep: int) -> None:
     """It is read, or refused with a sentence."""
     datagram = response().to_wire()[:keep] + noise
     try:
-        read_reply(datagram)
+        decode_response(datagram)
     except ValueError as error:
         said = str(error)
         assert said.startswith("the answer is malformed")

@@ -10,27 +10,29 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rrdns.core.snapshot import Rota
+from rrdns.core.snapshot import PoolRRset
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import find, respond, slip
-from rrdns.wire.answers.response import Proven
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.wire.answers.responder import find_response, respond, slip_response
+from rrdns.wire.answers.response import CookieVerified
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 from tests.wire import sample_zones
-from tests.wire.sample_zones import option, query, rota
+from tests.wire.sample_zones import option, query, rrset
 
 COOKIE, NSID, SUBNET, KEEPALIVE, PADDING = 10, 3, 8, 11, 12
 CLIENT = bytes.fromhex("2464c4abcf10c957")
 ADDRESS = bytes([198, 51, 100, 100])
 NOW = 1_559_731_985
 SERVER = bytes.fromhex("010000005cf79f111f8130c3eee29480")  # RFC 9018, appendix A.1
-JAR = Jar((bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf"),))
-MANNERS = Manners(nsid=b"one", chaos_id="two", chaos_version="three", jar=JAR, tcp_idle=12.0)
+JAR = CookieKeys((bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf"),))
+MANNERS = ServerInfo(
+    nsid=b"one", chaos_id="two", chaos_version="three", cookie_keys=JAR, tcp_idle=12.0
+)
 
 
-def table(*rotas: Rota, manners: Manners = MANNERS) -> AnswerTable:
+def table(*rrsets: PoolRRset, server_info: ServerInfo = MANNERS) -> AnswerTable:
     """Return a table with manners."""
-    return AnswerTable.build(sample_zones.snapshot(*rotas), manners=manners)
+    return AnswerTable.build(sample_zones.snapshot(*rrsets), server_info=server_info)
 
 
 def asked(
@@ -80,12 +82,12 @@ def test_a_query_that_only_differs_in_its_cookie_is_remembered() -> None:
         message = asked((COOKIE, turn.to_bytes(8, "big")))
         message = message if turn % 2 else message.replace(b"boot", b"bOOt")
         got = respond(message, answers, ADDRESS, NOW)
-        careful.cookied.clear()
+        careful.cookie_cache.clear()
         assert got == respond(message, careful, ADDRESS, NOW)
         assert got is not None
         assert sample_zones.first(dns.message.from_wire(got)) == f"10.0.0.{1 + turn % 3}"
-    assert len(answers.cookied) == 1
-    assert not answers.memo
+    assert len(answers.cookie_cache) == 1
+    assert not answers.packet_cache
 
 
 def test_only_who_shows_our_cookie_is_proven() -> None:
@@ -93,9 +95,11 @@ def test_only_who_shows_our_cookie_is_proven() -> None:
     answers = table()
     for _ in range(2):
         valid = asked((COOKIE, CLIENT + SERVER))
-        assert isinstance(find(valid, answers, ADDRESS, NOW), Proven)
-        assert not isinstance(find(valid, answers, bytes(4), NOW), Proven)
-        assert not isinstance(find(asked((COOKIE, CLIENT)), answers, ADDRESS, NOW), Proven)
+        assert isinstance(find_response(valid, answers, ADDRESS, NOW), CookieVerified)
+        assert not isinstance(find_response(valid, answers, bytes(4), NOW), CookieVerified)
+        assert not isinstance(
+            find_response(asked((COOKIE, CLIENT)), answers, ADDRESS, NOW), CookieVerified
+        )
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 9, 15, 41, 100])
@@ -104,7 +108,7 @@ def test_a_cookie_of_a_wrong_length_is_malformed(size: int) -> None:
     message = asked((COOKIE, bytes(size)))
     assert rcode(table(), message) == "FORMERR"
     assert told(table(), message) == {}
-    assert rcode(table(manners=Manners()), message) == "NOERROR"
+    assert rcode(table(server_info=ServerInfo()), message) == "NOERROR"
 
 
 @pytest.mark.parametrize("size", [8, 16, 17, 24, 40])
@@ -135,14 +139,14 @@ def test_a_cookie_can_be_asked_for_alone() -> None:
     assert rcode(answers, no_question((COOKIE, CLIENT + bytes(16)))) == "BADCOOKIE"
     assert rcode(answers, no_question((COOKIE, b""))) == "FORMERR"
     assert rcode(answers, no_question((NSID, b""))) == "FORMERR"
-    assert rcode(table(manners=Manners()), no_question((COOKIE, CLIENT))) == "FORMERR"
+    assert rcode(table(server_info=ServerInfo()), no_question((COOKIE, CLIENT))) == "FORMERR"
     assert answers.counts().queries["cookie/noerror"] == 3
 
 
 def test_the_name_of_the_server_is_told_to_who_asks() -> None:
     """RFC 5001; without one configured the option is one that nobody knows."""
     assert told(table(), asked((NSID, b""))) == {NSID: b"one"}
-    assert told(table(manners=Manners()), asked((NSID, b""))) == {}
+    assert told(table(server_info=ServerInfo()), asked((NSID, b""))) == {}
     assert told(table(), asked()) == {}
 
 
@@ -186,8 +190,8 @@ def test_the_idle_time_is_told_over_tcp_only() -> None:
     assert rcode(table(), asked((KEEPALIVE, b"\0\1")), tcp=True) == "FORMERR"
     assert told(table(), asked((KEEPALIVE, b"\0\1"))) == {}
     assert rcode(table(), asked((KEEPALIVE, b"\0\1"))) == "NOERROR"
-    longest = Manners(tcp_idle=9000.0)
-    assert told(table(manners=longest), asked((KEEPALIVE, b"")), tcp=True) == {
+    longest = ServerInfo(tcp_idle=9000.0)
+    assert told(table(server_info=longest), asked((KEEPALIVE, b"")), tcp=True) == {
         KEEPALIVE: b"\xff\xff"
     }
 
@@ -222,7 +226,7 @@ def test_chaos_tells_what_is_configured(name: str, text: str) -> None:
     answer = sample_zones.ask(table(), message)
     assert answer.answer[0].to_text() == f'{name} 0 CH TXT "{text}"'.replace(" 0", ". 0", 1)
     assert answer.flags & dns.flags.AA
-    assert rcode(table(manners=Manners()), message) == "REFUSED"
+    assert rcode(table(server_info=ServerInfo()), message) == "REFUSED"
     assert rcode(table(), query(name, "A", rdclass="CH")) == "REFUSED"
     assert rcode(table(), query("other.bind", "TXT", rdclass="CH")) == "REFUSED"
     assert rcode(table(), query(name, "TXT")) == "REFUSED"
@@ -233,7 +237,7 @@ def test_chaos_tells_what_is_configured(name: str, text: str) -> None:
 @pytest.mark.parametrize("cookie", [CLIENT, CLIENT + SERVER])
 def test_options_make_no_answer_too_long(payload: int, members: int, cookie: bytes) -> None:
     """A boot answer has fewer addresses then, and never TC."""
-    one = rota("boot", members=members, answers=28)
+    one = rrset("boot", members=members, answers=28)
     answers = table(one)
     subnet = bytes.fromhex("0002 80 00") + bytes(range(16))
     message = asked((COOKIE, cookie), (NSID, b""), (SUBNET, subnet), payload=payload)
@@ -280,12 +284,12 @@ TABLE = table()
 )
 def test_who_is_over_its_rate_is_asked_to_prove_itself(message: bytes, rcode: str | None) -> None:
     """Over TCP, or by our cookie; what is malformed gets nothing."""
-    entry = slip(message, table(), ADDRESS, NOW, "a/noerror")
+    entry = slip_response(message, table(), ADDRESS, NOW, "a/noerror")
     if rcode is None:
         assert entry is None
         return
     assert entry is not None
-    answer = dns.message.from_wire(message[:2] + entry.tail(0))
+    answer = dns.message.from_wire(message[:2] + entry.body(0))
     assert bool(answer.flags & dns.flags.TC) is (rcode == "TC")
     assert dns.rcode.to_text(answer.rcode()) == ("NOERROR" if rcode == "TC" else rcode)
     assert entry.rotation.kind == "a/slipped"

@@ -10,12 +10,12 @@ import pytest
 
 from rrdns.core.health.eligibility import select
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import Member, OnEmpty, Order, Override, Pool, ProbeSpec
-from rrdns.core.snapshot import Rota, Snapshot, rota_of
+from rrdns.core.model import Member, OnEmpty, OrderKind, Override, Pool, ProbeSpec
+from rrdns.core.snapshot import PoolRRset, Snapshot, rrset_of
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import respond
-from rrdns.wire.dns.query import Fault, read
-from tests.wire.sample_zones import ZONE, documented, option, query, rota, snapshot
+from rrdns.wire.dns.query import QueryError, parse_query
+from tests.wire.sample_zones import ZONE, documented, option, query, rrset, snapshot
 
 ELSEWHERE = bytes([198, 51, 100, 7])
 NOT_ALLOWED, NOT_OURS, NOT_READY, OTHER = 18, 20, 14, 0
@@ -49,9 +49,9 @@ CASES = {
 def test_an_error_tells_why_who_sent_opt(name: str, tcp: bool) -> None:
     """The first time, from the memo, beside a cookie, and to nobody else."""
     table = documented()
-    rotas = {**table.snapshot.rotas, "drained": rota("drained", members=0, drained=True)}
-    whole = Snapshot(1, table.snapshot.zones, rotas)
-    table = AnswerTable.build(whole, manners=table.manners)
+    rrsets = {**table.snapshot.rrsets, "drained": rrset("drained", members=0, is_drained=True)}
+    whole = Snapshot(1, table.snapshot.zones, rrsets)
+    table = AnswerTable.build(whole, server_info=table.server_info)
     rcode, why = CASES[name]
     for options in ([], [COOKIE]):
         for _ in range(3):
@@ -80,8 +80,10 @@ def test_a_table_of_nothing_is_not_ready() -> None:
 def test_an_error_in_a_guarded_zone_is_told_to_its_networks() -> None:
     """Its other answers are as before."""
     table = documented()
-    rotas = {**table.snapshot.rotas, "closed": rota("closed", "closed.test", members=0)}
-    table = AnswerTable.build(Snapshot(1, table.snapshot.zones, rotas), manners=table.manners)
+    rrsets = {**table.snapshot.rrsets, "closed": rrset("closed", "closed.test", members=0)}
+    table = AnswerTable.build(
+        Snapshot(1, table.snapshot.zones, rrsets), server_info=table.server_info
+    )
     for _ in range(2):
         answer = respond(query("closed.test", use_edns=0), table, bytes([192, 0, 2, 1]))
         assert answer is not None
@@ -92,16 +94,16 @@ def test_the_snapshot_knows_drained_from_down() -> None:
     """The worker cannot: it sees no member."""
     members = (Member("pvs-1", "10.0.0.1"), Member("pvs-2", "10.0.0.2"))
     pool = Pool("boot", "boot.test", members, ProbeSpec(files=()), on_empty=OnEmpty.SERVFAIL)
-    drains = {one.name: Override("boot", one.name, Order.DRAIN, "ops", 0.0) for one in members}
+    drains = {one.name: Override("boot", one.name, OrderKind.DRAIN, "ops", 0.0) for one in members}
 
-    def made(up: bool, orders: int) -> Rota:
+    def made(up: bool, orders: int) -> PoolRRset:
         some = dict(list(drains.items())[:orders])
         standings = {one.name: Standing(up=up) for one in members}
-        return rota_of(pool, select(pool, standings, some))
+        return rrset_of(pool, select(pool, standings, some))
 
-    assert made(up=True, orders=2).drained
-    assert not made(up=False, orders=1).drained
-    assert not made(up=True, orders=1).drained
+    assert made(up=True, orders=2).is_drained
+    assert not made(up=False, orders=1).is_drained
+    assert not made(up=True, orders=1).is_drained
 
 
 def mangled() -> dict[str, bytes]:
@@ -138,9 +140,9 @@ def test_questions_that_cannot_be_read_end_the_search() -> None:
     """Whatever stands behind them."""
     plain = query(use_edns=False)
     for broken in (b"\x3fshort", plain[12:] + b"\0", b"\xc0\x0c\0\1\0\1"):
-        fault = read(plain[:4] + b"\0\2\0\0\0\0\0\1" + broken)
-        assert isinstance(fault, Fault)
+        fault = parse_query(plain[:4] + b"\0\2\0\0\0\0\0\1" + broken)
+        assert isinstance(fault, QueryError)
         assert fault.edns is None
-    other = read(plain[:2] + b"\x28\0" + b"\0\2\0\0\0\0\0\1" + plain[12:] + plain[12:] + OPT)
-    assert isinstance(other, Fault)
+    other = parse_query(plain[:2] + b"\x28\0" + b"\0\2\0\0\0\0\0\1" + plain[12:] + plain[12:] + OPT)
+    assert isinstance(other, QueryError)
     assert other.edns is None, "an update's sections are no questions"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rrdns.wire.dns.query import Edns, Fault, Query, Rcode, read
+from rrdns.wire.dns.query import Edns, Query, QueryError, Rcode, parse_query
 from tests.wire import sample_zones
 
 HEAD = bytes.fromhex("abcd0100000100000000") + b"\0"  # all but the last byte of ARCOUNT
@@ -36,8 +36,8 @@ def with_records(*records: bytes, answers: int = 0) -> bytes:
 @example(with_records(b"\x41"))
 def test_no_bytes_make_the_reader_raise(datagram: bytes) -> None:
     """Whatever comes is a query, a fault, or nothing."""
-    found = read(datagram)
-    assert found is None or isinstance(found, Query | Fault)
+    found = parse_query(datagram)
+    assert found is None or isinstance(found, Query | QueryError)
 
 
 @given(st.data(), labels, st.booleans())
@@ -49,7 +49,7 @@ def test_no_mutation_of_a_good_query_makes_the_reader_raise(
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(good) - 1))
         good[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
-    read(bytes(good))
+    parse_query(bytes(good))
 
 
 @given(labels, st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 0x7F))
@@ -62,7 +62,7 @@ def test_a_query_of_dnslib_is_read_as_it_was_meant(
     record.add_question(dnslib.DNSQuestion(label, qtype))
     if len(label) > 250:
         return
-    found = read(record.pack())
+    found = parse_query(record.pack())
     assert isinstance(found, Query)
     assert (found.id, found.qtype, found.qclass, found.edns) == (ident, qtype, 1, None)
     assert found.flags == bits & 0x70 | 0x100
@@ -84,7 +84,7 @@ def test_edns_of_dnspython_is_read_as_it_was_meant(
     written = [sample_zones.option(code, data) for code, data in options]
     made = dns.message.make_query("a.test", "A", use_edns=0, payload=payload, options=written)
     made.want_dnssec(dnssec)
-    found = read(made.to_wire())
+    found = parse_query(made.to_wire())
     assert isinstance(found, Query)
     wire = b"".join(
         code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data for code, data in options
@@ -95,7 +95,7 @@ def test_edns_of_dnspython_is_read_as_it_was_meant(
 @pytest.mark.parametrize("datagram", [b"", b"\0" * 11, HEAD[:2] + b"\x80\0" + b"\0\1" + b"\0" * 12])
 def test_runts_and_responses_deserve_silence(datagram: bytes) -> None:
     """Neither is a query at all."""
-    assert read(datagram) is None
+    assert parse_query(datagram) is None
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_runts_and_responses_deserve_silence(datagram: bytes) -> None:
 def test_names_and_labels_have_limits(sizes: tuple[int, ...], fits: bool) -> None:
     """A label has 63 bytes at most, a name 255 (RFC 1035, section 2.3.4)."""
     name = b"".join(bytes([size]) + b"a" * size for size in sizes) + b"\0"
-    found = read(HEAD + b"\0" + name + b"\0\1\0\1")
-    assert isinstance(found, Query if fits else Fault)
+    found = parse_query(HEAD + b"\0" + name + b"\0\1\0\1")
+    assert isinstance(found, Query if fits else QueryError)
 
 
 FAULTS = {
@@ -142,8 +142,8 @@ FAULTS = {
 @pytest.mark.parametrize(("datagram", "echoed"), FAULTS.values(), ids=FAULTS)
 def test_what_is_malformed_is_called_so(datagram: bytes, echoed: bool) -> None:
     """The question is echoed where it could be read."""
-    found = read(datagram)
-    assert isinstance(found, Fault)
+    found = parse_query(datagram)
+    assert isinstance(found, QueryError)
     assert found.rcode is Rcode.FORMERR
     assert found.id == 0xABCD
     assert bool(found.question) is echoed
@@ -152,15 +152,15 @@ def test_what_is_malformed_is_called_so(datagram: bytes, echoed: bool) -> None:
 def test_other_records_of_a_query_are_passed_over() -> None:
     """An address record before OPT, owned by a pointer, changes nothing."""
     address = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1"
-    found = read(with_records(b"\1a" + address, address, OPT, answers=1))
+    found = parse_query(with_records(b"\1a" + address, address, OPT, answers=1))
     assert isinstance(found, Query)
     assert found.edns == Edns(1232, 0, False, b"")
 
 
 def test_another_version_of_edns_is_a_fault_of_its_own() -> None:
     """RFC 6891, section 6.1.3."""
-    found = read(sample_zones.query(use_edns=1))
-    assert isinstance(found, Fault)
+    found = parse_query(sample_zones.query(use_edns=1))
+    assert isinstance(found, QueryError)
     assert found.rcode is Rcode.BADVERS
     assert found.edns is not None
 
@@ -169,8 +169,8 @@ def test_options_are_kept_of_no_message_that_cannot_be_read() -> None:
     """Those of another version of EDNS, or broken ones, are no options to answer to."""
     for version, options in ((1, b""), (0, b"\0\x0a"), (1, b"\0\x0a\0\0")):
         opt = b"\0\0\x29\4\xd0\0" + bytes([version]) + b"\0\0" + bytes([0, len(options)]) + options
-        found = read(b"\0\1\x28\0\0\0\0\0\0\0\0\1" + opt)
-        assert isinstance(found, Fault)
+        found = parse_query(b"\0\1\x28\0\0\0\0\0\0\0\0\1" + opt)
+        assert isinstance(found, QueryError)
         assert found.edns is not None
         assert found.edns.options == b""
 
@@ -179,8 +179,8 @@ def test_another_opcode_is_not_implemented_whatever_its_body() -> None:
     """The body of another opcode need not be a question (RFC 8906, section 3.1.4)."""
     for body in (b"", ASKED, ASKED[:3], ASKED + b"junk"):
         count = bytes([0, 1 if body else 0])
-        found = read(b"\0\1\x28\0" + count + b"\0\0\0\0\0\0" + body)
-        assert isinstance(found, Fault)
+        found = parse_query(b"\0\1\x28\0" + count + b"\0\0\0\0\0\0" + body)
+        assert isinstance(found, QueryError)
         assert found.rcode is Rcode.NOTIMP
 
 
@@ -191,8 +191,8 @@ def test_options_under_a_version_that_nobody_knows_are_not_read(version: int) ->
         "a.test", "A", use_edns=version, options=[sample_zones.option(3, b"")]
     )
     made.set_opcode(dns.opcode.STATUS)
-    fault = read(made.to_wire())
-    assert isinstance(fault, Fault)
+    fault = parse_query(made.to_wire())
+    assert isinstance(fault, QueryError)
     assert fault.rcode is Rcode.NOTIMP
     assert fault.edns is not None
     assert fault.edns.options == (b"\0\3\0\0" if version == 0 else b"")

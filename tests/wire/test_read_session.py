@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.health.probe_result import Depth, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp.boot_file import LARGE_BYTES
-from rrdns.wire.tftp.findings import Asked
+from rrdns.wire.tftp.findings import TransferRequest
 from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
 from rrdns.wire.tftp.read_session import (
-    MOST_STRAYS,
-    MOST_WARNINGS,
+    MAX_STRAY_PACKETS,
+    MAX_WARNINGS,
     Address,
     ReadSession,
     Send,
@@ -29,11 +29,11 @@ TRANSFER = (SERVER, 40000)
 
 
 def session(
-    depth: Depth = Depth.FULL, *, blksize: int = 1428, file: BootFile | None = None
+    depth: ProbeDepth = ProbeDepth.FULL, *, blksize: int = 1428, file: BootFile | None = None
 ) -> ReadSession:
     """Return a session that has sent its request."""
     asked_for = file or BootFile("boot.bin")
-    asked = Asked(SERVER, 69, asked_for.name)
+    asked = TransferRequest(SERVER, 69, asked_for.name)
     return ReadSession(asked, asked_for, depth, probe_options(blksize))
 
 
@@ -72,7 +72,7 @@ def test_the_request_asks_as_firmware_does() -> None:
 
 def test_a_light_probe_ends_after_the_first_block() -> None:
     """OACK, ACK 0, DATA 1: the file can be read; ERROR 0 tells the server that this was all."""
-    reader = session(Depth.LIGHT)
+    reader = session(ProbeDepth.LIGHT)
     assert say(reader, OptionAck({"tsize": "5000", "blksize": "1428"})) == Ack(0)
     assert reader.finding is None
     assert say(reader, Data(1, b"x" * 1428)) == Error(0, "probe done")
@@ -82,14 +82,14 @@ def test_a_light_probe_ends_after_the_first_block() -> None:
 
 def test_a_light_probe_of_a_server_without_options_ends_after_the_first_block() -> None:
     """Old PVS servers ignore the options and send 512 bytes at once."""
-    reader = session(Depth.LIGHT)
+    reader = session(ProbeDepth.LIGHT)
     assert say(reader, Data(1, b"x" * 512)) == Error(0, "probe done")
     assert sentence(reader) == "10.0.0.11 serves boot.bin"
 
 
 def test_a_light_probe_acknowledges_a_block_that_is_the_last() -> None:
     """The final ACK is the cleanest end of all."""
-    reader = session(Depth.LIGHT)
+    reader = session(ProbeDepth.LIGHT)
     assert say(reader, Data(1, b"all")) == Ack(1)
     assert verdict(reader) is Verdict.OK
 
@@ -145,13 +145,13 @@ def test_duplicates_are_never_acknowledged_again() -> None:
 def test_our_own_time_out_repeats_the_last_acknowledgement() -> None:
     """The request, from the same port; ACK 0 for the OACK, ACK n for block n."""
     reader = session()
-    assert reader.remind() == reader.request()
+    assert reader.resend_ack() == reader.request()
     say(reader, OptionAck({"blksize": "8"}))
-    assert replied(reader.remind()) == Ack(0)
+    assert replied(reader.resend_ack()) == Ack(0)
     say(reader, Data(1, b"12345678"))
-    assert replied(reader.remind()) == Ack(1)
+    assert replied(reader.resend_ack()) == Ack(1)
     say(reader, Data(2, b""))
-    assert reader.remind() is None
+    assert reader.resend_ack() is None
 
 
 def test_packets_from_another_port_are_turned_away_and_disturb_nothing() -> None:
@@ -172,7 +172,7 @@ def test_a_flood_from_another_port_is_not_reflected() -> None:
     reader = session()
     say(reader, OptionAck({"blksize": "8"}))
     answers = [say(reader, Data(1, b"flooding"), (SERVER, 40001)) for _ in range(100)]
-    assert sum(answer is not None for answer in answers) == MOST_STRAYS
+    assert sum(answer is not None for answer in answers) == MAX_STRAY_PACKETS
 
 
 def test_a_reply_from_another_address_becomes_the_verdict_of_silence() -> None:
@@ -182,7 +182,7 @@ def test_a_reply_from_another_address_becomes_the_verdict_of_silence() -> None:
     assert say(reader, OptionAck({}), stranger) == Error(5, "unknown transfer ID")
     assert say(reader, Data(1, b""), ("10.0.0.98", 5)) == Error(5, "unknown transfer ID")
     assert reader.finding is None
-    assert reader.silence(1.0) is None
+    assert reader.timed_out(1.0) is None
     assert verdict(reader) is Verdict.WRONG_SOURCE
     assert "the reply came from 10.0.0.99" in sentence(reader)
 
@@ -198,7 +198,7 @@ def test_a_stray_packet_from_another_address_takes_nobody_out() -> None:
 def test_silence_says_what_may_be_behind_it() -> None:
     """Down, a firewall, or a NAT that knows nothing of the new port."""
     reader = session()
-    assert reader.silence(1.0) is None
+    assert reader.timed_out(1.0) is None
     assert verdict(reader) is Verdict.TIMEOUT
     for word in ("10.0.0.11", "boot.bin", "1 s", "firewall", "NAT", "host networking"):
         assert word in sentence(reader)
@@ -209,7 +209,7 @@ def test_silence_in_mid_transfer_ends_it_cleanly() -> None:
     reader = session()
     say(reader, OptionAck({"blksize": "8"}))
     say(reader, Data(1, b"12345678"))
-    assert replied(reader.silence(1.0)) == Error(0, "probe done")
+    assert replied(reader.timed_out(1.0)) == Error(0, "probe done")
     assert verdict(reader) is Verdict.TIMEOUT
     assert "after 8 bytes" in sentence(reader)
 
@@ -218,7 +218,7 @@ def test_a_transfer_that_takes_too_long_is_ended_cleanly() -> None:
     """It answers, and does not get to the end."""
     reader = session()
     say(reader, Data(1, b"x" * 512))
-    assert replied(reader.time_up(10.0)) == Error(0, "probe done")
+    assert replied(reader.too_slow(10.0)) == Error(0, "probe done")
     assert verdict(reader) is Verdict.TOO_SLOW
     assert "512 bytes of boot.bin in 10 s" in sentence(reader)
 
@@ -226,11 +226,11 @@ def test_a_transfer_that_takes_too_long_is_ended_cleanly() -> None:
 def test_a_cancelled_probe_tells_the_server_if_there_is_one() -> None:
     """Before the first reply nobody knows whom to tell; after the end nobody needs to."""
     reader = session()
-    assert reader.abandon() is None
+    assert reader.abort() is None
     say(reader, OptionAck({"tsize": "3"}))
-    assert replied(reader.abandon()) == Error(0, "probe cancelled")
+    assert replied(reader.abort()) == Error(0, "probe cancelled")
     say(reader, Data(1, b"end"))
-    assert reader.abandon() is None
+    assert reader.abort() is None
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_a_server_that_runs_ahead_is_a_bad_reply() -> None:
 
 def test_a_wrong_announcement_ends_the_transfer_at_once() -> None:
     """The config knows the size: nothing needs to be loaded."""
-    reader = session(Depth.LIGHT, file=BootFile("boot.bin", size=10))
+    reader = session(ProbeDepth.LIGHT, file=BootFile("boot.bin", size=10))
     assert say(reader, OptionAck({"tsize": "11"})) == Error(0, "probe done")
     assert verdict(reader) is Verdict.WRONG_SIZE
 
@@ -349,7 +349,7 @@ def test_a_large_file_is_not_loaded_whole() -> None:
 def test_what_the_network_rejects_ends_the_session(told: Verdict, words: str) -> None:
     """ICMP, or this host, gave the request back."""
     reader = session()
-    reader.rejected(told, "why")
+    reader.network_error(told, "why")
     assert verdict(reader) is told
     assert words in sentence(reader)
 
@@ -358,7 +358,7 @@ def test_a_port_that_closes_in_mid_transfer_is_told_so() -> None:
     """The service was there a moment ago."""
     reader = session()
     say(reader, Data(1, b"x" * 512))
-    reader.rejected(Verdict.REFUSED, "why")
+    reader.network_error(Verdict.REFUSED, "why")
     assert "broke off the transfer" in sentence(reader)
 
 
@@ -378,16 +378,18 @@ def test_the_first_finding_stands() -> None:
     say(reader, Error(1, "File not found"))
     first = reader.finding
     assert say(reader, Data(1, b"")) is None
-    assert reader.silence(1.0) is None
-    assert reader.time_up(1.0) is None
-    reader.rejected(Verdict.REFUSED, "why")
+    assert reader.timed_out(1.0) is None
+    assert reader.too_slow(1.0) is None
+    reader.network_error(Verdict.REFUSED, "why")
     assert reader.finding is first
 
 
 def test_a_reader_asks_for_the_options_of_the_firmware_it_plays() -> None:
     """In its order; an option that it asked for may be accepted."""
     options = (("timeout", "5"), ("blksize", "1468"))
-    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    reader = ReadSession(
+        TransferRequest(SERVER, 69, "boot.bin"), BootFile("boot.bin"), ProbeDepth.FULL, options
+    )
     datagram, _ = reader.request()
     assert datagram == b"\0\1boot.bin\0octet\0timeout\x005\0blksize\x001468\0"
     assert say(reader, OptionAck({"timeout": "5", "blksize": "1468"})) == Ack(0)
@@ -397,21 +399,21 @@ def test_a_reader_asks_for_the_options_of_the_firmware_it_plays() -> None:
 
 def test_a_reader_without_the_blksize_option_gets_blocks_of_512() -> None:
     """RFC 1350."""
-    asked = Asked(SERVER, 69, "boot.bin")
-    reader = ReadSession(asked, BootFile("boot.bin"), Depth.FULL, (("tsize", "0"),))
+    asked = TransferRequest(SERVER, 69, "boot.bin")
+    reader = ReadSession(asked, BootFile("boot.bin"), ProbeDepth.FULL, (("tsize", "0"),))
     assert isinstance(say(reader, OptionAck({"blksize": "1024"})), Error)
     assert verdict(reader) is Verdict.BAD_REPLY
 
 
 def test_who_wants_the_size_alone_ends_at_the_options_with_error_8() -> None:
     """As EDK2 does at each boot; a server without options is left after its first block."""
-    asked, file = Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin")
-    reader = ReadSession(asked, file, Depth.LIGHT, (("tsize", "0"),), size_only=True)
+    asked, file = TransferRequest(SERVER, 69, "boot.bin"), BootFile("boot.bin")
+    reader = ReadSession(asked, file, ProbeDepth.LIGHT, (("tsize", "0"),), size_only=True)
     reply = say(reader, OptionAck({"tsize": "600"}))
     assert isinstance(reply, Error)
     assert reply.code == 8
     assert verdict(reader) is Verdict.OK
-    plain = ReadSession(asked, file, Depth.LIGHT, (("tsize", "0"),), size_only=True)
+    plain = ReadSession(asked, file, ProbeDepth.LIGHT, (("tsize", "0"),), size_only=True)
     assert isinstance(say(plain, Data(1, b"x" * 512)), Error)
     assert verdict(plain) is Verdict.OK
 
@@ -419,7 +421,9 @@ def test_who_wants_the_size_alone_ends_at_the_options_with_error_8() -> None:
 def windowed(window: int = 3) -> ReadSession:
     """Return a session whose server has accepted blocks of 8 bytes, several for one ACK."""
     options = (("blksize", "8"), ("windowsize", "4"))
-    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    reader = ReadSession(
+        TransferRequest(SERVER, 69, "boot.bin"), BootFile("boot.bin"), ProbeDepth.FULL, options
+    )
     assert say(reader, OptionAck({"blksize": "8", "windowsize": str(window)})) == Ack(0)
     return reader
 
@@ -447,7 +451,7 @@ def test_a_reminder_begins_a_window_anew() -> None:
     """The server sends on from the last block that came."""
     reader = windowed()
     assert say(reader, Data(1, b"x" * 8)) is None
-    assert replied(reader.remind()) == Ack(1)
+    assert replied(reader.resend_ack()) == Ack(1)
     replies = [say(reader, Data(block, b"x" * 8)) for block in (2, 3, 4)]
     assert replies == [None, None, Ack(4)]
 
@@ -463,7 +467,9 @@ def test_a_block_beyond_the_window_is_a_bad_reply() -> None:
 def test_a_window_that_was_not_asked_for_is_a_bad_reply(window: str) -> None:
     """At most as many blocks as the request says."""
     options = (("windowsize", "4"),)
-    reader = ReadSession(Asked(SERVER, 69, "boot.bin"), BootFile("boot.bin"), Depth.FULL, options)
+    reader = ReadSession(
+        TransferRequest(SERVER, 69, "boot.bin"), BootFile("boot.bin"), ProbeDepth.FULL, options
+    )
     assert isinstance(say(reader, OptionAck({"windowsize": window})), Error)
     assert f"it chose windows of {window} where 4 were asked for" in sentence(reader)
 
@@ -483,9 +489,9 @@ datagrams = st.one_of(
 )
 
 
-@given(st.sampled_from(Depth), st.lists(st.tuples(datagrams, sources), max_size=60))
+@given(st.sampled_from(ProbeDepth), st.lists(st.tuples(datagrams, sources), max_size=60))
 def test_no_sequence_of_packets_upsets_a_session(
-    depth: Depth, script: list[tuple[bytes, Address]]
+    depth: ProbeDepth, script: list[tuple[bytes, Address]]
 ) -> None:
     """It never raises, answers at most once each, never ACKs twice, and silence ends it."""
     reader = session(depth)
@@ -501,35 +507,39 @@ def test_no_sequence_of_packets_upsets_a_session(
             if isinstance(reply, Ack):
                 acknowledged.append(reply.block)
     assert acknowledged == sorted(set(acknowledged))  # each once, in order
-    reader.silence(1.0)
+    reader.timed_out(1.0)
     assert reader.finding is not None
     assert SERVER in reader.finding.sentence
 
 
-def playing(profile: Profile, depth: Depth = Depth.FULL, name: str = "a") -> list[ReadSession]:
+def playing(
+    profile: Profile, depth: ProbeDepth = ProbeDepth.FULL, name: str = "a"
+) -> list[ReadSession]:
     """Return the transfers of a probe that plays a firmware."""
-    return list(sessions(Asked(SERVER, 69, name), BootFile(name, profile=profile), depth, 1428))
+    return list(
+        sessions(TransferRequest(SERVER, 69, name), BootFile(name, profile=profile), depth, 1428)
+    )
 
 
 @pytest.mark.parametrize(
     ("profile", "depth", "options"),
     [
-        (Profile.BIOS, Depth.FULL, [{"tsize": "0", "blksize": "1428"}]),
-        (Profile.IPXE, Depth.FULL, [{"blksize": "1432", "tsize": "0"}]),
+        (Profile.BIOS, ProbeDepth.FULL, [{"tsize": "0", "blksize": "1428"}]),
+        (Profile.IPXE, ProbeDepth.FULL, [{"blksize": "1432", "tsize": "0"}]),
         (
             Profile.UEFI,
-            Depth.FULL,
+            ProbeDepth.FULL,
             [
                 {"tsize": "0", "blksize": "1468", "windowsize": "4"},
                 {"blksize": "1468", "windowsize": "4"},
             ],
         ),
-        (Profile.UEFI, Depth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
-        (Profile.IPXE, Depth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
+        (Profile.UEFI, ProbeDepth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
+        (Profile.IPXE, ProbeDepth.LIGHT, [{"tsize": "0", "blksize": "1428"}]),
     ],
 )
 def test_a_probe_asks_as_its_firmware_does(
-    profile: Profile, depth: Depth, options: list[dict[str, str]]
+    profile: Profile, depth: ProbeDepth, options: list[dict[str, str]]
 ) -> None:
     """Whole downloads play each request; a light probe asks once, and quietly."""
     asked = [decode(one.request()[0]) for one in playing(profile, depth)]
@@ -546,9 +556,9 @@ def test_a_probe_asks_as_its_firmware_does(
         (b"\0\6", "its OACK has no tsize"),
     ],
 )
-@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("depth", ProbeDepth)
 def test_what_edk2_does_not_load_fails_where_uefi_asks(
-    depth: Depth, packet: bytes, words: str
+    depth: ProbeDepth, packet: bytes, words: str
 ) -> None:
     """In both depths, so that a light probe never lifts the doubt that a full one cast."""
     first = playing(Profile.UEFI, depth)[0]
@@ -614,8 +624,10 @@ def test_a_uefi_program_by_its_bytes_is_a_warning(name: str) -> None:
         (b"\0\6tsize\x003\0tsize\x003\0", "names the option 'tsize' twice"),
     ],
 )
-@pytest.mark.parametrize("depth", Depth)
-def test_what_all_firmware_passes_over_is_a_warning(depth: Depth, raw: bytes, words: str) -> None:
+@pytest.mark.parametrize("depth", ProbeDepth)
+def test_what_all_firmware_passes_over_is_a_warning(
+    depth: ProbeDepth, raw: bytes, words: str
+) -> None:
     """It names the RFC; the target boots."""
     reader = session(depth)
     assert replied(reader.receive(raw, TRANSFER)) == Ack(0)
@@ -647,7 +659,7 @@ def test_a_transfer_that_goes_on_from_elsewhere_is_told_so(source: Address) -> N
     reader = session()
     say(reader, Data(1, b"x" * 512))
     assert say(reader, Data(2, b"end"), source) == Error(5, "unknown transfer ID")
-    reader.silence(1.0)
+    reader.timed_out(1.0)
     assert verdict(reader) is Verdict.WRONG_SOURCE
     assert f"port {source[1]}" in sentence(reader)
     assert "MTU" not in sentence(reader)
@@ -657,13 +669,13 @@ def test_a_large_file_that_comes_well_and_long_is_no_fault() -> None:
     """Its size is known, the pace is good: the rest is not checked, and that is told."""
     reader = session(file=BootFile("boot.bin", size=34_000_000))
     say(reader, Data(1, b"x" * 512))
-    assert replied(reader.time_up(120.0, paced=True)) == Error(0, "probe done")
+    assert replied(reader.too_slow(120.0, paced=True)) == Error(0, "probe done")
     assert verdict(reader) is Verdict.OK
     assert reader.finding is not None
     assert "only 512 bytes of boot.bin were loaded in 120 s" in reader.finding.warnings[0]
     endless = session()
     say(endless, Data(1, b"x" * 512))
-    endless.time_up(120.0, paced=True)
+    endless.too_slow(120.0, paced=True)
     assert verdict(endless) is Verdict.TOO_SLOW
 
 
@@ -686,4 +698,4 @@ def test_the_warnings_of_a_transfer_have_a_bound() -> None:
         reader.receive(bytes([0, number, 0, 0]), TRANSFER)
     say(reader, Data(1, b"end"))
     assert reader.finding is not None
-    assert len(reader.finding.warnings) == MOST_WARNINGS
+    assert len(reader.finding.warnings) == MAX_WARNINGS

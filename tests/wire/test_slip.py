@@ -8,7 +8,7 @@ import dns.rcode
 import pytest
 
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import slip
+from rrdns.wire.answers.responder import slip_response
 from tests.wire import sample_zones
 
 KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])
@@ -22,17 +22,17 @@ def table() -> AnswerTable:
 
 def slipped(message: bytes, table: AnswerTable) -> dns.message.Message:
     """Return what an asker gets, which must be something."""
-    entry = slip(message, table, ASKER, 0.0, KIND)
+    entry = slip_response(message, table, ASKER, 0.0, KIND)
     assert entry is not None
     assert entry.length <= len(message) + 24  # a cookie of ours is the most that is added
-    return dns.message.from_wire(message[:2] + entry.tail(0))
+    return dns.message.from_wire(message[:2] + entry.body(0))
 
 
 def test_what_is_no_question_gets_nothing(table: AnswerTable) -> None:
     """A runt, a response, a malformed one: nobody would come again for it."""
     query = sample_zones.query()
     for message in (b"", query[:11], query[:2] + b"\x81" + query[3:], query[:-2]):
-        assert slip(message, table, ASKER, 0.0, KIND) is None
+        assert slip_response(message, table, ASKER, 0.0, KIND) is None
 
 
 @pytest.mark.parametrize("options", [(), ((3, b""),), ((10, b"short"),)])

@@ -10,7 +10,7 @@ from rrdns.wire.tftp.packets import (
     Ack,
     Data,
     Error,
-    Malformed,
+    MalformedPacket,
     OptionAck,
     Packet,
     ReadRequest,
@@ -49,7 +49,7 @@ def test_any_datagram_is_a_packet_or_malformed(datagram: bytes) -> None:
     """Nothing but Malformed is ever raised, and what is read can be written again."""
     try:
         packet = decode(datagram)
-    except Malformed:
+    except MalformedPacket:
         return
     assert decode(encode(packet)) == packet
 
@@ -90,7 +90,7 @@ def test_packets_look_as_the_rfcs_draw_them(packet: Packet, datagram: bytes) -> 
 )
 def test_what_the_rfcs_do_not_allow_is_malformed(datagram: bytes) -> None:
     """A reader must not guess what was meant."""
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedPacket):
         decode(datagram)
 
 

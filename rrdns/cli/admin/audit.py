@@ -11,9 +11,9 @@ import typer
 from rrdns.cli.api import completion
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
 from rrdns.cli.terminal.durations import clock_time
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import safe, show, show_json
-from rrdns.cli.terminal.progress import counted
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json, print_rich, printable
+from rrdns.cli.terminal.progress import counting
 
 PAGE = 20  # entries, where nobody says otherwise
 
@@ -54,7 +54,7 @@ def audit(
     from rrdns.cli.api.client import Client
 
     if export and (limit is not None or before is not None):
-        raise Trouble("--export writes all of it", "leave --limit and --before out", WRONG_USE)
+        raise CliError("--export writes all of it", "leave --limit and --before out", WRONG_USE)
     client = Client(url, token, ca_file)
     if export:
         for line in _lines(client.export_audit(pool=pool, member=member)):
@@ -64,13 +64,13 @@ def audit(
     most = limit or PAGE
     told = client.audit(limit=most, before=before, pool=pool, member=member)
     if as_json:
-        show_json(told)
+        print_json(told)
         return
     entries = told["entries"]
     if not entries:
         typer.echo("The audit trail has no such entries.")
         return
-    show(_table(entries, client.now()))
+    print_rich(_table(entries, client.now()))
     oldest = min(entry["id"] for entry in entries)
     if len(entries) == most and oldest > 1:
         typer.echo(f"Older ones: rrdns audit --before {oldest}")
@@ -87,7 +87,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if rest:
             yield rest
 
-    return split() if sys.stdout.isatty() else counted(split(), "entries")
+    return split() if sys.stdout.isatty() else counting(split(), "entries")
 
 
 def _table(entries: list[dict[str, Any]], now: float) -> Any:
@@ -119,4 +119,4 @@ def _row(entry: Mapping[str, Any], now: float) -> list[Any]:
         change,
         entry["reason"],
     )
-    return [Text(safe(cell)) for cell in cells]
+    return [Text(printable(cell)) for cell in cells]

@@ -9,13 +9,13 @@ import typer
 
 from rrdns.cli.api import completion
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.terminal.durations import milliseconds, span
-from rrdns.cli.terminal.output import safe, show, show_json, when
+from rrdns.cli.terminal.durations import format_duration, milliseconds
+from rrdns.cli.terminal.output import print_json, print_rich, printable, relative_time
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-_WHYS = {
+_REASONS = {
     "healthy": "its probes pass",
     "assumed": "not probed yet, taken to be as it was",
     "awaiting-probe": "new, and its first probe has not ended",
@@ -49,21 +49,21 @@ def explain(
     client = Client(url, token, ca_file)
     told = client.explain(pool)
     if as_json:
-        show_json(told)
+        print_json(told)
         return
     for number, each in enumerate(told["pools"]):
-        show(*([""] if number else []), *_lines(each, client.now()))
+        print_rich(*([""] if number else []), *_lines(each, client.now()))
 
 
 def _lines(pool: Mapping[str, Any], now: float) -> Iterator[Text]:
     from rich.text import Text
 
-    yield Text(safe(f"{pool['name']} ({pool['hostname']})"), "bold")
+    yield Text(printable(f"{pool['name']} ({pool['hostname']})"), "bold")
     if pool["next"]:
         yield Text("The next answers, each in its order:")
     for number, answer in enumerate(pool["next"], 1):
-        yield Text(safe(f"  {number}. {', '.join(answer)}"))
-    yield Text(safe(f"  {pool['sentence'].capitalize()}."), "dim")
+        yield Text(printable(f"  {number}. {', '.join(answer)}"))
+    yield Text(printable(f"  {pool['sentence'].capitalize()}."), "dim")
     for member in pool["members"]:
         yield from _member(member, now)
 
@@ -73,28 +73,37 @@ def _member(member: Mapping[str, Any], now: float) -> Iterator[Text]:
 
     style = "green" if member["in"] else "bold red"
     word = "IN " if member["in"] else "OUT"
-    why = _WHYS.get(member["why"], member["why"])
+    why = _REASONS.get(member["why"], member["why"])
     order = member["override"]
     if order:
         reason = f": {order['reason']}" if order["reason"] else ""
         why += f" by {order['by']}{reason}"
     line = Text(word, style)
-    line.append(safe(f" {member['name']}  {why}, since {when(member['since'], now)}"), "default")
+    line.append(
+        printable(f" {member['name']}  {why}, since {relative_time(member['since'], now)}"),
+        "default",
+    )
     yield line
     probe = member["probe"]
     if probe:
         took = milliseconds(probe["seconds"])
-        yield Text(safe(f"      said so: {probe['sentence']} ({took}, {when(probe['at'], now)})"))
-    for way in member["ways"]:
-        yield Text(safe(f"      {'out' if member['in'] else 'in'} when {_way(way, now)}"), "dim")
+        yield Text(
+            printable(
+                f"      said so: {probe['sentence']} ({took}, {relative_time(probe['at'], now)})"
+            )
+        )
+    for way in member["would_change"]:
+        yield Text(
+            printable(f"      {'out' if member['in'] else 'in'} when {_way(way, now)}"), "dim"
+        )
 
 
 def _way(way: Mapping[str, Any], now: float) -> str:
     told = str(way["sentence"])
     if way["seconds"] is not None:
-        told += f", in about {span(way['seconds'])} at the earliest"
+        told += f", in about {format_duration(way['seconds'])} at the earliest"
     if way["at"]:
-        told += f" at {when(way['at'], now)}"
+        told += f" at {relative_time(way['at'], now)}"
     if not way["command"]:
         return told
     return f"{told}{'; to cancel it' if way['at'] else ''}: `{way['command']}`"

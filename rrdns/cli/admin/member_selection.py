@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrdns.cli.api import completion
-from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
-from rrdns.cli.terminal.output import safe
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, CliError
+from rrdns.cli.terminal.output import printable
 
 if TYPE_CHECKING:
     from rrdns.cli.api.client import Client
@@ -36,7 +36,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also for sev
 _PATTERN = set("*?[")
 
 
-def the_one(
+def single_member(
     members: Sequence[str] | None, tag: str | None, pool: str | None, *, everywhere: bool
 ) -> str | None:
     """Return the single member that is plainly named, or None where a choice is to be made.
@@ -45,9 +45,9 @@ def the_one(
         Trouble: nobody is named, or in two ways.
     """
     if everywhere and pool is not None:
-        raise Trouble("--pool and --all-pools say two things", "leave one out", WRONG_USE)
+        raise CliError("--pool and --all-pools say two things", "leave one out", WRONG_USE)
     if bool(members) == (tag is not None):
-        raise Trouble(
+        raise CliError(
             "say whom you mean: members, a pattern such as 'pvs-*', or --tag",
             "`rrdns status` lists the members",
             WRONG_USE,
@@ -57,7 +57,7 @@ def the_one(
     return None
 
 
-def chosen(
+def selector_from_args(
     client: Client,
     members: Sequence[str] | None,
     tag: str | None,
@@ -118,8 +118,8 @@ def find_pool(
         known = {name for each in pools for name in _names(each)}
         near = _nearest(member, sorted(known))
         advice = f"did you mean {near}?" if near else "`rrdns status` lists the members"
-        raise Trouble(f"no pool has a member {member!r}", advice, WRONG_USE)
-    raise Trouble(
+        raise CliError(f"no pool has a member {member!r}", advice, WRONG_USE)
+    raise CliError(
         f"{member!r} is a member of several pools: {', '.join(homes)}",
         "say which one: " + " or ".join(f"--pool {name}" for name in homes) + or_all,
         WRONG_USE,
@@ -152,18 +152,20 @@ def confirm(verb: str, preview: dict[str, Any], *, yes: bool) -> None:
         return
     for one in preview["members"]:
         member = one["member"]
-        typer.echo(f"  {safe(member['name'])} of pool {safe(member['pool'])}: {member['why']}")
-    typer.echo(left_in(preview["left"]))
+        typer.echo(
+            f"  {printable(member['name'])} of pool {printable(member['pool'])}: {member['why']}"
+        )
+    typer.echo(remaining_text(preview["remaining"]))
     if preview["guard"]:
-        typer.echo(f"The guard's word: {safe(preview['guard'])}.")
+        typer.echo(f"The guard's word: {printable(preview['guard'])}.")
     if not typer.confirm(f"{verb} these {len(preview['members'])} members?"):
-        raise Trouble("nothing was changed", status=REFUSED)
+        raise CliError("nothing was changed", status=REFUSED)
 
 
-def left_in(left: dict[str, list[str]]) -> str:
+def remaining_text(left: dict[str, list[str]]) -> str:
     """Return who is handed out, pool by pool."""
     return "\n".join(
-        f"Handed out in pool {safe(pool)} then: {safe(', '.join(names)) or 'NOBODY'}."
+        f"Handed out in pool {printable(pool)} then: {printable(', '.join(names)) or 'NOBODY'}."
         for pool, names in left.items()
     )
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from rrdns.cli.admin.member_selection import left_in
-from rrdns.cli.terminal.output import safe, when
+from rrdns.cli.admin.member_selection import remaining_text
+from rrdns.cli.terminal.output import printable, relative_time
 
 
 def each(done: dict[str, Any]) -> list[dict[str, Any]]:
@@ -22,22 +22,22 @@ def targets(done: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _left(done: dict[str, Any]) -> dict[str, list[str]]:
-    left = done["left"]
+    left = done["remaining"]
     return left if isinstance(left, dict) else {done["member"]["pool"]: left}
 
 
-def tell_out(done: dict[str, Any], now: float) -> None:
+def print_order(done: dict[str, Any], now: float) -> None:
     """Say what became of an order that takes members out, or forces them in."""
     if done["dry_run"]:
-        _tell_preview(done, now)
+        _print_preview(done, now)
         return
     for one in each(done):
         typer.echo(_sentence(one, now))
     if done["guard"]:
-        typer.echo(f"As things are now it will be refused then: {safe(done['guard'])}.")
+        typer.echo(f"As things are now it will be refused then: {printable(done['guard'])}.")
     if not any(one["member"]["in"] for one in each(done)):
         them = "it" if len(each(done)) == 1 else "them"
-        typer.echo(f"Safe to work on {them} after {when(done['safe_after'], now)}.")
+        typer.echo(f"Safe to work on {them} after {relative_time(done['safe_after'], now)}.")
 
 
 _IS = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
@@ -45,42 +45,43 @@ _IS = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
 
 def _sentence(one: Mapping[str, Any], now: float) -> str:
     member = one["member"]
-    name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
+    name = f"{printable(member['name'])} of pool {printable(member['pool'])}"
     plan, override = member.get("plan"), member.get("override")
     order = plan if plan and (one["changed"] or not override) else override or {}
     until = order.get("until")
-    lasts = f"until {when(until, now)}" if until else "until you resume it"
+    lasts = f"until {relative_time(until, now)}" if until else "until you resume it"
     word = _IS.get(order.get("order", ""), "ordered")
     if order is plan and plan:
-        return f"{name} will be {word} at {when(plan['at'], now)}, {lasts}."
+        return f"{name} will be {word} at {relative_time(plan['at'], now)}, {lasts}."
     state = f"is {word}" if one["changed"] else f"was {word} already,"
     return f"{name} {state} {lasts}."
 
 
-def _tell_preview(done: dict[str, Any], now: float) -> None:
+def _print_preview(done: dict[str, Any], now: float) -> None:
     typer.echo("Nothing was done. What it would do:")
     for one in each(done):
         member = one["member"]
         change = "would change" if one["changed"] else "is so already"
-        name = f"{safe(member['name'])} of pool {safe(member['pool'])}"
+        name = f"{printable(member['name'])} of pool {printable(member['pool'])}"
         typer.echo(
-            f"  {name} ({member['why']}) {change}, safe after {when(one['safe_after'], now)}"
+            f"  {name} ({member['why']}) {change}, safe after "
+            f"{relative_time(one['safe_after'], now)}"
         )
-    typer.echo(left_in(_left(done)))
+    typer.echo(remaining_text(_left(done)))
     if done["guard"]:
-        typer.echo(f"It would be REFUSED: {safe(done['guard'])}.")
+        typer.echo(f"It would be REFUSED: {printable(done['guard'])}.")
 
 
-def tell_back(done: dict[str, Any]) -> None:
+def print_resume(done: dict[str, Any]) -> None:
     """Say what became of members that were resumed."""
     if done["dry_run"]:
-        names = [safe(one["member"]["name"]) for one in each(done) if one["changed"]]
+        names = [printable(one["member"]["name"]) for one in each(done) if one["changed"]]
         typer.echo(f"Nothing was done. It would end what is ordered for: {', '.join(names)}.")
-        typer.echo(left_in(_left(done)))
+        typer.echo(remaining_text(_left(done)))
         return
     for one in each(done):
         told = one["member"]
-        name = f"{safe(told['name'])} of pool {safe(told['pool'])}"
+        name = f"{printable(told['name'])} of pool {printable(told['pool'])}"
         if not one["changed"]:
             typer.echo(f"Nothing was ordered for {name}.")
         elif told["why"] == "no-member":

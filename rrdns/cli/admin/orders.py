@@ -15,17 +15,17 @@ from rrdns.cli.admin.member_selection import (
     Members,
     Tag,
     Yes,
-    chosen,
     confirm,
     find_pool,
-    the_one,
+    selector_from_args,
+    single_member,
 )
-from rrdns.cli.admin.order_output import targets, tell_back, tell_out
-from rrdns.cli.admin.wait_until_safe import stay_until_safe
+from rrdns.cli.admin.order_output import print_order, print_resume, targets
+from rrdns.cli.admin.wait_until_safe import wait_until_safe
 from rrdns.cli.api import completion
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
-from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
-from rrdns.cli.terminal.output import show_json
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json
 
 if TYPE_CHECKING:
     from rrdns.cli.api.client import Client
@@ -84,21 +84,21 @@ def drain(
     """
     from rrdns.cli.api.client import Client
 
-    one = the_one(members, tag, pool, everywhere=all_pools)
+    one = single_member(members, tag, pool, everywhere=all_pools)
     if wait and (dry_run or at is not None):
-        raise Trouble("there is nothing to --wait for", "leave it out", WRONG_USE)
+        raise CliError("there is nothing to --wait for", "leave it out", WRONG_USE)
     order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
     if one is not None:
         path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL), one)
         done = client.order(f"{path}/drain", {**order, "dry_run": dry_run})
     else:
-        asked = {**order, **chosen(client, members, tag, pool)}
+        asked = {**order, **selector_from_args(client, members, tag, pool)}
         done = _together(client, "drain", asked, dry_run=dry_run, yes=yes)
     if not as_json:
-        tell_out(done, client.now())
+        print_order(done, client.now())
     if wait:
-        stay_until_safe(client, targets(done), done["safe_after"], quiet=as_json)
+        wait_until_safe(client, targets(done), done["safe_after"], quiet=as_json)
     _finish(done, as_json=as_json)
 
 
@@ -128,16 +128,16 @@ def resume(
     """
     from rrdns.cli.api.client import Client
 
-    one = the_one(members, tag, pool, everywhere=all_pools)
+    one = single_member(members, tag, pool, everywhere=all_pools)
     client = Client(url, token, ca_file)
     if one is not None:
         path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL, orphaned=True), one)
         done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
     else:
-        asked = {"reason": reason, **chosen(client, members, tag, pool, orphaned=True)}
+        asked = {"reason": reason, **selector_from_args(client, members, tag, pool, orphaned=True)}
         done = _together(client, "resume", asked, dry_run=dry_run, yes=yes)
     if not as_json:
-        tell_back(done)
+        print_resume(done)
     _finish(done, as_json=as_json)
 
 
@@ -183,7 +183,7 @@ def force(
     path = client.member_path(find_pool(client, member, pool), member)
     done = client.order(f"{path}/force-{direction}", order)
     if not as_json:
-        tell_out(done, client.now())
+        print_order(done, client.now())
     _finish(done, as_json=as_json)
 
 
@@ -199,15 +199,15 @@ def _together(
 
 
 def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, Any]:
-    from rrdns.cli.terminal.durations import start
+    from rrdns.cli.terminal.durations import parse_start
     from rrdns.timeformat import duration
 
     if lasting is not None and until is not None:
-        raise Trouble("--for and --until both say when it ends", "leave one out", WRONG_USE)
+        raise CliError("--for and --until both say when it ends", "leave one out", WRONG_USE)
     times: dict[str, Any] = {}
     reads: tuple[tuple[str, str, str | None, Callable[[str], Any]], ...] = (
         ("--for", "for", lasting, duration),
-        ("--at", "at", at, start),
+        ("--at", "at", at, parse_start),
         ("--until", "until", until, lambda text: _end(text, times.get("at"))),
     )
     for option, name, given, read in reads:
@@ -215,22 +215,22 @@ def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, 
             try:
                 times[name] = read(given)
             except ValueError as error:
-                raise Trouble(f"{option}: {error}", status=WRONG_USE) from error
+                raise CliError(f"{option}: {error}", status=WRONG_USE) from error
     return times
 
 
 def _end(text: str, begins: str | None) -> str:
     """Return when an order is to end: of 06:00 the next one after its beginning is meant."""
-    from rrdns.cli.terminal.durations import moment
+    from rrdns.cli.terminal.durations import parse_moment
     from rrdns.timeformat import start_of
 
     if begins is None:
-        return moment(text)
-    return moment(text, datetime.fromtimestamp(start_of(begins, time.time())).astimezone())
+        return parse_moment(text)
+    return parse_moment(text, datetime.fromtimestamp(start_of(begins, time.time())).astimezone())
 
 
 def _finish(done: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        show_json(done)
+        print_json(done)
     if done["dry_run"] and done["guard"]:
         raise typer.Exit(REFUSED)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, OnlyPool, Token, Url
-from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
-from rrdns.cli.terminal.output import console, show, show_json, show_json_line
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, CliError
+from rrdns.cli.terminal.output import console, print_json, print_json_line, print_rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rrdns.cli.api.client import Client
 
-WATCH_EVERY = 2.0  # seconds
+WATCH_INTERVAL = 2.0  # seconds
 
 
 def status(
@@ -47,17 +47,17 @@ def status(
 
     client = Client(url, token, ca_file)
     if watch:
-        (watch_lines if as_json else watch_board)(client, pool)
+        (watch_lines if as_json else watch_table)(client, pool)
         return
-    pools, readiness = look(client, pool)
+    pools, readiness = fetch(client, pool)
     if as_json:
-        show_json(_as_json(pools, readiness))
+        print_json(_as_json(pools, readiness))
     else:
-        show(*_board(pools, readiness, client.now()))
+        print_rich(*_table(pools, readiness, client.now()))
     raise typer.Exit(DONE if is_well(pools, readiness) else REFUSED)
 
 
-def look(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def fetch(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the pools, or the one of that name, and the readiness of the service.
 
     Raises:
@@ -68,7 +68,7 @@ def look(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[s
         known = ", ".join(each["name"] for each in pools) or "none"
         pools = [each for each in pools if each["name"] == pool]
         if not pools:
-            raise Trouble(f"no pool is called {pool!r}", f"there are: {known}", WRONG_USE)
+            raise CliError(f"no pool is called {pool!r}", f"there are: {known}", WRONG_USE)
     return pools, client.readiness()
 
 
@@ -82,19 +82,19 @@ def watch_lines(
     with suppress(KeyboardInterrupt):
         while True:
             try:
-                show_json_line(_as_json(*look(client, pool)))
-            except Trouble as trouble:
+                print_json_line(_as_json(*fetch(client, pool)))
+            except CliError as trouble:
                 if trouble.status == WRONG_USE:
                     raise
-                show_json_line({"error": trouble.sentence})
-            sleep(WATCH_EVERY)
+                print_json_line({"error": trouble.sentence})
+            sleep(WATCH_INTERVAL)
 
 
 def _as_json(pools: list[dict[str, Any]], readiness: dict[str, Any]) -> dict[str, Any]:
     return {"ready": readiness["ready"], "alarms": readiness["alarms"], "pools": pools}
 
 
-def watch_board(
+def watch_table(
     client: Client, pool: str | None, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Show the table again and again, until somebody presses Ctrl-C."""
@@ -103,12 +103,12 @@ def watch_board(
     try:
         if not sys.stdout.isatty():
             while True:
-                show(_current(client, pool), "")
-                sleep(WATCH_EVERY)
+                print_rich(_current(client, pool), "")
+                sleep(WATCH_INTERVAL)
         with Live(console=console(), screen=True, auto_refresh=False) as live:
             while True:
                 live.update(_current(client, pool), refresh=True)
-                sleep(WATCH_EVERY)
+                sleep(WATCH_INTERVAL)
     except KeyboardInterrupt:
         return
 
@@ -121,16 +121,16 @@ def _current(client: Client, pool: str | None) -> RenderableType:
     now = time.strftime("%H:%M:%S")
     title = Text(f"{client.url}  {now}  (Ctrl-C ends this)", "dim")
     try:
-        return Group(title, *_board(*look(client, pool), client.now()))
-    except Trouble as trouble:
+        return Group(title, *_table(*fetch(client, pool), client.now()))
+    except CliError as trouble:
         if trouble.status == WRONG_USE:
             raise
         return Group(title, Text(trouble.sentence, "bold red"), Text(trouble.advice))
 
 
-def _board(
+def _table(
     pools: list[dict[str, Any]], readiness: dict[str, Any], now: float
 ) -> list[RenderableType]:
-    from rrdns.cli.admin.status_table import board
+    from rrdns.cli.admin.status_table import status_table
 
-    return board(pools, readiness, now)
+    return status_table(pools, readiness, now)

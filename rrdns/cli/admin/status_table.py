@@ -14,8 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from rrdns.cli.terminal.durations import milliseconds, span
-from rrdns.cli.terminal.output import safe, when
+from rrdns.cli.terminal.durations import format_duration, milliseconds
+from rrdns.cli.terminal.output import printable, relative_time
 from rrdns.timeformat import from_rfc3339
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def is_well(pools: Iterable[Json], readiness: Json) -> bool:
     return bool(readiness.get("ready")) and not any(pool["everything_down"] for pool in pools)
 
 
-def board(pools: Sequence[Json], readiness: Json, now: float) -> list[RenderableType]:
+def status_table(pools: Sequence[Json], readiness: Json, now: float) -> list[RenderableType]:
     """Return what there is to show, the most urgent first."""
     lines: list[RenderableType] = [*_alarms(pools, readiness, now), *_orphaned(readiness)]
     for pool in pools:
-        lines += [*([""] if lines else []), _title(pool), Members(pool, now), *_remarks(pool)]
+        lines += [*([""] if lines else []), _title(pool), PoolMembers(pool, now), *_remarks(pool)]
     if not pools:
         lines.append(Text("There are no pools.", _OUT))
     return lines
@@ -49,9 +49,9 @@ def _alarms(pools: Sequence[Json], readiness: Json, now: float) -> Iterator[Text
         if pool["everything_down"]:
             yield Text(f" EVERYTHING IS DOWN in {_called(pool)}: {_consequence(pool)} ", _SHOUT)
     for alarm in alarms:
-        since = when(alarm.get("since"), now)
+        since = relative_time(alarm.get("since"), now)
         told = f"ALARM {alarm['name']}{f', since {since}' if since else ''}: {alarm['sentence']}"
-        yield Text(safe(told), _OUT)
+        yield Text(printable(told), _OUT)
     if not readiness.get("ready") and not alarms:
         yield Text("rrdns is NOT READY to answer.", _OUT)
 
@@ -62,14 +62,14 @@ def _orphaned(readiness: Json) -> Iterator[Text]:
         address = f" ({one['address']})" if one.get("address") else ""
         command = f"rrdns resume {shlex.quote(one['member'])} --pool {shlex.quote(one['pool'])}"
         told = f"{one['member']}{address} in pool {one['pool']}: {one['order']}, not in the config"
-        yield Text(safe(f"  {told}. End it: {command}"), _ODD)
+        yield Text(printable(f"  {told}. End it: {command}"), _ODD)
 
 
 _SHOUT = "bold white on red"
 
 
 def _called(pool: Json) -> str:
-    return safe(f"pool {pool['name']} ({pool['hostname']})")
+    return printable(f"pool {pool['name']} ({pool['hostname']})")
 
 
 def _consequence(pool: Json) -> str:
@@ -78,15 +78,15 @@ def _consequence(pool: Json) -> str:
         return "targets get SERVFAIL."
     if pool["on_empty"] == "silent":
         return "targets get no answer."
-    handed_out = sum(bool(member["in"]) for member in pool["members"])
-    if not handed_out:
+    in_rotation = sum(bool(member["in"]) for member in pool["members"])
+    if not in_rotation:
         return "targets get SERVFAIL, since all members are taken out by orders."
-    return f"targets get the {handed_out} undrained members all the same."
+    return f"targets get the {in_rotation} undrained members all the same."
 
 
 def _title(pool: Json) -> Text:
-    title = Text(safe(pool["name"]), "bold")
-    title.append(f"  {safe(pool['hostname'])}", "not bold")
+    title = Text(printable(pool["name"]), "bold")
+    title.append(f"  {printable(pool['hostname'])}", "not bold")
     inside = sum(bool(member["in"]) for member in pool["members"])
     of = len(pool["members"])
     if pool["everything_down"]:  # who is in is so only because all are down
@@ -103,7 +103,7 @@ def _title(pool: Json) -> Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class PoolMembers:
     """The members of a pool; where their reasons do not fit beside them, those follow below."""
 
     pool: Json
@@ -136,7 +136,7 @@ def _short_table(pool: Json, now: float, *, with_details: bool) -> Table:
         state, name, address, _, _, took, share = _row(member, now)
         probe = member.get("last_probe")
         word = f"{probe['verdict']}, {_ago(probe, now)} ago" if probe else "none yet"
-        facts = Text(safe(member["why"])), Text(safe(word))
+        facts = Text(printable(member["why"])), Text(printable(word))
         if with_details:
             table.add_row(state, name, address, *facts, took, share)
         else:
@@ -152,7 +152,9 @@ def _below(pool: Json, now: float) -> Iterator[Text]:
         if probe and probe["verdict"] != "ok":
             said.append(str(probe["sentence"]))
         if said != [member["why"]]:
-            yield Text.assemble((safe(member["name"]), "bold"), safe(f": {'; '.join(said)}"))
+            yield Text.assemble(
+                (printable(member["name"]), "bold"), printable(f": {'; '.join(said)}")
+            )
 
 
 def _table(pool: Json, now: float) -> Table:
@@ -180,9 +182,9 @@ def _row(member: Json, now: float) -> tuple[Text, ...]:
     probe = member.get("last_probe")
     return (
         Text(state, style),
-        Text(safe(member["name"]), "bold"),
-        Text(safe(member["address"])),
-        Text(safe("; ".join(_reasons(member, now)))),
+        Text(printable(member["name"]), "bold"),
+        Text(printable(member["address"])),
+        Text(printable("; ".join(_reasons(member, now)))),
         _verdict(probe, now),
         Text(milliseconds(probe["seconds"]) if probe else ""),
         Text(f"{member['share']:.0%}" if member["in"] else ""),
@@ -192,7 +194,7 @@ def _row(member: Json, now: float) -> tuple[Text, ...]:
 def _reasons(member: Json, now: float) -> Iterator[str]:
     """Return why a member is in or out, the deciding reason first."""
     why, standing, override = member["why"], member["standing"], member.get("override")
-    since = f"since {when(standing['since'], now)}"
+    since = f"since {relative_time(standing['since'], now)}"
     if override:
         yield _order(override, now)
         yield f"probes say {'up' if standing['up'] else 'down'}"
@@ -200,16 +202,17 @@ def _reasons(member: Json, now: float) -> Iterator[str]:
         yield f"{_WHY[why]} {since}"
     else:
         yield _WHY.get(why) or str(why)
-    if standing["doubts"]:
-        row = "probe says" if standing["doubts"] == 1 else "probes in a row say"
-        yield f"{standing['doubts']} {row} otherwise"
+    if standing["contradicting_probes"]:
+        row = "probe says" if standing["contradicting_probes"] == 1 else "probes in a row say"
+        yield f"{standing['contradicting_probes']} {row} otherwise"
     plan = member.get("plan")
     if plan:
-        yield f"{_COMING.get(plan['order'], plan['order'])} {when(plan['at'], now)} by {plan['by']}"
+        coming = _COMING.get(plan["order"], plan["order"])
+        yield f"{coming} {relative_time(plan['at'], now)} by {plan['by']}"
     safe_after = member.get("safe_after")
     if override and not member["in"] and safe_after is not None:
         passed = from_rfc3339(safe_after) <= now
-        yield "safe to work on" if passed else f"safe after {when(safe_after, now)}"
+        yield "safe to work on" if passed else f"safe after {relative_time(safe_after, now)}"
 
 
 _WHY = {
@@ -233,7 +236,7 @@ def _order(override: Json, now: float) -> str:
     if override.get("reason"):
         told += f": {override['reason']}"
     until = override.get("until")
-    return f"{told}, until {when(until, now)}" if until else f"{told}, until it is resumed"
+    return f"{told}, until {relative_time(until, now)}" if until else f"{told}, until it is resumed"
 
 
 def _verdict(probe: Json | None, now: float) -> Text:
@@ -242,11 +245,11 @@ def _verdict(probe: Json | None, now: float) -> Text:
     ago = _ago(probe, now)
     if probe["verdict"] in ("ok", "slow"):
         return Text(f"ok, {ago} ago")
-    return Text(safe(f"{probe['sentence']} ({ago} ago)"), _OUT)
+    return Text(printable(f"{probe['sentence']} ({ago} ago)"), _OUT)
 
 
 def _ago(probe: Json, now: float) -> str:
-    return span(now - from_rfc3339(probe["at"]))
+    return format_duration(now - from_rfc3339(probe["at"]))
 
 
 def _remarks(pool: Json) -> Iterator[Text]:
@@ -255,4 +258,4 @@ def _remarks(pool: Json) -> Iterator[Text]:
         warnings = (member.get("last_probe") or {}).get("warnings", [])
         for remark in dict.fromkeys([*warnings, *member.get("drift", [])]):
             whom = "" if member["name"] in remark else f"{member['name']}: "
-            yield Text(f"  ! {safe(whom + remark)}", _ODD)
+            yield Text(f"  ! {printable(whom + remark)}", _ODD)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import console, show_json_line
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import console, print_json_line
 
 if TYPE_CHECKING:
-    from rrdns.cli.admin.top_view import Look
+    from rrdns.cli.admin.top_view import ApiSample
     from rrdns.cli.api.client import Client
 
 _ENDS = {"q", "Q", "\x03", "\x04", ""}  # nothing: the terminal is gone
@@ -50,7 +50,7 @@ def top(
         watch_lines(Client(url, token, ca_file), every)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Trouble("rrdns top needs a terminal", "`rrdns top --json` is for scripts", WRONG_USE)
+        raise CliError("rrdns top needs a terminal", "`rrdns top --json` is for scripts", WRONG_USE)
     with _keys():
         _watch(Client(url, token, ca_file), every)
 
@@ -59,19 +59,19 @@ def _watch(client: Client, every: float) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from rrdns.cli.admin.top_view import panel
+    from rrdns.cli.admin.top_view import top_view
 
     out, before = console(), None
     with Live(console=out, screen=True, auto_refresh=False) as live:
         while True:
             try:
-                now = look(client)
-            except Trouble as trouble:
+                now = fetch(client)
+            except CliError as trouble:
                 if trouble.status == WRONG_USE:
                     raise
                 live.update(Text(f"{trouble.sentence}\n{trouble.advice}", "bold red"), refresh=True)
             else:
-                live.update(panel(before, now, client.url, out.size.height), refresh=True)
+                live.update(top_view(before, now, client.url, out.size.height), refresh=True)
                 before = now
             if _is_over(every):
                 return
@@ -83,29 +83,29 @@ def watch_lines(
     """Write a line of JSON for the time between each two looks, until Ctrl-C."""
     from rrdns.cli.admin.top_view import as_json
 
-    before = look(client)
+    before = fetch(client)
     with suppress(KeyboardInterrupt):
         while True:
             sleep(every)
             try:
-                now = look(client)
-            except Trouble as trouble:
-                show_json_line({"error": trouble.sentence})
+                now = fetch(client)
+            except CliError as trouble:
+                print_json_line({"error": trouble.sentence})
             else:
-                show_json_line(as_json(before, now))
+                print_json_line(as_json(before, now))
                 before = now
 
 
-def look(client: Client) -> Look:
+def fetch(client: Client) -> ApiSample:
     """Ask the API once for everything that is shown.
 
     Raises:
         Trouble: it cannot tell.
     """
-    from rrdns.cli.admin.top_view import EVENTS, Look
+    from rrdns.cli.admin.top_view import EVENTS, ApiSample
 
     pools, readiness = client.pools(recent=0), client.readiness()
-    return Look(
+    return ApiSample(
         at=client.now(),
         steady=time.monotonic(),
         ready=bool(readiness["ready"]),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rrdns.cli.terminal.durations import clock_time, milliseconds
-from rrdns.cli.terminal.output import safe
+from rrdns.cli.terminal.output import printable
 from rrdns.timeformat import from_rfc3339, rfc3339
 
 Json = Mapping[str, Any]
@@ -22,7 +22,7 @@ _ODD = {"drained", "forced-down", "forced-up", "standby", "assumed", "awaiting-p
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ApiSample:
     """What one look at the API has found."""
 
     at: float  # Unix seconds
@@ -35,7 +35,7 @@ class Look:
     answers: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by pool and member
 
 
-def rates(before: Look | None, now: Look) -> dict[str, float]:
+def rates(before: ApiSample | None, now: ApiSample) -> dict[str, float]:
     """Return the queries a second by RCODE between two looks."""
     if before is None or now.steady <= before.steady:
         return dict.fromkeys(now.queries, 0.0)
@@ -46,7 +46,7 @@ def rates(before: Look | None, now: Look) -> dict[str, float]:
     }
 
 
-def shares(before: Look | None, now: Look) -> dict[tuple[str, str], float]:
+def shares(before: ApiSample | None, now: ApiSample) -> dict[tuple[str, str], float]:
     """Return each member's share of its pool's answers between two looks."""
     earlier = before.answers if before is not None else {}
     given = {key: max(0, n - earlier.get(key, n)) for key, n in now.answers.items()}
@@ -56,7 +56,7 @@ def shares(before: Look | None, now: Look) -> dict[tuple[str, str], float]:
     return {key: n / totals[key[0]] for key, n in given.items() if totals[key[0]]}
 
 
-def as_json(before: Look, now: Look) -> dict[str, Any]:
+def as_json(before: ApiSample, now: ApiSample) -> dict[str, Any]:
     """Return what happened between two looks, and how things are now, for scripts."""
     given = shares(before, now)
     return {
@@ -87,7 +87,7 @@ def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 4)
 
 
-def panel(before: Look | None, now: Look, title: str, height: int) -> RenderableType:
+def top_view(before: ApiSample | None, now: ApiSample, title: str, height: int) -> RenderableType:
     """Return the picture, no higher than the terminal."""
     head = [_title(now, title), _queries(rates(before, now)), *_alarms(now)]
     rows = sum(len(pool["members"]) for pool in now.pools)
@@ -100,7 +100,7 @@ def panel(before: Look | None, now: Look, title: str, height: int) -> Renderable
     return Group(*parts)
 
 
-def _title(now: Look, title: str) -> Text:
+def _title(now: ApiSample, title: str) -> Text:
     text = Text(f"{title}  {clock_time(now.at, now.at)}  ", "dim")
     text.append("ready" if now.ready else "NOT READY", "green" if now.ready else "bold red")
     text.append("  (q ends this)")
@@ -115,14 +115,14 @@ def _queries(per_second: Mapping[str, float]) -> Text:
     return _one_line(text)
 
 
-def _alarms(now: Look) -> list[Text]:
+def _alarms(now: ApiSample) -> list[Text]:
     return [
-        _one_line(Text(safe(f"ALARM {one['name']}: {one['sentence']}"), "bold red"))
+        _one_line(Text(printable(f"ALARM {one['name']}: {one['sentence']}"), "bold red"))
         for one in now.alarms[:3]
     ]
 
 
-def _members(before: Look | None, now: Look, most: int) -> Table:
+def _members(before: ApiSample | None, now: ApiSample, most: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0), expand=True)
     for heading in ("pool", "member", ""):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
@@ -150,10 +150,10 @@ def _row(
     share = given.get((pool, member["name"]))
     probe = member.get("last_probe")
     return (
-        Text(safe(pool)),
-        Text(safe(member["name"]), "bold"),
+        Text(printable(pool)),
+        Text(printable(member["name"]), "bold"),
         Text(state, style),
-        Text(safe(_why(member))),
+        Text(printable(_why(member))),
         Text(f"{share:.0%}" if share is not None else ""),
         Text(milliseconds(probe["seconds"]) if probe else "", "" if _passed(probe) else "red"),
     )
@@ -176,7 +176,7 @@ def _event(entry: Json, now: float) -> Text:
     after = f" -> {entry['after']}" if entry["after"] else ""
     why = f" ({entry['reason']})" if entry["reason"] else ""
     when = clock_time(from_rfc3339(entry["at"]), now)
-    return _one_line(Text(safe(f"{when} {entry['by']} {entry['action']} {whom}{after}{why}")))
+    return _one_line(Text(printable(f"{when} {entry['by']} {entry['action']} {whom}{after}{why}")))
 
 
 def _one_line(text: Text) -> Text:

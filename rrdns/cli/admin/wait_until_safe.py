@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rrdns.cli.terminal.durations import span
-from rrdns.cli.terminal.errors import Trouble
-from rrdns.cli.terminal.output import safe
+from rrdns.cli.terminal.durations import format_duration
+from rrdns.cli.terminal.errors import CliError
+from rrdns.cli.terminal.output import printable
 
 if TYPE_CHECKING:
     from rrdns.cli.api.client import Client
@@ -20,7 +20,7 @@ Sleep = Callable[[float], None]
 _TO_LINE_START = "\r" + " " * 30 + "\r"
 
 
-def stay_until_safe(
+def wait_until_safe(
     client: Client,
     targets: Iterable[tuple[str, str]],
     safe_after: str,
@@ -41,8 +41,8 @@ def stay_until_safe(
         members = [client.member(pool, name) for pool, name in targets]
         for member in members:
             if member["in"]:
-                raise Trouble(
-                    f"{safe(member['name'])} is handed out again: {member['why']}",
+                raise CliError(
+                    f"{printable(member['name'])} is handed out again: {member['why']}",
                     "`rrdns audit` tells who ended its order; drain it again",
                 )
         # A worker that was slow to hear of it moves the time on.
@@ -67,7 +67,7 @@ def wait_until(
     counting = sys.stdout.isatty() and not quiet
     while (left := end - clock()) > 0:
         if counting:
-            typer.echo(f"\rSafe in {span(left)} ...    ", nl=False)
+            typer.echo(f"\rSafe in {format_duration(left)} ...    ", nl=False)
         sleep(min(left, 0.2 if counting else left))
     if counting:
         typer.echo(_TO_LINE_START, nl=False)

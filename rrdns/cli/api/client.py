@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from rrdns.cli.api.server_clock import ApiClock
-from rrdns.cli.api.tls import distrust, handlers_for
-from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, Trouble
+from rrdns.cli.api.server_clock import ServerClock
+from rrdns.cli.api.tls import handlers_for, tls_error_advice
+from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, CliError
 
-PATIENCE = 10.0  # seconds
-MOST_BYTES = 256 * 1024 * 1024  # of an answer
+TIMEOUT = 10.0  # seconds
+MAX_BYTES = 256 * 1024 * 1024  # of an answer
 NOT_READY = 503
 CHUNK = 64 * 1024  # bytes
 
@@ -38,12 +38,12 @@ class Client:
         token: str | None = None,
         ca_file: Path | None = None,
         *,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT,
     ) -> None:
         self.url = _checked(url)
         self._patience = patience
         self._token = _usable(token)
-        self.clock = ApiClock()
+        self.clock = ServerClock()
         handlers = [
             urllib.request.ProxyHandler({}),
             _NoRedirect(),
@@ -77,13 +77,13 @@ class Client:
         """
         if not (pool and member):
             what = "member" if pool else "pool"
-            raise Trouble(f"the {what}'s name is empty", "is a variable not set?", WRONG_USE)
+            raise CliError(f"the {what}'s name is empty", "is a variable not set?", WRONG_USE)
         return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
 
     def order(self, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
         """Give an order."""
         done = self._call("POST", path, body=order)
-        self.clock.hear_order(done)
+        self.clock.note_order(done)
         return done
 
     def explain(self, pool: str | None) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Client:
     def metrics(self) -> str:
         """Return the metrics as Prometheus reads them."""
         with self._stream("/metrics") as reply:
-            return reply.read(MOST_BYTES).decode()
+            return reply.read(MAX_BYTES).decode()
 
     def export_audit(self, **wanted: str | None) -> Iterator[bytes]:
         """Return the whole audit trail as JSON lines, as they come in."""
@@ -117,7 +117,7 @@ class Client:
         """
         try:
             with self._open(method, path, body) as reply:
-                return self._read(reply.read(MOST_BYTES))
+                return self._read(reply.read(MAX_BYTES))
         except _Answered as answered:
             if answered.status == also and not answered.is_problem:
                 return self._read(answered.said)
@@ -153,11 +153,11 @@ class Client:
         asked_at = self.clock.steady()
         try:
             with self._opener.open(request, timeout=self._patience) as reply:
-                self.clock.hear_date(reply.headers["Date"], asked_at)
+                self.clock.note_date(reply.headers["Date"], asked_at)
                 yield reply
         except urllib.error.HTTPError as error:
             with error:
-                raise _Answered(error.code, error.read(MOST_BYTES), _is_problem(error)) from error
+                raise _Answered(error.code, error.read(MAX_BYTES), _is_problem(error)) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
@@ -176,20 +176,20 @@ class Client:
             value = None
         if isinstance(value, dict):
             return value
-        raise Trouble(f"{self.url} answers, but is no rrdns API", "check --url or RRDNS_URL")
+        raise CliError(f"{self.url} answers, but is no rrdns API", "check --url or RRDNS_URL")
 
-    def _refusal(self, status: int, said: bytes) -> Trouble:
+    def _refusal(self, status: int, said: bytes) -> CliError:
         """Return a problem document (RFC 9457) as a sentence."""
         try:
             problem = json.loads(said)
             detail = str(problem["detail"] or problem["title"])
         except (ValueError, KeyError, TypeError):
-            return Trouble(
+            return CliError(
                 f"{self.url} answered with HTTP status {status}, as no rrdns API does",
                 "check --url or RRDNS_URL",
             )
         kind = str(problem.get("type", "")).rpartition("/")[2]
-        return Trouble(_one_line(detail), self._advice(kind, status), _status(status))
+        return CliError(_one_line(detail), self._advice(kind, status), _status(status))
 
     def _advice(self, kind: str, status: int) -> str:
         if status == 401 and self._token:
@@ -198,18 +198,18 @@ class Client:
             return "give a token with --token or RRDNS_TOKEN; `rrdns token` makes one"
         return _ADVICE.get(kind, "")
 
-    def _unreachable(self, error: Exception) -> Trouble:
+    def _unreachable(self, error: Exception) -> CliError:
         reason = getattr(error, "reason", error)
         advice = "is `rrdns serve` running there? --url or RRDNS_URL says where to look"
         if isinstance(reason, TimeoutError | socket.timeout):
             why = f"no answer within {self._patience:g} s"
         elif isinstance(reason, ssl.SSLError):
-            why, advice = distrust(reason)
+            why, advice = tls_error_advice(reason)
         elif isinstance(reason, ConnectionResetError) and self.url.startswith("http:"):
             why, advice = "it hangs up", "does it serve TLS? then the URL begins with https://"
         else:
             why = str(getattr(reason, "strerror", None) or reason or type(error).__name__).lower()
-        return Trouble(f"cannot reach the rrdns API at {self.url}: {why}", advice)
+        return CliError(f"cannot reach the rrdns API at {self.url}: {why}", advice)
 
 
 class _Answered(Exception):
@@ -252,7 +252,7 @@ def _checked(url: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise Trouble(
+        raise CliError(
             f"{_without_user(url)!r} is no URL of an API",
             "write it as http://127.0.0.1:8053",
             WRONG_USE,
@@ -267,7 +267,7 @@ def _without_user(url: str) -> str:
 
 def _usable(token: str | None) -> str | None:
     if token and not (token.isascii() and token.isprintable() and " " not in token):
-        raise Trouble(
+        raise CliError(
             "the token has characters that no token has",
             "pass it as `rrdns token` printed it, on one line",
             WRONG_USE,

@@ -11,9 +11,9 @@ from typing import Any
 
 import typer
 
-from rrdns.cli.terminal.errors import Trouble
+from rrdns.cli.terminal.errors import CliError
 
-PATIENCE = 0.7  # seconds
+TIMEOUT = 0.7  # seconds
 
 Offer = tuple[str, str]  # a name, and what is to be known of it
 
@@ -62,7 +62,7 @@ def _pools(ctx: typer.Context) -> Iterator[dict[str, Any]]:
 
     try:
         asked = (ctx.params[name] for name in ("url", "token", "ca_file"))
-        client = Client(*asked, patience=PATIENCE)
+        client = Client(*asked, patience=TIMEOUT)
         yield from client.pools(recent=0)
-    except (Trouble, KeyError, TypeError):
+    except (CliError, KeyError, TypeError):
         return

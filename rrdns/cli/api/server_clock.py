@@ -20,7 +20,7 @@ from rrdns.timeformat import from_rfc3339
 SECOND = 1.0  # what a Date is cut to
 
 
-class ApiClock:
+class ServerClock:
     """The API's clock, as far as its answers tell."""
 
     def __init__(
@@ -41,7 +41,7 @@ class ApiClock:
         """Return a time that has surely been reached there: safe to wait by."""
         return self._clock() if self._least is None else self.steady() + self._least
 
-    def hear_date(self, date: str | None, asked_at: float) -> None:
+    def note_date(self, date: str | None, asked_at: float) -> None:
         """Learn from an answer's Date; `asked_at` is when we asked, by our steady clock."""
         with suppress(ValueError, TypeError):
             there = parsedate_to_datetime(date or "").timestamp()
@@ -51,7 +51,7 @@ class ApiClock:
                 self._least = None
             self._reached(there)
 
-    def hear_order(self, done: Mapping[str, Any]) -> None:
+    def note_order(self, done: Mapping[str, Any]) -> None:
         """Learn from what became of an order: those in force have begun."""
         for override in _overrides(done):
             with suppress(ValueError, TypeError):

@@ -6,7 +6,7 @@ import ssl
 import urllib.request
 from pathlib import Path
 
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
 
 
 def handlers_for(url: str, ca_file: Path | None) -> list[urllib.request.BaseHandler]:
@@ -19,17 +19,17 @@ def handlers_for(url: str, ca_file: Path | None) -> list[urllib.request.BaseHand
         why = (
             "has no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
         )
-        raise Trouble(
+        raise CliError(
             f"--ca-file {ca_file}: {why}", "name the file of the authority's certificate", WRONG_USE
         ) from error
     return [urllib.request.HTTPSHandler(context=context)]
 
 
-def distrust(error: ssl.SSLError) -> tuple[str, str]:
+def tls_error_advice(error: ssl.SSLError) -> tuple[str, str]:
     """Return why TLS was not agreed on, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"its certificate is not trusted ({error.verify_message})"
-        return why, _MENDS.get(error.verify_code, _UNKNOWN_AUTHORITY)
+        return why, _REMEDIES.get(error.verify_code, _UNKNOWN_AUTHORITY)
     if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return "it does not speak TLS", "write the URL with http://"
     why = str(error.reason or error).lower().replace("_", " ")
@@ -37,7 +37,7 @@ def distrust(error: ssl.SSLError) -> tuple[str, str]:
 
 
 _UNKNOWN_AUTHORITY = "give its authority's certificate with --ca-file or RRDNS_CA_FILE"
-_MENDS = {  # by OpenSSL's number (openssl-verification-options(1))
+_REMEDIES = {  # by OpenSSL's number (openssl-verification-options(1))
     9: "compare the clocks of both hosts",  # not valid yet
     10: "renew it there, then `systemctl reload rrdns`; or compare the clocks",  # expired
     62: "call it by a name that its certificate has, or give it one with this name",

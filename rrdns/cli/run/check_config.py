@@ -11,7 +11,7 @@ import typer
 
 from rrdns.cli.api.options import Json
 from rrdns.cli.terminal.errors import WRONG_USE
-from rrdns.cli.terminal.output import show, show_json
+from rrdns.cli.terminal.output import print_json, print_rich
 from rrdns.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def check_config(
     except ConfigInvalid as invalid:
         if not as_json:
             raise
-        show_json(_mistakes(invalid))
+        print_json(_mistakes(invalid))
         raise typer.Exit(WRONG_USE) from invalid
     if as_json:
-        show_json(_as_json(settings))
+        print_json(_as_json(settings))
     else:
-        show(*_in_words(settings))
+        print_rich(*_in_words(settings))
 
 
 def notes(settings: Settings) -> list[str]:
@@ -69,7 +69,7 @@ def notes(settings: Settings) -> list[str]:
 
 def orders_after(settings: Settings) -> list[str]:
     """Return what becomes of the orders in the store; nothing where that cannot be read."""
-    from rrdns.core.orders.reassignment import Assignee, reassign
+    from rrdns.core.orders.reassignment import OrderTarget, reassign
     from rrdns.errors import StoreFailed
     from rrdns.store.sqlite import read_orders
 
@@ -83,11 +83,11 @@ def orders_after(settings: Settings) -> list[str]:
     orders = {plan.key: plan.override for plan in plans}
     words |= {(one.pool, one.member): str(one.order) for one in overrides}
     orders |= {(one.pool, one.member): one for one in overrides}
-    assignees = [Assignee(*key, one.address, one.hostname) for key, one in orders.items()]
+    assignees = [OrderTarget(*key, one.address, one.hostname) for key, one in orders.items()]
     return [
-        each.sentence(words[each.was.key])
+        each.sentence(words[each.before.key])
         for each in reassign(assignees, settings.pools)
-        if each.key is None or each.has_moved or each.instead
+        if each.key is None or each.has_moved or each.after
     ]
 
 
@@ -231,5 +231,5 @@ def _as_json(settings: Settings) -> dict[str, Any]:
 
 
 def _mistakes(invalid: ConfigInvalid) -> dict[str, Any]:
-    found = [{"place": each.place, "problem": each.problem} for each in invalid.mistakes]
+    found = [{"place": each.path, "problem": each.problem} for each in invalid.mistakes]
     return {"ok": False, "file": invalid.path, "mistakes": found}

@@ -30,7 +30,7 @@ from rich.console import Console
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed, RrdnsError
 from rrdns.lab.tftpd.boot_files import boot_files
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 from rrdns.service.runtime.heartbeat import die_with_parent
 from rrdns.wire.dns import client
 
@@ -39,7 +39,7 @@ DNS = Endpoint("127.0.0.1", 5353)
 API = Endpoint("127.0.0.1", 8053)
 TFTP_PORT = 6969
 MEMBERS = {"pvs-1": "127.0.0.11", "pvs-2": "127.0.0.12", "pvs-3": "127.0.0.13"}
-START_PATIENCE = 20.0
+START_TIMEOUT = 20.0
 TTL = 2
 
 CONFIG = f"""
@@ -86,22 +86,22 @@ class DemoFailed(RrdnsError):
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoFarm:
     """The farm of the demo, while it runs."""
 
-    servers: dict[str, LabServer]
+    servers: dict[str, TftpServer]
     session: aiohttp.ClientSession
 
     async def addresses(self) -> tuple[str, ...]:
         """Ask rrdns as a target's firmware does; return the addresses in their order."""
-        query = client.ask(NAME, "A", secrets.randbelow(65536))
+        query = client.encode_query(NAME, "A", secrets.randbelow(65536))
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             sock.connect((DNS.host, DNS.port))
             await loop.sock_sendall(sock, query)
             datagram = await asyncio.wait_for(loop.sock_recv(sock, 4096), 2.0)
-        return client.read_reply(datagram).data("A")
+        return client.decode_response(datagram).data("A")
 
     async def order(self, verb: str, member: str, **body: object) -> dict[str, object]:
         """Give an order over the API; return the reply."""
@@ -144,7 +144,7 @@ async def _run(console: Console, script: bool) -> int:
             if script:
                 await _tell_story(console, stage)
             else:
-                _say_what_to_try(console)
+                _print_suggestions(console)
                 await asyncio.Event().wait()  # until a signal
     return 0
 
@@ -158,11 +158,11 @@ def _end_on_signals() -> None:
 
 
 @asynccontextmanager
-async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[Stage]:
+async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[DemoFarm]:
     """Start the servers and rrdns; end them all with the block."""
     for endpoint in (DNS, API):
-        see_that_it_is_free(endpoint)
-    servers = {name: LabServer(host, TFTP_PORT, boot_files()) for name, host in MEMBERS.items()}
+        check_ports_free(endpoint)
+    servers = {name: TftpServer(host, TFTP_PORT, boot_files()) for name, host in MEMBERS.items()}
     config = folder / "rrdns.toml"
     config.write_text(
         CONFIG.replace("{members}", _member_tables()).replace("{folder}", str(folder))
@@ -174,13 +174,13 @@ async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterato
         async with _service(config, quiet=quiet) as process, aiohttp.ClientSession() as session:
             await _wait_ready(session, process)
             console.print(f"  rrdns: DNS on {DNS}, API on http://{API}\n")
-            yield Stage(servers, session)
+            yield DemoFarm(servers, session)
     finally:
         for server in servers.values():
             await server.stop()
 
 
-def see_that_it_is_free(endpoint: Endpoint) -> None:
+def check_ports_free(endpoint: Endpoint) -> None:
     """Refuse to begin where another rrdns listens: the story would be told of that one.
 
     Raises:
@@ -219,20 +219,20 @@ async def _service(config: Path, *, quiet: bool) -> AsyncIterator[asyncio.subpro
 
 async def _wait_ready(session: aiohttp.ClientSession, process: asyncio.subprocess.Process) -> None:
     """Wait until rrdns answers and has probed every member."""
-    end = time.monotonic() + START_PATIENCE
+    end = time.monotonic() + START_TIMEOUT
     while time.monotonic() < end:
         if process.returncode is not None:
             raise DemoFailed("rrdns to start", f"exit status {process.returncode}")
         with suppress(aiohttp.ClientError):
             async with session.get(f"http://{API}/v1/pools/boot") as reply:
                 pool = json.loads(await reply.text())
-                if all(member["standing"]["settled"] for member in pool["members"]):
+                if all(member["standing"]["probed"] for member in pool["members"]):
                     return
         await asyncio.sleep(0.05)
-    raise DemoFailed(f"rrdns to be ready within {START_PATIENCE} s", "silence")
+    raise DemoFailed(f"rrdns to be ready within {START_TIMEOUT} s", "silence")
 
 
-async def _tell_story(console: Console, stage: Stage) -> None:
+async def _tell_story(console: Console, stage: DemoFarm) -> None:
     """Play every step and check it."""
     everyone = set(MEMBERS.values())
     for number, step in enumerate((_rotation, _kill, _back, _drain, _resume), 1):
@@ -241,7 +241,7 @@ async def _tell_story(console: Console, stage: Stage) -> None:
     console.print("\nAll of it held.")
 
 
-async def _rotation(stage: Stage, everyone: set[str]) -> str:
+async def _rotation(stage: DemoFarm, everyone: set[str]) -> str:
     orders = [await stage.addresses() for _ in range(30)]
     firsts = Counter(order[0] for order in orders)
     _check(all(set(order) == everyone for order in orders), "all three in each answer", orders[0])
@@ -249,26 +249,26 @@ async def _rotation(stage: Stage, everyone: set[str]) -> str:
     return "30 queries: three addresses in each answer, each of them first ten times"
 
 
-async def _kill(stage: Stage, _everyone: set[str]) -> str:
+async def _kill(stage: DemoFarm, _everyone: set[str]) -> str:
     await stage.servers["pvs-2"].stop()
     took = await stage.until(lambda now: MEMBERS["pvs-2"] not in now, 4.5, "pvs-2 gone")
     return f"pvs-2 stopped serving: gone from the answers after {took:.1f} s"
 
 
-async def _back(stage: Stage, everyone: set[str]) -> str:
+async def _back(stage: DemoFarm, everyone: set[str]) -> str:
     await stage.servers["pvs-2"].start()
     took = await stage.until(lambda now: now == everyone, 6.0, "pvs-2 back")
     return f"pvs-2 serves again: back in the answers after {took:.1f} s"
 
 
-async def _drain(stage: Stage, _everyone: set[str]) -> str:
+async def _drain(stage: DemoFarm, _everyone: set[str]) -> str:
     reply = await stage.order("drain", "pvs-3", reason="patch night")
     now = await stage.addresses()
     _check(MEMBERS["pvs-3"] not in now, "pvs-3 out of the very next answer", now)
     return f"pvs-3 drained: out of the very next answer, safe to patch after {reply['safe_after']}"
 
 
-async def _resume(stage: Stage, everyone: set[str]) -> str:
+async def _resume(stage: DemoFarm, everyone: set[str]) -> str:
     await stage.order("resume", "pvs-3")
     now = await stage.addresses()
     _check(set(now) == everyone, "pvs-3 back in the very next answer", now)
@@ -280,7 +280,7 @@ def _check(holds: bool, expected: str, found: Iterable[object]) -> None:
         raise DemoFailed(expected, ", ".join(str(item) for item in found))
 
 
-def _say_what_to_try(console: Console) -> None:
+def _print_suggestions(console: Console) -> None:
     console.print("[bold]Try, in another terminal:[/]")
     for line in _SUGGESTIONS:
         console.print(f"  {re.sub('^rrdns ', f'{_program()} ', line)}")

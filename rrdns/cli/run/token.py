@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from rrdns.cli.api.options import Json
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import show_json
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json
 
 TOKEN_BYTES = 32  # 256 bits: beyond guessing, so that a plain SHA-256 of it may be known
 
@@ -32,21 +32,21 @@ def token(
 
         rrdns token --name ops --role operator
     """
-    from rrdns.config.validators import handle, one_of
+    from rrdns.config.validators import identifier, one_of
     from rrdns.web.api.auth import Role
 
     try:
         checked = one_of(Role)(role)
     except ValueError as error:
-        raise Trouble(f"--role {error}", status=WRONG_USE) from error
+        raise CliError(f"--role {error}", status=WRONG_USE) from error
     try:
-        handle(name)
+        identifier(name)
     except ValueError as error:
-        raise Trouble(f"--name {error}", status=WRONG_USE) from error
+        raise CliError(f"--name {error}", status=WRONG_USE) from error
     secret = secrets.token_urlsafe(TOKEN_BYTES)
     sha256 = hashlib.sha256(secret.encode()).hexdigest()
     if as_json:
-        show_json({"name": name, "role": checked.value, "token": secret, "sha256": sha256})
+        print_json({"name": name, "role": checked.value, "token": secret, "sha256": sha256})
         return
     typer.echo("The token, shown only now; give it to its holder:\n")
     typer.echo(f"  {secret}\n")

@@ -12,7 +12,7 @@ def clock_time(at: float, now: float) -> str:
     return there.strftime("%H:%M:%S" if there.date() == here.date() else "%Y-%m-%d %H:%M:%S")
 
 
-def start(text: str, now: datetime | None = None) -> str:
+def parse_start(text: str, now: datetime | None = None) -> str:
     """Return when an order is to begin, as the API takes it: of 22:00 the next one here is meant.
 
     Raises:
@@ -24,12 +24,12 @@ def start(text: str, now: datetime | None = None) -> str:
         start_of(text, 0.0)
         return text
     try:
-        return moment(text, now)
+        return parse_moment(text, now)
     except ValueError as error:
         raise ValueError(f"{error}, or +2h") from None
 
 
-def moment(text: str, now: datetime | None = None) -> str:
+def parse_moment(text: str, now: datetime | None = None) -> str:
     """Return a time of this host as the API takes it: of 22:00 the next one after `now` is meant.
 
     Raises:
@@ -52,7 +52,7 @@ def moment(text: str, now: datetime | None = None) -> str:
         raise ValueError(said) from None
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration in its largest one or two units: "4.2 s", "3 min 20 s", "2 h"."""
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"

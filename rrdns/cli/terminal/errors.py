@@ -16,7 +16,7 @@ DONE, REFUSED, WRONG_USE = 0, 1, 2
 INTERRUPTED = 130  # as the shell says of a program that Ctrl-C ended
 
 
-class Trouble(Exception):
+class CliError(Exception):
     """A verb cannot do what it was asked."""
 
     def __init__(self, sentence: str, advice: str = "", status: int = REFUSED) -> None:
@@ -26,14 +26,14 @@ class Trouble(Exception):
         self.status = status
 
 
-class Verbs(TyperGroup):
+class CommandGroup(TyperGroup):
     """The verbs of rrdns: none of them ever ends in a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; turn its trouble into a sentence and an exit status."""
         try:
             return super().invoke(ctx)
-        except Trouble as trouble:
+        except CliError as trouble:
             _end(trouble.sentence, trouble.advice, trouble.status)
         except ConfigInvalid as invalid:
             _end(str(invalid), _ADVICE, WRONG_USE)

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.terminal.durations import clock_time, span
+from rrdns.cli.terminal.durations import clock_time, format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,7 +26,7 @@ def console() -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
-def show(*things: RenderableType) -> None:
+def print_rich(*things: RenderableType) -> None:
     """Write texts and tables, each on lines of its own."""
     out = console()
     # Captured, since rich would end the process by itself when nobody reads on.
@@ -36,12 +36,12 @@ def show(*things: RenderableType) -> None:
     _write("".join(f"{line.rstrip()}\n" for line in shown.get().splitlines()))
 
 
-def show_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Write a value for scripts."""
     _write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def show_json_line(value: Any) -> None:
+def print_json_line(value: Any) -> None:
     """Write a value as one line, where one follows another."""
     _write(json.dumps(value, ensure_ascii=False) + "\n")
 
@@ -51,14 +51,14 @@ def _write(text: str) -> None:
     sys.stdout.flush()  # a closed pipe is to be noticed here, not at the interpreter's end
 
 
-def safe(text: object) -> str:
+def printable(text: object) -> str:
     """Return what somebody else wrote (a reason, a server's error text) fit for a terminal."""
     return "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text)
     )
 
 
-def when(text: str | None, now: float) -> str:
+def relative_time(text: str | None, now: float) -> str:
     """Return a time of the API in words: the local time, and how far off it is."""
     from rrdns.timeformat import from_rfc3339
 
@@ -66,4 +66,5 @@ def when(text: str | None, now: float) -> str:
         return ""
     at = from_rfc3339(text)
     away = at - now
-    return f"{clock_time(at, now)} ({'in ' + span(away) if away > 0 else span(-away) + ' ago'})"
+    distance = f"in {format_duration(away)}" if away > 0 else f"{format_duration(-away)} ago"
+    return f"{clock_time(at, now)} ({distance})"

@@ -17,7 +17,7 @@ SHOWN_AFTER = 0.5  # seconds: what is done by then needs no progress
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[Callable[[], None]]:
+def waiting_message(what: str) -> Iterator[Callable[[], None]]:
     """Return what to call now and then: it shows on a terminal for how long it has been waited."""
     began, shown = time.monotonic(), ""
 
@@ -41,7 +41,7 @@ def _write(text: str) -> None:
     sys.stderr.flush()
 
 
-def counted(things: Iterable[Thing], what: str, total: int | None = None) -> Iterator[Thing]:
+def counting(things: Iterable[Thing], what: str, total: int | None = None) -> Iterator[Thing]:
     """Return the things one by one, and show on a terminal how many there were."""
     if not sys.stderr.isatty():
         yield from things

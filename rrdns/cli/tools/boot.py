@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrdns.cli.api.options import Json
-from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, CliError
 from rrdns.cli.tools.probe import DEFAULT_FILE
 from rrdns.cli.tools.query import endpoint
 from rrdns.core.model import Endpoint
-from rrdns.net.rlimits import allow_descriptors
+from rrdns.net.rlimits import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from rrdns.lab.bootstorm.firmware import Firmware
     from rrdns.lab.bootstorm.storm import Storm
-    from rrdns.lab.bootstorm.target import Way
+    from rrdns.lab.bootstorm.target import ServerSource
 
 KINDS = ("ipxe", "edk2", "grub", "uboot", "mixed")
 RESOLV_CONF = Path("/etc/resolv.conf")
-MOST_CLIENTS = 20_000
+MAX_CLIENTS = 20_000
 LONGEST_RAMP = 86_400.0
 _FILES_BESIDE_SOCKETS = 64  # that this process may have open
 
@@ -48,7 +48,7 @@ def boot(
         ),
     ] = None,
     clients: Annotated[
-        int, typer.Option("--clients", min=1, max=MOST_CLIENTS, help="How many targets.")
+        int, typer.Option("--clients", min=1, max=MAX_CLIENTS, help="How many targets.")
     ] = 20,
     ramp: Annotated[
         str, typer.Option("--ramp", help="Within what time they are all switched on.")
@@ -102,18 +102,18 @@ def boot(
         secrets.randbelow(2**31) if seed is None else seed,
     )
     if chart is not None:
-        chart_file.check(chart)
+        chart_file.validate_path(chart)
     began = time.time()
     ended = _run(storm)
     if chart is not None:
-        chart_file.write(chart, draw(storm.courses, boot_output.title(storm)))
-    boot_output.tell(storm, began, as_json=as_json, chart=chart)
+        chart_file.write_chart(chart, draw(storm.courses, boot_output.title(storm)))
+    boot_output.print_result(storm, began, as_json=as_json, chart=chart)
     first = storm.courses[0]
     raise typer.Exit(DONE if ended and first.booted == first.count else REFUSED)
 
 
 def _planned(
-    ways: list[Way],
+    ways: list[ServerSource],
     clients: int,
     ramp: float,
     firmware: tuple[Firmware, ...],
@@ -122,11 +122,11 @@ def _planned(
     seed: int,
 ) -> Storm:
     from rrdns.lab.bootstorm.storm import Storm
-    from rrdns.lab.bootstorm.target import BootFileAt
+    from rrdns.lab.bootstorm.target import BootFileSource
 
-    allow_descriptors(clients * len(ways) + _FILES_BESIDE_SOCKETS)
+    raise_descriptor_limit(clients * len(ways) + _FILES_BESIDE_SOCKETS)
     return Storm.planned(
-        ways, BootFileAt(file, port), clients=clients, ramp=ramp, firmware=firmware, seed=seed
+        ways, BootFileSource(file, port), clients=clients, ramp=ramp, firmware=firmware, seed=seed
     )
 
 
@@ -134,10 +134,10 @@ def _run(storm: Storm) -> bool:
     """Let it blow; tell whether it came to its end, or was interrupted."""
     import asyncio
 
-    from rrdns.cli.tools.boot_output import watching
+    from rrdns.cli.tools.boot_output import show_progress
 
     async def run() -> None:
-        async with watching(storm.courses):
+        async with show_progress(storm.courses):
             await storm.run()
 
     try:
@@ -147,25 +147,25 @@ def _run(storm: Storm) -> bool:
     return True
 
 
-def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[Way]:
+def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[ServerSource]:
     """Return how the targets of each storm find their server.
 
     Raises:
         Trouble: nothing is named, or what is named cannot be used.
     """
-    from rrdns.lab.bootstorm.target import ByName, InTurn
+    from rrdns.lab.bootstorm.target import ByDnsName, ByRoundRobin
 
-    ways: list[Way] = []
+    ways: list[ServerSource] = []
     for name in names:
         host, at, resolver = name.rpartition("@")
-        ways.append(ByName(_hostname(host if at else name), _servers([resolver] if at else via)))
+        ways.append(ByDnsName(_hostname(host if at else name), _servers([resolver] if at else via)))
     if round_robin is not None:
         addresses = [part.strip() for part in round_robin.split(",")]
         for address in addresses:
             _address(address, 4, "--round-robin")
-        ways.append(InTurn(addresses))
+        ways.append(ByRoundRobin(addresses))
     if not ways:
-        raise Trouble(
+        raise CliError(
             "no boot hostname is named", "such as: rrdns boot boot.pvs.example.test", WRONG_USE
         )
     return ways
@@ -177,17 +177,17 @@ def _servers(texts: list[str]) -> tuple[Endpoint, ...]:
     for server in servers:
         _address(server.host, None, "the DNS server")
     if len({":" in server.host for server in servers}) > 1:
-        raise Trouble("the DNS servers must all be IPv4, or all IPv6", status=WRONG_USE)
+        raise CliError("the DNS servers must all be IPv4, or all IPv6", status=WRONG_USE)
     return servers
 
 
 def _of_this_host() -> tuple[Endpoint, ...]:
-    from rrdns.net.dns_client import known_resolvers
+    from rrdns.net.dns_client import system_resolvers
 
-    found = known_resolvers(RESOLV_CONF)
+    found = system_resolvers(RESOLV_CONF)
     if not found:
         advice = f"{RESOLV_CONF} names none; --via says which one targets ask"
-        raise Trouble("no DNS server is known", advice, WRONG_USE)
+        raise CliError("no DNS server is known", advice, WRONG_USE)
     return found[:3]
 
 
@@ -198,16 +198,16 @@ def _address(text: str, version: int | None, what: str) -> None:
         fits = False
     if not fits:
         kind = "IP" if version is None else f"IPv{version}"
-        raise Trouble(f"{what}: {text!r} is no {kind} address", status=WRONG_USE)
+        raise CliError(f"{what}: {text!r} is no {kind} address", status=WRONG_USE)
 
 
 def _hostname(text: str) -> str:
-    from rrdns.wire.dns.client import ask
+    from rrdns.wire.dns.client import encode_query
 
     try:
-        ask(text, "A", 0)
+        encode_query(text, "A", 0)
     except ValueError as error:
-        raise Trouble(str(error), status=WRONG_USE) from error
+        raise CliError(str(error), status=WRONG_USE) from error
     return text
 
 
@@ -220,9 +220,9 @@ def _seconds(text: str) -> float:
     try:
         seconds = duration(text)
     except ValueError as error:
-        raise Trouble(f"--ramp: {error}", status=WRONG_USE) from error
+        raise CliError(f"--ramp: {error}", status=WRONG_USE) from error
     if seconds > LONGEST_RAMP:
-        raise Trouble(f"--ramp is {text}; a day is the most", status=WRONG_USE)
+        raise CliError(f"--ramp is {text}; a day is the most", status=WRONG_USE)
     return seconds
 
 
@@ -232,12 +232,12 @@ def _file(name: str) -> str:
     try:
         return file_name(name)
     except ValueError as error:
-        raise Trouble(f"--file: {error}", status=WRONG_USE) from error
+        raise CliError(f"--file: {error}", status=WRONG_USE) from error
 
 
 def _firmware(kind: str) -> tuple[Firmware, ...]:
     from rrdns.lab.bootstorm.firmware import FIRMWARE
 
     if kind not in KINDS:
-        raise Trouble(f"there is no firmware {kind!r}", f"one of {', '.join(KINDS)}", WRONG_USE)
+        raise CliError(f"there is no firmware {kind!r}", f"one of {', '.join(KINDS)}", WRONG_USE)
     return tuple(FIRMWARE.values()) if kind == "mixed" else (FIRMWARE[kind],)

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rrdns.cli.terminal.durations import milliseconds, span
-from rrdns.cli.terminal.output import safe, show, show_json
+from rrdns.cli.terminal.durations import format_duration, milliseconds
+from rrdns.cli.terminal.output import print_json, print_rich, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.lab.bootstorm.storm import Course, Storm
+    from rrdns.lab.bootstorm.storm import Storm, StormRun
     from rrdns.lab.bootstorm.summary import Summary, Times
     from rrdns.lab.bootstorm.target import Boot
 
@@ -25,7 +25,7 @@ _LOOK = 0.1  # seconds between two looks at a storm that goes on
 
 
 @asynccontextmanager
-async def watching(courses: Sequence[Course]) -> AsyncIterator[None]:
+async def show_progress(courses: Sequence[StormRun]) -> AsyncIterator[None]:
     """Show the courses while the block runs: on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield
@@ -37,7 +37,7 @@ async def watching(courses: Sequence[Course]) -> AsyncIterator[None]:
     errors = Console(file=sys.stderr)
     with Progress(*columns, console=errors, transient=True, auto_refresh=False) as progress:
         tasks = [
-            progress.add_task(safe(course.way.label), total=course.count, now="")
+            progress.add_task(printable(course.way.label), total=course.count, now="")
             for course in courses
         ]
 
@@ -55,7 +55,7 @@ async def watching(courses: Sequence[Course]) -> AsyncIterator[None]:
             looking.cancel()
 
 
-def _now(course: Course) -> str:
+def _now(course: StormRun) -> str:
     failed = len(course.boots) - course.booted
     return f"{course.booted} booted, {failed} failed, {course.running} on their way"
 
@@ -68,13 +68,13 @@ def title(storm: Storm) -> str:
     return f"{who} within {storm.ramp:g} s, {storm.file.name}, seed {storm.seed}"
 
 
-def tell(storm: Storm, began: float, *, as_json: bool, chart: Path | None) -> None:
+def print_result(storm: Storm, began: float, *, as_json: bool, chart: Path | None) -> None:
     """Write what came of a storm."""
     from rrdns.lab.bootstorm.summary import summarize
 
     summaries = [summarize(course.boots) for course in storm.courses]
     if as_json:
-        show_json(_as_json(storm, summaries, began))
+        print_json(_as_json(storm, summaries, began))
         return
     lines: list[RenderableType] = [title(storm)]
     for course, summary in zip(storm.courses, summaries, strict=True):
@@ -83,13 +83,13 @@ def tell(storm: Storm, began: float, *, as_json: bool, chart: Path | None) -> No
         lines += ["", _compared(storm.courses, summaries)]
     if chart is not None:
         lines += ["", f"All boots are drawn in {chart}."]
-    show(*lines)
+    print_rich(*lines)
 
 
-def _in_words(course: Course, summary: Summary) -> list[RenderableType]:
+def _in_words(course: StormRun, summary: Summary) -> list[RenderableType]:
     from rich.text import Text
 
-    lines: list[RenderableType] = [Text(safe(course.way.label), "bold")]
+    lines: list[RenderableType] = [Text(printable(course.way.label), "bold")]
     done = f"{summary.booted} of {summary.targets} booted"
     lines.append(Text(f"  {done}", "bold red" if summary.failed else "bold green"))
     if summary.targets < course.count:
@@ -99,7 +99,7 @@ def _in_words(course: Course, summary: Summary) -> list[RenderableType]:
     if summary.times is not None:
         lines += [f"  switched on to boot file: {_times(summary.times)}", *_histogram(course.boots)]
     return lines + [
-        Text(f"  {reason.targets} failed: {safe(reason.sentence)}", "red")
+        Text(f"  {reason.targets} failed: {printable(reason.sentence)}", "red")
         for reason in summary.reasons
     ]
 
@@ -114,7 +114,7 @@ def _servers(summary: Summary) -> RenderableType:
     for share in summary.shares:
         part = f"{share.booted / summary.booted:.1%}" if summary.booted else "-"
         failed = f"[red]{share.failed}[/]" if share.failed else "0"
-        table.add_row(f"  {safe(share.server)}", str(share.booted), part, failed)
+        table.add_row(f"  {printable(share.server)}", str(share.booted), part, failed)
     return table
 
 
@@ -132,7 +132,7 @@ def _times(times: Times) -> str:
 
 
 def _time(seconds: float) -> str:
-    return milliseconds(seconds) if seconds < 1 else span(seconds)
+    return milliseconds(seconds) if seconds < 1 else format_duration(seconds)
 
 
 def _histogram(boots: Sequence[Boot]) -> list[RenderableType]:
@@ -152,7 +152,7 @@ def _histogram(boots: Sequence[Boot]) -> list[RenderableType]:
     ]
 
 
-def _compared(courses: Sequence[Course], summaries: Sequence[Summary]) -> RenderableType:
+def _compared(courses: Sequence[StormRun], summaries: Sequence[Summary]) -> RenderableType:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
@@ -162,7 +162,7 @@ def _compared(courses: Sequence[Course], summaries: Sequence[Summary]) -> Render
     for course, summary in zip(courses, summaries, strict=True):
         times, uneven = summary.times, summary.uneven
         table.add_row(
-            safe(course.way.label),
+            printable(course.way.label),
             str(summary.booted),
             f"[red]{summary.failed}[/]" if summary.failed else "0",
             _time(times.median) if times else "-",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrdns.cli.api.options import DEFAULT_CONFIG, Json
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import show_json
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json
 from rrdns.cli.tools.delegation_output import check as run_check
 
 if TYPE_CHECKING:
     from rrdns.config import Settings
     from rrdns.core.model import Pool, Zone
-    from rrdns.net.delegation_survey import Plan
+    from rrdns.net.delegation_survey import SurveyPlan
     from rrdns.snippets.delegation.records import Delegation
 
 FORMATS = ("windows", "bind", "bind-resolver", "knot", "unbound", "dnsmasq")
@@ -123,7 +123,7 @@ def delegation(
 def _refuse(options: dict[str, object], why: str) -> None:
     for option, value in options.items():
         if value:
-            raise Trouble(f"{option} {why}", "`rrdns delegation --help` has examples", WRONG_USE)
+            raise CliError(f"{option} {why}", "`rrdns delegation --help` has examples", WRONG_USE)
 
 
 def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
@@ -137,19 +137,21 @@ def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
         if pool.name == name:
             return pool
     names = ", ".join(pool.name for pool in pools) or "none"
-    raise Trouble(f"{zone.name} has no pool {name!r}", f"there are: {names}", WRONG_USE)
+    raise CliError(f"{zone.name} has no pool {name!r}", f"there are: {names}", WRONG_USE)
 
 
-def _plan(zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]) -> Plan:
+def _plan(
+    zone: Zone, pool: Pool | None, wait: float, places: dict[str, list[str] | None]
+) -> SurveyPlan:
     from rrdns.cli.tools.query import endpoint
-    from rrdns.net.delegation_survey import Plan
-    from rrdns.net.dns_client import known_resolvers
+    from rrdns.net.delegation_survey import SurveyPlan
+    from rrdns.net.dns_client import system_resolvers
 
     parents, resolvers, servers = (
         tuple(dict.fromkeys(endpoint(text, option) for text in texts or ()))
         for option, texts in places.items()
     )
-    return Plan(zone, pool, wait, resolvers or known_resolvers(), parents, servers)
+    return SurveyPlan(zone, pool, wait, resolvers or system_resolvers(), parents, servers)
 
 
 def choose_zone(zones: tuple[Zone, ...], name: str | None) -> Zone:
@@ -162,12 +164,12 @@ def choose_zone(zones: tuple[Zone, ...], name: str | None) -> Zone:
     if name is None and len(zones) == 1:
         return zones[0]
     if name is None:
-        raise Trouble("there are several zones", f"choose one with --zone: {names}", WRONG_USE)
+        raise CliError("there are several zones", f"choose one with --zone: {names}", WRONG_USE)
     wanted = name.lower().removesuffix(".")
     for zone in zones:
         if zone.name == wanted:
             return zone
-    raise Trouble(f"no zone is called {name!r}", f"there are: {names}", WRONG_USE)
+    raise CliError(f"no zone is called {name!r}", f"there are: {names}", WRONG_USE)
 
 
 def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Delegation:
@@ -176,7 +178,7 @@ def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Dele
 
     parent = (parent_zone or parent_of(zone.name)).lower().removesuffix(".")
     if parent == zone.name or not is_inside(zone.name, parent):
-        raise Trouble(
+        raise CliError(
             f"{zone.name} is not below {parent or 'the root'}",
             "--parent-zone is the zone that delegates it, such as corp.example",
             WRONG_USE,
@@ -188,21 +190,21 @@ def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Dele
 def _print(form: str | None, delegation: Delegation, *, as_json: bool) -> None:
     """Print one format as it goes into a file, or all of them, each behind a heading."""
     from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
-    from rrdns.snippets.delegation.records import NoAddress
+    from rrdns.snippets.delegation.records import NameserverAddressMissing
 
     if form is not None and form not in FORMATS:
-        raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
+        raise CliError(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
     texts = {}
     for each in Format if form is None else (Format(form),):
         try:
             texts[each] = delegation_text(each, delegation)
-        except NoAddress as error:
+        except NameserverAddressMissing as error:
             if form is not None:
                 raise
             texts[each] = f"# {error}\n"
     if as_json:
         told = {"zone": delegation.zone, "parent": delegation.parent}
-        show_json(told | {"formats": {each.value: text for each, text in texts.items()}})
+        print_json(told | {"formats": {each.value: text for each, text in texts.items()}})
     elif form is not None:
         typer.echo(texts[Format(form)].rstrip("\n"))
     else:

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rrdns.cli.terminal.errors import DONE, REFUSED
-from rrdns.cli.terminal.output import safe, show, show_json
-from rrdns.cli.terminal.progress import waiting
+from rrdns.cli.terminal.output import print_json, print_rich, printable
+from rrdns.cli.terminal.progress import waiting_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,45 +16,45 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from rrdns.core.delegation.observations import Survey
+    from rrdns.core.delegation.observations import Observations
     from rrdns.core.delegation.report import Report
-    from rrdns.net.delegation_survey import Plan
+    from rrdns.net.delegation_survey import SurveyPlan
 
 
-def check(plan: Plan, timeout: float, *, as_json: bool) -> int:
+def check(plan: SurveyPlan, timeout: float, *, as_json: bool) -> int:
     """Check a delegation, and return the exit status."""
-    from rrdns.core.delegation.report import report
-    from rrdns.net.delegation_survey import real_world, survey
+    from rrdns.core.delegation.report import build_report
+    from rrdns.net.delegation_survey import real_environment, run_survey
 
-    what = f"Asking, and waiting for answers to expire (--wait {plan.patience:g})"
-    with waiting(what) as tick:
-        seen = survey(plan, real_world(timeout, tick))
-    told = report(seen)
-    tell(seen, told, as_json=as_json)
+    what = f"Asking, and waiting for answers to expire (--wait {plan.timeout:g})"
+    with waiting_message(what) as tick:
+        seen = run_survey(plan, real_environment(timeout, tick))
+    told = build_report(seen)
+    print_report(seen, told, as_json=as_json)
     return REFUSED if told.findings else DONE
 
 
-def tell(seen: Survey, told: Report, *, as_json: bool) -> None:
+def print_report(seen: Observations, told: Report, *, as_json: bool) -> None:
     """Write what was found, for people or for scripts."""
     if as_json:
-        show_json(_as_json(seen, told))
+        print_json(_as_json(seen, told))
     else:
-        show(*_in_words(seen, told))
+        print_rich(*_in_words(seen, told))
 
 
-def _in_words(seen: Survey, told: Report) -> Iterator[RenderableType]:
+def _in_words(seen: Observations, told: Report) -> Iterator[RenderableType]:
     from rich.text import Text
 
     hostname = f", for {seen.pool.hostname}" if seen.pool is not None else ""
     yield Text(f"The delegation of {seen.zone.name}{hostname}:")
     yield _asked(told)
-    for mend, findings in groupby(told.findings, key=lambda finding: finding.mend):
+    for remedy, findings in groupby(told.findings, key=lambda finding: finding.remedy):
         yield Text("")
         for finding in findings:
-            yield Text(f"{finding.fault}: {safe(finding.sentence)}", "red")
-        yield Text(f"  -> {safe(mend)}")
+            yield Text(f"{finding.code}: {printable(finding.sentence)}", "red")
+        yield Text(f"  -> {printable(remedy)}")
     for note in told.notes:
-        yield Text(f"\nNote: {safe(note)}.", "yellow")
+        yield Text(f"\nNote: {printable(note)}.", "yellow")
     count = len(told.findings)
     if count:
         yield Text(f"\n{count} finding{'s' if count > 1 else ''}.", "bold red")
@@ -68,17 +68,17 @@ def _asked(told: Report) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    for one in told.asked:
-        faults = ", ".join(finding.fault for finding in one.findings)
-        result = Text(faults, "red") if faults else Text(f"ok: {safe(one.well)}", "green")
-        table.add_row(Text(one.role), Text(safe(one.server), no_wrap=True), result)
+    for one in told.servers:
+        faults = ", ".join(finding.code for finding in one.findings)
+        result = Text(faults, "red") if faults else Text(f"ok: {printable(one.ok_text)}", "green")
+        table.add_row(Text(one.role), Text(printable(one.server), no_wrap=True), result)
     return table
 
 
-def _as_json(seen: Survey, told: Report) -> dict[str, Any]:
+def _as_json(seen: Observations, told: Report) -> dict[str, Any]:
     asked = [
-        {"role": one.role, "server": one.server, "ok": not one.findings, "well": one.well}
-        for one in told.asked
+        {"role": one.role, "server": one.server, "ok": not one.findings, "summary": one.ok_text}
+        for one in told.servers
     ]
     return {
         "ok": not told.findings,
@@ -88,7 +88,7 @@ def _as_json(seen: Survey, told: Report) -> dict[str, Any]:
         "asked": asked,
         "findings": [
             {"role": one.role, "server": one.server, **asdict(finding)}
-            for one in told.asked
+            for one in told.servers
             for finding in one.findings
         ],
         "notes": list(told.notes),

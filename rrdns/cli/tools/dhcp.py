@@ -9,8 +9,8 @@ import typer
 
 from rrdns.cli.api import completion
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, Token, Url
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import show_json
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json
 
 FORMATS = ("windows", "kea", "isc", "dnsmasq", "option66", "option150")
 
@@ -45,16 +45,18 @@ def dhcp(
     from rrdns.snippets.dhcp.formats import snippet
 
     if form not in FORMATS:
-        raise Trouble(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
+        raise CliError(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
     pools = _configured(config) if config is not None else _running(url, token, ca_file)
     chosen = _choose(pools, pool)
     files = BootFiles.among(chosen["files"])
     try:
         text = snippet(form, chosen["hostname"], chosen["addresses"], boot_files=files)
     except ValueError as error:
-        raise Trouble(str(error)) from error
+        raise CliError(str(error)) from error
     if as_json:
-        show_json({"format": form, "pool": chosen.pop("name"), **chosen, "text": text.rstrip("\n")})
+        print_json(
+            {"format": form, "pool": chosen.pop("name"), **chosen, "text": text.rstrip("\n")}
+        )
         return
     typer.echo(text.rstrip("\n"))
 
@@ -92,8 +94,8 @@ def _choose(pools: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
     if name is None and len(pools) == 1:
         return pools[0]
     if name is None:
-        raise Trouble("there are several pools", f"choose one with --pool: {names}", WRONG_USE)
+        raise CliError("there are several pools", f"choose one with --pool: {names}", WRONG_USE)
     for pool in pools:
         if pool["name"] == name:
             return pool
-    raise Trouble(f"no pool is called {name!r}", f"there are: {names}", WRONG_USE)
+    raise CliError(f"no pool is called {name!r}", f"there are: {names}", WRONG_USE)

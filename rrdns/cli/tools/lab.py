@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrdns.cli.terminal.errors import WRONG_USE, Trouble
-from rrdns.cli.terminal.output import safe
+from rrdns.cli.terminal.errors import WRONG_USE, CliError
+from rrdns.cli.terminal.output import printable
 from rrdns.lab.tftpd.faults import fault_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rrdns.lab.tftpd.server import LabServer
+    from rrdns.lab.tftpd.server import TftpServer
 
 _STANDARD_INPUT = 0
 
@@ -61,19 +61,19 @@ def tftpd(
 
     from rrdns.config.validators import ipv4
     from rrdns.lab.tftpd.boot_files import boot_files
-    from rrdns.lab.tftpd.runner import play, wanted_faults
-    from rrdns.lab.tftpd.server import LabServer
+    from rrdns.lab.tftpd.runner import parse_faults, run_servers
+    from rrdns.lab.tftpd.server import TftpServer
 
     files = boot_files() if root is None else _files(root)
     try:
-        faults = wanted_faults(fault or [])
+        faults = parse_faults(fault or [])
     except ValueError as error:
-        raise Trouble(f"--fault: {error}", status=WRONG_USE) from error
+        raise CliError(f"--fault: {error}", status=WRONG_USE) from error
     try:
-        servers = [LabServer(ipv4(address), port, files, faults) for address in addresses]
+        servers = [TftpServer(ipv4(address), port, files, faults) for address in addresses]
     except ValueError as error:
-        raise Trouble(f"ADDRESS {error}", status=WRONG_USE) from error
-    asyncio.run(play(servers, _STANDARD_INPUT, _say, _complain))
+        raise CliError(f"ADDRESS {error}", status=WRONG_USE) from error
+    asyncio.run(run_servers(servers, _STANDARD_INPUT, _say, _complain))
     for server in servers:
         typer.echo(_counts(server))
 
@@ -81,19 +81,19 @@ def tftpd(
 def _files(root: Path) -> Mapping[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted(root.iterdir()) if path.is_file()}
     if not files:
-        raise Trouble(f"there is no file in {root}", status=WRONG_USE)
+        raise CliError(f"there is no file in {root}", status=WRONG_USE)
     return files
 
 
 def _say(text: str) -> None:
-    typer.echo(safe(text))
+    typer.echo(printable(text))
 
 
 def _complain(text: str) -> None:
-    typer.echo(safe(text), err=True)
+    typer.echo(printable(text), err=True)
 
 
-def _counts(server: LabServer) -> str:
+def _counts(server: TftpServer) -> str:
     counts = server.counts
     return (
         f"{server.address}: {counts.requests} requests, {counts.finished} loaded whole, "

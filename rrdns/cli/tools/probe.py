@@ -9,8 +9,8 @@ import typer
 
 from rrdns.cli.api.options import Json
 from rrdns.cli.terminal.durations import milliseconds
-from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
-from rrdns.cli.terminal.output import safe, show, show_json
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json, print_rich, printable
 from rrdns.core.model import Profile
 
 if TYPE_CHECKING:
@@ -62,26 +62,28 @@ def probe(
     import asyncio
 
     from rrdns.config.validators import file_name, ipv4
-    from rrdns.core.health.probe_result import Depth
+    from rrdns.core.health.probe_result import ProbeDepth
     from rrdns.core.model import BootFile, ProbeSpec
     from rrdns.net import tftp_prober
 
     try:
         names = [file_name(name) for name in file or [DEFAULT_FILE]]
     except ValueError as error:
-        raise Trouble(f"--file {error}", status=WRONG_USE) from error
+        raise CliError(f"--file {error}", status=WRONG_USE) from error
     try:
         host = ipv4(address)
     except ValueError as error:
-        raise Trouble(f"{address}: {error}", status=WRONG_USE) from error
+        raise CliError(f"{address}: {error}", status=WRONG_USE) from error
     spec = ProbeSpec(
         tuple(BootFile(name, profile=profile) for name in names), port=port, timeout=timeout
     )
-    result = asyncio.run(tftp_prober.probe(host, spec, Depth.LIGHT if light else Depth.FULL))
+    result = asyncio.run(
+        tftp_prober.probe(host, spec, ProbeDepth.LIGHT if light else ProbeDepth.FULL)
+    )
     if as_json:
-        show_json(_as_json(host, port, result))
+        print_json(_as_json(host, port, result))
     else:
-        show(*_in_words(host, result))
+        print_rich(*_in_words(host, result))
     raise typer.Exit(DONE if result.passed else REFUSED)
 
 
@@ -89,7 +91,7 @@ def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
     """Return the verdict, what it rests on, and what else is odd."""
     from rich.text import Text
 
-    from rrdns.core.health.probe_result import Depth, Verdict
+    from rrdns.core.health.probe_result import ProbeDepth, Verdict
 
     if result.passed:
         verdict = Text(f"YES: a target would boot from {host}.", "bold green")
@@ -97,13 +99,13 @@ def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
         verdict = Text(f"CANNOT TELL whether a target would boot from {host}.", "bold yellow")
     else:
         verdict = Text(f"NO: a target would not boot from {host}.", "bold red")
-    lines: list[RenderableType] = [verdict, Text(safe(result.sentence))]
+    lines: list[RenderableType] = [verdict, Text(printable(result.sentence))]
     for seen in result.seen:
         version = f", version {seen.version}" if seen.version else ""
         told = f"  {seen.name}: {seen.size:,} bytes{version}, SHA-256 {seen.sha256}"
-        lines.append(Text(safe(told), no_wrap=True, overflow="ignore"))
-    lines += [Text(f"Warning: {safe(warning)}", "yellow") for warning in result.warnings]
-    how = "begun to load, not loaded whole" if result.depth is Depth.LIGHT else "loaded whole"
+        lines.append(Text(printable(told), no_wrap=True, overflow="ignore"))
+    lines += [Text(f"Warning: {printable(warning)}", "yellow") for warning in result.warnings]
+    how = "begun to load, not loaded whole" if result.depth is ProbeDepth.LIGHT else "loaded whole"
     if result.passed:
         lines.append(Text(f"{how.capitalize()} in {milliseconds(result.seconds)}.", "dim"))
     return lines

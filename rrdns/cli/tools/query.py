@@ -10,22 +10,22 @@ import typer
 
 from rrdns.cli.api.options import Json
 from rrdns.cli.terminal.durations import milliseconds
-from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, Trouble
-from rrdns.cli.terminal.output import safe, show, show_json
-from rrdns.cli.terminal.progress import counted
+from rrdns.cli.terminal.errors import DONE, REFUSED, WRONG_USE, CliError
+from rrdns.cli.terminal.output import print_json, print_rich, printable
+from rrdns.cli.terminal.progress import counting
 from rrdns.core.model import Endpoint
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rrdns.core.dns_message import Reply
-    from rrdns.net.dns_client import Answered
+    from rrdns.core.dns_message import Response
+    from rrdns.net.dns_client import Exchange
 
 DNS_PORT = 53
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryOptions:
     """What is asked, where, and how."""
 
     name: str
@@ -66,13 +66,13 @@ def query(
 
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
     """
-    asked = Asked(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout, edns)
-    answered = list(counted((ask_once(asked) for _ in range(count)), "answers", count))
+    asked = QueryOptions(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout, edns)
+    answered = list(counting((query_once(asked) for _ in range(count)), "answers", count))
     if as_json:
-        show_json(_as_json(asked, answered))
+        print_json(_as_json(asked, answered))
     else:
-        show(*(_spread(asked, answered) if count > 1 else _answer(asked, answered[0])))
-    good = all(one.reply.rcode == "NOERROR" and _data(asked, one.reply) for one in answered)
+        print_rich(*(_spread(asked, answered) if count > 1 else _answer(asked, answered[0])))
+    good = all(one.response.rcode == "NOERROR" and _data(asked, one.response) for one in answered)
     raise typer.Exit(DONE if good else REFUSED)
 
 
@@ -89,14 +89,14 @@ def endpoint(text: str, option: str) -> Endpoint:
     host = host.removeprefix("[").removesuffix("]")
     if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
         return Endpoint(host, int(port))
-    raise Trouble(
+    raise CliError(
         f"{option} is {text!r}; it must be an address, with or without a port",
         "such as 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53",
         WRONG_USE,
     )
 
 
-def ask_once(asked: Asked) -> Answered:
+def query_once(asked: QueryOptions) -> Exchange:
     """Ask one question; a truncated answer is asked for again over TCP.
 
     Raises:
@@ -106,11 +106,11 @@ def ask_once(asked: Asked) -> Answered:
     from rrdns.wire.dns import client
 
     try:
-        client.ask(asked.name, asked.rtype, 0)
+        client.encode_query(asked.name, asked.rtype, 0)
     except ValueError as error:
-        raise Trouble(str(error), status=WRONG_USE) from error
+        raise CliError(str(error), status=WRONG_USE) from error
     try:
-        return dns_client.ask_with_reason(
+        return dns_client.query_with_reason(
             asked.server,
             asked.name,
             asked.rtype,
@@ -119,39 +119,41 @@ def ask_once(asked: Asked) -> Answered:
             edns=asked.edns,
         )
     except ValueError as error:
-        raise Trouble(f"{asked.server}: {error}") from error
+        raise CliError(f"{asked.server}: {error}") from error
     except (OSError, EOFError) as error:
         advice = "does a DNS server listen there? --server says whom to ask"
-        why = dns_client.reason(error, asked.timeout)
-        raise Trouble(f"{asked.server} gives no answer: {why}", advice) from error
+        why = dns_client.describe_error(error, asked.timeout)
+        raise CliError(f"{asked.server} gives no answer: {why}", advice) from error
 
 
-def _data(asked: Asked, reply: Reply) -> tuple[str, ...]:
+def _data(asked: QueryOptions, reply: Response) -> tuple[str, ...]:
     if asked.rtype == "ANY":
         return tuple(record.data for record in reply.answer)
     return reply.data(asked.rtype)
 
 
-def _answer(asked: Asked, answered: Answered) -> list[RenderableType]:
+def _answer(asked: QueryOptions, answered: Exchange) -> list[RenderableType]:
     """Return one answer in words: the records in their order, then how it came."""
-    reply = answered.reply
+    reply = answered.response
     lines: list[RenderableType] = []
     for place, record in enumerate(reply.answer, 1):
         note = "   <- a target takes this one" if place == 1 and record.type == "A" else ""
-        lines.append(f"{place:>2}. {safe(record.data)}   {record.type}, TTL {record.ttl} s{note}")
+        lines.append(
+            f"{place:>2}. {printable(record.data)}   {record.type}, TTL {record.ttl} s{note}"
+        )
     if not reply.answer:
         lines.append(_why_empty(asked, reply))
-    lines += [f"    authority: {safe(record)}" for record in reply.authority]
-    lines += [f"    additional: {safe(record)}" for record in reply.additional]
+    lines += [f"    authority: {printable(record)}" for record in reply.authority]
+    lines += [f"    additional: {printable(record)}" for record in reply.additional]
     lines += _reasons(reply)
     told = ", ".join([reply.rcode, *(_FLAGS[flag] for flag in reply.flags)])
-    came = f"{answered.over}, {milliseconds(answered.seconds)}, {reply.payload_bytes} bytes"
+    came = f"{answered.transport}, {milliseconds(answered.seconds)}, {reply.payload_bytes} bytes"
     lines.append(f"{told} | from {asked.server} over {came}")
     return lines
 
 
-def _reasons(reply: Reply) -> list[RenderableType]:
-    return [f"    extended error: {safe(error)}" for error in reply.extended_errors]
+def _reasons(reply: Response) -> list[RenderableType]:
+    return [f"    extended error: {printable(error)}" for error in reply.extended_errors]
 
 
 _FLAGS = {
@@ -162,7 +164,7 @@ _FLAGS = {
 }
 
 
-def _why_empty(asked: Asked, reply: Reply) -> str:
+def _why_empty(asked: QueryOptions, reply: Response) -> str:
     name = asked.name
     known = {
         "NOERROR": f"{name} exists and has no {asked.rtype} record",
@@ -174,7 +176,7 @@ def _why_empty(asked: Asked, reply: Reply) -> str:
     return known.get(reply.rcode, f"no answer: {reply.rcode}")
 
 
-def _spread(asked: Asked, answered: list[Answered]) -> list[RenderableType]:
+def _spread(asked: QueryOptions, answered: list[Exchange]) -> list[RenderableType]:
     """Return how often each address came first."""
     from rich.table import Table
 
@@ -183,31 +185,31 @@ def _spread(asked: Asked, answered: list[Answered]) -> list[RenderableType]:
     table.add_column("times", justify="right")
     table.add_column("share", justify="right")
     for first, times in _firsts(asked, answered).items():
-        table.add_row(safe(first), str(times), f"{times / len(answered):.1%}")
+        table.add_row(printable(first), str(times), f"{times / len(answered):.1%}")
     took = sorted(one.seconds for one in answered)
     median, longest = milliseconds(took[len(took) // 2]), milliseconds(took[-1])
     return [
         table,
-        *dict.fromkeys(line for one in answered for line in _reasons(one.reply)),
+        *dict.fromkeys(line for one in answered for line in _reasons(one.response)),
         f"{len(answered)} answers from {asked.server}, median {median}, longest {longest}",
     ]
 
 
-def _firsts(asked: Asked, answered: list[Answered]) -> dict[str, int]:
+def _firsts(asked: QueryOptions, answered: list[Exchange]) -> dict[str, int]:
     firsts = Counter(
-        (_data(asked, one.reply) or (f"({one.reply.rcode}, none)",))[0] for one in answered
+        (_data(asked, one.response) or (f"({one.response.rcode}, none)",))[0] for one in answered
     )
     return dict(sorted(firsts.items()))
 
 
-def _as_json(asked: Asked, answered: list[Answered]) -> dict[str, Any]:
+def _as_json(asked: QueryOptions, answered: list[Exchange]) -> dict[str, Any]:
     last = answered[-1]
     told: dict[str, Any] = {
         "name": asked.name,
         "type": asked.rtype,
         "server": str(asked.server),
-        **asdict(last.reply),
-        "over": last.over[:3],
+        **asdict(last.response),
+        "over": last.transport[:3],
         "seconds": last.seconds,
     }
     if len(answered) > 1:

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrdns.core.acl import EVERYBODY
+from rrdns.core.acl import ANY_ADDRESS
 from rrdns.core.delegation.observations import (
-    Fault,
     Finding,
-    Look,
-    ServerSeen,
-    Survey,
+    FindingCode,
+    NameserverObservation,
+    Observations,
+    Sample,
     addresses_of,
-    bare,
-    every_address,
-    firsts,
+    all_addresses,
+    describe_failure,
+    display_name,
+    first_addresses,
     is_lame,
-    listed,
+    join_sorted,
+    normalized,
     of_type,
-    said,
-    shown,
     ttl_of,
 )
-from rrdns.core.dns_message import Heard, Reply, Silence
+from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Pool, Zone
 
 _SOA_FIELDS = ("nameserver", "hostmaster", "serial", "refresh", "retry", "expire")
 _RELOAD = "give every rrdns of the zone the same config, and make it read it (SIGHUP, or a restart)"
 
 
-def find(seen: ServerSeen, survey: Survey) -> list[Finding]:
+def check(seen: NameserverObservation, survey: Observations) -> list[Finding]:
     """Return what is wrong at one address of a nameserver."""
     return list(_find(seen, survey))
 
 
-def unresolved(name: str, survey: Survey) -> Finding:
+def unresolved(name: str, survey: Observations) -> Finding:
     """Say that nobody tells the address of a nameserver."""
     return Finding(
-        Fault.UNRESOLVED,
+        FindingCode.UNRESOLVED,
         f"no resolver knows the address of {name}, a nameserver of {survey.zone.name}",
         f"enter an address record for {name} in its own zone",
     )
 
 
-def _find(seen: ServerSeen, survey: Survey) -> Iterator[Finding]:
-    if isinstance(seen.soa, Silence):
+def _find(seen: NameserverObservation, survey: Observations) -> Iterator[Finding]:
+    if isinstance(seen.soa, NoResponse):
         yield _silent(seen, seen.soa)
         return
     if is_lame(seen.soa) or not list(of_type(seen.soa.answer, "SOA", survey.zone.name)):
@@ -52,64 +52,67 @@ def _find(seen: ServerSeen, survey: Survey) -> Iterator[Finding]:
         return
     yield from _not_rrdns(seen, seen.soa)
     yield from _transports(seen)
-    yield from soa_differs(seen.soa, survey.zone, shown(seen.server, seen.name), _RELOAD)
+    yield from soa_differs(seen.soa, survey.zone, display_name(seen.server, seen.name), _RELOAD)
     yield from _ns_differs(seen, survey.zone)
-    if survey.pool is not None and seen.looks:
+    if survey.pool is not None and seen.samples:
         yield from _answers(seen, survey.pool)
 
 
-def _silent(seen: ServerSeen, silence: Silence) -> Finding:
-    where = shown(seen.server, seen.name)
-    if isinstance(seen.tcp, Reply):
+def _silent(seen: NameserverObservation, no_response: NoResponse) -> Finding:
+    where = display_name(seen.server, seen.name)
+    if isinstance(seen.tcp, Response):
         return Finding(
-            Fault.SILENT,
-            f"{where} answers over TCP, and not over UDP: {silence.why}",
+            FindingCode.SILENT,
+            f"{where} answers over TCP, and not over UDP: {no_response.reason}",
             "let UDP port 53 pass to it, and its answers back",
         )
     return Finding(
-        Fault.SILENT,
-        f"{where} does not answer: {silence.why}",
+        FindingCode.SILENT,
+        f"{where} does not answer: {no_response.reason}",
         "see that rrdns runs there, and that UDP and TCP port 53 pass to it",
     )
 
 
-def _lame(seen: ServerSeen, reply: Reply, zone: Zone) -> Finding:
-    limited = reply.rcode == "REFUSED" and zone.allow_query != EVERYBODY
+def _lame(seen: NameserverObservation, reply: Response, zone: Zone) -> Finding:
+    limited = reply.rcode == "REFUSED" and zone.allow_query != ANY_ADDRESS
     hint = "; allow_query of the zone has to let this host ask" if limited else ""
     return Finding(
-        Fault.LAME,
-        f"{shown(seen.server, seen.name)} is lame: for {zone.name} it {said(reply)}",
+        FindingCode.LAME,
+        f"{display_name(seen.server, seen.name)} is lame: for {zone.name} it "
+        f"{describe_failure(reply)}",
         f"give the rrdns there the zone {zone.name}, or take it out of the nameservers{hint}",
     )
 
 
-def _not_rrdns(seen: ServerSeen, reply: Reply) -> Iterator[Finding]:
+def _not_rrdns(seen: NameserverObservation, reply: Response) -> Iterator[Finding]:
     if "ra" in reply.flags:
         yield Finding(
-            Fault.NOT_RRDNS,
-            f"{shown(seen.server, seen.name)} offers recursion (RA), which rrdns never does: "
+            FindingCode.NOT_RRDNS,
+            f"{display_name(seen.server, seen.name)} offers recursion (RA), which rrdns never "
+            "does: "
             "another server answers there, or something on the way",
             "let the delegation lead to rrdns itself, with no other DNS server in between",
         )
 
 
-def _transports(seen: ServerSeen) -> Iterator[Finding]:
-    where = shown(seen.server, seen.name)
-    if isinstance(seen.tcp, Silence):
+def _transports(seen: NameserverObservation) -> Iterator[Finding]:
+    where = display_name(seen.server, seen.name)
+    if isinstance(seen.tcp, NoResponse):
         yield Finding(
-            Fault.NO_TCP,
-            f"{where} does not answer over TCP: {seen.tcp.why}",
+            FindingCode.NO_TCP,
+            f"{where} does not answer over TCP: {seen.tcp.reason}",
             "let TCP port 53 pass to it: resolvers use TCP when an answer is lost or cut",
         )
-    if isinstance(seen.edns, Silence) or seen.edns.rcode != "NOERROR":
+    if isinstance(seen.edns, NoResponse) or seen.edns.rcode != "NOERROR":
         yield Finding(
-            Fault.NO_EDNS,
-            f"{where} answers plain questions, and not those with EDNS: it {said(seen.edns)}",
+            FindingCode.NO_EDNS,
+            f"{where} answers plain questions, and not those with EDNS: it "
+            f"{describe_failure(seen.edns)}",
             "let datagrams with EDNS pass: firewalls that inspect DNS drop what they do not know",
         )
 
 
-def soa_differs(reply: Reply, zone: Zone, where: str, mend: str) -> Iterator[Finding]:
+def soa_differs(reply: Response, zone: Zone, where: str, remedy: str) -> Iterator[Finding]:
     """Compare an SOA record with the config; MINIMUM follows the pools and is left out."""
     wanted = (
         zone.nameservers[0].name,
@@ -117,7 +120,7 @@ def soa_differs(reply: Reply, zone: Zone, where: str, mend: str) -> Iterator[Fin
         *(str(number) for number in (zone.serial, zone.refresh, zone.retry, zone.expire)),
     )
     for record in of_type(reply.answer, "SOA", zone.name):
-        told = tuple(bare(word) for word in record.data.split())[: len(wanted)]
+        told = tuple(normalized(word) for word in record.data.split())[: len(wanted)]
         different = [
             f"{name} {one}, in the config {other}"
             for name, one, other in zip(_SOA_FIELDS, told, wanted, strict=False)
@@ -125,59 +128,60 @@ def soa_differs(reply: Reply, zone: Zone, where: str, mend: str) -> Iterator[Fin
         ]
         if different:
             yield Finding(
-                Fault.SOA_MISMATCH,
+                FindingCode.SOA_MISMATCH,
                 f"the SOA of {zone.name} at {where} differs: {'; '.join(different)}",
-                mend,
+                remedy,
             )
 
 
-def _ns_differs(seen: ServerSeen, zone: Zone) -> Iterator[Finding]:
+def _ns_differs(seen: NameserverObservation, zone: Zone) -> Iterator[Finding]:
     wanted = {server.name for server in zone.nameservers}
     told = _ns(seen.ns, zone)
     if told != wanted:
         yield Finding(
-            Fault.NS_MISMATCH,
-            f"{shown(seen.server, seen.name)} says that the nameservers of {zone.name} are "
-            f"{listed(told) or 'none'}; the config names {listed(wanted)}",
+            FindingCode.NS_MISMATCH,
+            f"{display_name(seen.server, seen.name)} says that the nameservers of {zone.name} are "
+            f"{join_sorted(told) or 'none'}; the config names {join_sorted(wanted)}",
             _RELOAD,
         )
 
 
-def _ns(heard: Heard, zone: Zone) -> set[str]:
-    records = heard.answer if isinstance(heard, Reply) else ()
-    return {bare(record.data) for record in of_type(records, "NS", zone.name)}
+def _ns(outcome: QueryOutcome, zone: Zone) -> set[str]:
+    records = outcome.answer if isinstance(outcome, Response) else ()
+    return {normalized(record.data) for record in of_type(records, "NS", zone.name)}
 
 
-def _answers(seen: ServerSeen, pool: Pool) -> Iterator[Finding]:
-    where, last = shown(seen.server, seen.name), seen.looks[-1].heard
+def _answers(seen: NameserverObservation, pool: Pool) -> Iterator[Finding]:
+    where, last = display_name(seen.server, seen.name), seen.samples[-1].outcome
     if not addresses_of(last):
         yield Finding(
-            Fault.NO_ADDRESS,
-            f"{where} has no address for {pool.hostname}: it {said(last)}",
+            FindingCode.NO_ADDRESS,
+            f"{where} has no address for {pool.hostname}: it {describe_failure(last)}",
             "`rrdns status` tells who is out, and why",
         )
         return
-    strangers = every_address(seen.looks) - {member.address for member in pool.members}
+    strangers = all_addresses(seen.samples) - {member.address for member in pool.members}
     if strangers:
         yield Finding(
-            Fault.MEMBERS_MISMATCH,
-            f"{where} answers {listed(strangers)}, which no member of pool {pool.name} has",
+            FindingCode.MEMBERS_MISMATCH,
+            f"{where} answers {join_sorted(strangers)}, which no member of pool {pool.name} has",
             _RELOAD,
         )
     if ttl_of(last) != pool.ttl:
         yield Finding(
-            Fault.TTL_MISMATCH,
+            FindingCode.TTL_MISMATCH,
             f"{where} answers with TTL {ttl_of(last)} s; the config says {pool.ttl} s",
             _RELOAD,
         )
-    if is_frozen(seen.looks):
+    if is_frozen(seen.samples):
         yield Finding(
-            Fault.ROTATION_FROZEN,
-            f"{where} had {listed(firsts(seen.looks))} first in each of {len(seen.looks)} answers",
+            FindingCode.ROTATION_FROZEN,
+            f"{where} had {join_sorted(first_addresses(seen.samples))} first in each of "
+            f"{len(seen.samples)} answers",
             "see what answers there: rrdns puts another address first each time",
         )
 
 
-def is_frozen(looks: tuple[Look, ...]) -> bool:
+def is_frozen(looks: tuple[Sample, ...]) -> bool:
     """Tell whether one of several addresses stood first in each answer."""
-    return len(firsts(looks)) == 1 and len(every_address(looks)) > 1
+    return len(first_addresses(looks)) == 1 and len(all_addresses(looks)) > 1

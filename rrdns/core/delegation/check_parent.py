@@ -9,34 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rrdns.core.delegation.observations import (
-    Fault,
     Finding,
-    ParentSeen,
-    Survey,
+    FindingCode,
+    Observations,
+    ParentObservation,
     addresses_of,
-    bare,
+    describe_failure,
+    display_name,
     is_lame,
-    listed,
+    join_sorted,
+    normalized,
     of_type,
-    said,
-    shown,
 )
-from rrdns.core.dns_message import Heard, Record, Reply, Silence
+from rrdns.core.dns_message import NoResponse, QueryOutcome, ResourceRecord, Response
 from rrdns.core.model import is_inside
 
 PRINTED = "`rrdns delegation` prints what to enter there"
 
 
-def find(seen: ParentSeen, survey: Survey) -> list[Finding]:
+def check(seen: ParentObservation, survey: Observations) -> list[Finding]:
     """Return what is wrong at one server of the parent zone."""
     return list(_find(seen, survey))
 
 
-def _find(seen: ParentSeen, survey: Survey) -> Iterator[Finding]:
-    if isinstance(seen.delegation, Silence):
+def _find(seen: ParentObservation, survey: Observations) -> Iterator[Finding]:
+    if isinstance(seen.delegation, NoResponse):
         yield Finding(
-            Fault.PARENT_SILENT,
-            f"the parent's server {shown(seen.server)} does not answer: {seen.delegation.why}",
+            FindingCode.PARENT_SILENT,
+            f"the parent's server {display_name(seen.server)} does not answer: "
+            f"{seen.delegation.reason}",
             "name another server of the parent zone with --parent, or let this host ask it",
         )
     elif names := delegated_to(seen, survey.zone.name):
@@ -47,74 +48,74 @@ def _find(seen: ParentSeen, survey: Survey) -> Iterator[Finding]:
         yield _missing(seen, seen.delegation, survey)
 
 
-def delegated_to(seen: ParentSeen, zone: str) -> set[str]:
+def delegated_to(seen: ParentObservation, zone: str) -> set[str]:
     """Return the nameservers that a parent's server refers to, none if it does not."""
     reply = seen.delegation
-    if not isinstance(reply, Reply) or "aa" in reply.flags:
+    if not isinstance(reply, Response) or "aa" in reply.flags:
         return set()
     # A server that resolves too may answer from what it remembers of the delegation.
     records = (*reply.authority, *reply.answer)
-    return {bare(record.data) for record in of_type(records, "NS", zone)}
+    return {normalized(record.data) for record in of_type(records, "NS", zone)}
 
 
-def _missing(seen: ParentSeen, reply: Reply, survey: Survey) -> Finding:
+def _missing(seen: ParentObservation, reply: Response, survey: Observations) -> Finding:
     """Say why there is no delegation: who has the name instead, or that nobody has."""
-    zone, parent, server = survey.zone.name, survey.parent_zone, shown(seen.server)
+    zone, parent, server = survey.zone.name, survey.parent_zone, display_name(seen.server)
     if list(of_type(reply.answer, "NS", zone)):
         return Finding(
-            Fault.ANSWERED_ELSEWHERE,
+            FindingCode.ANSWERED_ELSEWHERE,
             f"{server} holds a zone {zone} of its own and answers from that, not from rrdns",
             f"remove the zone {zone} there and delegate it; {PRINTED}",
         )
     if is_lame(seen.apex):
         return Finding(
-            Fault.PARENT_LAME,
-            f"{server} does not hold the parent zone {parent}: it {said(seen.apex)}",
+            FindingCode.PARENT_LAME,
+            f"{server} does not hold the parent zone {parent}: it {describe_failure(seen.apex)}",
             f"--parent is to be a server that holds {parent}",
         )
     if seen.address is not None and addresses_of(seen.address):
-        own = listed(addresses_of(seen.address))
+        own = join_sorted(addresses_of(seen.address))
         return Finding(
-            Fault.ANSWERED_ELSEWHERE,
+            FindingCode.ANSWERED_ELSEWHERE,
             f"{server} has records of its own for the boot name ({own}) and no delegation",
             f"remove these records, and delegate {zone}; {PRINTED}",
         )
     if other := _referral(reply, zone):
         return Finding(
-            Fault.NO_DELEGATION,
+            FindingCode.NO_DELEGATION,
             f"{server} refers to the servers of {other}, and not to those of {zone}",
             f"the delegation belongs into {other}; ask its server with --parent",
         )
-    how = "" if reply.rcode == "NOERROR" else f": it {said(reply)}"
+    how = "" if reply.rcode == "NOERROR" else f": it {describe_failure(reply)}"
     return Finding(
-        Fault.NO_DELEGATION,
+        FindingCode.NO_DELEGATION,
         f"{parent} at {server} does not delegate {zone}{how}",
         PRINTED,
     )
 
 
-def _referral(reply: Reply, zone: str) -> str:
+def _referral(reply: Response, zone: str) -> str:
     """Return the zone in between that a server refers to; empty if it does not."""
-    owners = (bare(one.name) for one in reply.authority if one.type == "NS")
+    owners = (normalized(one.name) for one in reply.authority if one.type == "NS")
     return next((owner for owner in owners if owner != zone and is_inside(zone, owner)), "")
 
 
-def _names(names: set[str], survey: Survey) -> Iterator[Finding]:
+def _names(names: set[str], survey: Observations) -> Iterator[Finding]:
     wanted = {server.name for server in survey.zone.nameservers}
     parts = [
-        f"{word} {listed(different)}"
+        f"{word} {join_sorted(different)}"
         for word, different in (("lacks", wanted - names), ("has", names - wanted))
         if different
     ]
     if parts:
         yield Finding(
-            Fault.NS_MISMATCH,
-            f"the delegation {' and '.join(parts)}; the config names {listed(wanted)}",
+            FindingCode.NS_MISMATCH,
+            f"the delegation {' and '.join(parts)}; the config names {join_sorted(wanted)}",
             "make the NS records at the parent and nameservers in the config the same",
         )
 
 
-def _glue(reply: Reply, names: set[str], survey: Survey) -> Iterator[Finding]:
+def _glue(reply: Response, names: set[str], survey: Observations) -> Iterator[Finding]:
     """Compare the addresses of nameservers inside the zone, which only the parent can tell.
 
     What is remembered of a delegation may lack them; a referral may not.
@@ -122,38 +123,40 @@ def _glue(reply: Reply, names: set[str], survey: Survey) -> Iterator[Finding]:
     for server in survey.zone.nameservers:
         if server.name not in names or not is_inside(server.name, survey.zone.name):
             continue
-        told = {bare(record.data) for record in _addresses(reply, server.name)}
+        told = {normalized(record.data) for record in _addresses(reply, server.name)}
         wanted = set(server.addresses)
         if not told and any(of_type(reply.authority, "NS", survey.zone.name)):
             yield Finding(
-                Fault.GLUE_MISSING,
+                FindingCode.GLUE_MISSING,
                 f"the delegation has no address for {server.name}, which is inside of the zone: "
                 "nobody can find it",
-                f"add the address to the delegation: {listed(wanted)}; {PRINTED}",
+                f"add the address to the delegation: {join_sorted(wanted)}; {PRINTED}",
             )
         elif told and told != wanted:
             yield Finding(
-                Fault.GLUE_WRONG,
-                f"the delegation says that {server.name} is {listed(told)}; it is {listed(wanted)}",
-                f"make its addresses in the delegation {listed(wanted)}; {PRINTED}",
+                FindingCode.GLUE_WRONG,
+                f"the delegation says that {server.name} is {join_sorted(told)}; it is "
+                f"{join_sorted(wanted)}",
+                f"make its addresses in the delegation {join_sorted(wanted)}; {PRINTED}",
             )
 
 
-def _addresses(reply: Reply, name: str) -> Iterator[Record]:
+def _addresses(reply: Response, name: str) -> Iterator[ResourceRecord]:
     records = (*reply.additional, *reply.answer)
     yield from of_type(records, "A", name)
     yield from of_type(records, "AAAA", name)
 
 
-def _ds(seen: ParentSeen, survey: Survey) -> Iterator[Finding]:
+def _ds(seen: ParentObservation, survey: Observations) -> Iterator[Finding]:
     if _has_ds(seen.ds, survey.zone.name):
         yield Finding(
-            Fault.DS_PRESENT,
-            f"{shown(seen.server)} has a DS record for {survey.zone.name}, and rrdns does not "
+            FindingCode.DS_PRESENT,
+            f"{display_name(seen.server)} has a DS record for {survey.zone.name}, and rrdns "
+            "does not "
             "sign: validating resolvers answer SERVFAIL",
             f"remove the DS record of {survey.zone.name} from the parent zone",
         )
 
 
-def _has_ds(heard: Heard, zone: str) -> bool:
-    return isinstance(heard, Reply) and any(of_type(heard.answer, "DS", zone))
+def _has_ds(outcome: QueryOutcome, zone: str) -> bool:
+    return isinstance(outcome, Response) and any(of_type(outcome.answer, "DS", zone))

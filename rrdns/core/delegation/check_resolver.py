@@ -7,24 +7,24 @@ from ipaddress import ip_address
 
 from rrdns.core.delegation.check_nameserver import soa_differs
 from rrdns.core.delegation.observations import (
-    Fault,
     Finding,
-    Look,
-    ResolverSeen,
-    Survey,
+    FindingCode,
+    Observations,
+    ResolverObservation,
+    Sample,
     addresses_of,
+    all_addresses,
     because,
-    every_address,
+    describe_failure,
+    display_name,
+    first_addresses,
     first_nameserver,
-    firsts,
-    listed,
+    join_sorted,
     of_type,
-    said,
-    shown,
     ttl_of,
 )
-from rrdns.core.delegation.sampling import fresh, is_stuck, is_told
-from rrdns.core.dns_message import Heard, Reply, Silence
+from rrdns.core.delegation.sampling import fresh_answers, is_conclusive, is_overcached
+from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Pool, Zone
 
 _ELSEWHERE = (
@@ -34,50 +34,52 @@ _ELSEWHERE = (
 _FORGET = "then let the resolver forget what it remembers of it"
 
 
-def find(seen: ResolverSeen, survey: Survey) -> list[Finding]:
+def check(seen: ResolverObservation, survey: Observations) -> list[Finding]:
     """Return what is wrong at one resolver."""
     return list(_find(seen, survey))
 
 
-def note(seen: ResolverSeen, survey: Survey) -> str:
+def inconclusive_note(seen: ResolverObservation, survey: Observations) -> str:
     """Return what could not be told of a resolver without a finding; empty if all could."""
     choices = len(_direct(survey))
-    if not seen.looks or survey.pool is None or is_told(seen.looks, choices):
+    if not seen.samples or survey.pool is None or is_conclusive(seen.samples, choices):
         return ""
-    took = seen.looks[-1].at - seen.looks[0].at
+    took = seen.samples[-1].at - seen.samples[0].at
     return (
-        f"whether the first address turns as seen through {shown(seen.server)} could not be told "
+        f"whether the first address turns as seen through {display_name(seen.server)} could "
+        "not be told "
         f"within {took:.0f} s; --wait allows more"
     )
 
 
-def _find(seen: ResolverSeen, survey: Survey) -> Iterator[Finding]:
-    if survey.pool is None or not seen.looks:
+def _find(seen: ResolverObservation, survey: Observations) -> Iterator[Finding]:
+    if survey.pool is None or not seen.samples:
         yield from _zone_only(seen, survey.zone)
         return
-    last = seen.looks[-1].heard
+    last = seen.samples[-1].outcome
     if broken := _broken(seen, last, survey, survey.pool):
         yield broken
         return
-    strangers = every_address(seen.looks) - {member.address for member in survey.pool.members}
+    strangers = all_addresses(seen.samples) - {member.address for member in survey.pool.members}
     if strangers:
         yield Finding(
-            Fault.ANSWERED_ELSEWHERE,
-            f"{shown(seen.server)} answers {survey.pool.hostname} with {listed(strangers)}, which "
+            FindingCode.ANSWERED_ELSEWHERE,
+            f"{display_name(seen.server)} answers {survey.pool.hostname} with "
+            f"{join_sorted(strangers)}, which "
             "no member has: it does not come from rrdns",
             _ELSEWHERE,
         )
         return
-    if isinstance(seen.soa, Reply):
+    if isinstance(seen.soa, Response):
         yield from _soa(seen, seen.soa, survey.zone)
     yield from _some_stripped(seen, survey)
     yield from _ttl(seen, survey.pool)
     yield from _rotation(seen, survey, survey.pool)
 
 
-def _zone_only(seen: ResolverSeen, zone: Zone) -> Iterator[Finding]:
+def _zone_only(seen: ResolverObservation, zone: Zone) -> Iterator[Finding]:
     """Judge by the SOA, where the zone has no boot hostname."""
-    if isinstance(seen.soa, Silence):
+    if isinstance(seen.soa, NoResponse):
         yield _silent(seen, seen.soa)
     elif list(of_type(seen.soa.answer, "SOA", zone.name)):
         yield from _soa(seen, seen.soa, zone)
@@ -85,23 +87,25 @@ def _zone_only(seen: ResolverSeen, zone: Zone) -> Iterator[Finding]:
         yield _fails(seen, zone.name, seen.soa)
 
 
-def _broken(seen: ResolverSeen, last: Heard, survey: Survey, pool: Pool) -> Finding | None:
+def _broken(
+    seen: ResolverObservation, last: QueryOutcome, survey: Observations, pool: Pool
+) -> Finding | None:
     """Return why the resolver has no address for the hostname."""
-    if isinstance(last, Silence):
+    if isinstance(last, NoResponse):
         return _silent(seen, last)
     if addresses_of(last):
         return None
-    where = shown(seen.server)
+    where = display_name(seen.server)
     if last.rcode == "REFUSED" and not _knows(seen, survey.zone):
         return Finding(
-            Fault.RESOLVER_REFUSES,
+            FindingCode.RESOLVER_REFUSES,
             f"{where} refuses to resolve for this host{because(last)}",
             "let this host ask it (access-control, allow-recursion), or name the resolver that "
             "your DHCP servers and targets ask",
         )
     if seen.unchecked is not None and addresses_of(seen.unchecked):
         return Finding(
-            Fault.NOT_VALIDATED,
+            FindingCode.NOT_VALIDATED,
             f"{where} takes the answers for {pool.hostname} for forged "
             f"({last.rcode}{because(last)}; without validation it has them): the parent "
             "does not prove that the zone is unsigned",
@@ -115,7 +119,7 @@ def _broken(seen: ResolverSeen, last: Heard, survey: Survey, pool: Pool) -> Find
         return _stripped(seen, survey.zone, f"even {name} has none, so it cannot find rrdns")
     if last.rcode == "NXDOMAIN":
         return Finding(
-            Fault.NAME_UNKNOWN,
+            FindingCode.NAME_UNKNOWN,
             f"{where} says that {pool.hostname} does not exist{because(last)}: it does not follow "
             "the delegation",
             f"see that the zone it asks delegates {survey.zone.name} (`rrdns delegation` prints "
@@ -124,86 +128,88 @@ def _broken(seen: ResolverSeen, last: Heard, survey: Survey, pool: Pool) -> Find
     return _fails(seen, pool.hostname, last)
 
 
-def _silent(seen: ResolverSeen, silence: Silence) -> Finding:
+def _silent(seen: ResolverObservation, no_response: NoResponse) -> Finding:
     return Finding(
-        Fault.RESOLVER_SILENT,
-        f"the resolver {shown(seen.server)} does not answer: {silence.why}",
+        FindingCode.RESOLVER_SILENT,
+        f"the resolver {display_name(seen.server)} does not answer: {no_response.reason}",
         "see that it runs, lets this host ask, and can itself reach rrdns over UDP and TCP port 53",
     )
 
 
-def _fails(seen: ResolverSeen, name: str, heard: Heard) -> Finding:
+def _fails(seen: ResolverObservation, name: str, outcome: QueryOutcome) -> Finding:
     return Finding(
-        Fault.RESOLVER_FAILS,
-        f"{shown(seen.server)} cannot resolve {name}: it {said(heard)}",
+        FindingCode.RESOLVER_FAILS,
+        f"{display_name(seen.server)} cannot resolve {name}: it {describe_failure(outcome)}",
         "see that it finds the delegation and can reach rrdns over UDP and TCP port 53 "
         "(`rrdns query NAME --server RRDNS` on its host)",
     )
 
 
-def _knows(seen: ResolverSeen, zone: Zone) -> bool:
+def _knows(seen: ResolverObservation, zone: Zone) -> bool:
     """Tell whether the resolver finds the zone itself, as rrdns has it."""
-    records = seen.soa.answer if isinstance(seen.soa, Reply) else ()
+    records = seen.soa.answer if isinstance(seen.soa, Response) else ()
     named = list(of_type(records, "SOA", zone.name))
     return bool(named) and first_nameserver(seen.soa) == zone.nameservers[0].name
 
 
-def _soa(seen: ResolverSeen, reply: Reply, zone: Zone) -> Iterator[Finding]:
+def _soa(seen: ResolverObservation, reply: Response, zone: Zone) -> Iterator[Finding]:
     left = max((record.ttl for record in of_type(reply.answer, "SOA", zone.name)), default=0)
-    mend = (
+    remedy = (
         f"remove a copy of the zone at the resolver, if there is one; what it remembers of rrdns "
         f"ends in {left} s"
     )
-    yield from soa_differs(reply, zone, shown(seen.server), mend)
+    yield from soa_differs(reply, zone, display_name(seen.server), remedy)
 
 
-def _some_stripped(seen: ResolverSeen, survey: Survey) -> Iterator[Finding]:
+def _some_stripped(seen: ResolverObservation, survey: Observations) -> Iterator[Finding]:
     private = {address for address in _direct(survey) if ip_address(address).is_private}
-    if private and not private & every_address(seen.looks):
-        yield _stripped(seen, survey.zone, f"only {listed(every_address(seen.looks))}")
+    if private and not private & all_addresses(seen.samples):
+        yield _stripped(seen, survey.zone, f"only {join_sorted(all_addresses(seen.samples))}")
 
 
-def _stripped(seen: ResolverSeen, zone: Zone, what: str) -> Finding:
+def _stripped(seen: ResolverObservation, zone: Zone, what: str) -> Finding:
     return Finding(
-        Fault.PRIVATE_STRIPPED,
-        f"{shown(seen.server)} takes private addresses out of its answers: {what}",
+        FindingCode.PRIVATE_STRIPPED,
+        f"{display_name(seen.server)} takes private addresses out of its answers: {what}",
         f'Unbound: private-domain: "{zone.name}"; dnsmasq: rebind-domain-ok=/{zone.name}/; BIND: '
         f'deny-answer-addresses {{ ... }} except-from {{ "{zone.name}"; }}',
     )
 
 
-def _lacks(reply: Reply) -> str:
+def _lacks(reply: Response) -> str:
     return "has none" if reply.rcode == "NOERROR" else f"answers {reply.rcode}"
 
 
-def _strips_glue(seen: ResolverSeen, survey: Survey) -> bool:
+def _strips_glue(seen: ResolverObservation, survey: Observations) -> bool:
     """Tell whether the resolver has no address even for the parent's own nameserver."""
     own = {one for parent in survey.parents for one in addresses_of(parent.own)}
-    empty = isinstance(seen.parent, Reply) and not addresses_of(seen.parent)
+    empty = isinstance(seen.parent, Response) and not addresses_of(seen.parent)
     return empty and any(ip_address(address).is_private for address in own)
 
 
-def _direct(survey: Survey) -> set[str]:
+def _direct(survey: Observations) -> set[str]:
     """Return the addresses that rrdns hands out; all members', where it could not be asked."""
-    seen = {address for server in survey.servers for address in every_address(server.looks)}
+    seen = {address for server in survey.servers for address in all_addresses(server.samples)}
     members = survey.pool.members if survey.pool is not None else ()
     return seen or {member.address for member in members}
 
 
-def _ttl(seen: ResolverSeen, pool: Pool) -> Iterator[Finding]:
-    longest = max((ttl_of(look.heard) or 0 for look in seen.looks), default=0)
+def _ttl(seen: ResolverObservation, pool: Pool) -> Iterator[Finding]:
+    longest = max((ttl_of(look.outcome) or 0 for look in seen.samples), default=0)
     if longest > pool.ttl:
         yield Finding(
-            Fault.TTL_CLAMPED,
-            f"{shown(seen.server)} hands {pool.hostname} out with TTL {longest} s instead of "
+            FindingCode.TTL_CLAMPED,
+            f"{display_name(seen.server)} hands {pool.hostname} out with TTL {longest} s "
+            "instead of "
             f"{pool.ttl} s: a dead server stays in its answers for so long",
             "set cache-min-ttl (Unbound) or min-cache-ttl (BIND, dnsmasq) to 0, and do not serve "
             "expired answers (serve-expired, stale-answer-enable, use-stale-cache)",
         )
-    elif _stuck(seen.looks, pool):
+    elif _stuck(seen.samples, pool):
         yield Finding(
-            Fault.TTL_FROZEN,
-            f"{shown(seen.server)} gave the very same answer for {_took(seen.looks):.0f} s, with a "
+            FindingCode.TTL_FROZEN,
+            f"{display_name(seen.server)} gave the very same answer for "
+            f"{_took(seen.samples):.0f} s, with a "
             "TTL that does not count down: it keeps it for longer than it may, or sorts what it "
             "gets",
             "let it keep to the TTL of what it resolves; look for a cache in between, or a sort "
@@ -211,14 +217,20 @@ def _ttl(seen: ResolverSeen, pool: Pool) -> Iterator[Finding]:
         )
 
 
-def _rotation(seen: ResolverSeen, survey: Survey, pool: Pool) -> Iterator[Finding]:
+def _rotation(seen: ResolverObservation, survey: Observations, pool: Pool) -> Iterator[Finding]:
     choices = len(_direct(survey))
-    frozen = choices > 1 and len(firsts(seen.looks)) == 1 and is_told(seen.looks, choices)
-    if frozen and not _stuck(seen.looks, pool):
+    frozen = (
+        choices > 1
+        and len(first_addresses(seen.samples)) == 1
+        and is_conclusive(seen.samples, choices)
+    )
+    if frozen and not _stuck(seen.samples, pool):
         yield Finding(
-            Fault.ROTATION_FROZEN,
-            f"{shown(seen.server)} had {listed(firsts(seen.looks))} first in each of "
-            f"{len(seen.looks)} answers, {fresh(seen.looks)} of them new ones: every target boots "
+            FindingCode.ROTATION_FROZEN,
+            f"{display_name(seen.server)} had {join_sorted(first_addresses(seen.samples))} "
+            "first in each of "
+            f"{len(seen.samples)} answers, {fresh_answers(seen.samples)} of them new ones: every "
+            "target boots "
             "from that server",
             "end the sorting there (Windows: netmask ordering, `dnscmd /Config /LocalNetPriority "
             "0`; BIND: sortlist, rrset-order), or set answers = 1 in the pool, which leaves "
@@ -226,9 +238,9 @@ def _rotation(seen: ResolverSeen, survey: Survey, pool: Pool) -> Iterator[Findin
         )
 
 
-def _stuck(looks: tuple[Look, ...], pool: Pool) -> bool:
-    return len(every_address(looks)) > 1 and is_stuck(looks, pool.ttl)
+def _stuck(looks: tuple[Sample, ...], pool: Pool) -> bool:
+    return len(all_addresses(looks)) > 1 and is_overcached(looks, pool.ttl)
 
 
-def _took(looks: tuple[Look, ...]) -> float:
+def _took(looks: tuple[Sample, ...]) -> float:
     return looks[-1].at - looks[0].at

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rrdns.core.dns_message import Heard, Record, Reply
+from rrdns.core.dns_message import QueryOutcome, ResourceRecord, Response
 from rrdns.core.model import Endpoint, Pool, Zone
 
 DNS_PORT = 53
@@ -24,7 +24,7 @@ class Role(StrEnum):
     RESOLVER = "resolver"
 
 
-class Fault(StrEnum):
+class FindingCode(StrEnum):
     """The kinds of findings, as scripts know them."""
 
     PARENT_SILENT = "parent-silent"
@@ -60,133 +60,135 @@ class Fault(StrEnum):
 class Finding:
     """Something that is wrong, and how to mend it."""
 
-    fault: Fault
+    code: FindingCode
     sentence: str
-    mend: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """What a server said of the boot hostname at one moment."""
 
     at: float  # seconds on any clock
-    heard: Heard
+    outcome: QueryOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class ParentSeen:
+class ParentObservation:
     """What a server of the parent zone says, asked without recursion."""
 
     server: Endpoint
-    apex: Heard  # SOA of the parent zone
-    delegation: Heard  # NS of the zone
-    ds: Heard
-    address: Heard | None = None  # A of the boot hostname, where there is one
-    own: Heard | None = None  # A of the parent zone's first nameserver
+    apex: QueryOutcome  # SOA of the parent zone
+    delegation: QueryOutcome  # NS of the zone
+    ds: QueryOutcome
+    address: QueryOutcome | None = None  # A of the boot hostname, where there is one
+    own: QueryOutcome | None = None  # A of the parent zone's first nameserver
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSeen:
+class NameserverObservation:
     """What is said where rrdns should answer."""
 
     server: Endpoint
     name: str  # of the nameserver; empty where only its address is known
-    soa: Heard
-    ns: Heard
-    tcp: Heard  # SOA again
-    edns: Heard  # SOA again
-    looks: tuple[Look, ...] = ()
+    soa: QueryOutcome
+    ns: QueryOutcome
+    tcp: QueryOutcome  # SOA again
+    edns: QueryOutcome  # SOA again
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class ResolverSeen:
+class ResolverObservation:
     """What a resolver says, asked as a target or a DHCP server asks."""
 
     server: Endpoint
-    soa: Heard
-    looks: tuple[Look, ...] = ()
-    unchecked: Heard | None = None  # A with CD set, asked where it fails
-    parent: Heard | None = None  # A of the parent zone's first nameserver, asked where it fails
+    soa: QueryOutcome
+    samples: tuple[Sample, ...] = ()
+    unchecked: QueryOutcome | None = None  # A with CD set, asked where it fails
+    parent: QueryOutcome | None = (
+        None  # A of the parent zone's first nameserver, asked where it fails
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Observations:
     """All that was seen of one zone."""
 
     zone: Zone
     pool: Pool | None = None
     parent_zone: str = ""  # empty: not found
-    parents: tuple[ParentSeen, ...] = ()
+    parents: tuple[ParentObservation, ...] = ()
     parents_named: bool = True  # by the admin, not found by us
-    servers: tuple[ServerSeen, ...] = ()
-    resolvers: tuple[ResolverSeen, ...] = ()
+    servers: tuple[NameserverObservation, ...] = ()
+    resolvers: tuple[ResolverObservation, ...] = ()
     unresolved: tuple[str, ...] = ()  # nameservers whose address nobody tells
 
 
-def shown(server: Endpoint, name: str = "") -> str:
+def display_name(server: Endpoint, name: str = "") -> str:
     """Return how a server is called in a sentence: its address, the port only if it is odd."""
     address = server.host if server.port == DNS_PORT else str(server)
     return f"{address} ({name})" if name else address
 
 
-def bare(name: str) -> str:
+def normalized(name: str) -> str:
     """Return a name as the config has it: lower-case, without the final dot."""
     return name.lower().removesuffix(".")
 
 
-def of_type(records: Iterable[Record], rtype: str, owner: str) -> Iterator[Record]:
+def of_type(records: Iterable[ResourceRecord], rtype: str, owner: str) -> Iterator[ResourceRecord]:
     """Return the records of a type that a name owns."""
-    return (one for one in records if one.type == rtype and bare(one.name) == owner)
+    return (one for one in records if one.type == rtype and normalized(one.name) == owner)
 
 
-def first_nameserver(heard: Heard) -> str:
+def first_nameserver(heard: QueryOutcome) -> str:
     """Return the nameserver that an SOA record names; empty without one."""
-    soa = heard.data("SOA") if isinstance(heard, Reply) else ()
-    return bare(soa[0].split()[0]) if soa else ""
+    soa = heard.data("SOA") if isinstance(heard, Response) else ()
+    return normalized(soa[0].split()[0]) if soa else ""
 
 
-def addresses_of(heard: Heard | None) -> tuple[str, ...]:
+def addresses_of(heard: QueryOutcome | None) -> tuple[str, ...]:
     """Return the IPv4 addresses of an answer, in their order; a CNAME may have led to them."""
-    return heard.data("A") if isinstance(heard, Reply) else ()
+    return heard.data("A") if isinstance(heard, Response) else ()
 
 
-def ttl_of(heard: Heard) -> int | None:
+def ttl_of(heard: QueryOutcome) -> int | None:
     """Return how long an answer's addresses may be kept; None without any."""
-    records = heard.answer if isinstance(heard, Reply) else ()
+    records = heard.answer if isinstance(heard, Response) else ()
     return max((one.ttl for one in records if one.type == "A"), default=None)
 
 
-def firsts(looks: Iterable[Look]) -> set[str]:
+def first_addresses(looks: Iterable[Sample]) -> set[str]:
     """Return the addresses that stood first: what a target takes."""
-    return {addresses_of(look.heard)[0] for look in looks if addresses_of(look.heard)}
+    return {addresses_of(look.outcome)[0] for look in looks if addresses_of(look.outcome)}
 
 
-def every_address(looks: Iterable[Look]) -> set[str]:
+def all_addresses(looks: Iterable[Sample]) -> set[str]:
     """Return all addresses that were answered."""
-    return {address for look in looks for address in addresses_of(look.heard)}
+    return {address for look in looks for address in addresses_of(look.outcome)}
 
 
-def listed(texts: Iterable[str]) -> str:
+def join_sorted(texts: Iterable[str]) -> str:
     """Return texts as a list in a sentence, in a steady order."""
     return ", ".join(sorted(texts))
 
 
-def said(heard: Heard) -> str:
+def describe_failure(heard: QueryOutcome) -> str:
     """Return what a server does that is not as it should be, as a verb."""
-    if not isinstance(heard, Reply):
-        return f"says nothing ({heard.why})"
+    if not isinstance(heard, Response):
+        return f"says nothing ({heard.reason})"
     if heard.rcode != "NOERROR":
         return f"answers {heard.rcode}{because(heard)}"
     how = "without authority" if "aa" not in heard.flags else "with nothing"
     return f"answers {how}{because(heard)}"
 
 
-def because(heard: Heard) -> str:
+def because(heard: QueryOutcome) -> str:
     """Return the reasons that a server gives with an answer, to add to a sentence; may be empty."""
-    errors = heard.extended_errors if isinstance(heard, Reply) else ()
+    errors = heard.extended_errors if isinstance(heard, Response) else ()
     return f", extended error {'; '.join(str(error) for error in errors)}" if errors else ""
 
 
-def is_lame(heard: Heard) -> bool:
+def is_lame(heard: QueryOutcome) -> bool:
     """Tell whether an answer shows that its server is not authoritative for the zone."""
-    return not (isinstance(heard, Reply) and heard.rcode == "NOERROR" and "aa" in heard.flags)
+    return not (isinstance(heard, Response) and heard.rcode == "NOERROR" and "aa" in heard.flags)

@@ -8,31 +8,31 @@ from typing import TypeVar
 
 from rrdns.core.delegation import check_nameserver, check_parent, check_resolver
 from rrdns.core.delegation.observations import (
-    Fault,
     Finding,
-    Look,
-    ParentSeen,
-    ResolverSeen,
+    FindingCode,
+    NameserverObservation,
+    Observations,
+    ParentObservation,
+    ResolverObservation,
     Role,
-    ServerSeen,
-    Survey,
+    Sample,
     addresses_of,
-    firsts,
-    listed,
-    shown,
+    display_name,
+    first_addresses,
+    join_sorted,
     ttl_of,
 )
-from rrdns.core.delegation.sampling import BURST
-from rrdns.core.dns_message import Heard, Silence
+from rrdns.core.delegation.sampling import INITIAL_SAMPLES
+from rrdns.core.dns_message import NoResponse, QueryOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ServerResult:
     """A server that was asked, what is wrong there, and else what is well."""
 
     role: Role
     server: str
-    well: str
+    ok_text: str
     findings: tuple[Finding, ...] = ()
 
 
@@ -40,28 +40,28 @@ class Asked:
 class Report:
     """What is to be told of a delegation."""
 
-    asked: tuple[Asked, ...]
+    servers: tuple[ServerResult, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return all that is wrong."""
-        return tuple(finding for one in self.asked for finding in one.findings)
+        return tuple(finding for one in self.servers for finding in one.findings)
 
 
-def report(survey: Survey) -> Report:
+def build_report(survey: Observations) -> Report:
     """Return what a survey comes to."""
     survey, unasked = _without_unasked(survey)
     resolvers = list(_resolvers(survey))
     reached = bool(resolvers) and not any(one.findings for one in resolvers)
     parents = list(_parents(survey, needed=survey.parents_named or not reached))
     return Report(
-        asked=(*parents, *_servers(survey), *resolvers),
+        servers=(*parents, *_servers(survey), *resolvers),
         notes=(*unasked, *_notes(survey, parents, resolvers)),
     )
 
 
-def _without_unasked(survey: Survey) -> tuple[Survey, list[str]]:
+def _without_unasked(survey: Observations) -> tuple[Observations, list[str]]:
     """Leave out whom this host cannot ask, if others of its kind answer.
 
     Without IPv6 that is anybody there; of a parent's servers that nobody named, also those that
@@ -78,82 +78,89 @@ def _without_unasked(survey: Survey) -> tuple[Survey, list[str]]:
     return kept, no_parents + no_servers + no_resolvers
 
 
-S = TypeVar("S", ParentSeen, ServerSeen, ResolverSeen)
+S = TypeVar("S", ParentObservation, NameserverObservation, ResolverObservation)
 
 
 def _asked(
-    seen: tuple[S, ...], heard: Sequence[Heard], *, silent_too: bool = False
+    seen: tuple[S, ...], outcome: Sequence[QueryOutcome], *, silent_too: bool = False
 ) -> tuple[tuple[S, ...], list[str]]:
     """Return who could be asked, and a note for each other one."""
-    pairs = list(zip(seen, heard, strict=True))
+    pairs = list(zip(seen, outcome, strict=True))
     unasked = [
         (one, what)
         for one, what in pairs
-        if isinstance(what, Silence) and (what.local or silent_too)
+        if isinstance(what, NoResponse) and (what.is_local_error or silent_too)
     ]
     if len(unasked) == len(seen):
         return seen, []
     notes = [
-        f"{shown(one.server)} could not be asked from here: {what.why}" for one, what in unasked
+        f"{display_name(one.server)} could not be asked from here: {what.reason}"
+        for one, what in unasked
     ]
     return tuple(pair[0] for pair in pairs if pair not in unasked), notes
 
 
-def _parents(survey: Survey, *, needed: bool) -> Iterator[Asked]:
+def _parents(survey: Observations, *, needed: bool) -> Iterator[ServerResult]:
     for seen in survey.parents:
-        findings = check_parent.find(seen, survey)
-        if not needed and [finding.fault for finding in findings] == [Fault.NO_DELEGATION]:
+        findings = check_parent.check(seen, survey)
+        if not needed and [finding.code for finding in findings] == [FindingCode.NO_DELEGATION]:
             # Resolvers may have the zone in their config: then no parent has to delegate it.
             well = "no delegation, and the resolvers do without"
-            yield Asked(Role.PARENT, shown(seen.server), well)
+            yield ServerResult(Role.PARENT, display_name(seen.server), well)
         else:
             well = "" if findings else _delegates(seen, survey)
-            yield Asked(Role.PARENT, shown(seen.server), well, tuple(findings))
+            yield ServerResult(Role.PARENT, display_name(seen.server), well, tuple(findings))
 
 
-def _delegates(seen: ParentSeen, survey: Survey) -> str:
+def _delegates(seen: ParentObservation, survey: Observations) -> str:
     names = check_parent.delegated_to(seen, survey.zone.name)
-    return f"{survey.parent_zone} delegates {survey.zone.name} to {listed(names)}"
+    return f"{survey.parent_zone} delegates {survey.zone.name} to {join_sorted(names)}"
 
 
-def _servers(survey: Survey) -> Iterator[Asked]:
+def _servers(survey: Observations) -> Iterator[ServerResult]:
     for name in survey.unresolved:
         finding = check_nameserver.unresolved(name, survey)
-        yield Asked(Role.NAMESERVER, name, "", (finding,))
+        yield ServerResult(Role.NAMESERVER, name, "", (finding,))
     for seen in survey.servers:
-        findings = check_nameserver.find(seen, survey)
+        findings = check_nameserver.check(seen, survey)
         well = "" if findings else _authoritative(seen)
-        yield Asked(Role.NAMESERVER, shown(seen.server, seen.name), well, tuple(findings))
+        yield ServerResult(
+            Role.NAMESERVER, display_name(seen.server, seen.name), well, tuple(findings)
+        )
 
 
-def _authoritative(seen: ServerSeen) -> str:
-    answers = f"; {_answers(seen.looks)}" if seen.looks else ""
+def _authoritative(seen: NameserverObservation) -> str:
+    answers = f"; {_answers(seen.samples)}" if seen.samples else ""
     return f"authoritative over UDP and TCP, with EDNS{answers}"
 
 
-def _resolvers(survey: Survey) -> Iterator[Asked]:
+def _resolvers(survey: Observations) -> Iterator[ServerResult]:
     for seen in survey.resolvers:
-        findings = check_resolver.find(seen, survey)
-        well = _answers(seen.looks) if seen.looks else "it finds the zone"
-        yield Asked(Role.RESOLVER, shown(seen.server), "" if findings else well, tuple(findings))
+        findings = check_resolver.check(seen, survey)
+        well = _answers(seen.samples) if seen.samples else "it finds the zone"
+        yield ServerResult(
+            Role.RESOLVER, display_name(seen.server), "" if findings else well, tuple(findings)
+        )
 
 
-def _answers(looks: Sequence[Look]) -> str:
+def _answers(looks: Sequence[Sample]) -> str:
     """Say what is answered: how many addresses, for how long, and whether they turn."""
-    count = len(addresses_of(looks[-1].heard))
-    longest = max(ttl_of(look.heard) or 0 for look in looks)
+    count = len(addresses_of(looks[-1].outcome))
+    longest = max(ttl_of(look.outcome) or 0 for look in looks)
     plural = "address" if count == 1 else "addresses"
     return f"{count} {plural}, TTL {longest} s at most{_turns(looks)}"
 
 
-def _turns(looks: Sequence[Look]) -> str:
-    if len(firsts(looks)) < 2:
+def _turns(looks: Sequence[Sample]) -> str:
+    if len(first_addresses(looks)) < 2:
         return ""
-    at_once = len(firsts(looks[:BURST])) > 1
+    at_once = len(first_addresses(looks[:INITIAL_SAMPLES])) > 1
     return ", the first one turns" + ("" if at_once else " with each new answer")
 
 
-def _notes(survey: Survey, parents: list[Asked], resolvers: list[Asked]) -> Iterator[str]:
+def _notes(
+    survey: Observations, parents: list[ServerResult], resolvers: list[ServerResult]
+) -> Iterator[str]:
     if not parents:
         yield (
             "no parent zone was found and asked; --parent ADDRESS names one of its servers"
@@ -165,5 +172,5 @@ def _notes(survey: Survey, parents: list[Asked], resolvers: list[Asked]) -> Iter
     if survey.pool is None:
         yield f"{survey.zone.name} has no pool, so no answers were looked at"
     for seen, asked in zip(survey.resolvers, resolvers, strict=True):
-        if not asked.findings and (note := check_resolver.note(seen, survey)):
+        if not asked.findings and (note := check_resolver.inconclusive_note(seen, survey)):
             yield note

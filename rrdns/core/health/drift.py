@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrdns.core.health.probe_result import FileSeen
+from rrdns.core.health.probe_result import LoadedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Drift:
     sentence: str
 
 
-def find_drift(seen: Mapping[str, tuple[FileSeen, ...]]) -> tuple[Drift, ...]:
+def find_drift(seen: Mapping[str, tuple[LoadedFile, ...]]) -> tuple[Drift, ...]:
     """Return who serves another content than most; `seen` is by member name.
 
     With no majority the content that the first member in order serves is the measure.
@@ -31,7 +31,7 @@ def find_drift(seen: Mapping[str, tuple[FileSeen, ...]]) -> tuple[Drift, ...]:
     return tuple(drift for name in names for drift in _drift_of(name, seen))
 
 
-def _drift_of(name: str, seen: Mapping[str, tuple[FileSeen, ...]]) -> tuple[Drift, ...]:
+def _drift_of(name: str, seen: Mapping[str, tuple[LoadedFile, ...]]) -> tuple[Drift, ...]:
     by_member = {
         member: file for member, files in seen.items() for file in files if file.name == name
     }
@@ -45,7 +45,7 @@ def _drift_of(name: str, seen: Mapping[str, tuple[FileSeen, ...]]) -> tuple[Drif
     )
 
 
-def _sentence(member: str, file: FileSeen, usual: FileSeen) -> str:
+def _sentence(member: str, file: LoadedFile, usual: LoadedFile) -> str:
     if file.version != usual.version:
         how = f"version {file.version or 'unknown'} instead of {usual.version or 'unknown'}"
     elif file.size != usual.size:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rrdns.core.health.standing import ASSUMED_UP, Standing
-from rrdns.core.model import Member, OnEmpty, Order, Override, Pool
+from rrdns.core.model import Member, OnEmpty, OrderKind, Override, Pool
 
 
-class Why(StrEnum):
+class EligibilityReason(StrEnum):
     """Why a member is handed out, or is not."""
 
     HEALTHY = "healthy"
@@ -29,26 +29,35 @@ class Why(StrEnum):
     NO_MEMBER = "no-member"  # there is an order by this name, and no such member in the config
 
     @property
-    def handed_out(self) -> bool:
+    def in_rotation(self) -> bool:
         """Tell whether a member with this reason is in the answers."""
         return self in _IN
 
 
-_IN = frozenset({Why.HEALTHY, Why.ASSUMED, Why.FORCED_UP, Why.LAST_RESORT})
+_IN = frozenset(
+    {
+        EligibilityReason.HEALTHY,
+        EligibilityReason.ASSUMED,
+        EligibilityReason.FORCED_UP,
+        EligibilityReason.LAST_RESORT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Who of a pool is handed out, in the order of the config, and why each is or is not."""
 
-    whys: Mapping[str, Why]  # member name -> why; every member of the pool is in it
+    reasons: Mapping[
+        str, EligibilityReason
+    ]  # member name -> why; every member of the pool is in it
     members: tuple[Member, ...]  # who is handed out
     everything_down: bool  # nothing is healthy: an alarm, whatever is answered
 
     @property
     def is_awaiting(self) -> bool:
         """Tell whether the result of a first probe is waited for."""
-        return Why.AWAITING_PROBE in self.whys.values()
+        return EligibilityReason.AWAITING_PROBE in self.reasons.values()
 
 
 def select(
@@ -62,34 +71,34 @@ def select(
         member.name: _why(standings.get(member.name, ASSUMED_UP), overrides.get(member.name))
         for member in pool.members
     }
-    fit = [member for member in pool.members if whys[member.name].handed_out]
+    fit = [member for member in pool.members if whys[member.name].in_rotation]
     first_choice = [member for member in fit if not member.backup]
     if first_choice and len(first_choice) < len(fit):
         for member in fit:
-            if member.backup and whys[member.name] is not Why.FORCED_UP:
-                whys[member.name] = Why.STANDBY
-    awaiting = Why.AWAITING_PROBE in whys.values()
-    everything_down = not fit and (Why.DOWN in whys.values() or not awaiting)
+            if member.backup and whys[member.name] is not EligibilityReason.FORCED_UP:
+                whys[member.name] = EligibilityReason.STANDBY
+    awaiting = EligibilityReason.AWAITING_PROBE in whys.values()
+    everything_down = not fit and (EligibilityReason.DOWN in whys.values() or not awaiting)
     if not fit and not awaiting and pool.on_empty is OnEmpty.SERVE_ALL:
         for name, why in whys.items():
-            if why is Why.DOWN:
-                whys[name] = Why.LAST_RESORT
-    members = tuple(member for member in pool.members if whys[member.name].handed_out)
-    return Selection(whys=whys, members=members, everything_down=everything_down)
+            if why is EligibilityReason.DOWN:
+                whys[name] = EligibilityReason.LAST_RESORT
+    members = tuple(member for member in pool.members if whys[member.name].in_rotation)
+    return Selection(reasons=whys, members=members, everything_down=everything_down)
 
 
-def _why(standing: Standing, override: Override | None) -> Why:
+def _why(standing: Standing, override: Override | None) -> EligibilityReason:
     if override is not None:
         return _ORDERED[override.order]
     if standing.awaited:
-        return Why.AWAITING_PROBE
+        return EligibilityReason.AWAITING_PROBE
     if not standing.up:
-        return Why.DOWN
-    return Why.HEALTHY if standing.settled else Why.ASSUMED
+        return EligibilityReason.DOWN
+    return EligibilityReason.HEALTHY if standing.probed else EligibilityReason.ASSUMED
 
 
 _ORDERED = {
-    Order.DRAIN: Why.DRAINED,
-    Order.FORCE_UP: Why.FORCED_UP,
-    Order.FORCE_DOWN: Why.FORCED_DOWN,
+    OrderKind.DRAIN: EligibilityReason.DRAINED,
+    OrderKind.FORCE_UP: EligibilityReason.FORCED_UP,
+    OrderKind.FORCE_DOWN: EligibilityReason.FORCED_DOWN,
 }

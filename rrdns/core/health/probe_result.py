@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Depth(StrEnum):
+class ProbeDepth(StrEnum):
     """How much of a file a probe loads."""
 
     LIGHT = "light"  # the OACK or the first block, then a clean end
@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FileSeen:
+class LoadedFile:
     """A boot file as a full probe loaded it."""
 
     name: str
@@ -52,9 +52,9 @@ class ProbeResult:
     sentence: (
         str  # for an admin: "10.0.0.11 has no file ARDBP32.BIN (TFTP error 1: File not found)"
     )
-    depth: Depth
+    depth: ProbeDepth
     seconds: float  # from the first packet sent to the verdict
-    seen: tuple[FileSeen, ...] = ()  # full probes only
+    seen: tuple[LoadedFile, ...] = ()  # full probes only
     warnings: tuple[str, ...] = ()  # sentences; a warning never takes a member out
 
     @property

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 
 from rrdns.core.model import ProbeSpec
 
-BEAT = 0.02  # seconds between the moments at which probes start in calm
+TIMER_TICK = 0.02  # seconds between the moments at which probes start in calm
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Thresholds:
     """How many probes in a row it takes to change a standing."""
 
-    falls: int = 3
-    rises: int = 2
+    fall: int = 3
+    rise: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,52 +27,52 @@ class Standing:
     """What the probes say of a member so far."""
 
     up: bool
-    doubts: int = 0  # probes in a row that disagree with `up`
-    settled: bool = True  # False: assumed, no probe has told yet
+    contradicting_probes: int = 0  # probes in a row that disagree with `up`
+    probed: bool = True  # False: assumed, no probe has told yet
     awaited: bool = False  # nothing is known, and its first result is waited for
 
     @property
-    def in_doubt(self) -> bool:
+    def is_contradicted(self) -> bool:
         """Tell whether the next probe should come soon."""
-        return self.doubts > 0
+        return self.contradicting_probes > 0
 
 
-ASSUMED_UP = Standing(up=True, settled=False)
-AWAITED = Standing(up=True, settled=False, awaited=True)
+ASSUMED_UP = Standing(up=True, probed=False)
+AWAITED = Standing(up=True, probed=False, awaited=True)
 
 
-def observe(standing: Standing, passed: bool, patience: Patience) -> Standing:
+def observe(standing: Standing, passed: bool, patience: Thresholds) -> Standing:
     """Return the member's standing after one more probe.
 
     The first probe of a member settles it alone: one success is up, one failure is down.
     """
-    if not standing.settled:
+    if not standing.probed:
         return Standing(up=passed)
     if passed == standing.up:
-        return replace(standing, doubts=0)
-    if standing.doubts + 1 < (patience.falls if standing.up else patience.rises):
-        return replace(standing, doubts=standing.doubts + 1)
+        return replace(standing, contradicting_probes=0)
+    if standing.contradicting_probes + 1 < (patience.fall if standing.up else patience.rise):
+        return replace(standing, contradicting_probes=standing.contradicting_probes + 1)
     return Standing(up=not standing.up)
 
 
-def patience(probe: ProbeSpec) -> Patience:
+def thresholds_of(probe: ProbeSpec) -> Thresholds:
     """Return the patience that a pool's probe settings ask for."""
-    return Patience(falls=probe.fall, rises=probe.rise)
+    return Thresholds(fall=probe.fall, rise=probe.rise)
 
 
-def next_start(standing: Standing, probe: ProbeSpec, started: float, ended: float) -> float:
+def next_probe_at(standing: Standing, probe: ProbeSpec, started: float, ended: float) -> float:
     """Return when the next probe is due, on the clock of `started` and `ended` (seconds).
 
     In calm the rhythm runs from start to start (on the nearest beat), so that it does not
     drift; in doubt the next probe follows `fast_interval` after the end of the last. Two
     probes of a member never overlap.
     """
-    if standing.in_doubt:
+    if standing.is_contradicted:
         return ended + min(probe.fast_interval, probe.interval)
-    return max(_on_beat(started + probe.interval, probe.interval), ended)
+    return max(_on_tick(started + probe.interval, probe.interval), ended)
 
 
-def stagger(turn: int, interval: float) -> float:
+def initial_delay(turn: int, interval: float) -> float:
     """Return how long the `turn`-th member waits for its first probe, less than `interval`.
 
     Multiples of the golden ratio fill the interval evenly for any number of members and
@@ -82,10 +82,10 @@ def stagger(turn: int, interval: float) -> float:
     return (turn * golden) % 1.0 * interval
 
 
-def _on_beat(due: float, interval: float) -> float:
+def _on_tick(due: float, interval: float) -> float:
     # Starts that share a beat are served in one turn of the event loop; a thousand that come
     # one by one cost half as much again. A short interval keeps its exact rhythm.
-    return due if interval < 10 * BEAT else round(due / BEAT) * BEAT
+    return due if interval < 10 * TIMER_TICK else round(due / TIMER_TICK) * TIMER_TICK
 
 
 def detection_time(probe: ProbeSpec) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rrdns.core.health.eligibility import Selection, Why, select
+from rrdns.core.health.eligibility import EligibilityReason, Selection, select
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import Override, Pool
 
 
-def shortfall(
+def remaining_if_too_few(
     pool: Pool,
     standings: Mapping[str, Standing],
     before: Mapping[str, Override],
@@ -25,14 +25,22 @@ def shortfall(
     if now.members and not then.members:
         return ()
     before_it, left = len(_bootable(now)), _bootable(then)
-    if len(left) < min(pool.keep, before_it or pool.keep) and len(left) < before_it:
+    if len(left) < min(pool.min_members, before_it or pool.min_members) and len(left) < before_it:
         return left
     return None
 
 
 def _bootable(selection: Selection) -> tuple[str, ...]:
     """Return who is handed out now or stands by, and can be believed to boot a target."""
-    return tuple(name for name, why in selection.whys.items() if why in _BOOTABLE)
+    return tuple(name for name, why in selection.reasons.items() if why in _BOOTABLE)
 
 
-_BOOTABLE = frozenset({Why.HEALTHY, Why.ASSUMED, Why.AWAITING_PROBE, Why.FORCED_UP, Why.STANDBY})
+_BOOTABLE = frozenset(
+    {
+        EligibilityReason.HEALTHY,
+        EligibilityReason.ASSUMED,
+        EligibilityReason.AWAITING_PROBE,
+        EligibilityReason.FORCED_UP,
+        EligibilityReason.STANDBY,
+    }
+)

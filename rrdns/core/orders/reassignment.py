@@ -17,7 +17,7 @@ from rrdns.core.orders.request import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Assignee:
+class OrderTarget:
     """The server that an order was for, as the config called it then."""
 
     pool: str
@@ -35,19 +35,19 @@ class Assignee:
 class Reassignment:
     """Which member an order is for now."""
 
-    was: Assignee
+    before: OrderTarget
     key: Target | None  # None: it fits no member, and is kept
     because: str = ""  # what is the same where the name is not
-    instead: str = ""  # the member, not this one, that has the address which the order was for
+    after: str = ""  # the member, not this one, that has the address which the order was for
 
     @property
     def has_moved(self) -> bool:
         """Tell whether the order goes to a member of another name."""
-        return self.key is not None and self.key != self.was.key
+        return self.key is not None and self.key != self.before.key
 
     def sentence(self, order: str) -> str:
         """Tell an admin what becomes of an order of that kind."""
-        pool, member = self.was.key
+        pool, member = self.before.key
         what = f"the {order} of {member} in pool {pool}"
         if self.key is None:
             return (
@@ -57,15 +57,15 @@ class Reassignment:
         if self.has_moved:
             to = self.key[1] if self.key[0] == pool else f"{self.key[1]} in pool {self.key[0]}"
             return f"{what} goes to {to} ({self.because})"
-        if self.instead:
+        if self.after:
             return (
                 f"{what} stays with that name, which is another server now: "
-                f"{self.was.address} is {self.instead}, which does not get the {order}"
+                f"{self.before.address} is {self.after}, which does not get the {order}"
             )
         return f"{what} stays"
 
 
-def reassign(assignees: Iterable[Assignee], pools: Sequence[Pool]) -> tuple[Reassignment, ...]:
+def reassign(assignees: Iterable[OrderTarget], pools: Sequence[Pool]) -> tuple[Reassignment, ...]:
     """Return for each order which member it is for: each has one order at most."""
     waiting = {each.key: each for each in sorted(assignees, key=lambda one: one.key)}
     found: dict[Target, Reassignment] = {}
@@ -82,14 +82,14 @@ def reassign(assignees: Iterable[Assignee], pools: Sequence[Pool]) -> tuple[Reas
     return tuple(found[key] for key in sorted(found))
 
 
-def _by_name(each: Assignee, pools: Sequence[Pool]) -> Iterator[Reassignment]:
+def _by_name(each: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
     for pool in pools:
         if pool.name == each.pool and (member := pool.member(each.member)) is not None:
             other = _at(pool, each.address) if member.address != each.address else ""
-            yield Reassignment(each, each.key, instead=other)
+            yield Reassignment(each, each.key, after=other)
 
 
-def _by_address(each: Assignee, pools: Sequence[Pool]) -> Iterator[Reassignment]:
+def _by_address(each: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
     for pool in pools:
         if pool.name == each.pool and (name := _at(pool, each.address)):
             yield Reassignment(each, (pool.name, name), "same address")

@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 
 from rrdns.core.health.eligibility import select
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import Member, Order, Override, Plan, Pool
-from rrdns.core.orders.guard import shortfall
-from rrdns.errors import LastMember, NobodyMeant, UnknownMember
+from rrdns.core.model import Member, OrderKind, Override, Pool, ScheduledOverride
+from rrdns.core.orders.guard import remaining_if_too_few
+from rrdns.errors import NoMemberMatches, TooFewMembers, UnknownMember
 
 SAME_TIME = 2.0  # seconds between the ends (or starts) of two orders that are one
 
@@ -22,11 +22,11 @@ Overrides = Mapping[str, Override]  # by member, of one pool
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class OrderRequest:
     """An order for some members, as it was given; times are Unix seconds."""
 
     targets: tuple[Target, ...]
-    order: Order | None  # None: whatever is ordered for them ends (resume)
+    order: OrderKind | None  # None: whatever is ordered for them ends (resume)
     by: str
     reason: str = ""
     until: float | None = None
@@ -47,14 +47,14 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MemberSelector:
     """Which members are meant: by name, tag or glob pattern, in one pool or in all."""
 
     names: tuple[str, ...] = ()
     tag: str | None = None
     glob: str | None = None
 
-    def means(self, member: Member) -> bool:
+    def matches(self, member: Member) -> bool:
         """Tell whether a member is meant."""
         return (
             member.name in self.names
@@ -68,8 +68,8 @@ class Choice:
         return f"a name like {self.glob!r}" if self.glob is not None else "a name"
 
 
-def choose(
-    pools: Iterable[Pool], choice: Choice, orphans: Iterable[Target] = ()
+def select_members(
+    pools: Iterable[Pool], choice: MemberSelector, orphans: Iterable[Target] = ()
 ) -> tuple[Target, ...]:
     """Return the members that are meant, in the order of the config.
 
@@ -77,50 +77,52 @@ def choose(
 
     Raises:
         UnknownMember: a name is nobody's.
-        NobodyMeant: a tag or pattern fits nobody.
+        NoMemberMatches: a tag or pattern fits nobody.
     """
     found = tuple(
         (pool.name, member.name)
         for pool in pools
         for member in pool.members
-        if choice.means(member)
-    ) + tuple(target for target in orphans if choice.means(Member(target[1], "")))
+        if choice.matches(member)
+    ) + tuple(target for target in orphans if choice.matches(Member(target[1], "")))
     known = {member for _, member in found}
     for name in choice.names:
         if name not in known:
             raise UnknownMember(name)
     if not found:
-        raise NobodyMeant(str(choice))
+        raise NoMemberMatches(str(choice))
     return found
 
 
-def refusal(
+def check_guard(
     pool: Pool, standings: Mapping[str, Standing], before: Overrides, wanted: Sequence[Override]
-) -> LastMember | None:
+) -> TooFewMembers | None:
     """Return why the guard refuses these orders together, or None."""
     after = {**before, **{one.member: one for one in wanted}}
-    left = shortfall(pool, standings, before, after)
+    left = remaining_if_too_few(pool, standings, before, after)
     if left is None:
         return None
     names = "', '".join(one.member for one in wanted)
-    return LastMember(pool.name, names, left, pool.keep, len(wanted))
+    return TooFewMembers(pool.name, names, left, pool.min_members, len(wanted))
 
 
-def handed_out(
+def in_rotation_after(
     pool: Pool, standings: Mapping[str, Standing], overrides: Overrides
 ) -> tuple[str, ...]:
     """Return the names of those who are handed out under these orders."""
     return tuple(member.name for member in select(pool, standings, overrides).members)
 
 
-def overrides_at(overrides: Overrides, plans: Iterable[Plan], at: float) -> dict[str, Override]:
+def active_at(
+    overrides: Overrides, plans: Iterable[ScheduledOverride], at: float
+) -> dict[str, Override]:
     """Return the orders that will be in force at a time, by what is known now."""
     coming = sorted((plan.override for plan in plans), key=lambda one: one.since)
     then = {**overrides, **{one.member: one for one in coming if one.since <= at}}
-    return {name: one for name, one in then.items() if one.in_force(at)}
+    return {name: one for name, one in then.items() if one.is_active(at)}
 
 
-def is_same(before: Override | None, wanted: Override) -> bool:
+def is_active_already(before: Override | None, wanted: Override) -> bool:
     """Tell whether an order is in force already: asking twice is one order."""
     if before is None or (before.order, before.reason) != (wanted.order, wanted.reason):
         return False
@@ -129,12 +131,12 @@ def is_same(before: Override | None, wanted: Override) -> bool:
     return _is_same_time(before.until, wanted.until)
 
 
-def is_same_plan(before: Plan | None, wanted: Plan) -> bool:
+def is_scheduled_already(before: ScheduledOverride | None, wanted: ScheduledOverride) -> bool:
     """Tell whether an order is planned already."""
     if before is None or before.force != wanted.force:
         return False
     starts = before.override.since, wanted.override.since
-    return _is_same_time(*starts) and is_same(before.override, wanted.override)
+    return _is_same_time(*starts) and is_active_already(before.override, wanted.override)
 
 
 def _is_same_time(one: float | None, other: float | None) -> bool:

@@ -10,7 +10,7 @@ from rrdns.export.atomic_write import write_atomically
 from rrdns.export.disk_io import Disk, read_file
 from rrdns.export.external_process import run, send_signal
 from rrdns.export.file.render import render
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 from rrdns.export.settings import FileSettings
 
 
@@ -20,7 +20,7 @@ class FileExporter:
     def __init__(self, settings: FileSettings) -> None:
         self._settings = settings
         self._zone_serial = 0
-        self._done: tuple[tuple[Telling, ...], bytes] | None = None  # told wholly; the file
+        self._done: tuple[tuple[PoolView, ...], bytes] | None = None  # told wholly; the file
         self._disk = Disk()
 
     @property
@@ -28,9 +28,9 @@ class FileExporter:
         """Return what the config calls it."""
         return self._settings.name
 
-    async def tell(self, tellings: Sequence[Telling]) -> str | None:
+    async def export(self, views: Sequence[PoolView]) -> str | None:
         """Write the file and tell its reader, unless it says all that already."""
-        gist = tuple(replace(telling, serial=0, at=0.0) for telling in tellings)
+        gist = tuple(replace(view, serial=0, at=0.0) for view in views)
         done, settings = self._done, self._settings
         if (
             done is not None
@@ -38,7 +38,7 @@ class FileExporter:
             and await self._disk.run(partial(self._is_in_place, done[1]))
         ):
             return None
-        data = await self._disk.run(partial(self._render, tellings))
+        data = await self._disk.run(partial(self._render, views))
         await self._disk.run(partial(write_atomically, settings.path, data, settings.mode))
         said = await self._make_it_read()
         self._done = (gist, data)
@@ -51,12 +51,12 @@ class FileExporter:
         except OSError:
             return False
 
-    def _render(self, tellings: Sequence[Telling]) -> bytes:
+    def _render(self, views: Sequence[PoolView]) -> bytes:
         # Seconds since 1970 rise over restarts too (RFC 1982 holds until 2106); a change
         # within the same second still gets a serial of its own.
-        now = int(max(telling.at for telling in tellings))
+        now = int(max(view.at for view in views))
         self._zone_serial = max(now, self._zone_serial + 1)
-        return render(self._settings, tellings, self._zone_serial).encode()
+        return render(self._settings, views, self._zone_serial).encode()
 
     async def _make_it_read(self) -> str:
         settings = self._settings

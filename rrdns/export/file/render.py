@@ -10,7 +10,7 @@ from rrdns.export.errors import TemplateInvalid
 from rrdns.export.file.template import fill
 from rrdns.export.file.template_fields import fields_of
 from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Telling
+from rrdns.export.pool_view import PoolView
 from rrdns.export.settings import FileSettings
 
 JSON = "json"
@@ -18,7 +18,7 @@ READY_MADE = ("bind-zone", "dnsmasq-hosts", "dnsmasq-options", "hosts", "isc-dhc
 ZONE_FILES = frozenset({"bind-zone"})
 
 
-def render(settings: FileSettings, tellings: Sequence[Telling], zone_serial: int) -> str:
+def render(settings: FileSettings, views: Sequence[PoolView], zone_serial: int) -> str:
     """Return the text of the file.
 
     Raises:
@@ -26,10 +26,10 @@ def render(settings: FileSettings, tellings: Sequence[Telling], zone_serial: int
     """
     name = settings.template
     if name == JSON:
-        return to_json(settings.name, tellings)
+        return to_json(settings.name, views)
     if name in ZONE_FILES:
-        _check_zone(name, tellings)
-    fields = fields_of(settings.name, tellings, settings.option66, zone_serial)
+        _check_zone(name, views)
+    fields = fields_of(settings.name, views, settings.option66, zone_serial)
     return fill(name, read_template(name), fields)
 
 
@@ -50,7 +50,7 @@ def read_template(name: str) -> str:
         raise TemplateInvalid(name, f"cannot be read: {error}") from error
 
 
-def _check_zone(name: str, tellings: Sequence[Telling]) -> None:
-    zones = {telling.zone.name if telling.zone else "" for telling in tellings}
+def _check_zone(name: str, views: Sequence[PoolView]) -> None:
+    zones = {view.zone.name if view.zone else "" for view in views}
     if len(zones) != 1 or "" in zones:
         raise TemplateInvalid(name, "a zone file holds one zone: name pools of the same zone")

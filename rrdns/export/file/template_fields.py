@@ -10,42 +10,42 @@ from datetime import UTC, datetime
 
 from rrdns.core.model import Zone
 from rrdns.export.file.template import Item
-from rrdns.export.pool_view import Option66, Telling
+from rrdns.export.pool_view import Option66, PoolView
 
 
 def fields_of(
-    exporter: str, tellings: Sequence[Telling], option66: Option66, zone_serial: int
+    exporter: str, views: Sequence[PoolView], option66: Option66, zone_serial: int
 ) -> Item:
     """Return the fields of a file: its own, then lists of `zones` and `pools`."""
-    at = max((telling.at for telling in tellings), default=0.0)
+    at = max((view.at for view in views), default=0.0)
     return {
         "exporter": exporter,
-        "serial": max((telling.serial for telling in tellings), default=0),
+        "serial": max((view.serial for view in views), default=0),
         "written": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "pools": [_pool(telling, option66) for telling in tellings],
-        "zones": [_zone(zone, tellings, option66, zone_serial) for zone in _zones_of(tellings)],
+        "pools": [_pool(view, option66) for view in views],
+        "zones": [_zone(zone, views, option66, zone_serial) for zone in _zones_of(views)],
     }
 
 
-def _pool(telling: Telling, option66: Option66) -> Item:
+def _pool(view: PoolView, option66: Option66) -> Item:
     return {
-        "pool": telling.pool,
-        "hostname": telling.hostname,
-        "ttl": telling.ttl,
-        "first": telling.first,
-        "option66": telling.option66(option66),
-        "with_commas": ",".join(telling.addresses),
-        "with_semicolons": ";".join(telling.addresses),
-        "with_spaces": " ".join(telling.addresses),
-        "members": [{"name": name, "address": address} for name, address in telling.members],
+        "pool": view.pool,
+        "hostname": view.hostname,
+        "ttl": view.ttl,
+        "first": view.first,
+        "option66": view.option66(option66),
+        "with_commas": ",".join(view.addresses),
+        "with_semicolons": ";".join(view.addresses),
+        "with_spaces": " ".join(view.addresses),
+        "members": [{"name": name, "address": address} for name, address in view.members],
     }
 
 
-def _zones_of(tellings: Iterable[Telling]) -> tuple[Zone, ...]:
-    return tuple(dict.fromkeys(telling.zone for telling in tellings if telling.zone is not None))
+def _zones_of(views: Iterable[PoolView]) -> tuple[Zone, ...]:
+    return tuple(dict.fromkeys(view.zone for view in views if view.zone is not None))
 
 
-def _zone(zone: Zone, tellings: Sequence[Telling], option66: Option66, serial: int) -> Item:
+def _zone(zone: Zone, views: Sequence[PoolView], option66: Option66, serial: int) -> Item:
     glue = [
         {"owner": server.name, "type": "AAAA" if ":" in address else "A", "address": address}
         for server in zone.nameservers
@@ -64,5 +64,5 @@ def _zone(zone: Zone, tellings: Sequence[Telling], option66: Option66, serial: i
         "negative_ttl": zone.negative_ttl,
         "nameservers": [{"nameserver": server.name} for server in zone.nameservers],
         "glue": glue,
-        "pools": [_pool(telling, option66) for telling in tellings if telling.zone == zone],
+        "pools": [_pool(view, option66) for view in views if view.zone == zone],
     }

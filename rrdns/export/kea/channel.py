@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from rrdns.export.disk_io import Disk
-from rrdns.export.errors import KeaRefused, Unreachable
-from rrdns.export.http_client import MOST_BYTES, Post, post, read_secret
+from rrdns.export.errors import DeliveryFailed, KeaRefused
+from rrdns.export.http_client import MAX_BYTES, HttpPost, post, read_secret
 from rrdns.export.settings import KeaSettings
 
 SUCCESS = 0  # `result`; Kea's other numbers are failures of one kind or another
@@ -39,13 +39,13 @@ class SocketChannel:
         try:
             reader, writer = await asyncio.open_unix_connection(self.where)
         except OSError as error:
-            raise Unreachable(self.where, f"Kea cannot be reached: {error}") from error
+            raise DeliveryFailed(self.where, f"Kea cannot be reached: {error}") from error
         try:
             writer.write(await asyncio.to_thread(_encoded, request))
             await writer.drain()
             return await asyncio.to_thread(_decoded, self.where, await self._read(reader))
         except OSError as error:
-            raise Unreachable(self.where, f"Kea broke off: {error}") from error
+            raise DeliveryFailed(self.where, f"Kea broke off: {error}") from error
         finally:
             # Not closed in peace: a slow Kea must not hold up a stop.
             writer.transport.abort()
@@ -54,8 +54,8 @@ class SocketChannel:
         said = bytearray()
         while chunk := await reader.read(256 * 1024):
             said += chunk
-            if len(said) > MOST_BYTES:
-                raise Unreachable(self.where, "Kea's answer does not end")
+            if len(said) > MAX_BYTES:
+                raise DeliveryFailed(self.where, "Kea's answer does not end")
         return bytes(said)
 
 
@@ -75,7 +75,7 @@ class HttpChannel:
         if settings.password_file:
             password = await self._disk.run(partial(read_secret, settings.password_file))
         said = await post(
-            Post(
+            HttpPost(
                 self.where,
                 await asyncio.to_thread(_encoded, whole),
                 user=settings.user,
@@ -105,7 +105,7 @@ async def command(channel: Channel, name: str, arguments: dict[str, Any] | None 
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if not isinstance(answer, dict) or not isinstance(answer.get("result"), int):
-        raise Unreachable(channel.where, f"this is no answer of Kea's: {str(answer)[:200]}")
+        raise DeliveryFailed(channel.where, f"this is no answer of Kea's: {str(answer)[:200]}")
     if answer["result"] != SUCCESS:
         raise KeaRefused(channel.where, name, str(answer.get("text", "without a word")))
     return answer.get("arguments", {})
@@ -119,8 +119,8 @@ def _encoded(request: dict[str, Any]) -> bytes:
 
 def _decoded(where: str, said: bytes) -> Any:
     if not said:
-        raise Unreachable(where, "Kea ended the connection without an answer")
+        raise DeliveryFailed(where, "Kea ended the connection without an answer")
     try:
         return json.loads(said)
     except ValueError as error:
-        raise Unreachable(where, f"Kea's answer is not JSON: {error}") from error
+        raise DeliveryFailed(where, f"Kea's answer is not JSON: {error}") from error

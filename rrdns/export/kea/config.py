@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, TypeAlias
 
-from rrdns.export.errors import KeaUnsuited
+from rrdns.export.errors import KeaConfigError
 
 Config: TypeAlias = dict[str, Any]
 
@@ -38,19 +38,19 @@ class BootInfo:
     option66: str | None = None
 
 
-def changed(config: Config, targets: Targets, info: BootInfo) -> Config:
+def with_boot_info(config: Config, targets: Targets, info: BootInfo) -> Config:
     """Return the config with the boot information in each target.
 
     Raises:
-        KeaUnsuited: a target is not there, or a password is; nothing is changed then.
+        KeaConfigError: a target is not there, or a password is; nothing is changed then.
     """
     if _has_redacted(config):
-        raise KeaUnsuited(
+        raise KeaConfigError(
             "config-get shows a password as asterisks, and would have them sent back as one"
         )
     new = copy.deepcopy(config)
     for target in _find(new, targets):
-        _tell(target, info)
+        _set_value(target, info)
     return new
 
 
@@ -71,14 +71,14 @@ def _find(config: Config, targets: Targets) -> list[dict[str, Any]]:
         found += [by_name[name] for name in names if name in by_name]
         missing += [f"{name!r} among its {kind}" for name in names if name not in by_name]
     if missing:
-        raise KeaUnsuited(f"it has no {', no '.join(missing)}")
+        raise KeaConfigError(f"it has no {', no '.join(missing)}")
     return found
 
 
 def _dhcp4(config: Config) -> dict[str, Any]:
     dhcp4 = config.get("Dhcp4")
     if not isinstance(dhcp4, dict):
-        raise KeaUnsuited("it has no Dhcp4: is this the DHCPv4 server?")
+        raise KeaConfigError("it has no Dhcp4: is this the DHCPv4 server?")
     return dhcp4
 
 
@@ -97,7 +97,7 @@ def _is_subnet(subnet: dict[str, Any], wanted: int | str) -> bool:
         return False
 
 
-def _tell(target: dict[str, Any], info: BootInfo) -> None:
+def _set_value(target: dict[str, Any], info: BootInfo) -> None:
     if info.next_server is not None:
         target["next-server"] = info.next_server
     if info.boot_file is not None:

@@ -15,87 +15,87 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
 
-from rrdns.core.status import WebhookReport
-from rrdns.export.delivery import News, Outcome, back_off
+from rrdns.core.status import WebhookStatus
+from rrdns.export.delivery import DeliveryEvent, Outcome, back_off
 from rrdns.export.disk_io import Disk
-from rrdns.export.errors import ExportFailed, Unreachable
-from rrdns.export.http_client import Post, post, read_secret
-from rrdns.export.settings import HookSettings
+from rrdns.export.errors import DeliveryFailed, ExportFailed
+from rrdns.export.http_client import HttpPost, post, read_secret
+from rrdns.export.settings import EventWebhookSettings
 from rrdns.export.webhook_exporter import SIGNATURE, signature
-from rrdns.export.webhooks.event import Notice, lost, to_json
+from rrdns.export.webhooks.event import WebhookEvent, dropped_events, to_json
 
 EVENT, DELIVERY = "X-Rrdns-Event", "X-Rrdns-Delivery"
 # These say that this event is refused, not that the receiver is away: after so many attempts
 # the ones behind it get their turn.
 REFUSALS = frozenset({400, 413, 415, 422})
-MOST_REFUSALS = 3
+MAX_REFUSALS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingEvents:
     """What a webhook has still to be told."""
 
-    notices: tuple[Notice, ...] = ()
-    lost: int = 0  # were let go, and that is not told yet
-    lost_until: Notice | None = None
+    events: tuple[WebhookEvent, ...] = ()
+    dropped: int = 0  # were let go, and that is not told yet
+    dropped_until: WebhookEvent | None = None
 
 
-class Messenger:
+class WebhookTask:
     """One webhook's task."""
 
     def __init__(
         self,
-        settings: HookSettings,
-        heard: Callable[[News], None],
+        settings: EventWebhookSettings,
+        outcome: Callable[[DeliveryEvent], None],
         clock: Callable[[], float] = time.time,
         on_waiting: Callable[[], None] = lambda: None,
-        send: Callable[[Post], Awaitable[bytes]] = post,
+        send: Callable[[HttpPost], Awaitable[bytes]] = post,
         disk: Disk | None = None,
     ) -> None:
         self._settings = settings
-        self._heard = heard
+        self._heard = outcome
         self._clock = clock
         self._send = send
         self._disk = disk or Disk()
         self._on_waiting = on_waiting  # called when what waits should be kept on disk
-        self._queue: deque[Notice] = deque()
-        self._losing: tuple[int, Notice] | None = None  # how many, and the last of them
+        self._queue: deque[WebhookEvent] = deque()
+        self._losing: tuple[int, WebhookEvent] | None = None  # how many, and the last of them
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._trying: Notice | None = None
+        self._trying: WebhookEvent | None = None
         self._retry_at: float | None = None  # on the loop's clock
-        self._report = WebhookReport(
+        self._report = WebhookStatus(
             name=settings.name,
-            where=where(settings.url),
+            origin=where(settings.url),
             events=tuple(settings.events),
             pools=settings.pools,
-            room=settings.queue,
+            queue_limit=settings.queue,
         )
         self._task: asyncio.Task[None] | None = None
 
-    def take(self, notice: Notice) -> None:
+    def enqueue(self, event: WebhookEvent) -> None:
         """Tell of an event, if the webhook is to be told of such."""
         settings = self._settings
-        if notice.subject not in settings.events:
+        if event.subject not in settings.events:
             return
-        if settings.pools and notice.pool and notice.pool not in settings.pools:
+        if settings.pools and event.pool and event.pool not in settings.pools:
             return
-        self._put((notice,))
+        self._put((event,))
         if self._report.failing:
             self._on_waiting()
 
-    def take_up(self, waiting: Waiting) -> None:
-        """Go on with what another messenger left, ahead of everything else."""
-        if waiting.lost_until is not None:
-            self._losing = waiting.lost, waiting.lost_until
+    def restore(self, waiting: PendingEvents) -> None:
+        """Go on with what another task of the webhook left, ahead of everything else."""
+        if waiting.dropped_until is not None:
+            self._losing = waiting.dropped, waiting.dropped_until
         since, self._queue = self._queue, deque()
-        self._put((*waiting.notices, *since))
+        self._put((*waiting.events, *since))
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> PendingEvents:
         """Return what is not delivered yet."""
         count, until = self._losing or (0, None)
-        return Waiting(tuple(self._queue), count, until)
+        return PendingEvents(tuple(self._queue), count, until)
 
     def start(self) -> None:
         """Begin to tell."""
@@ -110,7 +110,7 @@ class Messenger:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def report(self) -> WebhookReport:
+    def report(self) -> WebhookStatus:
         """Return how it stands."""
         next_try = None
         if self._retry_at is not None:
@@ -118,27 +118,27 @@ class Messenger:
             next_try = self._clock() + max(0.0, wait)
         return replace(self._report, waiting=len(self._queue), next_try=next_try)
 
-    def _put(self, notices: Iterable[Notice]) -> None:
+    def _put(self, notices: Iterable[WebhookEvent]) -> None:
         self._queue.extend(notices)
         while len(self._queue) > self._settings.queue:
             # The one that is under way may arrive yet; it is not lost.
             oldest = 1 if self._queue[0] is self._trying and len(self._queue) > 1 else 0
-            self._lose(oldest)
+            self._drop_oldest(oldest)
         if self._queue or self._losing:
             self._idle.clear()
             self._changed.set()
 
-    def _lose(self, index: int) -> None:
+    def _drop_oldest(self, index: int) -> None:
         count = self._losing[0] if self._losing else 0
         self._losing = count + 1, self._queue[index]
         del self._queue[index]
-        self._report = replace(self._report, lost=self._report.lost + 1)
+        self._report = replace(self._report, dropped=self._report.dropped + 1)
 
     async def _run(self) -> None:
         while True:
             await self._until_due()
             if self._losing is not None:
-                await self._attempt(lost(*self._losing))
+                await self._attempt(dropped_events(*self._losing))
             else:
                 await self._attempt(self._queue[0])
             if not self._queue and self._losing is None:
@@ -151,67 +151,69 @@ class Messenger:
         if self._retry_at is not None:
             await asyncio.sleep(self._retry_at - asyncio.get_running_loop().time())
 
-    async def _attempt(self, notice: Notice) -> None:
-        self._trying, losing, limit = notice, self._losing, self._settings.timeout
+    async def _attempt(self, event: WebhookEvent) -> None:
+        self._trying, losing, limit = event, self._losing, self._settings.timeout
         try:
             async with asyncio.timeout(limit):
-                await self._post(notice)
+                await self._post(event)
         except ExportFailed as error:
-            self._failed(notice, losing, error)
+            self._failed(event, losing, error)
         except TimeoutError:
             slow = f"it took more than {limit:g} s and was given up"
-            self._failed(notice, losing, Unreachable(self._report.where, slow))
+            self._failed(event, losing, DeliveryFailed(self._report.origin, slow))
         except Exception as error:  # noqa: BLE001 - a defect of one webhook stays in its report
-            defect = Unreachable(self._report.where, f"a defect of rrdns: {error!r}")
-            self._failed(notice, losing, defect)
+            defect = DeliveryFailed(self._report.origin, f"a defect of rrdns: {error!r}")
+            self._failed(event, losing, defect)
         else:
-            self._succeeded(notice, losing)
+            self._succeeded(event, losing)
         finally:
             self._trying = None
 
-    async def _post(self, notice: Notice) -> None:
+    async def _post(self, event: WebhookEvent) -> None:
         settings = self._settings
-        body = to_json(settings.name, notice).encode()
-        headers = {**dict(settings.headers), EVENT: str(notice.subject), DELIVERY: str(notice.id)}
+        body = to_json(settings.name, event).encode()
+        headers = {**dict(settings.headers), EVENT: str(event.subject), DELIVERY: str(event.id)}
         if settings.secret_file:
             # Read each time: a new key needs no reload.
             secret = await self._disk.run(partial(read_secret, settings.secret_file))
             headers[SIGNATURE] = signature(secret, body)
-        called = self._report.where
-        await self._send(Post(settings.url, body, headers, ca_file=settings.ca_file, called=called))
+        called = self._report.origin
+        await self._send(
+            HttpPost(settings.url, body, headers, ca_file=settings.ca_file, display_url=called)
+        )
 
-    def _succeeded(self, notice: Notice, losing: tuple[int, Notice] | None) -> None:
-        self._let_go(notice, losing)
+    def _succeeded(self, event: WebhookEvent, losing: tuple[int, WebhookEvent] | None) -> None:
+        self._acknowledge(event, losing)
         was_failing, self._retry_at = self._report.failing, None
         self._report = replace(
             self._report,
             failing=False,
             attempts=0,
             last_success=self._clock(),
-            told=self._report.told + 1,
+            delivered=self._report.delivered + 1,
         )
         if was_failing:
-            self._heard(News(self._settings.name, Outcome.RECOVERED, "", 0))
+            self._heard(DeliveryEvent(self._settings.name, Outcome.RECOVERED, "", 0))
             self._on_waiting()
 
-    def _let_go(self, notice: Notice, losing: tuple[int, Notice] | None) -> None:
+    def _acknowledge(self, event: WebhookEvent, losing: tuple[int, WebhookEvent] | None) -> None:
         """Forget what was told."""
-        if self._queue and self._queue[0] is notice:
+        if self._queue and self._queue[0] is event:
             self._queue.popleft()
         elif losing is not None and self._losing is not None:
             count, until = self._losing  # more may have been lost since
             self._losing = (count - losing[0], until) if count > losing[0] else None
 
-    def _give_up(self, notice: Notice, losing: tuple[int, Notice] | None) -> None:
+    def _reject(self, event: WebhookEvent, losing: tuple[int, WebhookEvent] | None) -> None:
         """Forget what the receiver does not want; that an event is lost is told once."""
         self._report = replace(self._report, attempts=0)
-        if self._queue and self._queue[0] is notice:
-            self._lose(0)
+        if self._queue and self._queue[0] is event:
+            self._drop_oldest(0)
         else:
-            self._let_go(notice, losing)
+            self._acknowledge(event, losing)
 
     def _failed(
-        self, notice: Notice, losing: tuple[int, Notice] | None, error: ExportFailed
+        self, event: WebhookEvent, losing: tuple[int, WebhookEvent] | None, error: ExportFailed
     ) -> None:
         known = self._report.failing and self._report.last_error == str(error)
         attempts = self._report.attempts
@@ -225,10 +227,10 @@ class Messenger:
             failed=self._report.failed + 1,
         )
         if not known:
-            self._heard(News(self._settings.name, Outcome.FAILED, str(error), 0))
-        refused = isinstance(error, Unreachable) and error.status in REFUSALS
-        if refused and attempts + 1 >= MOST_REFUSALS:
-            self._give_up(notice, losing)
+            self._heard(DeliveryEvent(self._settings.name, Outcome.FAILED, str(error), 0))
+        refused = isinstance(error, DeliveryFailed) and error.status in REFUSALS
+        if refused and attempts + 1 >= MAX_REFUSALS:
+            self._reject(event, losing)
         self._on_waiting()
 
 

@@ -6,26 +6,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rrdns.export.settings import Subject
+from rrdns.export.settings import EventTopic
 
 VERSION = 1
-LOST = "lost"  # what a receiver is told where events were let go
+DROPPED = "dropped"  # what a receiver is told where events were let go
 EVERYTHING_DOWN = "everything-down"  # the alarm
 _SUBJECTS = {
-    "standing": Subject.STANDING,
-    "drift": Subject.DRIFT,
-    "warning": Subject.WARNING,
-    "reload": Subject.RELOAD,
-    "reload-failed": Subject.RELOAD,
-    "start": Subject.SERVICE,
-    "stop": Subject.SERVICE,
+    "standing": EventTopic.STANDING,
+    "drift": EventTopic.DRIFT,
+    "warning": EventTopic.WARNING,
+    "reload": EventTopic.RELOAD,
+    "reload-failed": EventTopic.RELOAD,
+    "start": EventTopic.SERVICE,
+    "stop": EventTopic.SERVICE,
 }
-OURSELVES = "rrdns"  # in `by`, for what nobody ordered
+SYSTEM_ACTOR = "rrdns"  # in `by`, for what nobody ordered
 _ALARMS = ("alarm", "alarm-over")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class WebhookEvent:
     """One event, as webhooks are told it."""
 
     id: int  # as in the stream of events: rising, also across restarts
@@ -45,71 +45,71 @@ class Notice:
         """Return it as one sentence, which chats show as it is."""
         whom = f"{self.member} of pool {self.pool}" if self.member else self.pool
         change = f"{self.before} -> {self.after}" if self.before else self.after
-        deed = self.action if change == "" or self.subject != Subject.STANDING else ""
-        by = f"by {self.by}" if self.by not in ("", OURSELVES) else ""
+        deed = self.action if change == "" or self.subject != EventTopic.STANDING else ""
+        by = f"by {self.by}" if self.by not in ("", SYSTEM_ACTOR) else ""
         because = f"({self.reason})" if self.reason else ""
         said = " ".join(part for part in (deed, change, by, because) if part)
         return f"{whom}: {said}" if whom else said
 
 
-def notice_of(id_: int, at: float, kind: str, data: Mapping[str, object]) -> Notice:
+def webhook_event(id_: int, at: float, kind: str, data: Mapping[str, object]) -> WebhookEvent:
     """Return the notice of an event, as the stream of events has it."""
     if kind in _ALARMS:
         name, over = str(data["name"]), kind == "alarm-over"
-        return Notice(
+        return WebhookEvent(
             id_,
             at,
-            Subject.EVERYTHING_DOWN if name == EVERYTHING_DOWN else Subject.ALARM,
+            EventTopic.EVERYTHING_DOWN if name == EVERYTHING_DOWN else EventTopic.ALARM,
             kind,
             pool=str(data["pool"]),
             after=f"{name} is over" if over else name,
             reason=str(data.get("sentence", "")),
         )
     details = data.get("details")
-    return Notice(
+    return WebhookEvent(
         id_,
         at,
-        _SUBJECTS.get(kind, Subject.OVERRIDE),
+        _SUBJECTS.get(kind, EventTopic.OVERRIDE),
         kind,
         **{name: str(data.get(name, "")) for name in _TEXTS},
         details=dict(details) if isinstance(details, Mapping) else {},
     )
 
 
-def lost(count: int, until: Notice) -> Notice:
+def dropped_events(count: int, until: WebhookEvent) -> WebhookEvent:
     """Return what a receiver is told of events that were let go, up to one."""
-    return Notice(
+    return WebhookEvent(
         until.id,
         until.at,
-        LOST,
-        LOST,
-        reason=f"{count} events could not be delivered and were let go",
+        DROPPED,
+        DROPPED,
+        reason=f"{count} events could not be delivered and were dropped",
         details={"count": str(count)},
     )
 
 
-def to_json(webhook: str, notice: Notice) -> str:
+def to_json(webhook: str, event: WebhookEvent) -> str:
     """Return the JSON text that a receiver gets, with a line end."""
     value = {
         "version": VERSION,
         "webhook": webhook,
-        "event": notice.subject,
-        **to_values(notice),
-        "text": notice.text,
+        "event": event.subject,
+        **to_values(event),
+        "text": event.text,
     }
     del value["subject"]
     return json.dumps(value, indent=2) + "\n"
 
 
-def to_values(notice: Notice) -> dict[str, object]:
+def to_values(event: WebhookEvent) -> dict[str, object]:
     """Return a notice as JSON values; `Notice(**values)` reads it back."""
     return {
-        "id": notice.id,
-        "at": notice.at,
-        "subject": str(notice.subject),
-        "action": notice.action,
-        **{name: getattr(notice, name) for name in _TEXTS},
-        "details": dict(notice.details),
+        "id": event.id,
+        "at": event.at,
+        "subject": str(event.subject),
+        "action": event.action,
+        **{name: getattr(event, name) for name in _TEXTS},
+        "details": dict(event.details),
     }
 
 

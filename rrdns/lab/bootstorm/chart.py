@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rrdns.lab.bootstorm.storm import Course
+from rrdns.lab.bootstorm.storm import StormRun
 from rrdns.lab.bootstorm.summary import Share, Summary, summarize
 from rrdns.lab.bootstorm.svg import bar, dot, line, picture, text
 from rrdns.lab.bootstorm.target import Boot
@@ -48,9 +48,9 @@ class Axes:
         return PLOT_HEIGHT * (1 - part)
 
 
-def draw(courses: Sequence[Course], title: str) -> str:
+def draw(courses: Sequence[StormRun], title: str) -> str:
     """Return the chart as an SVG."""
-    boots = [one for course in courses for one in course.boots]
+    boots = [one for storm_run in courses for one in storm_run.boots]
     axes = Axes.of(boots)
     servers = [share.server for share in summarize(boots).shares]
     colours = {
@@ -58,20 +58,20 @@ def draw(courses: Sequence[Course], title: str) -> str:
         for number, server in enumerate(servers)
     }
     parts = [text(12, 24, title, 15, weight="bold")]
-    for number, course in enumerate(courses):
-        parts += _panel(course, axes, colours, 24 + number * PANEL)
+    for number, storm_run in enumerate(courses):
+        parts += _panel(storm_run, axes, colours, 24 + number * PANEL)
     return picture(WIDTH, 34 + len(courses) * PANEL, title, parts)
 
 
-def _panel(course: Course, axes: Axes, colours: dict[str, str], top: float) -> list[str]:
-    summary = summarize(course.boots)
+def _panel(storm_run: StormRun, axes: Axes, colours: dict[str, str], top: float) -> list[str]:
+    summary = summarize(storm_run.boots)
     told = f"{summary.booted} booted, {summary.failed} failed"
     plot = top + HEAD
     return [
-        text(12, top + 30, course.way.label, 13, weight="bold"),
+        text(12, top + 30, storm_run.way.label, 13, weight="bold"),
         text(12, top + 48, told, 13, fill=FAILED if summary.failed else ""),
         *_grid(axes, plot),
-        *[_mark(one, axes, colours, plot) for one in course.boots],
+        *[_mark(one, axes, colours, plot) for one in storm_run.boots],
         *_shares(summary, colours, plot),
     ]
 

@@ -21,7 +21,7 @@ _header = Struct("!6H").unpack_from
 _record = Struct("!HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _RECORD_BYTES = 10
 _POINTER = 0xC0
-_MOST_JUMPS = 32  # of a compressed name; a loop of pointers has no end
+_MAX_JUMPS = 32  # of a compressed name; a loop of pointers has no end
 _RCODES = {int(code): code.name for code in Rcode}
 
 
@@ -202,7 +202,7 @@ def _name(message: bytes, at: int) -> tuple[bytes, int]:
         if size & _POINTER == _POINTER:
             end = end or at + 2
             jumps += 1
-            if at + 1 >= len(message) or jumps > _MOST_JUMPS:
+            if at + 1 >= len(message) or jumps > _MAX_JUMPS:
                 raise _Malformed("a name in it has no end")
             at = (size & ~_POINTER) << 8 | message[at + 1]
             continue

@@ -16,7 +16,7 @@ from rrdns.wire.tftp.read_session import Options
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class QueryStep:
     """A query that is sent if no answer has come by then."""
 
     at: float  # seconds since the stage began
@@ -25,15 +25,17 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class LookupStage:
     """One question of a look-up: when it is sent to whom, and how long an answer may take."""
 
     rtype: str  # of the query whose answers are read
-    asks: tuple[Ask, ...]
-    patience: float
+    queries: tuple[QueryStep, ...]
+    timeout: float
 
 
-Stages = Callable[[int, bool], tuple[Stage, ...]]  # for so many DNS servers; do they have IPv6?
+Stages = Callable[
+    [int, bool], tuple[LookupStage, ...]
+]  # for so many DNS servers; do they have IPv6?
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,10 @@ class Firmware:
     rule: Rule
     stages: Stages  # each follows when the one before found no record
     options: Options  # of its RRQ
-    repeats_at: tuple[
+    retransmits_at: tuple[
         float, ...
     ]  # the RRQ, or in mid-transfer the last ACK; from the last progress
-    patience: float  # with a server that is silent; it tries no other and does not resolve again
+    timeout: float  # with a server that is silent; it tries no other and does not resolve again
     size_options: Options = ()  # of an RRQ before it that asks for the size alone
     repeats_acks: bool = True
     fresh_ids: bool = False  # each query has an ID of its own
@@ -56,45 +58,45 @@ class Firmware:
 
 # Measured, for RRQs and queries alike: one timer, doubled at each of its expiries.
 _IPXE_REPEATS = (0.0, 0.25, 0.8, 1.9, 3.9, 8.0)
-_IPXE_PATIENCE = 16.0
+_IPXE_TIMEOUT = 16.0
 
 
-def _ipxe_stages(servers: int, ipv6: bool) -> tuple[Stage, ...]:
+def _ipxe_stages(servers: int, ipv6: bool) -> tuple[LookupStage, ...]:
     """Ask A, or AAAA and then A where the resolver has IPv6; after an empty answer CNAME, once.
 
     Each repeat goes to the next server. An answer to CNAME that is empty, too, leaves it
     waiting: measured, although its source would give up there.
     """
 
-    def stage(rtype: str, repeats: tuple[float, ...] = _IPXE_REPEATS) -> Stage:
-        asks = tuple(Ask(at, turn % servers, rtype) for turn, at in enumerate(repeats))
-        return Stage(rtype, asks, _IPXE_PATIENCE)
+    def stage(rtype: str, repeats: tuple[float, ...] = _IPXE_REPEATS) -> LookupStage:
+        asks = tuple(QueryStep(at, turn % servers, rtype) for turn, at in enumerate(repeats))
+        return LookupStage(rtype, asks, _IPXE_TIMEOUT)
 
     first = (stage("AAAA"),) if ipv6 else ()
     return (*first, stage("A"), stage("CNAME", (0.0,)))
 
 
-def _edk2_stages(_servers: int, _ipv6: bool) -> tuple[Stage, ...]:
+def _edk2_stages(_servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
     """Try once, and the first server only."""
-    return (Stage("A", (Ask(0.0, 0, "A"),), 2.0),)
+    return (LookupStage("A", (QueryStep(0.0, 0, "A"),), 2.0),)
 
 
-def _grub_stages(servers: int, _ipv6: bool) -> tuple[Stage, ...]:
+def _grub_stages(servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
     """Ask in rounds of 0.2 s, four for each server; after every second one more is asked."""
     rounds = 4 * servers
     asks = tuple(
-        Ask(turn * 0.2, server, rtype)
+        QueryStep(turn * 0.2, server, rtype)
         for turn in range(rounds)
         for server in range(turn // 2 + 1)
         if server < servers
         for rtype in ("A", "AAAA")
     )
-    return (Stage("A", asks, rounds * 0.2),)
+    return (LookupStage("A", asks, rounds * 0.2),)
 
 
-def _u_boot_stages(_servers: int, _ipv6: bool) -> tuple[Stage, ...]:
+def _u_boot_stages(_servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
     """Send one packet to the first server."""
-    return (Stage("A", (Ask(0.0, 0, "A"),), 10.0),)
+    return (LookupStage("A", (QueryStep(0.0, 0, "A"),), 10.0),)
 
 
 def _grub_repeats() -> tuple[tuple[float, ...], float]:
@@ -112,8 +114,8 @@ IPXE = Firmware(
     rule=ipxe,
     stages=_ipxe_stages,
     options=(("blksize", "1432"), ("tsize", "0")),
-    repeats_at=_IPXE_REPEATS,
-    patience=_IPXE_PATIENCE,
+    retransmits_at=_IPXE_REPEATS,
+    timeout=_IPXE_TIMEOUT,
     fresh_ids=True,
 )
 # Measured with OVMF (2022.11), but for its look-up: its PXE driver loads from addresses only, and
@@ -127,8 +129,8 @@ EDK2 = Firmware(
     stages=_edk2_stages,
     size_options=(("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")),
     options=(("blksize", "1468"), ("windowsize", "4")),
-    repeats_at=(0.0, 5.0, 10.0, 15.0, 20.0, 25.0),
-    patience=30.0,
+    retransmits_at=(0.0, 5.0, 10.0, 15.0, 20.0, 25.0),
+    timeout=30.0,
 )
 GRUB = Firmware(
     name="grub",
@@ -136,9 +138,9 @@ GRUB = Firmware(
     rule=grub,
     stages=_grub_stages,
     options=(("blksize", "1024"), ("tsize", "0")),
-    repeats_at=_grub_repeats()[0],
+    retransmits_at=_grub_repeats()[0],
     # Before the first packet. That it waits as long in mid-transfer is a hypothesis.
-    patience=_grub_repeats()[1],
+    timeout=_grub_repeats()[1],
     repeats_acks=False,
 )
 # After the last time-out it begins anew, unless its `netretry` says "no": taken as a failure.
@@ -148,8 +150,8 @@ U_BOOT = Firmware(
     rule=u_boot,
     stages=_u_boot_stages,
     options=(("timeout", "5"), ("tsize", "0"), ("blksize", "1468")),
-    repeats_at=tuple(5.0 * turn for turn in range(11)),
-    patience=55.0,
+    retransmits_at=tuple(5.0 * turn for turn in range(11)),
+    timeout=55.0,
 )
 
 FIRMWARE = MappingProxyType({one.name: one for one in (IPXE, EDK2, GRUB, U_BOOT)})

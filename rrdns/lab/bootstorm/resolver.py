@@ -11,39 +11,39 @@ from random import Random
 
 from rrdns.core.model import Endpoint
 from rrdns.lab.bootstorm.dns_rules import Empty, Failed, Taken
-from rrdns.lab.bootstorm.firmware import Firmware, Stage
-from rrdns.wire.dns.client import ask
+from rrdns.lab.bootstorm.firmware import Firmware, LookupStage
+from rrdns.wire.dns.client import encode_query
 
 
-class Lookup:
+class FirmwareResolver:
     """One look-up, from its first query to its outcome."""
 
     def __init__(
-        self, firmware: Firmware, name: str, servers: Sequence[Endpoint], dice: Random, now: float
+        self, firmware: Firmware, name: str, servers: Sequence[Endpoint], rng: Random, now: float
     ) -> None:
         self.outcome: Taken | Failed | None = None
         self._firmware = firmware
         self._name = name
         self._servers = servers
-        self._dice = dice
+        self._rng = rng
         self._stages = list(firmware.stages(len(servers), ":" in servers[0].host))
-        self._id = dice.randrange(65536)
+        self._id = rng.randrange(65536)
         self._heard = ""  # the first thing that was wrong with what came
         self._begin(now)
 
     def due(self) -> float:
         """Return when `act` has something to do next."""
-        left = self._stage.asks[self._sent :]
-        return self._began + (left[0].at if left else self._stage.patience)
+        left = self._stage.queries[self._sent :]
+        return self._began + (left[0].at if left else self._stage.timeout)
 
     def act(self, now: float) -> list[tuple[int, bytes]]:
         """Return the queries that are due, each with the number of its server."""
         sends = []
-        while now >= self.due() and self._sent < len(self._stage.asks):
-            one = self._stage.asks[self._sent]
+        while now >= self.due() and self._sent < len(self._stage.queries):
+            one = self._stage.queries[self._sent]
             self._sent += 1
             sends.append((one.server, self._query(one.rtype)))
-        if now >= self._began + self._stage.patience:
+        if now >= self._began + self._stage.timeout:
             self.outcome = Failed(self._why())
         return sends
 
@@ -60,15 +60,15 @@ class Lookup:
             self._begin(now)
 
     def _begin(self, now: float) -> None:
-        self._stage: Stage = self._stages.pop(0)
+        self._stage: LookupStage = self._stages.pop(0)
         self._began = now
         self._sent = 0
         self._asked: bytes = b""
 
     def _query(self, rtype: str) -> bytes:
         if self._firmware.fresh_ids:
-            self._id = self._dice.randrange(65536)
-        query = ask(self._name, rtype, self._id)
+            self._id = self._rng.randrange(65536)
+        query = encode_query(self._name, rtype, self._id)
         if rtype == self._stage.rtype:
             self._asked = query
         return query
@@ -77,5 +77,5 @@ class Lookup:
         whom = " and ".join(str(server) for server in self._servers)
         if self._heard:
             return f"{self._name} has no address for {self._firmware.title}: {self._heard}"
-        waited = f"{self._stage.patience:g} s"
+        waited = f"{self._stage.timeout:g} s"
         return f"no answer for {self._name} from {whom} within {waited}"

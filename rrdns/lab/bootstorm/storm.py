@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from rrdns.lab.bootstorm.firmware import Firmware
-from rrdns.lab.bootstorm.target import Boot, BootFileAt, Target, Way, boot
+from rrdns.lab.bootstorm.target import Boot, BootFileSource, ServerSource, Target, boot
 
 
 @dataclass(slots=True)
-class Course:
+class StormRun:
     """How a storm goes, in one way of finding the server."""
 
-    way: Way
+    way: ServerSource
     count: int  # of targets
     started: int = 0
     boots: list[Boot] = field(default_factory=list)  # those that have ended
@@ -41,12 +41,12 @@ def plan(clients: int, ramp: float, firmware: Sequence[Firmware], seed: int) -> 
 
     Several kinds of firmware are equally frequent, in a shuffled order.
     """
-    dice = Random(seed)  # noqa: S311  # to be the same each time
-    starts = sorted(dice.uniform(0.0, ramp) for _ in range(clients))
+    rng = Random(seed)  # noqa: S311  # to be the same each time
+    starts = sorted(rng.uniform(0.0, ramp) for _ in range(clients))
     kinds = [firmware[number % len(firmware)] for number in range(clients)]
-    dice.shuffle(kinds)
+    rng.shuffle(kinds)
     return tuple(
-        Target(number, kind, start, dice.getrandbits(32))
+        Target(number, kind, start, rng.getrandbits(32))
         for number, (kind, start) in enumerate(zip(kinds, starts, strict=True))
     )
 
@@ -56,16 +56,16 @@ class Storm:
     """Targets that boot at about the same time, in every one of some ways."""
 
     targets: tuple[Target, ...]
-    courses: tuple[Course, ...]
-    file: BootFileAt
+    courses: tuple[StormRun, ...]
+    file: BootFileSource
     ramp: float  # seconds within which all are switched on
     seed: int
 
     @classmethod
     def planned(
         cls,
-        ways: Sequence[Way],
-        file: BootFileAt,
+        ways: Sequence[ServerSource],
+        file: BootFileSource,
         *,
         clients: int,
         ramp: float,
@@ -74,17 +74,17 @@ class Storm:
     ) -> Storm:
         """Return a storm that has not begun."""
         targets = plan(clients, ramp, firmware, seed)
-        return cls(targets, tuple(Course(way, clients) for way in ways), file, ramp, seed)
+        return cls(targets, tuple(StormRun(way, clients) for way in ways), file, ramp, seed)
 
     async def run(self) -> None:
         """Boot all targets in every way; the courses tell how it goes, and how it went."""
         epoch = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             for target in self.targets:
-                for course in self.courses:
-                    tasks.create_task(self._boot(target, course, epoch))
+                for storm_run in self.courses:
+                    tasks.create_task(self._boot(target, storm_run, epoch))
 
-    async def _boot(self, target: Target, course: Course, epoch: float) -> None:
+    async def _boot(self, target: Target, storm_run: StormRun, epoch: float) -> None:
         await asyncio.sleep(epoch + target.start - asyncio.get_running_loop().time())
-        course.started += 1
-        course.boots.append(await boot(target, course.way, self.file, epoch))
+        storm_run.started += 1
+        storm_run.boots.append(await boot(target, storm_run.way, self.file, epoch))

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from itertools import cycle
 from random import Random
 
-from rrdns.core.health.probe_result import Depth, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Endpoint
 from rrdns.lab.bootstorm.dns_rules import Failed, Taken
 from rrdns.lab.bootstorm.firmware import Firmware
-from rrdns.lab.bootstorm.resolver import Lookup
-from rrdns.lab.bootstorm.udp_socket import Mailbox
-from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.lab.bootstorm.resolver import FirmwareResolver
+from rrdns.lab.bootstorm.udp_socket import UdpSocket
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 from rrdns.wire.tftp.read_session import ReadSession, Send
 
 LONGEST = 600.0  # seconds that one transfer may take in all, while its server goes on sending
@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class BootFileAt:
+class BootFileSource:
     """What is to be loaded, and where a server offers it."""
 
     name: str
@@ -61,7 +61,7 @@ class Boot:
         return self.verdict is Verdict.OK
 
 
-class ByName:
+class ByDnsName:
     """Targets that resolve a name at the DNS servers that DHCP told them."""
 
     def __init__(self, name: str, servers: Sequence[Endpoint]) -> None:
@@ -72,11 +72,11 @@ class ByName:
     async def find(self, target: Target) -> Taken | Failed:
         """Return the address that the target boots from, or why it has none."""
         loop = asyncio.get_running_loop()
-        dice = Random(target.seed)  # noqa: S311  # to be the same each time
+        rng = Random(target.seed)  # noqa: S311  # to be the same each time
         family = socket.AF_INET6 if ":" in self._servers[0].host else socket.AF_INET
         addresses = [(server.host, server.port) for server in self._servers]
-        async with Mailbox(family) as box:
-            lookup = Lookup(target.firmware, self.name, self._servers, dice, loop.time())
+        async with UdpSocket(family) as box:
+            lookup = FirmwareResolver(target.firmware, self.name, self._servers, rng, loop.time())
             while True:
                 for server, query in lookup.act(loop.time()):
                     box.send(query, addresses[server])
@@ -87,7 +87,7 @@ class ByName:
                     lookup.receive(received[0], loop.time())
 
 
-class InTurn:
+class ByRoundRobin:
     """Targets that are sent to each of some addresses in turn: plain round robin, at its best."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
@@ -99,10 +99,10 @@ class InTurn:
         return Taken(next(self._next))
 
 
-Way = ByName | InTurn
+ServerSource = ByDnsName | ByRoundRobin
 
 
-async def boot(target: Target, way: Way, file: BootFileAt, epoch: float) -> Boot:
+async def boot(target: Target, way: ServerSource, file: BootFileSource, epoch: float) -> Boot:
     """Switch the target on, and return what came of it; `epoch` is the storm's beginning."""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -113,7 +113,9 @@ async def boot(target: Target, way: Way, file: BootFileAt, epoch: float) -> Boot
         return Boot(target, began - epoch, clock() - began, reason=reason)
 
 
-async def _boot(target: Target, way: Way, file: BootFileAt, began: float, epoch: float) -> Boot:
+async def _boot(
+    target: Target, way: ServerSource, file: BootFileSource, began: float, epoch: float
+) -> Boot:
     clock = asyncio.get_running_loop().time
     found = await way.find(target)
     resolved = clock() - began
@@ -134,23 +136,23 @@ async def _boot(target: Target, way: Way, file: BootFileAt, began: float, epoch:
     )
 
 
-async def _load(firmware: Firmware, address: str, file: BootFileAt) -> Finding:
+async def _load(firmware: Firmware, address: str, file: BootFileSource) -> TransferFinding:
     """Load the boot file in the firmware's own way."""
-    asked, wanted = Asked(address, file.port, file.name), BootFile(file.name)
+    asked, wanted = TransferRequest(address, file.port, file.name), BootFile(file.name)
     if firmware.size_options:
-        first = ReadSession(asked, wanted, Depth.LIGHT, firmware.size_options, size_only=True)
+        first = ReadSession(asked, wanted, ProbeDepth.LIGHT, firmware.size_options, size_only=True)
         finding = await _transfer(first, firmware)
         if finding.verdict is not Verdict.OK:
             return finding
-    return await _transfer(ReadSession(asked, wanted, Depth.FULL, firmware.options), firmware)
+    return await _transfer(ReadSession(asked, wanted, ProbeDepth.FULL, firmware.options), firmware)
 
 
-async def _transfer(session: ReadSession, firmware: Firmware) -> Finding:
-    async with Mailbox(socket.AF_INET) as box:
+async def _transfer(session: ReadSession, firmware: Firmware) -> TransferFinding:
+    async with UdpSocket(socket.AF_INET) as box:
         try:
             return await _Transfer(session, firmware, box).run()
         finally:
-            left = session.abandon()
+            left = session.abort()
             if left is not None:
                 box.send(*left)
 
@@ -158,7 +160,7 @@ async def _transfer(session: ReadSession, firmware: Firmware) -> Finding:
 class _Transfer:
     """A read session in the firmware's rhythm."""
 
-    def __init__(self, session: ReadSession, firmware: Firmware, box: Mailbox) -> None:
+    def __init__(self, session: ReadSession, firmware: Firmware, box: UdpSocket) -> None:
         self._session = session
         self._firmware = firmware
         self._box = box
@@ -167,7 +169,7 @@ class _Transfer:
         self._sent = 0  # repeats since the last progress
         self._progress = 0
 
-    async def run(self) -> Finding:
+    async def run(self) -> TransferFinding:
         """Return what there was to find."""
         while self._session.finding is None:
             now = self._clock()
@@ -176,16 +178,16 @@ class _Transfer:
                 if received is not None:
                     self._receive(*received)
             elif now >= self._began + LONGEST:
-                self._send(self._session.time_up(LONGEST))
-            elif now >= self._heard + self._firmware.patience:
-                self._send(self._session.silence(self._firmware.patience))
+                self._send(self._session.too_slow(LONGEST))
+            elif now >= self._heard + self._firmware.timeout:
+                self._send(self._session.timed_out(self._firmware.timeout))
             else:
                 self._repeat()
         return self._session.finding
 
     def _due(self) -> float:
-        left = self._firmware.repeats_at[self._sent :]
-        wait = left[0] if left else self._firmware.patience
+        left = self._firmware.retransmits_at[self._sent :]
+        wait = left[0] if left else self._firmware.timeout
         return min(self._heard + wait, self._began + LONGEST)
 
     def _repeat(self) -> None:
@@ -193,7 +195,7 @@ class _Transfer:
         if not self._progress:
             self._send(self._session.request())
         elif self._firmware.repeats_acks:
-            self._send(self._session.remind())
+            self._send(self._session.resend_ack())
 
     def _receive(self, datagram: bytes, source: tuple[str, int]) -> None:
         self._send(self._session.receive(datagram, source))

@@ -9,7 +9,7 @@ from typing import Any, Self
 Address = tuple[str, int]
 
 
-class Mailbox(asyncio.DatagramProtocol):
+class UdpSocket(asyncio.DatagramProtocol):
     """An unconnected socket on a fresh port.
 
     ICMP errors do not reach such a one, and firmware waits on after them as well.

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from rrdns.lab.tftpd.faults import Faults, read_faults
-from rrdns.lab.tftpd.server import LabServer
+from rrdns.lab.tftpd.server import TftpServer
 
 Say = Callable[[str], None]
 _AT_ONCE = 4096  # bytes of input
 _BEHAVE = "none"
 
 
-async def play(servers: Sequence[LabServer], orders: int, say: Say, complain: Say) -> None:
+async def run_servers(servers: Sequence[TftpServer], orders: int, say: Say, complain: Say) -> None:
     """Serve until SIGINT or SIGTERM; `orders` is the file descriptor that lines come from."""
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
@@ -33,7 +33,7 @@ async def play(servers: Sequence[LabServer], orders: int, say: Say, complain: Sa
         await ending.wait()
 
 
-def wanted_faults(words: Sequence[str]) -> Faults:
+def parse_faults(words: Sequence[str]) -> Faults:
     """Return what is to be wrong; "none" asks for nothing.
 
     Raises:
@@ -53,7 +53,7 @@ def wanted_faults(words: Sequence[str]) -> Faults:
 class _Orders:
     """What an input says, line by line as it comes: faults for all, or behind an address."""
 
-    def __init__(self, servers: Sequence[LabServer], source: int, say: Say, complain: Say) -> None:
+    def __init__(self, servers: Sequence[TftpServer], source: int, say: Say, complain: Say) -> None:
         self._servers = servers
         self._source = source
         self._say = say
@@ -75,7 +75,7 @@ class _Orders:
         meant = [server for server in self._servers if server.address == words[0]]
         words = words[bool(meant) :] or [_BEHAVE]
         try:
-            faults = wanted_faults(words)
+            faults = parse_faults(words)
         except ValueError as problem:
             self._complain(str(problem))
             return

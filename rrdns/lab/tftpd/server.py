@@ -15,14 +15,14 @@ from typing import Self
 
 from rrdns.errors import ListenFailed
 from rrdns.lab.tftpd.faults import NONE, Faults
-from rrdns.lab.tftpd.transfer import Counts, Transfer
-from rrdns.wire.tftp.packets import Error, ErrorCode, Malformed, ReadRequest, decode, encode
+from rrdns.lab.tftpd.transfer import Transfer, TransferCounts
+from rrdns.wire.tftp.packets import Error, ErrorCode, MalformedPacket, ReadRequest, decode, encode
 
 Address = tuple[str, int]
-_MOST_BYTES = 2048  # of a request
+_MAX_BYTES = 2048  # of a request
 
 
-class LabServer:
+class TftpServer:
     """One server on one IPv4 address; `faults` and `files` may be replaced while it runs."""
 
     def __init__(
@@ -41,7 +41,7 @@ class LabServer:
         self.faults = faults
         self.retry_after = retry_after
         self.retries = retries
-        self.counts = Counts()
+        self.counts = TransferCounts()
         self._socket: socket.socket | None = None
         self._transfers: dict[Address, Transfer] = {}  # by the reader's address and port
 
@@ -102,12 +102,12 @@ class LabServer:
     def _readable(self) -> None:
         assert self._socket is not None  # noqa: S101  # the reader is removed before
         try:
-            datagram, reader = self._socket.recvfrom(_MOST_BYTES)
+            datagram, reader = self._socket.recvfrom(_MAX_BYTES)
         except OSError:
             return
         try:
             packet = decode(datagram)
-        except Malformed as problem:
+        except MalformedPacket as problem:
             self._reject(reader, Error(ErrorCode.ILLEGAL_OPERATION, str(problem)))
             return
         if isinstance(packet, ReadRequest):

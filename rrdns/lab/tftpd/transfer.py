@@ -17,7 +17,7 @@ from rrdns.wire.tftp.packets import (
     Ack,
     Data,
     Error,
-    Malformed,
+    MalformedPacket,
     OptionAck,
     Packet,
     ReadRequest,
@@ -26,12 +26,12 @@ from rrdns.wire.tftp.packets import (
 )
 
 Address = tuple[str, int]
-_MOST_BYTES = 2048  # of what a reader sends
+_MAX_BYTES = 2048  # of what a reader sends
 _GARBAGE = b"\xff\xff this is not TFTP"
 
 
 @dataclass(slots=True)
-class Counts:
+class TransferCounts:
     """What a server has seen since it started."""
 
     requests: int = 0
@@ -51,7 +51,7 @@ class TransferOwner(Protocol):
     faults: Faults
     retry_after: float  # seconds
     retries: int
-    counts: Counts
+    counts: TransferCounts
 
     def forget(self, reader: Address) -> None:
         """Remove the transfer of `reader`, which has ended."""
@@ -119,9 +119,9 @@ class Transfer:
 
     def _readable(self, own: socket.socket) -> None:
         try:
-            datagram, source = own.recvfrom(_MOST_BYTES)
+            datagram, source = own.recvfrom(_MAX_BYTES)
             packet = decode(datagram)
-        except (OSError, Malformed):
+        except (OSError, MalformedPacket):
             return
         if isinstance(packet, Error):
             self._server.counts.errors_heard.append(packet.code)

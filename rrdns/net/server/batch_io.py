@@ -55,18 +55,18 @@ class Mmsghdr(ctypes.Structure):
     _fields_ = (("header", Msghdr), ("length", ctypes.c_uint32))
 
 
-class Row(NamedTuple):
+class Slot(NamedTuple):
     """Where the parts of one slot are."""
 
     tails: list[slice]  # of `ring`, by the length of a datagram: that without its ID
     length: int  # in `lengths`
     size: int  # in `sizes`
     data: int  # in `ring`: where the datagram begins
-    who: slice  # of `ring`: the source address and the ID
+    address: slice  # of `ring`: the source address and the ID
 
 
 @cache
-def _rows_of(address_bytes: int) -> tuple[tuple[Row, ...], ...]:
+def _rows_of(address_bytes: int) -> tuple[tuple[Slot, ...], ...]:
     """Return the slots of a batch, by how many of them are used.
 
     They say where things are and not what is there, so all batches of a family share them: on its
@@ -76,12 +76,12 @@ def _rows_of(address_bytes: int) -> tuple[tuple[Row, ...], ...]:
     rows = []
     for slot in range(BATCH):
         data = slot * _STRIDE + _ADDRESS_BYTES
-        row = Row(
+        row = Slot(
             tails=_tails(data),
             length=(slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
             size=(slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
             data=data,
-            who=slice(data - address_bytes, data + 2),
+            address=slice(data - address_bytes, data + 2),
         )
         rows.append(row)
     return tuple(tuple(rows[:count]) for count in range(BATCH + 1))
@@ -128,7 +128,7 @@ def _load(*, use_errno: bool) -> Calls | None:
 # Keeping errno costs a tenth of a call that fetches little, so the usual calls do without
 # it; one that fails is made once more with it, to learn why.
 _quick = _load(use_errno=False)
-_telling = _load(use_errno=True)
+_view = _load(use_errno=True)
 
 
 def is_available() -> bool:
@@ -136,19 +136,19 @@ def is_available() -> bool:
     return _quick is not None
 
 
-class Batch:
+class DatagramBatch:
     """Room for a batch of datagrams, and the calls that fill and empty it."""
 
     def __init__(self, sock: socket.socket, *, packet_info: bool) -> None:
-        if _quick is None or _telling is None:
+        if _quick is None or _view is None:
             raise NotImplementedError("recvmmsg")  # `is_available` tells before
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None
         # Of the local addresses, where they are IPv6: a link-local one is told by it.
         self._first_bytes: memoryview | None = None
-        self.ring = mmap.mmap(-1, BATCH * _STRIDE)
-        base = ctypes.addressof(ctypes.c_char.from_buffer(self.ring))
+        self.buffer = mmap.mmap(-1, BATCH * _STRIDE)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
         self._control = (ctypes.c_char * (BATCH * CONTROL_BYTES))()
         self._incoming, _ = incoming = self._headers(base)
         self._outgoing, iovecs = self._headers(base)
@@ -161,8 +161,8 @@ class Batch:
         into = ctypes.byref(self._incoming)
         # Waits for one datagram and takes what else is there; not above 0: ask `why_not`.
         self.receive = partial(_quick[0], fd, into, BATCH, _MSG_WAITFORONE, None)
-        self._look_again = partial(_telling[0], fd, into, BATCH, socket.MSG_DONTWAIT, None)
-        self._send = _telling[1]
+        self._look_again = partial(_view[0], fd, into, BATCH, socket.MSG_DONTWAIT, None)
+        self._send = _view[1]
         self._from = [
             ctypes.byref(self._outgoing, slot * ctypes.sizeof(Mmsghdr)) for slot in range(BATCH)
         ]
@@ -172,7 +172,7 @@ class Batch:
             for count in range(BATCH + 1)
         )
 
-    def why_not(self) -> tuple[int, int]:
+    def receive_error(self) -> tuple[int, int]:
         """Return what came after all since `receive` had nothing, and else the errno."""
         count = self._look_again()
         return (count, 0) if count > 0 else (0, ctypes.get_errno())

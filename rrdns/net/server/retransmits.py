@@ -6,15 +6,15 @@ for each lost packet would shift the rotation under everybody else.
 
 from __future__ import annotations
 
-from rrdns.shm.rotation_counter import Rotation, Turns
+from rrdns.shm.rotation_counter import RotationCounter, SharedRotation
 
 WINDOW = 2.0  # seconds
-MOST = 1024  # queries that are remembered in one window
+MAX_ENTRIES = 1024  # queries that are remembered in one window
 
-_Window = dict[tuple[bytes, Rotation], tuple[int, float]]
+_Window = dict[tuple[bytes, RotationCounter], tuple[int, float]]
 
 
-class Repeats:
+class RetransmitFilter:
     """The last queries for boot names; it forgets by whole windows, so it stays small.
 
     A window that is full watches no more: among thousands of queries a second one turn does
@@ -36,20 +36,22 @@ class Repeats:
             self._now = {}
             self._ends = now + WINDOW
 
-    def turn(self, who: bytes, rotation: Rotation, turns: Turns | None, now: float) -> int:
+    def turn_for(
+        self, who: bytes, rotation: RotationCounter, turns: SharedRotation | None, now: float
+    ) -> int:
         """Return the turn of a query: a new one, or for a repeat the one it had.
 
         `who` is source address, port and ID, in whatever form.
         """
         if not rotation.addresses or now < self.busy_until:
-            return rotation.take(turns)
+            return rotation.advance(turns)
         query = who, rotation
         found = self._now.get(query) or self._before.get(query)
         if found is not None and now - found[1] < WINDOW:
-            rotation.repeat()
+            rotation.count_retransmit()
             return found[0]
-        turn = rotation.take(turns)
+        turn = rotation.advance(turns)
         self._now[query] = turn, now
-        if len(self._now) >= MOST:
+        if len(self._now) >= MAX_ENTRIES:
             self.busy_until = self._ends
         return turn

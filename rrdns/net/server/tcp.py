@@ -23,26 +23,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 
-from rrdns.core.acl import holder_of
-from rrdns.core.connection_limits import Admission, Guest, TcpLimits
-from rrdns.net.server.loop import BEAT, RECOVERY, OnDefect
-from rrdns.net.server.thread_priority import give_way
-from rrdns.wire.answers.answer_table import Answers
+from rrdns.core.acl import client_key
+from rrdns.core.connection_limits import ConnectionTable, TcpLimits, TrackedConnection
+from rrdns.net.server.loop import HEARTBEAT, RECOVERY, OnError
+from rrdns.net.server.thread_priority import yield_cpu
+from rrdns.wire.answers.answer_table import CurrentTable
 from rrdns.wire.answers.responder import respond
 
 _LENGTH_BYTES = 2  # RFC 1035, section 4.2.2
-_LEAST_BYTES = _LENGTH_BYTES + 12  # a length and a header: no query is shorter
+_MIN_BYTES = _LENGTH_BYTES + 12  # a length and a header: no query is shorter
 _READ_BYTES = 2048  # in one go: several usual queries
-BURST = 8  # connections at most are accepted on a socket in each PAUSE
-PAUSE = 0.005  # seconds
+ACCEPT_BURST = 8  # connections at most are accepted on a socket in each PAUSE
+ACCEPT_INTERVAL = 0.005  # seconds
 # After each of them, besides the kernel's slack: to accept one and drop another is the most
 # that is done at once, and only who sleeps surely lets others run first.
-_BREATH = 0.000_01  # seconds
+YIELD_SLEEP = 0.000_01  # seconds
 _RESET = struct.pack("ii", 1, 0)  # struct linger: close(2) throws away what was not fetched
 
 
 @dataclass(slots=True, eq=False)
-class _Door:
+class _Listener:
     """A listening socket, and its pace."""
 
     sock: socket.socket
@@ -56,30 +56,30 @@ class TcpLoop:
     def __init__(
         self,
         sockets: Sequence[socket.socket],
-        answers: Answers,
+        answers: CurrentTable,
         limits: TcpLimits | None = None,
-        on_defect: OnDefect | None = None,
+        on_defect: OnError | None = None,
     ) -> None:
-        self.beat = 0.0
+        self.heartbeat = 0.0
         self.limits = limits or TcpLimits()
         self._answers = answers
         self._on_defect = on_defect
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._admission: Admission[_Connection] = Admission(self.limits)
-        self._doors = [_Door(sock) for sock in sockets]
-        self._shut = list(self._doors)  # those that had their BURST in this PAUSE
+        self._connections: ConnectionTable[_Connection] = ConnectionTable(self.limits)
+        self._listeners = [_Listener(sock) for sock in sockets]
+        self._paused = list(self._listeners)  # those that had their BURST in this PAUSE
 
     @property
     def open(self) -> int:
         """Return how many connections are open."""
-        return len(self._admission)
+        return len(self._connections)
 
     def run(self) -> None:
         """Answer until `stop`; then accept no more, and close what is open."""
-        for door in self._doors:
+        for listener in self._listeners:
             # Accepted sockets inherit it; else the kernel lets it grow to megabytes for each.
-            door.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.unsent_bytes)
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.unsent_bytes)
         self._reopen(time.monotonic())
         while not self._stopping:
             try:
@@ -87,9 +87,9 @@ class TcpLoop:
             except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
                 self._tell(error, b"")
                 time.sleep(RECOVERY)
-        for door in self._doors:
-            door.sock.close()
-        for connection in list(self._admission):
+        for listener in self._listeners:
+            listener.sock.close()
+        for connection in list(self._connections):
             connection.close()
         self._selector.close()
 
@@ -103,13 +103,13 @@ class TcpLoop:
 
     def dismiss(self, connection: _Connection) -> None:
         """Forget a connection; it may be forgotten already."""
-        if connection in self._admission:
-            self._admission.remove(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
             self._selector.unregister(connection.sock)
 
     def touch(self, connection: _Connection) -> None:
         """Note that a connection has asked something."""
-        self._admission.touch(connection, time.monotonic())
+        self._connections.touch(connection, time.monotonic())
 
     def answer(self, message: bytes, address: bytes) -> bytes | None:
         """Return the answer to a message; a defect costs this answer only."""
@@ -117,18 +117,20 @@ class TcpLoop:
         try:
             return respond(message, table, address, time.time(), tcp=True)
         except Exception as error:  # noqa: BLE001 - no message may end the service; it is told
-            table.ledger.drop()
+            table.registry.count_unanswered()
             self._tell(error, message)
             return None
 
     def _round(self) -> None:
         """Wait until there is something to do, and do it."""
-        ready = self._selector.select(min(PAUSE, BEAT) if self._shut else BEAT)
-        self.beat = now = looked = time.monotonic()
+        ready = self._selector.select(
+            min(ACCEPT_INTERVAL, HEARTBEAT) if self._paused else HEARTBEAT
+        )
+        self.heartbeat = now = looked = time.monotonic()
         self._reopen(now)
-        for connection in self._admission.overdue(now):
-            connection.drop()
-            give_way()
+        for connection in self._connections.expired(now):
+            connection.reset()
+            yield_cpu()
         for key, events in ready:
             if self._stopping:
                 return
@@ -136,57 +138,59 @@ class TcpLoop:
                 self._attend(key.data, events)
             else:
                 self._accept(key.data)
-            give_way()
-            self.beat = now = time.monotonic()
-            if now >= looked + PAUSE:  # however much is asked, nobody waits outside for its end
+            yield_cpu()
+            self.heartbeat = now = time.monotonic()
+            if (
+                now >= looked + ACCEPT_INTERVAL
+            ):  # however much is asked, nobody waits outside for its end
                 looked = now
                 self._reopen(now)
-                for door in self._doors:
-                    self._accept(door)
+                for listener in self._listeners:
+                    self._accept(listener)
 
     def _attend(self, connection: _Connection, events: int) -> None:
         """Do for a connection what it is ready for; whatever happens, it costs this one only."""
         try:
-            connection.attend(events)
+            connection.on_ready(events)
         except OSError:  # gone
-            connection.drop()
+            connection.reset()
         except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
-            connection.drop()
+            connection.reset()
             self._tell(error, b"")
 
-    def _accept(self, door: _Door) -> None:
-        """Take in who waits, as many as may come now; a door that is shut lets nobody in."""
-        if door in self._shut:
+    def _accept(self, listener: _Listener) -> None:
+        """Accept pending connections, up to the accept rate; a paused listener accepts none."""
+        if listener in self._paused:
             return
         now = time.monotonic()
-        if now >= door.pause_ends:
-            door.accepted, door.pause_ends = 0, now + PAUSE
+        if now >= listener.pause_ends:
+            listener.accepted, listener.pause_ends = 0, now + ACCEPT_INTERVAL
         try:
-            while door.accepted < BURST:
-                client, peer = door.sock.accept()
-                door.accepted += 1
-                self._let_in(client, peer[0])
-                time.sleep(_BREATH)
+            while listener.accepted < ACCEPT_BURST:
+                client, peer = listener.sock.accept()
+                listener.accepted += 1
+                self._admit(client, peer[0])
+                time.sleep(YIELD_SLEEP)
         except BlockingIOError:  # that was all, or another worker was quicker
             return
         except OSError:  # as without descriptors: it goes on when there are some
             pass
         except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
             self._tell(error, b"")
-        self._selector.unregister(door.sock)
-        self._shut.append(door)
+        self._selector.unregister(listener.sock)
+        self._paused.append(listener)
 
     def _reopen(self, now: float) -> None:
         """Look again at the listening sockets whose pause is over."""
-        for door in [one for one in self._shut if now >= one.pause_ends]:
+        for listener in [one for one in self._paused if now >= one.pause_ends]:
             try:
-                self._selector.register(door.sock, EVENT_READ, door)
+                self._selector.register(listener.sock, EVENT_READ, listener)
             except OSError:  # the kernel has no memory for it now
-                door.pause_ends = now + PAUSE
+                listener.pause_ends = now + ACCEPT_INTERVAL
             else:
-                self._shut.remove(door)
+                self._paused.remove(listener)
 
-    def _let_in(self, client: socket.socket, host: str) -> None:
+    def _admit(self, client: socket.socket, host: str) -> None:
         """Admit a connection; where that is one too many, another goes."""
         address = socket.inet_pton(client.family, host.partition("%")[0])
         try:
@@ -195,23 +199,23 @@ class TcpLoop:
         except OSError:  # gone already
             client.close()
             return
-        if (other := self._admission.one_too_many(connection.source)) is not None:
-            other.drop()
-        self._admission.add(connection)
+        if (other := self._connections.eviction_candidate(connection.client_key)) is not None:
+            other.reset()
+        self._connections.add(connection)
 
     def _tell(self, error: BaseException, message: bytes) -> None:
         if self._on_defect is not None:
             self._on_defect(error, message)
 
 
-class _Connection(Guest):
+class _Connection(TrackedConnection):
     """One client: what has come of its next query, and the answers that it has not fetched."""
 
     __slots__ = ("_address", "_ended", "_loop", "_low", "_part", "_unsent", "_watched", "sock")
 
     def __init__(self, loop: TcpLoop, sock: socket.socket, address: bytes) -> None:
         now = time.monotonic()
-        super().__init__(holder_of(address), now, now)
+        super().__init__(client_key(address), now, now)
         self.sock = sock
         self._address = address
         self._loop = loop
@@ -224,7 +228,7 @@ class _Connection(Guest):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait_for_query()
 
-    def attend(self, events: int) -> None:
+    def on_ready(self, events: int) -> None:
         """Send and read what the socket is ready for, and answer what is whole.
 
         Raises:
@@ -252,7 +256,7 @@ class _Connection(Guest):
         self._loop.dismiss(self)
         self.sock.close()
 
-    def drop(self) -> None:
+    def reset(self) -> None:
         """End the connection, and keep nothing for who fetches nothing (RFC 1035, section 4.2.2).
 
         Else what the kernel holds for it would stay, beside the connections that are counted.
@@ -303,7 +307,7 @@ class _Connection(Guest):
         """Let the kernel tell of bytes only when the query that they belong to may be whole."""
         part = self._part
         size = _LENGTH_BYTES + int.from_bytes(part[:_LENGTH_BYTES], "big")
-        low = max(size if len(part) >= _LENGTH_BYTES else 0, _LEAST_BYTES) - len(part)
+        low = max(size if len(part) >= _LENGTH_BYTES else 0, _MIN_BYTES) - len(part)
         if low != self._low:
             self._low = low
             with suppress(OSError):

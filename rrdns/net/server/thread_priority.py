@@ -18,7 +18,7 @@ _SCHED_ATTR = struct.Struct("=IIQiIQQQ")
 SLICE = 100_000  # nanoseconds, the least that there is
 
 
-def be_prompt() -> None:
+def reduce_wakeup_latency() -> None:
     """Let this thread's short sleeps be short, and let it run soon after it wakes; Linux only.
 
     A short slice (sched_setattr(2), from Linux 6.12 on) lets a loop that wakes for a query
@@ -39,8 +39,8 @@ def be_prompt() -> None:
 
 # Lets threads go on that wait for the core or for the interpreter's lock; with none, it costs
 # well under a microsecond. Python 3.11's own sched_yield keeps the lock meanwhile.
-give_way: Callable[[], object]
+yield_cpu: Callable[[], object]
 if sys.platform == "linux":
-    give_way = ctypes.CDLL(None).sched_yield
+    yield_cpu = ctypes.CDLL(None).sched_yield
 else:
-    give_way = partial(time.sleep, 0)
+    yield_cpu = partial(time.sleep, 0)

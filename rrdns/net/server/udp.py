@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rrdns.core.acl import EVERYWHERE, SOMEWHERE, Networks
-from rrdns.core.rate_limit import Accounts, Limiter, RateLimits
+from rrdns.core.acl import ALL, SOME, PrefixSet
+from rrdns.core.rate_limit import RateBuckets, RateLimiter, RateLimits
 from rrdns.net.server.batch_io import (
     ADDRESS_IN_NAME,
     BATCH,
@@ -24,25 +24,25 @@ from rrdns.net.server.batch_io import (
     DATA_BYTES,
     PACKET_INFO,
     QUICK_BYTES,
-    Batch,
-    Row,
+    DatagramBatch,
+    Slot,
     is_available,
 )
-from rrdns.net.server.loop import BEAT, RECOVERY, Loop, OnDefect
-from rrdns.net.server.retransmits import Repeats
+from rrdns.net.server.loop import HEARTBEAT, RECOVERY, Loop, OnError
+from rrdns.net.server.retransmits import RetransmitFilter
 from rrdns.net.server.sockets import is_wildcard
-from rrdns.net.server.thread_priority import be_prompt
-from rrdns.shm.rotation_counter import Rotation, Turns
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.answers.responder import find, slip
-from rrdns.wire.answers.response import Entry, Proven
+from rrdns.net.server.thread_priority import reduce_wakeup_latency
+from rrdns.shm.rotation_counter import RotationCounter, SharedRotation
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.answers.responder import find_response, slip_response
+from rrdns.wire.answers.response import CookieVerified, EncodedResponses
 
 # Above so many queries a second a loop that finds few of them rests for a moment: each call
 # then fetches more, and less time goes into falling asleep, waking up and waking the asker.
-CROWDED = 50_000
+BUSY_QPS = 50_000
 RATE_OVER = 512  # queries
 SMALL_BATCH = 32
-NAP = 0.000_2  # seconds
+BUSY_SLEEP = 0.000_2  # seconds
 _QUIET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 
 _Control = tuple[int, int, bytes]  # level, type, data of an ancillary message
@@ -50,21 +50,21 @@ _Address = Any  # as the socket module has it, for either family
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class RateLimitState:
     """How many responses each network may have, and the accounts that say how many it had."""
 
     limits: RateLimits
-    accounts: Accounts
+    buckets: RateBuckets
 
 
 def make_loop(
     sock: socket.socket,
-    answers: Answers,
-    on_defect: OnDefect | None = None,
-    quota: Quota | None = None,
+    answers: CurrentTable,
+    on_defect: OnError | None = None,
+    quota: RateLimitState | None = None,
 ) -> Loop:
     """Return the best loop that this system can run."""
-    kind = UdpLoop if is_available() else PlainLoop
+    kind = BatchUdpLoop if is_available() else PlainLoop
     return kind(sock, answers, on_defect, quota)
 
 
@@ -74,25 +74,25 @@ class _Base:
     def __init__(
         self,
         sock: socket.socket,
-        answers: Answers,
-        on_defect: OnDefect | None = None,
-        quota: Quota | None = None,
+        answers: CurrentTable,
+        on_defect: OnError | None = None,
+        quota: RateLimitState | None = None,
     ) -> None:
-        self.beat = 0.0
+        self.heartbeat = 0.0
         self._sock = sock
         self._answers = answers
         self._on_defect = on_defect
         self._stopping = False
-        self._repeats = Repeats()
+        self._repeats = RetransmitFilter()
         self._wildcard = is_wildcard(sock) and hasattr(sock, "recvmsg")
         self._address = ADDRESS_IN_NAME[socket.AddressFamily(sock.family)]
         limits = quota.limits if quota is not None else RateLimits()
-        self._limiter = Limiter(limits, quota.accounts) if quota is not None else None
+        self._limiter = RateLimiter(limits, quota.buckets) if quota is not None else None
         bits = limits.ipv4_prefix if sock.family == socket.AF_INET else limits.ipv6_prefix
         self._network_bytes = bits // 8
-        self._exempt = Networks(limits.exempt, self._address.stop - self._address.start)
+        self._exempt = PrefixSet(limits.exempt, self._address.stop - self._address.start)
         sock.settimeout(None)
-        timeout = struct.pack("@ll", 0, int(BEAT * 1_000_000))
+        timeout = struct.pack("@ll", 0, int(HEARTBEAT * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def run(self) -> None:
@@ -110,40 +110,45 @@ class _Base:
     def _round(self) -> None:
         raise NotImplementedError
 
-    def _find(self, datagram: bytes, table: AnswerTable, address: bytes) -> Entry | None:
+    def _find(self, datagram: bytes, table: AnswerTable, address: bytes) -> EncodedResponses | None:
         """Return the answers to a datagram by the careful path; a defect there is silence."""
         try:
-            entry = find(datagram, table, address, time.time())
+            entry = find_response(datagram, table, address, time.time())
         except Exception as error:  # noqa: BLE001 - it costs this answer, never the loop
             self._tell(error, datagram)
             entry = None
         if entry is None:
-            table.ledger.drop()
+            table.registry.count_unanswered()
         return entry
 
-    def _may_have(self, entry: Entry, address: bytes, now: float) -> bool:
+    def _is_allowed(self, entry: EncodedResponses, address: bytes, now: float) -> bool:
         """Tell whether an asker may have its answer."""
-        if self._limiter is None or type(entry) is Proven or self._exempt.covers(address):
+        if self._limiter is None or type(entry) is CookieVerified or self._exempt.covers(address):
             return True
         network = address[: self._network_bytes]
-        return self._limiter.admits(network, entry.rotation.family, now)
+        return self._limiter.allow(network, entry.rotation.response_class, now)
 
     def _slip(
-        self, datagram: bytes, entry: Entry, table: AnswerTable, address: bytes, now: float
-    ) -> Entry | None:
+        self,
+        datagram: bytes,
+        entry: EncodedResponses,
+        table: AnswerTable,
+        address: bytes,
+        now: float,
+    ) -> EncodedResponses | None:
         """Return what an asker gets that may not have its answer; mostly nothing."""
         limiter, kind = self._limiter, entry.rotation.kind
         slipped = None
-        if limiter is not None and limiter.slips(address[: self._network_bytes], now):
-            slipped = slip(datagram, table, address, time.time(), kind)
+        if limiter is not None and limiter.should_slip(address[: self._network_bytes], now):
+            slipped = slip_response(datagram, table, address, time.time(), kind)
         if slipped is None:
-            table.ledger.kind(f"{kind.partition('/')[0]}/dropped").take(None)
+            table.registry.counter(f"{kind.partition('/')[0]}/dropped").advance(None)
         return slipped
 
     def _failed(self, reason: int) -> None:
         """Go on after receiving failed; only silence proves that the loop is well."""
         if reason in _QUIET:
-            self.beat = time.monotonic()
+            self.heartbeat = time.monotonic()
         else:
             time.sleep(RECOVERY)
 
@@ -152,29 +157,29 @@ class _Base:
             self._on_defect(error, datagram)
 
 
-class UdpLoop(_Base):
+class BatchUdpLoop(_Base):
     """Answers in batches, with recvmmsg and sendmmsg."""
 
     def __init__(
         self,
         sock: socket.socket,
-        answers: Answers,
-        on_defect: OnDefect | None = None,
-        quota: Quota | None = None,
+        answers: CurrentTable,
+        on_defect: OnError | None = None,
+        quota: RateLimitState | None = None,
     ) -> None:
         super().__init__(sock, answers, on_defect, quota)
-        self._batch = Batch(sock, packet_info=self._wildcard)
+        self._batch = DatagramBatch(sock, packet_info=self._wildcard)
         self._gaps = False  # slots of this batch get no answer
         # Per slot, where in the ring the source's first byte and its network are.
         self._sources = tuple(
             (begin, slice(begin, begin + self._network_bytes))
             for row in self._batch.rows_of[BATCH]
-            for begin in (row.who.start + self._address.start,)
+            for begin in (row.address.start + self._address.start,)
         )
 
     def run(self) -> None:
         """Answer until `stop`."""
-        be_prompt()
+        reduce_wakeup_latency()
         super().run()
 
     def _round(self) -> None:
@@ -185,7 +190,7 @@ class UdpLoop(_Base):
         if count <= 0:
             self._receive_again()
             return
-        self.beat = now = time.monotonic()
+        self.heartbeat = now = time.monotonic()
         if self._wildcard:
             self._batch.empty_broadcasts(count)
         self._serve(count, self._answers.table, now)
@@ -194,7 +199,7 @@ class UdpLoop(_Base):
 
     def _receive_again(self) -> None:
         """Learn why nothing was received; answer what has come since."""
-        count, reason = self._batch.why_not()
+        count, reason = self._batch.receive_error()
         if count > 0:
             if self._wildcard:
                 self._batch.empty_broadcasts(count)
@@ -204,10 +209,10 @@ class UdpLoop(_Base):
 
     def _serve(self, count: int, table: AnswerTable, now: float) -> None:
         """Answer a batch while there is time to know repeats."""
-        ring, repeats = self._batch.ring, self._repeats
+        ring, repeats = self._batch.buffer, self._repeats
         repeats.tick(now)
         for row, entry in self._gather(count, table, now):
-            turn = repeats.turn(ring[row.who], entry.rotation, table.turns, now)
+            turn = repeats.turn_for(ring[row.address], entry.rotation, table.turns, now)
             self._write(row, entry, turn)
         self._send(count, table)
 
@@ -218,8 +223,8 @@ class UdpLoop(_Base):
         query is spent on a query.
         """
         batch, now, until = self._batch, time.monotonic(), self._repeats.busy_until
-        ring, lengths, sizes, rows_of = batch.ring, batch.lengths, batch.sizes, batch.rows_of
-        cells = self._answers.table.ledger.cells
+        ring, lengths, sizes, rows_of = batch.buffer, batch.lengths, batch.sizes, batch.rows_of
+        cells = self._answers.table.registry.cells
         served, since, crowded = 0, now, False
         while now < until and not self._stopping:
             if self._wildcard:
@@ -228,7 +233,7 @@ class UdpLoop(_Base):
             if count <= 0:
                 self._receive_again()
                 return
-            self.beat = now = time.monotonic()
+            self.heartbeat = now = time.monotonic()
             if self._wildcard:
                 batch.empty_broadcasts(count)
             table = self._answers.table
@@ -237,7 +242,7 @@ class UdpLoop(_Base):
             elif self._limiter is not None:
                 self._serve_alone(self._gather(count, table, now))
             else:
-                get = table.memo.get
+                get = table.packet_cache.get
                 for row in rows_of[count]:
                     tails, length_at, size_at, _, _ = row
                     try:
@@ -253,23 +258,25 @@ class UdpLoop(_Base):
                             continue
                     except IndexError:  # longer than QUICK_BYTES
                         pass
-                    if (entry := self._look(row, table, now)) is not None:
-                        self._write(row, entry, entry.rotation.take(None))
+                    if (entry := self._cache_miss(row, table, now)) is not None:
+                        self._write(row, entry, entry.rotation.advance(None))
             if self._gaps or self._wildcard:
                 self._send(count, table)
             elif (sent := batch.send_all[count]()) != count:
-                table.ledger.drop(batch.send(max(sent, 0), count))
+                table.registry.count_unanswered(batch.send(max(sent, 0), count))
             served += count
             if served >= RATE_OVER:
-                crowded = served > CROWDED * (now - since)
+                crowded = served > BUSY_QPS * (now - since)
                 served, since = 0, now
             if crowded and count < SMALL_BATCH:
-                time.sleep(NAP)
+                time.sleep(BUSY_SLEEP)
 
-    def _gather(self, count: int, table: AnswerTable, now: float) -> list[tuple[Row, Entry]]:
+    def _gather(
+        self, count: int, table: AnswerTable, now: float
+    ) -> list[tuple[Slot, EncodedResponses]]:
         """Return the slots of a batch that get an answer, each with its answers."""
         batch, limiter = self._batch, self._limiter
-        ring, lengths, get = batch.ring, batch.lengths, table.memo.get
+        ring, lengths, get = batch.buffer, batch.lengths, table.packet_cache.get
         exempt = self._exempt.by_first_byte
         found = []
         for row, (first, network) in zip(batch.rows_of[count], self._sources):  # noqa: B905 - cut
@@ -277,70 +284,76 @@ class UdpLoop(_Base):
             length = lengths[length_at]
             entry = get(ring[tails[length]]) if length <= QUICK_BYTES else None
             if entry is None:
-                entry = self._look(row, table, now)
-            elif limiter is not None and (extent := exempt[ring[first]]) != EVERYWHERE:
-                if extent == SOMEWHERE:
-                    entry = self._within(row, entry, table, now)
-                elif not limiter.admits(ring[network], entry.rotation.family, now):
-                    entry = self._limit(row, entry, table, now)
+                entry = self._cache_miss(row, table, now)
+            elif limiter is not None and (extent := exempt[ring[first]]) != ALL:
+                if extent == SOME:
+                    entry = self._apply_rate_limit(row, entry, table, now)
+                elif not limiter.allow(ring[network], entry.rotation.response_class, now):
+                    entry = self._rate_limited(row, entry, table, now)
             if entry is not None:
                 found.append((row, entry))
         return found
 
-    def _serve_alone(self, found: list[tuple[Row, Entry]]) -> None:
+    def _serve_alone(self, found: list[tuple[Slot, EncodedResponses]]) -> None:
         """Answer with turns that nobody else takes."""
-        ring, sizes = self._batch.ring, self._batch.sizes
-        cells = self._answers.table.ledger.cells
+        ring, sizes = self._batch.buffer, self._batch.sizes
+        cells = self._answers.table.registry.cells
         for row, (answers, rotation, length) in found:
             turn = rotation.turn
             cells[rotation.cell] = rotation.turn = turn + 1  # nothing gets in between: Rotation
             ring[row[0][length]] = answers[turn % rotation.size]
             sizes[row[2]] = length
 
-    def _serve_shared(self, found: list[tuple[Row, Entry]], shared: Turns) -> None:
+    def _serve_shared(
+        self, found: list[tuple[Slot, EncodedResponses]], shared: SharedRotation
+    ) -> None:
         """Answer with turns that are taken all at once from the counters of all workers."""
-        wanted: dict[Rotation, int] = {}
+        wanted: dict[RotationCounter, int] = {}
         for _, (_, rotation, _) in found:
             wanted[rotation] = wanted.get(rotation, 0) + 1
-        turns = {rotation: rotation.take(shared, many) for rotation, many in wanted.items()}
+        turns = {rotation: rotation.advance(shared, many) for rotation, many in wanted.items()}
         for row, entry in found:
             turn = turns[entry.rotation]
             turns[entry.rotation] = turn + 1
             self._write(row, entry, turn)
 
-    def _look(self, row: Row, table: AnswerTable, now: float) -> Entry | None:
+    def _cache_miss(self, row: Slot, table: AnswerTable, now: float) -> EncodedResponses | None:
         """Return the answers to a datagram by the careful path; with None the slot is a gap."""
         batch = self._batch
-        datagram = batch.ring[row.data : row.data + batch.lengths[row.length]]
-        who = batch.ring[row.who]
+        datagram = batch.buffer[row.data : row.data + batch.lengths[row.length]]
+        who = batch.buffer[row.address]
         entry = self._find(datagram, table, who[self._address])
         if entry is None:
             batch.sizes[row.size] = 0
             self._gaps = True
             return None
-        return self._within(row, entry, table, now)
+        return self._apply_rate_limit(row, entry, table, now)
 
-    def _within(self, row: Row, entry: Entry, table: AnswerTable, now: float) -> Entry | None:
+    def _apply_rate_limit(
+        self, row: Slot, entry: EncodedResponses, table: AnswerTable, now: float
+    ) -> EncodedResponses | None:
         """Return what the source of a slot gets of its answers; with None it is a gap."""
-        address = self._batch.ring[row.who][self._address]
-        if self._may_have(entry, address, now):
+        address = self._batch.buffer[row.address][self._address]
+        if self._is_allowed(entry, address, now):
             return entry
-        return self._limit(row, entry, table, now)
+        return self._rate_limited(row, entry, table, now)
 
-    def _limit(self, row: Row, entry: Entry, table: AnswerTable, now: float) -> Entry | None:
+    def _rate_limited(
+        self, row: Slot, entry: EncodedResponses, table: AnswerTable, now: float
+    ) -> EncodedResponses | None:
         """Return what the source of a slot gets in place of its answer; with None it is a gap."""
         batch = self._batch
-        address = batch.ring[row.who][self._address]
-        datagram = batch.ring[row.data : row.data + batch.lengths[row.length]]
+        address = batch.buffer[row.address][self._address]
+        datagram = batch.buffer[row.data : row.data + batch.lengths[row.length]]
         slipped = self._slip(datagram, entry, table, address, now)
         if slipped is None:
             batch.sizes[row.size] = 0
             self._gaps = True
         return slipped
 
-    def _write(self, row: Row, entry: Entry, turn: int) -> None:
+    def _write(self, row: Slot, entry: EncodedResponses, turn: int) -> None:
         batch = self._batch
-        batch.ring[row.data + 2 : row.data + entry.length] = entry.tail(turn)
+        batch.buffer[row.data + 2 : row.data + entry.length] = entry.body(turn)
         batch.sizes[row.size] = entry.length
 
     def _send(self, count: int, table: AnswerTable) -> None:
@@ -349,7 +362,7 @@ class UdpLoop(_Base):
             batch.settle_control(count)
         lost = self._send_around_gaps(count) if self._gaps else batch.send(0, count)
         if lost:
-            table.ledger.drop(lost)
+            table.registry.count_unanswered(lost)
 
     def _send_around_gaps(self, count: int) -> int:
         """Send the runs between the slots that get no answer; return how many were lost."""
@@ -371,24 +384,24 @@ class PlainLoop(_Base):
         except OSError as error:
             self._failed(error.errno or 0)
             return
-        self.beat = now = time.monotonic()
+        self.heartbeat = now = time.monotonic()
         table = self._answers.table
         if any(map(_was_sent_to_many, local)):
-            table.ledger.drop()
+            table.registry.count_unanswered()
             return
         address = socket.inet_pton(self._sock.family, who[0].partition("%")[0])
-        entry = table.memo.get(datagram[2:]) or self._find(datagram, table, address)
-        if entry is not None and not self._may_have(entry, address, now):
+        entry = table.packet_cache.get(datagram[2:]) or self._find(datagram, table, address)
+        if entry is not None and not self._is_allowed(entry, address, now):
             entry = self._slip(datagram, entry, table, address, now)
         if entry is None:
             return
         self._repeats.tick(now)
         source = repr(who).encode() + datagram[:2]
-        turn = self._repeats.turn(source, entry.rotation, table.turns, now)
+        turn = self._repeats.turn_for(source, entry.rotation, table.turns, now)
         try:
-            self._send(datagram[:2] + entry.tail(turn), local, who)
+            self._send(datagram[:2] + entry.body(turn), local, who)
         except OSError:
-            table.ledger.drop()
+            table.registry.count_unanswered()
 
     def _receive(self) -> tuple[bytes, list[_Control], int, _Address]:
         if self._wildcard:

@@ -1,4 +1,4 @@
-"""What the web side calls the farm: reports, orders, the audit trail."""
+"""The admin service of the control process: reports, orders, the audit trail."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import replace
 
 from rrdns import __version__
 from rrdns.core.model import AuditEntry
-from rrdns.core.orders.request import Command
-from rrdns.core.status import ExportReport, PoolReport, ServiceReport, WebhookReport
-from rrdns.service.control.orders import Orders
-from rrdns.service.events.recorder import Herald
-from rrdns.service.health.pool_states import Roster
-from rrdns.service.publish.snapshot_publisher import EVERYTHING_DOWN, Publication
-from rrdns.service.publish.worker_feed import Publisher
+from rrdns.core.orders.request import OrderRequest
+from rrdns.core.status import ExporterStatus, PoolStatus, ServiceStatus, WebhookStatus
+from rrdns.service.control.orders import OrderExecutor
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.publish.snapshot_publisher import EVERYTHING_DOWN, SnapshotPublisher
+from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
-from rrdns.shm.counters import NOTHING
+from rrdns.shm.counters import UNANSWERED
 from rrdns.store.base import Store
-from rrdns.web.api.admin_service import OrdersDone
-from rrdns.web.event_buffer import EventLog
+from rrdns.web.api.admin_service import OrderResult
+from rrdns.web.event_buffer import EventBuffer
 
 
-class Desk:
-    """What the web side calls the farm."""
+class ControlAdminService:
+    """Implements the admin service for the handlers of the API."""
 
     def __init__(
         self,
-        roster: Roster,
+        states: PoolStates,
         store: Store,
-        publication: Publication,
-        publisher: Publisher,
-        herald: Herald,
-        orders: Orders,
-        exports: Callable[[], tuple[ExportReport, ...]],
-        webhooks: Callable[[], tuple[WebhookReport, ...]],
+        snapshots: SnapshotPublisher,
+        worker_feed: WorkerFeed,
+        recorder: EventRecorder,
+        orders: OrderExecutor,
+        exports: Callable[[], tuple[ExporterStatus, ...]],
+        webhooks: Callable[[], tuple[WebhookStatus, ...]],
         clock: Clocks,
         dropped_lines: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        self._roster = roster
+        self._states = states
         self._store = store
-        self._publication = publication
-        self._publisher = publisher
-        self._herald = herald
+        self._snapshots = snapshots
+        self._worker_feed = worker_feed
+        self._recorder = recorder
         self._exports = exports
         self._webhooks = webhooks
         self._clock = clock
@@ -57,57 +57,57 @@ class Desk:
             self._configured_at = self._clock()
 
     @property
-    def events(self) -> EventLog:
+    def events(self) -> EventBuffer:
         """Return the log of what happens, for watchers."""
-        return self._herald.events
+        return self._recorder.events
 
-    def pools(self) -> tuple[PoolReport, ...]:
+    def pools(self) -> tuple[PoolStatus, ...]:
         """Report on all pools, in the order of the config."""
-        return tuple(self.pool(name) for name in self._roster.names())
+        return tuple(self.pool(name) for name in self._states.names())
 
-    def pool(self, name: str) -> PoolReport:
+    def pool(self, name: str) -> PoolStatus:
         """Report on one pool.
 
         Raises:
             UnknownPool: it is not configured.
         """
-        firsts, ahead = self._publisher.firsts(name), self._clock.ahead()
-        report = self._roster.report(name, self._clock(), firsts, ahead)
-        return replace(report, turn=self._publisher.turn(name))
+        firsts, ahead = self._worker_feed.firsts(name), self._clock.ahead()
+        report = self._states.report(name, self._clock(), firsts, ahead)
+        return replace(report, turn=self._worker_feed.turn(name))
 
-    def service(self) -> ServiceReport:
+    def service(self) -> ServiceStatus:
         """Report on the service as a whole."""
-        alarms = self._herald.alarms()
-        counts = self._publisher.queries()
-        unanswered = counts.pop(NOTHING, 0)
+        alarms = self._recorder.alarms()
+        counts = self._worker_feed.queries()
+        unanswered = counts.pop(UNANSWERED, 0)
         everything_down = any(alarm.name == EVERYTHING_DOWN for alarm in alarms)
-        return ServiceReport(
+        return ServiceStatus(
             version=__version__,
             started_at=self._started_at,
-            ready=self._publisher.connected() and not everything_down,
+            ready=self._worker_feed.connected() and not everything_down,
             alarms=alarms,
-            serial=self._publisher.snapshot.serial,
-            published_at=self._publication.published_at,
-            workers=self._publisher.workers(),
+            serial=self._worker_feed.snapshot.serial,
+            published_at=self._snapshots.published_at,
+            workers=self._worker_feed.workers(),
             counts=counts,
             unanswered=unanswered,
             configured_at=self._configured_at,
             reload_failed=self._reload_failed,
-            exports=self._exports(),
+            exporters=self._exports(),
             webhooks=self._webhooks(),
             dropped_lines=self._dropped_lines(),
-            orphaned=self._roster.orphans(),
+            orphaned=self._states.orphans(),
         )
 
-    async def carry_out(self, command: Command) -> OrdersDone:
+    async def execute(self, command: OrderRequest) -> OrderResult:
         """Carry out a command, and return once the answers follow it.
 
         Raises:
             UnknownPool, UnknownMember: there is no such one.
-            LastMember: too few members would be left, and it is not forced.
+            TooFewMembers: too few members would be left, and it is not forced.
             StoreFailed: the order could not be kept, so nothing was changed.
         """
-        return await self._orders.carry_out(command)
+        return await self._orders.execute(command)
 
     async def audit(
         self, limit: int, before_id: int | None, pool: str | None, member: str | None
@@ -117,5 +117,5 @@ class Desk:
         Raises:
             StoreFailed: they cannot be read.
         """
-        await self._herald.flush()
+        await self._recorder.flush()
         return await self._store.audit(limit, before_id, pool, member)

@@ -7,27 +7,27 @@ it, its time is over, or a member of that name or address is there again.
 from __future__ import annotations
 
 from rrdns.core.orders.reassignment import Reassignment
-from rrdns.service.events.recorder import Herald
-from rrdns.service.health.pool_states import Roster
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolStates
 
 ORPHANED = "order-without-member"
-MOST_NAMED = 20  # orders in one alarm
+MAX_NAMED = 20  # orders in one alarm
 
 
-def tell_orphans(roster: Roster, herald: Herald) -> None:
+def record_orphans(states: PoolStates, recorder: EventRecorder) -> None:
     """Raise an alarm for the orders that fit no member, or end it."""
-    orphans = roster.orphans()
+    orphans = states.orphans()
     if not orphans:
-        herald.calm(ORPHANED)
+        recorder.clear_alarm(ORPHANED)
         return
     named = [
         f"{one.order.value} of {one.member}{f' ({one.address})' if one.address else ''} "
         f"in pool {one.pool}"
-        for one in orphans[:MOST_NAMED]
+        for one in orphans[:MAX_NAMED]
     ]
-    more = [f"and {len(orphans) - MOST_NAMED} more"] if len(orphans) > MOST_NAMED else []
+    more = [f"and {len(orphans) - MAX_NAMED} more"] if len(orphans) > MAX_NAMED else []
     first = orphans[0]
-    herald.alarm(
+    recorder.raise_alarm(
         ORPHANED,
         f"orders that fit no member of the config: {'; '.join([*named, *more])}. They are kept, "
         "and are in force again when a member of that name or address is there. To end one: "
@@ -35,42 +35,42 @@ def tell_orphans(roster: Roster, herald: Herald) -> None:
     )
 
 
-def tell_reassigned(
-    roster: Roster, herald: Herald, orphaned_before: frozenset[tuple[str, str]]
+def record_reassigned(
+    states: PoolStates, recorder: EventRecorder, orphaned_before: frozenset[tuple[str, str]]
 ) -> tuple[str, ...]:
     """Tell which orders go to a member of another name, and which fit no member any more.
 
     `orphaned_before`: those of which that was told. Return the sentences.
     """
     sentences = []
-    for each in roster.reassigned:
+    for each in states.reassigned:
         if is_news(each, orphaned_before):
-            pool, member = each.key or each.was.key
-            sentences.append(sentence(roster, each))
-            entry = herald.entry(
+            pool, member = each.key or each.before.key
+            sentences.append(sentence(states, each))
+            entry = recorder.system_entry(
                 _action(each),
                 pool=pool,
                 member=member,
-                before="/".join(each.was.key),
+                before="/".join(each.before.key),
                 after="/".join(each.key) if each.key is not None else "",
                 reason=sentences[-1],
             )
-            herald.tell(entry, bad=each.key is None or bool(each.instead))
-    tell_orphans(roster, herald)
+            recorder.record(entry, bad=each.key is None or bool(each.after))
+    record_orphans(states, recorder)
     return tuple(sentences)
 
 
 def is_news(each: Reassignment, orphaned_before: frozenset[tuple[str, str]]) -> bool:
     """Tell whether something became of an order that an admin should know."""
     if each.key is None:
-        return each.was.key not in orphaned_before
-    return each.has_moved or bool(each.instead) or each.was.key in orphaned_before
+        return each.before.key not in orphaned_before
+    return each.has_moved or bool(each.after) or each.before.key in orphaned_before
 
 
-def sentence(roster: Roster, each: Reassignment) -> str:
+def sentence(states: PoolStates, each: Reassignment) -> str:
     """Tell what became of an order."""
-    key = each.key or each.was.key
-    override, plan = roster.override(*key), roster.plan(*key)
+    key = each.key or each.before.key
+    override, plan = states.override(*key), states.scheduled_override(*key)
     if override is not None:
         return each.sentence(override.order.value)
     return each.sentence(f"planned {plan.override.order.value}" if plan is not None else "order")

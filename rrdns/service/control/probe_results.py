@@ -4,75 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rrdns.core.health.probe_result import Depth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.service.events.recorder import Herald
-from rrdns.service.health.pool_states import Roster
-from rrdns.service.publish.snapshot_publisher import Publication
-from rrdns.web.metrics import Stats
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.web.metrics import ProbeMetrics
 
 CANNOT_PROBE = "cannot-probe"
 
 
-class Witness:
-    """Between the checker and the roster."""
+class ProbeResultHandler:
+    """Applies the results of probes to the states of the pools."""
 
     def __init__(
         self,
-        roster: Roster,
-        publication: Publication,
-        herald: Herald,
+        states: PoolStates,
+        snapshots: SnapshotPublisher,
+        recorder: EventRecorder,
         clock: Callable[[], float],
-        stats: Stats,
+        stats: ProbeMetrics,
     ) -> None:
         self._stats = stats
-        self._roster = roster
-        self._publication = publication
-        self._herald = herald
+        self._states = states
+        self._snapshots = snapshots
+        self._recorder = recorder
         self._clock = clock
-        self._blind: dict[str, set[str]] = {}  # pool -> members that this host cannot probe
+        self._cannot_probe: dict[str, set[str]] = {}  # pool -> members that this host cannot probe
 
-    def told(self, pool: str, member: str, result: ProbeResult) -> Standing:
+    def handle(self, pool: str, member: str, result: ProbeResult) -> Standing:
         """Take in a probe's result; return the member's standing after it."""
         self._stats.observe(pool, member, result)
-        track = self._roster.track(pool, member)
-        before = track.standing
-        warned = track.last_probe.warnings if track.last_probe else ()
-        if self._roster.observe(pool, member, result, self._clock()):
-            if track.standing.settled:
-                self._tell_standing(pool, member, before, track.standing, result.sentence)
-            self._publication.mark(pool)
-        if result.verdict is Verdict.LOCAL or pool in self._blind:
-            self._tell_blind(pool, member, result)
-        if result.depth is Depth.FULL and result.passed:
-            self._tell_content(pool, member, set(result.warnings) - set(warned))
-        return track.standing
+        member_state = self._states.state(pool, member)
+        before = member_state.standing
+        warned = member_state.last_probe.warnings if member_state.last_probe else ()
+        if self._states.observe(pool, member, result, self._clock()):
+            if member_state.standing.probed:
+                self._record_standing(pool, member, before, member_state.standing, result.sentence)
+            self._snapshots.mark_changed(pool)
+        if result.verdict is Verdict.LOCAL or pool in self._cannot_probe:
+            self._record_cannot_probe(pool, member, result)
+        if result.depth is ProbeDepth.FULL and result.passed:
+            self._record_drift(pool, member, set(result.warnings) - set(warned))
+        return member_state.standing
 
-    def _tell_blind(self, pool: str, member: str, result: ProbeResult) -> None:
+    def _record_cannot_probe(self, pool: str, member: str, result: ProbeResult) -> None:
         """Raise an alarm for a pool whose members this host cannot probe, and calm it."""
-        blind = self._blind.setdefault(pool, set())
-        members = self._roster.record(pool).tracks.keys()
+        blind = self._cannot_probe.setdefault(pool, set())
+        members = self._states.record(pool).members.keys()
         if result.verdict is Verdict.LOCAL:
             blind.add(member)
         else:
             blind.discard(member)
         blind &= members
         if not blind:
-            del self._blind[pool]
-            self._herald.calm(CANNOT_PROBE, pool)
+            del self._cannot_probe[pool]
+            self._recorder.clear_alarm(CANNOT_PROBE, pool)
         elif result.verdict is Verdict.LOCAL:
             who = f"{len(blind)} of {len(members)} members of pool {pool!r}"
-            self._herald.alarm(
+            self._recorder.raise_alarm(
                 CANNOT_PROBE,
                 f"{who} cannot be probed from this host, so their health stays as it was last "
                 f"seen, and a server that fails now is still answered: {result.sentence}",
                 pool,
             )
 
-    def _tell_standing(
+    def _record_standing(
         self, pool: str, member: str, before: Standing, after: Standing, because: str
     ) -> None:
-        entry = self._herald.entry(
+        entry = self._recorder.system_entry(
             "standing",
             pool=pool,
             member=member,
@@ -80,20 +80,20 @@ class Witness:
             after=_word(after),
             reason=because,
         )
-        self._herald.tell(entry, bad=not after.up)
+        self._recorder.record(entry, bad=not after.up)
 
-    def _tell_content(self, pool: str, member: str, warnings: Iterable[str]) -> None:
+    def _record_drift(self, pool: str, member: str, warnings: Iterable[str]) -> None:
         for warning in sorted(warnings):
-            entry = self._herald.entry("warning", pool=pool, member=member, reason=warning)
-            self._herald.tell(entry, bad=True)
-        for drift in self._roster.compare(pool):
-            entry = self._herald.entry(
+            entry = self._recorder.system_entry("warning", pool=pool, member=member, reason=warning)
+            self._recorder.record(entry, bad=True)
+        for drift in self._states.compare(pool):
+            entry = self._recorder.system_entry(
                 "drift", pool=pool, member=drift.member, reason=drift.sentence
             )
-            self._herald.tell(entry, bad=True)
+            self._recorder.record(entry, bad=True)
 
 
 def _word(standing: Standing) -> str:
-    if not standing.settled:
+    if not standing.probed:
         return "unknown"
     return "up" if standing.up else "down"

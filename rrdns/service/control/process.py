@@ -24,42 +24,47 @@ from rrdns.core.model import JUMP
 from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk_io import Disk
 from rrdns.net.tftp_prober import LateAnswers, probe
-from rrdns.service.control.admin_service import Desk
-from rrdns.service.control.orders import Orders
-from rrdns.service.control.orphaned_orders import tell_reassigned
-from rrdns.service.control.probe_results import Witness
-from rrdns.service.control.recovery import RETRY_EVERY, Memory, make_last_good, make_store
-from rrdns.service.events.integrations import Outside
-from rrdns.service.events.recorder import Herald
-from rrdns.service.health.pool_states import Roster
-from rrdns.service.health.probe_scheduler import Checker, Probe
-from rrdns.service.publish.snapshot_publisher import Publication
-from rrdns.service.publish.worker_feed import Publisher
+from rrdns.service.control.admin_service import ControlAdminService
+from rrdns.service.control.orders import OrderExecutor
+from rrdns.service.control.orphaned_orders import record_reassigned
+from rrdns.service.control.probe_results import ProbeResultHandler
+from rrdns.service.control.recovery import (
+    RETRY_INTERVAL,
+    StateRecovery,
+    make_snapshot_file,
+    make_store,
+)
+from rrdns.service.events.integrations import Integrations
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.probe_scheduler import Probe, ProbeScheduler
+from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.applied_config import AppliedConfig
 from rrdns.service.runtime.clocks import Clocks
-from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
 from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.service.runtime.state_files import outbox_path
-from rrdns.shm.segment import Pages
-from rrdns.web.api.auth import Gate
+from rrdns.shm.segment import CounterSegment
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
-from rrdns.web.metrics import Stats
+from rrdns.web.metrics import ProbeMetrics
 from rrdns.web.transport.server import ApiServer
-from rrdns.web.transport.tls import BadPair, make_context
+from rrdns.web.transport.tls import TlsConfigError, make_context
 
-BEAT_EVERY = 0.5
+BEAT_INTERVAL = 0.5
 FIRST_RESULT_GRACE = 0.5  # seconds for results that a busy host takes in behind their time-out
 RESTART_NEEDED = "restart-needed"
 API_CERTIFICATE = "api-certificate"
 CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
 LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
-MOST_CHANGES = 200  # told of one reload
-DISK_PATIENCE = 1.0  # seconds that a stop waits for the last snapshot to be written
+MAX_CHANGES = 200  # told of one reload
+DISK_TIMEOUT = 1.0  # seconds that a stop waits for the last snapshot to be written
 
 
 @dataclass(frozen=True, slots=True)
-class ControlPlan:
+class ControlParams:
     """All that the control process is given at its start."""
 
     settings: Settings
@@ -67,7 +72,7 @@ class ControlPlan:
     applied: AppliedConfig
     feed: socket.socket  # listening
     api: socket.socket  # listening
-    pages: tuple[Pages, ...]  # where the workers count
+    pages: tuple[CounterSegment, ...]  # where the workers count
     restarted: bool  # it was running a moment ago
     dropped_lines: Callable[[], Mapping[str, int]] = dict  # of the log, by process
     served: ServedZones | None = None
@@ -79,7 +84,7 @@ class Control:
 
     def __init__(
         self,
-        plan: ControlPlan,
+        plan: ControlParams,
         *,
         prober: Probe | None = None,
         clock: Callable[[], float] = time.time,
@@ -90,62 +95,64 @@ class Control:
         self._clock = clocks = Clocks(clock)
         self._log = get_log()
         # Another store waits for a restart: it would know none of the orders in force.
-        store, last_good = make_store(self._bound), make_last_good(self._bound)
-        self._roster = Roster()
-        self._herald = Herald(store, clocks)
-        self._memory = Memory(store, last_good, self._roster, self._herald, clocks)
-        self._publisher = Publisher(plan.pages, self._workers_changed)
-        self._outside = Outside(self._herald, clocks, outbox_path(self._bound))
-        stats = Stats()
-        self._publication = Publication(
-            self._roster,
-            self._publisher,
-            self._herald,
-            last_good,
-            self._outside.dispatch,
+        store, snapshot_file = make_store(self._bound), make_snapshot_file(self._bound)
+        self._states = PoolStates()
+        self._recorder = EventRecorder(store, clocks)
+        self._recovery = StateRecovery(store, snapshot_file, self._states, self._recorder, clocks)
+        self._worker_feed = WorkerFeed(plan.pages, self._workers_changed)
+        self._integrations = Integrations(self._recorder, clocks, outbox_path(self._bound))
+        stats = ProbeMetrics()
+        self._snapshots = SnapshotPublisher(
+            self._states,
+            self._worker_feed,
+            self._recorder,
+            snapshot_file,
+            self._integrations.exporters,
             clocks,
             stats.publications.add,
         )
-        self._witness = Witness(self._roster, self._publication, self._herald, clocks, stats)
+        self._probe_results = ProbeResultHandler(
+            self._states, self._snapshots, self._recorder, clocks, stats
+        )
         self._late = LateAnswers()
         usual = functools.partial(probe, late=self._late)
-        self._checker = Checker(prober or usual, self._witness.told)
-        self._orders = Orders(
-            self._roster, store, self._publication, self._publisher, self._herald, clocks
+        self._probe_scheduler = ProbeScheduler(prober or usual, self._probe_results.handle)
+        self._orders = OrderExecutor(
+            self._states, store, self._snapshots, self._worker_feed, self._recorder, clocks
         )
-        self._desk = Desk(
-            self._roster,
+        self._admin_service = ControlAdminService(
+            self._states,
             store,
-            self._publication,
-            self._publisher,
-            self._herald,
+            self._snapshots,
+            self._worker_feed,
+            self._recorder,
             self._orders,
-            self._outside.dispatch.reports,
-            self._outside.hooks.reports,
+            self._integrations.exporters.reports,
+            self._integrations.webhooks.reports,
             clocks,
             plan.dropped_lines,
         )
-        self._gate = Gate(plan.settings.api.tokens)
-        self._api = ApiServer(make_app(self._desk, self._gate, stats), plan.api)
+        self._authenticator = TokenAuthenticator(plan.settings.api.tokens)
+        self._api = ApiServer(make_app(self._admin_service, self._authenticator, stats), plan.api)
         self._api_is_open = False
         self._certificate_disk = Disk()
-        self._beat: Beat | None = None
+        self._heartbeat: Heartbeat | None = None
         self._reloading = asyncio.Lock()
         self._reload_waits = False
 
-    async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
+    async def run(self, heartbeat: Heartbeat, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
-        self._beat = beat
+        self._heartbeat = heartbeat
         await self._start()
         duties = [
-            self._keep_beating(beat),
-            self._herald.keep_audit(),
-            self._publication.keep_on_disk(),
-            self._outside.hooks.keep(),
-            self._keep_time(),
-            self._memory.mind(self._publication, self._audit_seconds, self._orders.one_at_a_time),
+            self._run_heartbeat(heartbeat),
+            self._recorder.run_audit_writer(),
+            self._snapshots.run_saver(),
+            self._integrations.webhooks.run_queue_saver(),
+            self._run_schedule(),
+            self._recovery.maintain_store(self._snapshots, self._audit_seconds, self._orders.lock),
         ]
-        tasks = [asyncio.create_task(self._never_ending(duty)) for duty in duties]
+        tasks = [asyncio.create_task(self._never_ending(job)) for job in duties]
         try:
             await stopping.wait()
         finally:
@@ -179,69 +186,71 @@ class Control:
             self._log.error("config mistake", mistake=mistake)
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
         reason = f"{count}: {'; '.join(mistakes)}"
-        entry = self._herald.entry("reload-failed", reason=reason, after="as before")
-        self._herald.tell(entry, bad=True)
-        self._desk.reloaded(refused=True)
+        entry = self._recorder.system_entry("reload-failed", reason=reason, after="as before")
+        self._recorder.record(entry, bad=True)
+        self._admin_service.reloaded(refused=True)
 
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        async with self._orders.one_at_a_time:  # one under way must find its members
-            orphaned = frozenset((one.pool, one.member) for one in self._roster.orphans())
-            gone = self._roster.configure(settings.pools, self._clock(), self._clock.ahead())
-            followed = tell_reassigned(self._roster, self._herald, orphaned)
-            await self._memory.keep_reassigned()
+        async with self._orders.lock:  # one under way must find its members
+            orphaned = frozenset((one.pool, one.member) for one in self._states.orphans())
+            gone = self._states.configure(settings.pools, self._clock(), self._clock.ahead())
+            followed = record_reassigned(self._states, self._recorder, orphaned)
+            await self._recovery.save_reassigned()
         self._orders.changed.set()
-        any_new = any(record.awaited() for record in self._roster)
-        self._await_first_results(self._checker.configure(settings.pools, at_once=any_new))
-        self._gate.replace_tokens(settings.api.tokens)
+        any_new = any(record.awaited() for record in self._states)
+        self._await_first_results(self._probe_scheduler.configure(settings.pools, at_once=any_new))
+        self._authenticator.replace_tokens(settings.api.tokens)
         await self._open_api()
         self._publish(settings, before, gone)
-        self._outside.configure(settings)
-        self._desk.reloaded(refused=False)
+        self._integrations.configure(settings)
+        self._admin_service.reloaded(refused=False)
         changes = (*followed, *describe_changes(before, settings))
-        entry = self._herald.entry("reload", after=_told(changes))
-        self._herald.tell(entry)
+        entry = self._recorder.system_entry("reload", after=_told(changes))
+        self._recorder.record(entry)
         self._tell_what_waits()
 
     def _tell_what_waits(self) -> None:
         """Raise an alarm for what the config asks and only a restart can do, until it is done."""
         places = restart_needed(self._bound, self._settings)
         if places:
-            self._herald.alarm(
+            self._recorder.raise_alarm(
                 RESTART_NEEDED,
                 f"the config asks for another {', '.join(places)}, which waits for a restart of "
                 "rrdns; until then all is served as before",
             )
         else:
-            self._herald.calm(RESTART_NEEDED)
+            self._recorder.clear_alarm(RESTART_NEEDED)
 
     def _publish(self, settings: Settings, before: Settings, gone: tuple[str, ...]) -> None:
         for name in gone:
-            self._herald.calm_pool(name)
+            self._recorder.clear_pool_alarms(name)
         if settings.zones != before.zones:
             if self._plan.served is not None:
                 self._plan.served.replace(settings.zones)
-            self._publication.publish_all(settings.zones, self._publisher.snapshot.serial + 1)
+            self._snapshots.publish_all(settings.zones, self._worker_feed.snapshot.serial + 1)
             return
-        for name in self._roster.names():
-            self._publication.mark(name)
-        self._publication.flush(gone)
+        for name in self._states.names():
+            self._snapshots.mark_changed(name)
+        self._snapshots.flush(gone)
 
     async def _start(self) -> None:
-        self._roster.configure(self._settings.pools, self._clock(), self._clock.ahead())
-        serial = await self._memory.take_up(settled=self._plan.restarted)
-        any_new = any(record.awaited() for record in self._roster)
-        self._publication.publish_first(
+        self._states.configure(self._settings.pools, self._clock(), self._clock.ahead())
+        serial = await self._recovery.restore(settled=self._plan.restarted)
+        any_new = any(record.awaited() for record in self._states)
+        self._snapshots.publish_first(
             self._settings.zones, serial + 1, all_pools=self._plan.restarted
         )
-        await self._publisher.start(self._plan.feed)
-        self._await_first_results(self._checker.configure(self._settings.pools, at_once=any_new))
+        await self._worker_feed.start(self._plan.feed)
+        self._await_first_results(
+            self._probe_scheduler.configure(self._settings.pools, at_once=any_new)
+        )
         await self._open_api()
-        self._outside.configure(self._settings)
+        self._integrations.configure(self._settings)
         self._tell_what_waits()
         details = {"api": str(self._bound.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
-        self._herald.tell(self._herald.entry("start", reason=why, details=details))
+        self._recorder.record(self._recorder.system_entry("start", reason=why, details=details))
 
     def _await_first_results(self, last_start: float) -> None:
         """Withhold new members until their first probe has ended, or its time-out is over.
@@ -249,16 +258,16 @@ class Control:
         `last_start`: seconds until the last of them is probed.
         """
         loop = asyncio.get_running_loop()
-        for record in self._roster:
+        for record in self._states:
             names = record.awaited()
             if names:
                 wait = last_start + record.pool.probe.timeout + FIRST_RESULT_GRACE
                 loop.call_later(wait, self._stop_awaiting, record.pool.name, names)
 
     def _stop_awaiting(self, pool: str, names: tuple[str, ...]) -> None:
-        self._roster.stop_awaiting(pool, names)
-        if pool in self._roster:
-            self._publication.mark(pool)
+        self._states.stop_awaiting(pool, names)
+        if pool in self._states:
+            self._snapshots.mark_changed(pool)
 
     async def _open_api(self) -> None:
         """Serve the API with the certificate that its files hold now.
@@ -272,54 +281,54 @@ class Control:
                 async with asyncio.timeout(CERTIFICATE_TIMEOUT):
                     make = partial(make_context, api.tls_cert, api.tls_key)
                     self._api.tls = await self._certificate_disk.run(make)
-            except (BadPair, TimeoutError) as bad:
+            except (TlsConfigError, TimeoutError) as bad:
                 so = "the one before stays" if self._api_is_open else "nobody can call the API"
                 hangs = f"{api.tls_cert} is not read within {CERTIFICATE_TIMEOUT:g} s"
-                self._herald.alarm(API_CERTIFICATE, f"{so}: {str(bad) or hangs}")
+                self._recorder.raise_alarm(API_CERTIFICATE, f"{so}: {str(bad) or hangs}")
                 return
         else:
             self._api.tls = None
-        self._herald.calm(API_CERTIFICATE)
+        self._recorder.clear_alarm(API_CERTIFICATE)
         if not self._api_is_open:
             self._api_is_open = True
             await self._api.start()
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        await self._checker.stop()
+        await self._probe_scheduler.stop()
         self._late.close()
-        await asyncio.gather(self._api.stop(), self._outside.dispatch.stop())
-        self._herald.tell(self._herald.entry("stop"))
-        await self._herald.flush()
-        await self._outside.hooks.stop()
+        await asyncio.gather(self._api.stop(), self._integrations.exporters.stop())
+        self._recorder.record(self._recorder.system_entry("stop"))
+        await self._recorder.flush()
+        await self._integrations.webhooks.stop()
         try:
-            await asyncio.wait_for(self._publication.on_disk(), DISK_PATIENCE)
+            await asyncio.wait_for(self._snapshots.wait_saved(), DISK_TIMEOUT)
         except TimeoutError:
             self._log.warning("the disk is slow: the last snapshot may not be kept")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._publisher.stop()
-        await self._memory.close()
+        await self._worker_feed.stop()
+        await self._recovery.close()
 
     def _audit_seconds(self) -> float:
         return self._settings.store.audit_days * 86400
 
     def _workers_changed(self) -> None:
-        self._publication.settle()
-        if self._publisher.connected() and self._beat is not None:
-            self._beat.ready()
+        self._snapshots.on_worker_progress()
+        if self._worker_feed.connected() and self._heartbeat is not None:
+            self._heartbeat.ready()
 
-    async def _keep_beating(self, beat: Beat) -> None:
+    async def _run_heartbeat(self, heartbeat: Heartbeat) -> None:
         while True:
-            beat.alive()
-            await asyncio.sleep(BEAT_EVERY)
+            heartbeat.alive()
+            await asyncio.sleep(BEAT_INTERVAL)
 
-    async def _keep_time(self) -> None:
+    async def _run_schedule(self) -> None:
         """Begin and end each order when its time has come."""
         ahead = self._clock.ahead()
         while True:
             self._orders.changed.clear()
-            due = self._roster.next_change()
+            due = self._states.next_change()
             wait = LONGEST_SLEEP
             if due is not None:
                 wait = min(max(0.0, due - self._clock()), LONGEST_SLEEP)
@@ -328,9 +337,9 @@ class Control:
                 await asyncio.wait_for(self._orders.changed.wait(), wait)
                 continue
             try:
-                await self._orders.keep_time()
+                await self._orders.run_due()
             except StoreFailed:  # the alarm is raised; all is as before until it can be kept
-                await asyncio.sleep(RETRY_EVERY)
+                await asyncio.sleep(RETRY_INTERVAL)
 
     def _look_for_jump(self, before: float) -> float:
         """Log that the clock was set; return by how much it is ahead of the steady one now."""
@@ -343,10 +352,10 @@ class Control:
             )
         return ahead
 
-    async def _never_ending(self, duty: Coroutine[Any, Any, None]) -> None:
+    async def _never_ending(self, job: Coroutine[Any, Any, None]) -> None:
         """Run a duty that must not end; a defect in one ends the process, and a new one comes."""
         try:
-            await duty
+            await job
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the control process broke", exc_info=True)
             flush()
@@ -355,8 +364,8 @@ class Control:
 
 def _told(changes: Sequence[str]) -> str:
     """Return the diff of a reload, as the log and the audit trail have it."""
-    more = len(changes) - MOST_CHANGES
-    shown = [*changes[:MOST_CHANGES], *([f"and {more} more"] if more > 0 else [])]
+    more = len(changes) - MAX_CHANGES
+    shown = [*changes[:MAX_CHANGES], *([f"and {more} more"] if more > 0 else [])]
     return "; ".join(shown) or "no change"
 
 
@@ -366,12 +375,12 @@ def _read(path: Path) -> tuple[str, Settings]:
     return text, parse(text, str(path))
 
 
-def main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
+def main(plan: ControlParams, heartbeat: Heartbeat, parent_pipe: int) -> None:
     """Be the control process until SIGTERM, or until the supervisor is gone."""
-    asyncio.run(_main(_as_applied(plan), beat, lifeline))
+    asyncio.run(_main(_as_applied(plan), heartbeat, parent_pipe))
 
 
-def _as_applied(plan: ControlPlan) -> ControlPlan:
+def _as_applied(plan: ControlParams) -> ControlParams:
     """Return the plan with the config that the process before this one had taken over."""
     text = plan.applied.text()
     if not text:
@@ -384,7 +393,7 @@ def _as_applied(plan: ControlPlan) -> ControlPlan:
         return plan
 
 
-async def _main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
+async def _main(plan: ControlParams, heartbeat: Heartbeat, parent_pipe: int) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     control = Control(plan)
@@ -397,5 +406,5 @@ async def _main(plan: ControlPlan, beat: Beat, lifeline: int) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    loop.add_reader(lifeline, stopping.set)
-    await control.run(beat, stopping)
+    loop.add_reader(parent_pipe, stopping.set)
+    await control.run(heartbeat, stopping)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrdns.core.model import AuditEntry, Override, Plan
+from rrdns.core.model import AuditEntry, Override, ScheduledOverride
 from rrdns.timeformat import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class Attribution:
     """Who ordered a change, when and why."""
 
     by: str
@@ -19,11 +19,11 @@ class Signed:
     forced: bool = False
 
 
-def sign(
+def audit_entry(
     action: str,
     pool: str,
     member: str,
-    signed: Signed,
+    signed: Attribution,
     *,
     before: str = "",
     after: str = "",
@@ -44,11 +44,11 @@ def sign(
     )
 
 
-def giving(
-    wanted: Override, before: Override | None, signed: Signed, planned_at: float | None = None
+def set_entry(
+    wanted: Override, before: Override | None, signed: Attribution, planned_at: float | None = None
 ) -> AuditEntry:
     """Return the line of an order that comes into force."""
-    return sign(
+    return audit_entry(
         wanted.order.value,
         wanted.pool,
         wanted.member,
@@ -61,9 +61,11 @@ def giving(
     )
 
 
-def lifting(action: str, before: Override, plan: Plan | None, signed: Signed) -> AuditEntry:
+def removed_entry(
+    action: str, before: Override, plan: ScheduledOverride | None, signed: Attribution
+) -> AuditEntry:
     """Return the line of an order that ends, perhaps with one that was to come."""
-    return sign(
+    return audit_entry(
         action,
         before.pool,
         before.member,
@@ -74,9 +76,11 @@ def lifting(action: str, before: Override, plan: Plan | None, signed: Signed) ->
     )
 
 
-def planning(plan: Plan, before: Plan | None, signed: Signed) -> AuditEntry:
+def scheduled_entry(
+    plan: ScheduledOverride, before: ScheduledOverride | None, signed: Attribution
+) -> AuditEntry:
     """Return the line of an order for later."""
-    return sign(
+    return audit_entry(
         "plan",
         *plan.key,
         signed,
@@ -87,12 +91,14 @@ def planning(plan: Plan, before: Plan | None, signed: Signed) -> AuditEntry:
     )
 
 
-def cancelling(action: str, plan: Plan, signed: Signed) -> AuditEntry:
+def unscheduled_entry(action: str, plan: ScheduledOverride, signed: Attribution) -> AuditEntry:
     """Return the line of an order for later that will not be."""
-    return sign(action, *plan.key, signed, before=_planned(plan), ordered_by=plan.override.by)
+    return audit_entry(
+        action, *plan.key, signed, before=_planned(plan), ordered_by=plan.override.by
+    )
 
 
-def _planned(plan: Plan) -> str:
+def _planned(plan: ScheduledOverride) -> str:
     return f"{plan.override.order.value} at {rfc3339(plan.override.since)}"
 
 

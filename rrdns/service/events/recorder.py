@@ -16,19 +16,19 @@ from rrdns.core.status import Alarm
 from rrdns.errors import StoreFailed
 from rrdns.service.runtime.log_setup import get_log
 from rrdns.store.base import Store
-from rrdns.web.event_buffer import Event, EventLog
+from rrdns.web.event_buffer import Event, EventBuffer
 
 STORE_FAILED = "store-failed"
-OURSELVES = "rrdns"  # in the audit trail, for what nobody ordered
-TRY_STORE_EVERY = 5.0  # seconds, while lines wait for a store that failed
-MOST_WAITING = 10_000  # audit lines that wait for a slow store; the oldest are let go
+SYSTEM_ACTOR = "rrdns"  # in the audit trail, for what nobody ordered
+TRY_STORE_INTERVAL = 5.0  # seconds, while lines wait for a store that failed
+MAX_WAITING = 10_000  # audit lines that wait for a slow store; the oldest are let go
 
 
-class Herald:
+class EventRecorder:
     """The one place where changes are told."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        self.events = EventLog(clock=clock)
+        self.events = EventBuffer(clock=clock)
         self.listeners: list[Callable[[Event], None]] = []  # called at once; they must not wait
         self._store = store
         self._clock = clock
@@ -37,7 +37,7 @@ class Herald:
         self._something = asyncio.Event()
         self._log = get_log()
 
-    def entry(
+    def system_entry(
         self,
         action: str,
         *,
@@ -51,7 +51,7 @@ class Herald:
         """Return an audit entry of now, for what rrdns did by itself."""
         return AuditEntry(
             at=self._clock(),
-            by=OURSELVES,
+            by=SYSTEM_ACTOR,
             action=action,
             pool=pool,
             member=member,
@@ -61,10 +61,10 @@ class Herald:
             details=details or {},
         )
 
-    def tell(self, entry: AuditEntry, *, bad: bool = False, kept: bool = False) -> None:
+    def record(self, entry: AuditEntry, *, bad: bool = False, kept: bool = False) -> None:
         """Tell of a change; `kept`: the audit trail has it already."""
         facts = {
-            "by": entry.by if entry.by != OURSELVES else "",
+            "by": entry.by if entry.by != SYSTEM_ACTOR else "",
             "pool": entry.pool,
             "member": entry.member,
             "before": entry.before,
@@ -77,10 +77,10 @@ class Herald:
         self._publish(entry.action, asdict(entry))
         if not kept:
             self._waiting.append(entry)
-            del self._waiting[:-MOST_WAITING]
+            del self._waiting[:-MAX_WAITING]
             self._something.set()
 
-    def alarm(self, name: str, sentence: str, pool: str = "") -> None:
+    def raise_alarm(self, name: str, sentence: str, pool: str = "") -> None:
         """Raise an alarm, or change its sentence; the same one again is not told twice."""
         key = (name, pool)
         known = self._alarms.get(key)
@@ -91,17 +91,17 @@ class Herald:
         self._log.critical(name, alarm=sentence, **({"pool": pool} if pool else {}))
         self._publish("alarm", {"name": name, "sentence": sentence, "pool": pool})
 
-    def calm(self, name: str, pool: str = "") -> None:
+    def clear_alarm(self, name: str, pool: str = "") -> None:
         """End an alarm, if there is one."""
         if self._alarms.pop((name, pool), None) is not None:
             self._log.warning(name, alarm="over", **({"pool": pool} if pool else {}))
             self._publish("alarm-over", {"name": name, "pool": pool})
 
-    def calm_pool(self, pool: str) -> None:
+    def clear_pool_alarms(self, pool: str) -> None:
         """End all alarms of a pool that is no more."""
         for name, of_pool in list(self._alarms):
             if of_pool == pool:
-                self.calm(name, pool)
+                self.clear_alarm(name, pool)
 
     def _publish(self, kind: str, data: Mapping[str, object]) -> None:
         event = self.events.publish(kind, data)
@@ -112,12 +112,12 @@ class Herald:
         """Return the alarms that last, the oldest first."""
         return tuple(self._alarms.values())
 
-    async def keep_audit(self) -> None:
+    async def run_audit_writer(self) -> None:
         """Write what was told to the audit trail, for as long as the service runs."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(
-                    self._something.wait(), TRY_STORE_EVERY if self._waiting else None
+                    self._something.wait(), TRY_STORE_INTERVAL if self._waiting else None
                 )
             await self.flush()
 
@@ -128,9 +128,9 @@ class Herald:
         if not entries:
             return
         try:
-            await self._store.note(entries)
+            await self._store.append_audit(entries)
         except StoreFailed as error:
-            self.alarm(STORE_FAILED, str(error))
+            self.raise_alarm(STORE_FAILED, str(error))
             self._waiting = entries + self._waiting  # tried again soon, or with the next one
         else:
-            self.calm(STORE_FAILED)
+            self.clear_alarm(STORE_FAILED)

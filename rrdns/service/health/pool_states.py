@@ -13,21 +13,28 @@ from dataclasses import dataclass, field, replace
 
 from rrdns.core.health.drift import Drift, find_drift
 from rrdns.core.health.eligibility import Selection, select
-from rrdns.core.health.probe_result import Depth, FileSeen, ProbeResult, Verdict
+from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import (
     ASSUMED_UP,
     AWAITED,
-    Patience,
     Standing,
+    Thresholds,
     detection_time,
     observe,
-    patience,
+    thresholds_of,
 )
-from rrdns.core.model import Member, Override, Plan, Pool
-from rrdns.core.orders.cache_expiry import NEVER, Exposure, expiry, publish, safe_after, settle
-from rrdns.core.orders.reassignment import Assignee, Reassignment, reassign
-from rrdns.core.snapshot import Rota, rota_of
-from rrdns.core.status import MemberReport, PoolReport
+from rrdns.core.model import Member, Override, Pool, ScheduledOverride
+from rrdns.core.orders.cache_expiry import (
+    NEVER,
+    CachedAnswers,
+    after_applied,
+    after_publish,
+    expiry,
+    safe_after,
+)
+from rrdns.core.orders.reassignment import OrderTarget, Reassignment, reassign
+from rrdns.core.snapshot import PoolRRset, rrset_of
+from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.errors import UnknownMember, UnknownPool
 
 RECENT_PROBES = 120
@@ -38,7 +45,7 @@ Fading = dict[str, dict[str, float]]  # pool -> address -> when the last answer 
 
 
 @dataclass(slots=True)
-class Track:
+class MemberState:
     """What is known of one member."""
 
     member: Member
@@ -48,63 +55,67 @@ class Track:
     last_probe: ProbeResult | None = None
     probed_at: float | None = None
     decided: tuple[ProbeResult, float] | None = None  # the probe that made the standing, and when
-    seen: tuple[FileSeen, ...] = ()
+    seen: tuple[LoadedFile, ...] = ()
     recent: deque[tuple[float, float, bool]] = field(
         default_factory=lambda: deque(maxlen=RECENT_PROBES)
     )
 
 
 @dataclass(slots=True)
-class PoolRecord:
+class PoolState:
     """What is known of one pool."""
 
     pool: Pool
     slot: int
-    tracks: dict[str, Track]
+    members: dict[str, MemberState]
     drift: tuple[Drift, ...] = ()
-    exposures: dict[str, Exposure] = field(default_factory=dict)  # by address
+    cached: dict[str, CachedAnswers] = field(default_factory=dict)  # by address
     # Nothing was known of any member: none is answered before the first results of all, or the
     # one that is quickest to pass its probe would get every boot meanwhile.
     is_held: bool = False
 
     def standings(self) -> dict[str, Standing]:
         """Return the members' standings by name."""
-        return {name: track.standing for name, track in self.tracks.items()}
+        return {name: member_state.standing for name, member_state in self.members.items()}
 
     def overrides(self) -> dict[str, Override]:
         """Return the orders in force by member name."""
         return {
-            name: track.override
-            for name, track in self.tracks.items()
-            if track.override is not None
+            name: member_state.override
+            for name, member_state in self.members.items()
+            if member_state.override is not None
         }
 
     def selection(self) -> Selection:
         """Return who is to be handed out."""
-        standings = dict.fromkeys(self.tracks, AWAITED) if self.is_held else self.standings()
+        standings = dict.fromkeys(self.members, AWAITED) if self.is_held else self.standings()
         return select(self.pool, standings, self.overrides())
 
     def awaited(self) -> tuple[str, ...]:
         """Return the members whose first result is waited for."""
-        return tuple(name for name, track in self.tracks.items() if track.standing.awaited)
+        return tuple(
+            name for name, member_state in self.members.items() if member_state.standing.awaited
+        )
 
-    def patience(self) -> Patience:
+    def thresholds(self) -> Thresholds:
         """Return how many probes in a row change a standing here."""
-        return patience(self.pool.probe)
+        return thresholds_of(self.pool.probe)
 
 
-class Roster:
+class PoolStates:
     """All pools and their members."""
 
     def __init__(self) -> None:
-        self._records: dict[str, PoolRecord] = {}
-        self.held: set[str] = set()  # pools that wait for the first results of all their members
+        self._records: dict[str, PoolState] = {}
+        self.held_pools: set[str] = (
+            set()
+        )  # pools that wait for the first results of all their members
         # All orders, also those that fit no member of the config and wait for one.
         self._orders: dict[tuple[str, str], Override] = {}
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._plans: dict[tuple[str, str], ScheduledOverride] = {}
         self.reassigned: tuple[Reassignment, ...] = ()  # by the last `configure` or `take_up`
 
-    def __iter__(self) -> Iterator[PoolRecord]:
+    def __iter__(self) -> Iterator[PoolState]:
         return iter(self._records.values())
 
     def __contains__(self, pool: str) -> bool:
@@ -112,13 +123,13 @@ class Roster:
 
     def has(self, pool: str, member: str) -> bool:
         """Tell whether there is such a member."""
-        return pool in self._records and member in self._records[pool].tracks
+        return pool in self._records and member in self._records[pool].members
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the pools, in the order of the config."""
         return tuple(self._records)
 
-    def record(self, pool: str) -> PoolRecord:
+    def record(self, pool: str) -> PoolState:
         """Return a pool's record.
 
         Raises:
@@ -129,14 +140,14 @@ class Roster:
         except KeyError:
             raise UnknownPool(pool) from None
 
-    def track(self, pool: str, member: str) -> Track:
+    def state(self, pool: str, member: str) -> MemberState:
         """Return a member's track.
 
         Raises:
             UnknownPool, UnknownMember: there is none.
         """
         try:
-            return self.record(pool).tracks[member]
+            return self.record(pool).members[member]
         except KeyError:
             raise UnknownMember(member, pool) from None
 
@@ -157,18 +168,20 @@ class Roster:
             old = before.get(pool.name)
             slot = old.slot if old is not None else next(fresh_slots)
             former = old or by_hostname.get(pool.hostname)  # a pool may get another name
-            tracks = {
+            member_states = {
                 member.name: _carry_over(former, pool, member, now) for member in pool.members
             }
             drift = old.drift if old is not None else ()
-            exposures = _still_exposed(former, now - ahead)
-            self._records[pool.name] = PoolRecord(pool, slot, tracks, drift, exposures)
+            cached_answers = _still_exposed(former, now - ahead)
+            self._records[pool.name] = PoolState(pool, slot, member_states, drift, cached_answers)
             self._hold(self._records[pool.name], was_held=old is not None and old.is_held)
-        self.held &= self._records.keys()
+        self.held_pools &= self._records.keys()
         self._reassign(self._orders, self._plans)
         return tuple(name for name in before if name not in self._records)
 
-    def take_up(self, overrides: Iterable[Override], plans: Iterable[Plan]) -> None:
+    def restore_orders(
+        self, overrides: Iterable[Override], plans: Iterable[ScheduledOverride]
+    ) -> None:
         """Take over the orders of the store; any that is here and not there stays if it can."""
         orders, later = self._orders, self._plans
         self._reassign(
@@ -176,25 +189,28 @@ class Roster:
         )
         for key, override in orders.items():
             if key not in self._orders and self.has(*key):
-                self.put(override)
+                self.set_override(override)
         for key, plan in later.items():
             self._plans.setdefault(key, plan)
 
     def _reassign(
-        self, orders: Mapping[tuple[str, str], Override], plans: Mapping[tuple[str, str], Plan]
+        self,
+        orders: Mapping[tuple[str, str], Override],
+        plans: Mapping[tuple[str, str], ScheduledOverride],
     ) -> None:
         # Who has an order and another one for later is one server: what is in force tells which.
         known = {**{key: plan.override for key, plan in plans.items()}, **orders}
         assignees = [
-            Assignee(*key, override.address, override.hostname) for key, override in known.items()
+            OrderTarget(*key, override.address, override.hostname)
+            for key, override in known.items()
         ]
         self._orders, self._plans = {}, {}
         for record in self._records.values():
-            for track in record.tracks.values():
-                track.override = None
+            for member_state in record.members.values():
+                member_state.override = None
         self.reassigned = reassign(assignees, [one.pool for one in self._records.values()])
         for each in self.reassigned:
-            before, after = each.was.key, each.key or each.was.key
+            before, after = each.before.key, each.key or each.before.key
             if before in orders:
                 self._set(self._follow(orders[before], after))
             if before in plans:
@@ -208,7 +224,7 @@ class Roster:
         """Return an order with the address and hostname of the server that it is for."""
         if not self.has(override.pool, override.member):
             return override
-        address = self.track(override.pool, override.member).member.address
+        address = self.state(override.pool, override.member).member.address
         hostname = self.record(override.pool).pool.hostname
         return replace(override, address=address, hostname=hostname)
 
@@ -216,7 +232,7 @@ class Roster:
         """Return all orders, also those that fit no member."""
         return dict(self._orders)
 
-    def all_plans(self) -> Mapping[tuple[str, str], Plan]:
+    def scheduled(self) -> Mapping[tuple[str, str], ScheduledOverride]:
         """Return all orders for later, also those that fit no member."""
         return dict(self._plans)
 
@@ -234,7 +250,9 @@ class Roster:
         known = {**{key: plan.override for key, plan in self._plans.items()}, **self._orders}
         return tuple(known[key] for key in sorted(known) if not self.has(*key))
 
-    def remember(self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool) -> None:
+    def restore_standings(
+        self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool
+    ) -> None:
         """Take over standings from before a restart.
 
         `settled`: the gap was short, so they count as proven; otherwise the first probe
@@ -243,17 +261,17 @@ class Roster:
         for pool, members in standings.items():
             record = self._records.get(pool)
             for name, up in members.items() if record else ():
-                track = record.tracks.get(name) if record else None
-                if track is not None:
-                    track.standing = Standing(up=up, settled=settled)
+                member_state = record.members.get(name) if record else None
+                if member_state is not None:
+                    member_state.standing = Standing(up=up, probed=settled)
             if record is not None:
                 self._hold(record)
 
-    def _hold(self, record: PoolRecord, *, was_held: bool = False) -> None:
+    def _hold(self, record: PoolState, *, was_held: bool = False) -> None:
         """Hold a pool of which nothing is known, or go on to while first results are missing."""
         awaited = len(record.awaited())
-        record.is_held = bool(awaited) and (was_held or awaited == len(record.tracks))
-        (self.held.add if record.is_held else self.held.discard)(record.pool.name)
+        record.is_held = bool(awaited) and (was_held or awaited == len(record.members))
+        (self.held_pools.add if record.is_held else self.held_pools.discard)(record.pool.name)
 
     def stop_awaiting(self, pool: str, members: Iterable[str]) -> None:
         """Assume that those of these members are up whose first result has not come in time."""
@@ -261,52 +279,52 @@ class Roster:
             return
         record = self.record(pool)
         for name in members:
-            if name in record.tracks and record.tracks[name].standing.awaited:
-                record.tracks[name].standing = ASSUMED_UP
+            if name in record.members and record.members[name].standing.awaited:
+                record.members[name].standing = ASSUMED_UP
         self._hold(record, was_held=record.is_held)
 
-    def put(self, override: Override) -> None:
+    def set_override(self, override: Override) -> None:
         """Set the order in force for a member, in place of any other.
 
         Raises:
             UnknownPool, UnknownMember: there is no such member.
         """
-        self.track(override.pool, override.member)
+        self.state(override.pool, override.member)
         self._set(override)
 
     def _set(self, override: Override) -> None:
         if self.has(override.pool, override.member):
-            self.track(override.pool, override.member).override = override
+            self.state(override.pool, override.member).override = override
         self._orders[override.pool, override.member] = override
 
-    def lift(self, pool: str, member: str) -> Override | None:
+    def clear_override(self, pool: str, member: str) -> Override | None:
         """Take away the order in force for a member, and return it."""
         if not self.is_orphan(pool, member):
-            self.track(pool, member).override = None
+            self.state(pool, member).override = None
         return self._orders.pop((pool, member), None)
 
-    def plan(self, pool: str, member: str) -> Plan | None:
+    def scheduled_override(self, pool: str, member: str) -> ScheduledOverride | None:
         """Return what is ordered for later for a member."""
         return self._plans.get((pool, member))
 
-    def put_plan(self, plan: Plan) -> None:
+    def schedule(self, plan: ScheduledOverride) -> None:
         """Order something for later, in place of anything that was.
 
         Raises:
             UnknownPool, UnknownMember: there is no such member.
         """
-        self.track(*plan.key)
+        self.state(*plan.key)
         self._plans[plan.key] = plan
 
-    def drop_plan(self, pool: str, member: str) -> None:
+    def unschedule(self, pool: str, member: str) -> None:
         """Forget what was ordered for later for a member."""
         self._plans.pop((pool, member), None)
 
-    def plans(self, pool: str) -> tuple[Plan, ...]:
+    def scheduled_of(self, pool: str) -> tuple[ScheduledOverride, ...]:
         """Return what is ordered for later in a pool."""
         return tuple(plan for (of, _), plan in self._plans.items() if of == pool)
 
-    def due(self, now: float) -> tuple[Plan, ...]:
+    def due(self, now: float) -> tuple[ScheduledOverride, ...]:
         """Return the orders for later whose time has come, the earliest first."""
         due = [
             plan
@@ -317,20 +335,20 @@ class Roster:
 
     def expired(self, now: float) -> tuple[Override, ...]:
         """Return the orders that have come to their end."""
-        return tuple(one for one in self._orders.values() if not one.in_force(now))
+        return tuple(one for one in self._orders.values() if not one.is_active(now))
 
-    def missed(self, now: float) -> tuple[Plan, ...]:
+    def missed(self, now: float) -> tuple[ScheduledOverride, ...]:
         """Return the orders for later that are over before a member was there for them."""
         return tuple(
             plan
             for key, plan in self._plans.items()
-            if not self.has(*key) and not plan.override.in_force(now)
+            if not self.has(*key) and not plan.override.is_active(now)
         )
 
     def follow_clock(self, ahead: float, boot: str) -> None:
         """Work out anew when orders for a length of time end, if the clock was set."""
         for override in list(self._orders.values()):
-            by_clock = override.by_clock(ahead, boot)
+            by_clock = override.ends_by_clock(ahead, boot)
             if by_clock is not override:
                 self._set(by_clock)
 
@@ -349,23 +367,23 @@ class Roster:
         One that this host could not send says nothing of the member: its health stays as it was.
         """
         record = self.record(pool)
-        track = self.track(pool, member)
-        before = track.standing
+        member_state = self.state(pool, member)
+        before = member_state.standing
         if result.verdict is Verdict.LOCAL:
-            track.last_probe, track.probed_at = result, now
+            member_state.last_probe, member_state.probed_at = result, now
             self.stop_awaiting(pool, [member])
             return before.awaited
-        track.standing = observe(before, result.passed, record.patience())
-        track.last_probe = result
-        track.probed_at = now
-        track.recent.append((now, result.seconds, result.passed))
+        member_state.standing = observe(before, result.passed, record.thresholds())
+        member_state.last_probe = result
+        member_state.probed_at = now
+        member_state.recent.append((now, result.seconds, result.passed))
         if before.awaited:
             self._hold(record, was_held=record.is_held)
-        if result.passed and result.depth is Depth.FULL:
-            track.seen = result.seen
-        if track.standing.up != before.up or not before.settled:
-            track.since = now
-            track.decided = result, now
+        if result.passed and result.depth is ProbeDepth.FULL:
+            member_state.seen = result.seen
+        if member_state.standing.up != before.up or not before.probed:
+            member_state.since = now
+            member_state.decided = result, now
             return True
         return False
 
@@ -374,73 +392,83 @@ class Roster:
         record = self.record(pool)
         known = set(record.drift)
         record.drift = find_drift(
-            {name: track.seen for name, track in record.tracks.items() if track.seen}
+            {
+                name: member_state.seen
+                for name, member_state in record.members.items()
+                if member_state.seen
+            }
         )
         return tuple(drift for drift in record.drift if drift not in known)
 
-    def rota(self, pool: str) -> Rota:
+    def rrset(self, pool: str) -> PoolRRset:
         """Return what responders shall know of a pool now."""
         record = self.record(pool)
-        return rota_of(record.pool, record.selection(), record.slot)
+        return rrset_of(record.pool, record.selection(), record.slot)
 
-    def exposed(self, pool: str, addresses: Mapping[str, tuple[int | None, float]]) -> None:
+    def restore_cached(self, pool: str, addresses: Mapping[str, tuple[int | None, float]]) -> None:
         """Take over what is known of answers from before a restart.
 
         `addresses`: the TTL of the answers that may still be given, and when others expire
         (by the steady clock).
         """
-        self.record(pool).exposures = {
-            address: Exposure(ttl=ttl, until=until) for address, (ttl, until) in addresses.items()
+        self.record(pool).cached = {
+            address: CachedAnswers(ttl=ttl, expires_at=until)
+            for address, (ttl, until) in addresses.items()
         }
 
-    def published(self, pool: str, serial: int) -> None:
-        """Note that what `rota` gives is what responders are told with `serial`."""
+    def on_published(self, pool: str, serial: int) -> None:
+        """Note that what `rrset` gives is what responders are told with `serial`."""
         record = self.record(pool)
         named = {member.address for member in record.selection().members}
-        record.exposures = {
-            address: publish(
-                record.exposures.get(address, NEVER),
+        record.cached = {
+            address: after_publish(
+                record.cached.get(address, NEVER),
                 serial,
                 record.pool.ttl if address in named else None,
             )
-            for address in record.exposures.keys() | named
+            for address in record.cached.keys() | named
         }
 
-    def settled(self, pool: str, serial: int, at: float) -> None:
+    def on_applied(self, pool: str, serial: int, at: float) -> None:
         """Note that since `at` (by the steady clock) all workers answer from `serial` or later."""
         if pool in self._records:
             record = self._records[pool]
-            record.exposures = {
-                address: settle(exposure, serial, at)
-                for address, exposure in record.exposures.items()
+            record.cached = {
+                address: after_applied(exposure, serial, at)
+                for address, exposure in record.cached.items()
             }
 
-    def leaving(self, pool: str, member: str, at: float, ahead: float = 0.0) -> float:
+    def safe_after_if_withdrawn(
+        self, pool: str, member: str, at: float, ahead: float = 0.0
+    ) -> float:
         """Return the date when a member would be out of all caches, were it taken out at `at`."""
-        record, track = self.record(pool), self.track(pool, member)
-        exposure = publish(record.exposures.get(track.member.address, NEVER), 0, None)
+        record, member_state = self.record(pool), self.state(pool, member)
+        exposure = after_publish(record.cached.get(member_state.member.address, NEVER), 0, None)
         steady = at - ahead
-        return max(expiry(settle(exposure, 0, steady + PUBLISH_TIME), steady) + ahead, at)
+        return max(expiry(after_applied(exposure, 0, steady + PUBLISH_TIME), steady) + ahead, at)
 
-    def fading(self, pools: Iterable[str], now: float) -> Fading:
+    def expiring(self, pools: Iterable[str], now: float) -> Fading:
         """Return when answers that are given no more expire, or did, by the steady clock."""
         return {pool: _fading(self.record(pool), now) for pool in pools}
 
     def up_standings(self, pools: Iterable[str]) -> Standings:
         """Return what is to be remembered of the members' standings."""
         return {
-            pool: {name: track.standing.up for name, track in self.record(pool).tracks.items()}
+            pool: {
+                name: member_state.standing.up
+                for name, member_state in self.record(pool).members.items()
+            }
             for pool in pools
         }
 
     def report_member(
         self, pool: str, member: str, now: float, firsts: Mapping[str, int], ahead: float = 0.0
-    ) -> MemberReport:
+    ) -> MemberStatus:
         """Return all there is to tell of one member."""
-        record, track = self.record(pool), self.track(pool, member)
-        answers = firsts.get(track.member.address, 0)
-        plan = self.plan(pool, member)
-        return _member_report(record, track, record.selection(), now, answers, plan, ahead)
+        record, member_state = self.record(pool), self.state(pool, member)
+        answers = firsts.get(member_state.member.address, 0)
+        plan = self.scheduled_override(pool, member)
+        return _member_report(record, member_state, record.selection(), now, answers, plan, ahead)
 
     def report(
         self,
@@ -448,7 +476,7 @@ class Roster:
         now: float,
         firsts: Mapping[str, int] | None = None,
         ahead: float = 0.0,
-    ) -> PoolReport:
+    ) -> PoolStatus:
         """Return all there is to tell of a pool; `firsts` counts first places by address."""
         record = self.record(pool)
         selection = record.selection()
@@ -456,17 +484,17 @@ class Roster:
         members = tuple(
             _member_report(
                 record,
-                track,
+                member_state,
                 selection,
                 now,
-                firsts.get(track.member.address, 0),
-                self.plan(pool, name),
+                firsts.get(member_state.member.address, 0),
+                self.scheduled_override(pool, name),
                 ahead,
             )
-            for name, track in record.tracks.items()
+            for name, member_state in record.members.items()
         )
         detection = detection_time(record.pool.probe)
-        return PoolReport(
+        return PoolStatus(
             pool=record.pool,
             members=members,
             everything_down=selection.everything_down,
@@ -476,61 +504,61 @@ class Roster:
         )
 
 
-def _carry_over(old: PoolRecord | None, pool: Pool, member: Member, now: float) -> Track:
-    there = old.tracks.values() if old is not None else ()
-    track = next((one for one in there if one.member.address == member.address), None)
-    if old is None or track is None:
-        return Track(member, since=now)
+def _carry_over(old: PoolState | None, pool: Pool, member: Member, now: float) -> MemberState:
+    there = old.members.values() if old is not None else ()
+    member_state = next((one for one in there if one.member.address == member.address), None)
+    if old is None or member_state is None:
+        return MemberState(member, since=now)
     if (old.pool.probe.files, old.pool.probe.port) != (pool.probe.files, pool.probe.port):
-        unproven = replace(track.standing, settled=False, doubts=0)
-        return replace(track, member=member, standing=unproven, seen=(), decided=None)
-    return replace(track, member=member)
+        unproven = replace(member_state.standing, probed=False, contradicting_probes=0)
+        return replace(member_state, member=member, standing=unproven, seen=(), decided=None)
+    return replace(member_state, member=member)
 
 
-def _still_exposed(record: PoolRecord | None, now: float) -> dict[str, Exposure]:
+def _still_exposed(record: PoolState | None, now: float) -> dict[str, CachedAnswers]:
     """Return the exposures of the members, and of others for as long as they last."""
     if record is None:
         return {}
-    members = {track.member.address for track in record.tracks.values()}
+    members = {member_state.member.address for member_state in record.members.values()}
     return {
         address: exposure
-        for address, exposure in record.exposures.items()
+        for address, exposure in record.cached.items()
         if address in members or expiry(exposure, now) > now
     }
 
 
-def _fading(record: PoolRecord, now: float) -> dict[str, float]:
-    ends = {address: expiry(exposure, now) for address, exposure in record.exposures.items()}
+def _fading(record: PoolState, now: float) -> dict[str, float]:
+    ends = {address: expiry(exposure, now) for address, exposure in record.cached.items()}
     return {address: end for address, end in ends.items() if end}
 
 
 def _member_report(
-    record: PoolRecord,
-    track: Track,
+    record: PoolState,
+    member_state: MemberState,
     selection: Selection,
     now: float,
     answers: int,
-    plan: Plan | None,
+    plan: ScheduledOverride | None,
     ahead: float,
-) -> MemberReport:
-    name = track.member.name
-    why = selection.whys[name]
-    exposure = record.exposures.get(track.member.address, NEVER)
-    safe = None if why.handed_out else safe_after(exposure, now - ahead)
-    return MemberReport(
-        member=track.member,
-        standing=track.standing,
-        since=track.since or now,
-        override=track.override,
+) -> MemberStatus:
+    name = member_state.member.name
+    why = selection.reasons[name]
+    exposure = record.cached.get(member_state.member.address, NEVER)
+    safe = None if why.in_rotation else safe_after(exposure, now - ahead)
+    return MemberStatus(
+        member=member_state.member,
+        standing=member_state.standing,
+        since=member_state.since or now,
+        override=member_state.override,
         why=why,
-        share=1 / len(selection.members) if why.handed_out else 0.0,
+        share=1 / len(selection.members) if why.in_rotation else 0.0,
         answers=answers,
-        probed_at=track.probed_at,
-        last_probe=track.last_probe,
-        recent=tuple(track.recent),
-        seen=track.seen,
+        probed_at=member_state.probed_at,
+        last_probe=member_state.last_probe,
+        recent=tuple(member_state.recent),
+        seen=member_state.seen,
         drift=tuple(drift for drift in record.drift if drift.member == name),
         safe_after=None if safe is None else safe + ahead,
         plan=plan,
-        decided=track.decided,
+        deciding_probe=member_state.decided,
     )

@@ -16,48 +16,48 @@ from rrdns.config.settings import DEFAULT_DNS
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
-from rrdns.net.rlimits import allow_descriptors
+from rrdns.net.rlimits import raise_descriptor_limit
 from rrdns.net.server.sockets import bind_tcp, bind_udp
-from rrdns.net.server.udp import Quota
+from rrdns.net.server.udp import RateLimitState
 from rrdns.service.processes import worker
 from rrdns.service.processes.store_lock import StoreLock
-from rrdns.service.processes.supervisor import EXIT_HOPELESS, Child, Main, Supervisor
-from rrdns.service.processes.worker import WorkerPlan
+from rrdns.service.processes.supervisor import EXIT_CONFIG, Child, Main, Supervisor
+from rrdns.service.processes.worker import WorkerParams
 from rrdns.service.runtime import log_setup, privileges
 from rrdns.service.runtime.applied_config import AppliedConfig, anonymous_file
-from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import get_log, set_up
 from rrdns.service.runtime.log_writer import DropCounters
 from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.service.runtime.state_files import last_good_path
-from rrdns.shm.segment import Pages
-from rrdns.shm.shared_rotation import SharedTurns, shared_accounts
+from rrdns.shm.segment import CounterSegment
+from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
 from rrdns.web.transport.tls import make_context
-from rrdns.wire.dns.cookies import Jar
-from rrdns.wire.dns.server_info import Manners
+from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.server_info import ServerInfo
 from rrdns.wire.dns.siphash import KEY_BYTES
 
-WORKER_HANGS_AFTER = 3.0  # seconds without a beat; a beat is due each half second
+WORKER_HANGS_AFTER = 3.0  # seconds without a heartbeat; a heartbeat is due each half second
 CONTROL_HANGS_AFTER = 10.0
 # Each probe has a socket, and a silent member keeps it for the time-out: with a shell's usual 1,024
 # the loss of one rack would leave none for members that are well, and take them out.
-MOST_DESCRIPTORS = 65_536
+MAX_DESCRIPTORS = 65_536
 
 
 def run(settings: Settings, path: Path) -> int:
     """Serve until SIGTERM; return the exit status.
 
     Raises:
-        ListenersFailed, CannotBecome, StoreInUse, BadPair: the service cannot start.
+        ListenersFailed, PrivilegeDropFailed, StoreInUse, TlsConfigError: the service cannot start.
     """
     count = settings.dns.workers or len(os.sched_getaffinity(0))
     drops = DropCounters(("supervisor", "control", *(f"worker-{n}" for n in range(count))))
     set_up(settings.log.format, settings.log.level, "supervisor", drops)
-    allow_descriptors(MOST_DESCRIPTORS)
+    raise_descriptor_limit(MAX_DESCRIPTORS)
     tcp, udp, api = _bind_all(settings, count)
     children = _children(settings, path, drops, tcp, udp, api)
     store = None if settings.store.backend == "memory" else settings.store.path
-    account = privileges.prepare(settings.process.user, settings.process.group, store)
+    account = privileges.prepare_state_folder(settings.process.user, settings.process.group, store)
     lock = StoreLock(store) if store is not None else None
     with privileges.acting_as(account):
         if lock is not None:
@@ -76,9 +76,9 @@ def run(settings: Settings, path: Path) -> int:
     gc.freeze()  # what all processes share stays shared
     return Supervisor(
         children,
-        enter=partial(privileges.drop, account),
+        enter=partial(privileges.drop_privileges, account),
         prepare=partial(_prepare_control, account),
-        duty=lock.keep if lock is not None else None,
+        job=lock.keep if lock is not None else None,
     ).run()
 
 
@@ -93,7 +93,7 @@ def _prepare_control(account: privileges.Account) -> None:
     gc.collect()
     gc.freeze()
     log_setup.pause()  # capabilities are a thread's: another one would keep what this one gives up
-    privileges.drop(account)
+    privileges.drop_privileges(account)
     log_setup.go_on()
 
 
@@ -108,12 +108,12 @@ def _children(
     """Return the processes, each with what it does with its own sockets."""
     count = len(udp)
     feed, feed_address = _bind_feed()
-    turns = SharedTurns() if count > 1 else None
-    manners = _manners(settings.dns)
+    turns = SharedRotationCounters() if count > 1 else None
+    server_info = _server_info(settings.dns)
     limits = settings.dns.rate_limit
-    quota = Quota(limits, shared_accounts()) if limits is not None else None
+    quota = RateLimitState(limits, shared_rate_buckets()) if limits is not None else None
     applied = AppliedConfig(anonymous_file())
-    pages = tuple(Pages() for _ in range(count))
+    pages = tuple(CounterSegment() for _ in range(count))
     served = ServedZones(settings.zones)
     log = settings.log
 
@@ -121,14 +121,14 @@ def _children(
         from rrdns.service.control import process
 
         set_up(log.format, log.level, "control", drops)
-        plan = process.ControlPlan(
+        plan = process.ControlParams(
             settings, path, applied, feed, api, pages, restarted, drops.totals, served
         )
         return partial(_guarded, partial(process.main, plan))
 
     def worker_main(number: int, restarted: bool) -> Main:
         set_up(log.format, log.level, f"worker-{number}", drops)
-        plan = WorkerPlan(
+        plan = WorkerParams(
             number=number,
             udp=udp[number],
             tcp=tcp,
@@ -139,12 +139,12 @@ def _children(
                 lifetime=settings.dns.tcp.lifetime,
             ),
             feed=feed_address,
-            last_good=last_good_path(settings),
+            snapshot_path=last_good_path(settings),
             served=served,
-            turns=turns,
-            pages=pages[number],
-            manners=manners,
-            quota=quota,
+            rotation=turns,
+            counters=pages[number],
+            server_info=server_info,
+            rate_limit=quota,
             restarted=restarted,
         )
         return partial(worker.main, plan)
@@ -203,25 +203,27 @@ def _close(socks: list[socket.socket]) -> None:
         sock.close()
 
 
-def _manners(dns: DnsSettings) -> Manners:
+def _server_info(dns: DnsSettings) -> ServerInfo:
     """Return what the workers tell of themselves; without a secret they share a new one."""
-    jar = Jar(dns.cookie_secrets or (secrets.token_bytes(KEY_BYTES),)) if dns.cookies else None
-    return Manners(
+    cookie_keys = (
+        CookieKeys(dns.cookie_secrets or (secrets.token_bytes(KEY_BYTES),)) if dns.cookies else None
+    )
+    return ServerInfo(
         nsid=dns.nsid.encode(),
         chaos_id=dns.chaos.id,
         chaos_version=dns.chaos.version,
-        jar=jar,
+        cookie_keys=cookie_keys,
         tcp_idle=dns.tcp.idle,
     )
 
 
-def _guarded(main: Main, beat: Beat, lifeline: int) -> None:
+def _guarded(main: Main, heartbeat: Heartbeat, parent_pipe: int) -> None:
     """Run a child whose start may be hopeless, and say why."""
     try:
-        main(beat, lifeline)
+        main(heartbeat, parent_pipe)
     except RrdnsError as error:
         get_log().critical("cannot go on", because=str(error))
-        sys.exit(EXIT_HOPELESS)
+        sys.exit(EXIT_CONFIG)
 
 
 def _bind_feed() -> tuple[socket.socket, str]:

@@ -21,24 +21,26 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from rrdns.service.runtime.heartbeat import Beat, die_with_parent
+from rrdns.service.runtime.heartbeat import Heartbeat, die_with_parent
 from rrdns.service.runtime.log_setup import flush, get_log
-from rrdns.service.runtime.sd_notify import Notifier
+from rrdns.service.runtime.sd_notify import SystemdNotifier
 
-STOP_PATIENCE = 1.5  # seconds from SIGTERM to SIGKILL
+STOP_TIMEOUT = 1.5  # seconds from SIGTERM to SIGKILL
 KILL_TIMEOUT = 1.0  # seconds from SIGKILL until nobody is waited for any more
 DUTY_INTERVAL = 1.0  # seconds
-START_PATIENCE = 60.0  # ten thousand pools are read before the first beat
+START_TIMEOUT = 60.0  # ten thousand pools are read before the first heartbeat
 STEADY_AFTER = 10.0  # a process that has run this long is started again at once
 FIRST_DELAY = 0.1  # before the second start in a row; doubles
-MOST_DELAY = 10.0
-_MOST_DOUBLINGS = 10
+MAX_DELAY = 10.0
+_MAX_DOUBLINGS = 10
 # The loop comes round twice a second. Where it did not for so long, the whole host may have stood
 # still (a paused virtual machine), and silence means nothing.
-STOOD_STILL = 2.0  # seconds
-EXIT_HOPELESS = 78  # EX_CONFIG: what a child ends with when starting it again is no use
+HOST_PAUSE_SECONDS = 2.0  # seconds
+EXIT_CONFIG = 78  # EX_CONFIG: what a child ends with when starting it again is no use
 
-Main = Callable[[Beat, int], None]  # what a child runs: its beat, the lifeline's descriptor
+Main = Callable[
+    [Heartbeat, int], None
+]  # what a child runs: its heartbeat, the descriptor of the parent pipe
 
 
 @dataclass(slots=True)
@@ -47,22 +49,22 @@ class Child:
 
     name: str
     main: Callable[[bool], Main]  # given: is it a restart?
-    hang_after: float  # seconds without a beat
+    hang_after: float  # seconds without a heartbeat
     early: bool = False  # started before `Supervisor.prepare`
     pid: int = 0
     started: float = 0.0
-    beat_fd: int = -1
-    beaten: float = 0.0
+    heartbeat_fd: int = -1
+    last_heartbeat: float = 0.0
     ready: bool = False
-    heard: bool = False  # it has beaten, so its signal handlers are in place
+    has_started: bool = False  # it has beaten, so its signal handlers are in place
     failures: int = 0  # falls in a row, each soon after its start
     starts: int = 0
     due: float | None = None  # when to start it again
 
     @property
-    def patience(self) -> float:
-        """Return how many seconds of silence are no hang: a start may take longer than a beat."""
-        return self.hang_after if self.heard else max(self.hang_after, START_PATIENCE)
+    def hang_timeout(self) -> float:
+        """Return after how many silent seconds it has hung; a start may take longer."""
+        return self.hang_after if self.has_started else max(self.hang_after, START_TIMEOUT)
 
 
 @dataclass(slots=True)
@@ -70,18 +72,18 @@ class Supervisor:
     """Starts children and keeps them running until it is told to stop."""
 
     children: list[Child]
-    notify: Notifier = field(default_factory=Notifier)
+    notify: SystemdNotifier = field(default_factory=SystemdNotifier)
     clock: Callable[[], float] = time.monotonic
     # Each child calls this first of all: to give up rights, of which an early one has still all.
     enter: Callable[[], None] = lambda: None
     prepare: Callable[[], None] = lambda: None  # once, while the early children work already
     # Done each DUTY_INTERVAL, in a thread: it may look at a disk that hangs. It must raise nothing.
-    duty: Callable[[], None] | None = None
+    job: Callable[[], None] | None = None
     _stopping: bool = False
     _status: int = 0
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _signals: list[int] = field(default_factory=list)
-    _lifeline: tuple[int, int] = (-1, -1)
+    _parent_pipe: tuple[int, int] = (-1, -1)
     _announced: bool = False
     _notified: bool = False
     _doing: threading.Thread | None = None  # the duty
@@ -97,7 +99,7 @@ class Supervisor:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._note_signal)
-        self._lifeline = os.pipe()
+        self._parent_pipe = os.pipe()
         self._selector.register(wake_read, selectors.EVENT_READ)
         for child in self.children:
             if child.early:
@@ -121,13 +123,13 @@ class Supervisor:
 
     def _do_duty(self) -> None:
         now = self.clock()
-        if self.duty is None or now < self._duty_due:
+        if self.job is None or now < self._duty_due:
             return
         if self._doing is not None and self._doing.is_alive():
             return
         self._duty_due = now + DUTY_INTERVAL
         named = contextvars.copy_context().run  # so that its log lines say which process it is
-        self._doing = threading.Thread(target=named, args=(self.duty,), name="duty", daemon=True)
+        self._doing = threading.Thread(target=named, args=(self.job,), name="duty", daemon=True)
         try:
             self._doing.start()
         except RuntimeError:  # no thread is to be had; the next round tries again
@@ -142,17 +144,17 @@ class Supervisor:
             if key.fd == wake_fd:
                 _drain(wake_fd)
             else:
-                self._hear(key.data)
+                self._read_heartbeats(key.data)
 
-    def _hear(self, child: Child) -> None:
-        said = _drain(child.beat_fd)
+    def _read_heartbeats(self, child: Child) -> None:
+        said = _drain(child.heartbeat_fd)
         if not said:
-            self._selector.unregister(child.beat_fd)
-            os.close(child.beat_fd)
-            child.beat_fd = -1
+            self._selector.unregister(child.heartbeat_fd)
+            os.close(child.heartbeat_fd)
+            child.heartbeat_fd = -1
             return
-        child.beaten, child.heard = self.clock(), True
-        child.ready = child.ready or Beat.READY in said
+        child.last_heartbeat, child.has_started = self.clock(), True
+        child.ready = child.ready or Heartbeat.READY in said
 
     def _handle_signals(self) -> None:
         while self._signals:
@@ -168,7 +170,7 @@ class Supervisor:
         Until then it ignores the signal, or is not there.
         """
         for child in self.children:
-            if self._reload_asked and child.name == "control" and child.pid and child.heard:
+            if self._reload_asked and child.name == "control" and child.pid and child.has_started:
                 os.kill(child.pid, signal.SIGHUP)
                 self._reload_asked = False
 
@@ -177,17 +179,17 @@ class Supervisor:
             if child.pid:
                 pid, status = os.waitpid(child.pid, os.WNOHANG)
                 if pid:
-                    self._fell(child, os.waitstatus_to_exitcode(status))
+                    self._on_exit(child, os.waitstatus_to_exitcode(status))
 
-    def _fell(self, child: Child, code: int) -> None:
+    def _on_exit(self, child: Child, code: int) -> None:
         now = self.clock()
         child.failures = 0 if now - child.started > STEADY_AFTER else child.failures + 1
         child.pid, child.ready = 0, False
-        if code == EXIT_HOPELESS and not self._announced:
+        if code == EXIT_CONFIG and not self._announced:
             get_log().error("cannot start", process_name=child.name)
             self._stopping, self._status = True, 2
             return
-        delay = pause_after(child.failures)
+        delay = restart_delay(child.failures)
         child.due = now + delay
         get_log().error(
             "a process fell",
@@ -199,17 +201,17 @@ class Supervisor:
     def _kill_hung(self) -> None:
         now, looked_at = self.clock(), self._looked_at
         self._looked_at = now
-        if now - looked_at > STOOD_STILL:
+        if now - looked_at > HOST_PAUSE_SECONDS:
             for child in self.children:
-                child.beaten = now
+                child.last_heartbeat = now
         for child in self.children:
-            if child.pid and now - child.beaten > child.patience:
+            if child.pid and now - child.last_heartbeat > child.hang_timeout:
                 get_log().error(
                     "a process hangs",
                     process_name=child.name,
-                    because=f"no beat for {now - child.beaten:.1f} s",
+                    because=f"no heartbeat for {now - child.last_heartbeat:.1f} s",
                 )
-                child.beaten, child.heard = now, False
+                child.last_heartbeat, child.has_started = now, False
                 os.kill(child.pid, signal.SIGKILL)
 
     def _start_due(self) -> None:
@@ -227,22 +229,24 @@ class Supervisor:
             return
         if pid == 0:
             _be_child(
-                partial(self._enter, child, read_fd, supervisor), Beat(write_fd), self._lifeline[0]
+                partial(self._enter, child, read_fd, supervisor),
+                Heartbeat(write_fd),
+                self._parent_pipe[0],
             )
         os.close(write_fd)
         os.set_blocking(read_fd, False)
-        if child.beat_fd >= 0:
-            self._selector.unregister(child.beat_fd)
-            os.close(child.beat_fd)
-        child.pid, child.beat_fd, child.due = pid, read_fd, None
-        child.started = child.beaten = self.clock()
-        child.heard = False
+        if child.heartbeat_fd >= 0:
+            self._selector.unregister(child.heartbeat_fd)
+            os.close(child.heartbeat_fd)
+        child.pid, child.heartbeat_fd, child.due = pid, read_fd, None
+        child.started = child.last_heartbeat = self.clock()
+        child.has_started = False
         child.starts += 1
         self._selector.register(read_fd, selectors.EVENT_READ, child)
 
     def _start_later(self, child: Child, error: OSError) -> None:
         child.failures += 1
-        delay = pause_after(child.failures)
+        delay = restart_delay(child.failures)
         child.due = self.clock() + delay
         get_log().error(
             "a process cannot be started",
@@ -261,10 +265,10 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         self._selector.close()
         os.close(read_fd)
-        os.close(self._lifeline[1])
+        os.close(self._parent_pipe[1])
         for other in self.children:
-            if other.beat_fd >= 0:
-                os.close(other.beat_fd)
+            if other.heartbeat_fd >= 0:
+                os.close(other.heartbeat_fd)
         self.enter()
         die_with_parent(supervisor)
         return child.main(child.starts > 0)
@@ -280,7 +284,7 @@ class Supervisor:
         alive = [child for child in self.children if child.pid]
         for child in alive:
             os.kill(child.pid, signal.SIGTERM)
-        alive = self._still_alive(alive, STOP_PATIENCE)
+        alive = self._still_alive(alive, STOP_TIMEOUT)
         for child in alive:
             get_log().error("a process did not stop", process_name=child.name)
             os.kill(child.pid, signal.SIGKILL)
@@ -302,18 +306,18 @@ class Supervisor:
         return children
 
 
-def pause_after(failures: int) -> float:
+def restart_delay(failures: int) -> float:
     """Return how many seconds to wait before the next start, after so many falls in a row.
 
     The first is made good at once; who falls again soon waits longer each time.
     """
     if failures < 2:
         return 0.0
-    return min(FIRST_DELAY * 2.0 ** min(failures - 2, _MOST_DOUBLINGS), MOST_DELAY)
+    return min(FIRST_DELAY * 2.0 ** min(failures - 2, _MAX_DOUBLINGS), MAX_DELAY)
 
 
 def _fork() -> tuple[int, int, int]:
-    """Fork; return the child's process id, 0 there, and the ends of its beat."""
+    """Fork; return the child's process id, 0 there, and the ends of its heartbeat."""
     read_fd, write_fd = os.pipe()
     try:
         return os.fork(), read_fd, write_fd
@@ -323,11 +327,11 @@ def _fork() -> tuple[int, int, int]:
         raise
 
 
-def _be_child(enter: Callable[[], Main], beat: Beat, lifeline: int) -> NoReturn:
+def _be_child(enter: Callable[[], Main], heartbeat: Heartbeat, parent_pipe: int) -> NoReturn:
     """Run a child's main to its end, and never return into the supervisor's code."""
     status = 1
     try:
-        enter()(beat, lifeline)
+        enter()(heartbeat, parent_pipe)
         status = 0
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else 1
@@ -342,7 +346,7 @@ def _drain(fd: int) -> bytes:
     try:
         return os.read(fd, 65536)
     except BlockingIOError:
-        return Beat.ALIVE
+        return Heartbeat.ALIVE
 
 
 def _how_it_ended(code: int) -> str:

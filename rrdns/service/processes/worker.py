@@ -19,31 +19,31 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.core.connection_limits import TcpLimits
-from rrdns.core.snapshot import Change, Snapshot
+from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.net.server.loop import Loop
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import Quota, make_loop
+from rrdns.net.server.udp import RateLimitState, make_loop
 from rrdns.service.publish.worker_feed import read_message
-from rrdns.service.runtime.heartbeat import Beat
+from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
 from rrdns.service.runtime.served_zones import ServedZones
-from rrdns.shm.segment import Pages
-from rrdns.shm.shared_rotation import SharedTurns
-from rrdns.store.last_snapshot import LastGood
+from rrdns.shm.segment import CounterSegment
+from rrdns.shm.shared_rotation import SharedRotationCounters
+from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.wire import worker_protocol
-from rrdns.wire.answers.answer_table import Answers, AnswerTable
-from rrdns.wire.dns.server_info import PLAIN, Manners
+from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from rrdns.wire.dns.server_info import DEFAULT_SERVER_INFO, ServerInfo
 
-BEAT_EVERY = 0.5
-FEED_PATIENCE = 0.3  # how long a starting worker waits for the feed before it looks on disk
-RECONNECT_EVERY = 0.1
+BEAT_INTERVAL = 0.5
+FEED_TIMEOUT = 0.3  # how long a starting worker waits for the feed before it looks on disk
+RECONNECT_INTERVAL = 0.1
 # Seconds: how long building a table, or one long query over TCP, may keep the UDP loop waiting.
 SWITCH_INTERVAL = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPlan:
+class WorkerParams:
     """All that a worker is given at its start."""
 
     number: int
@@ -51,11 +51,11 @@ class WorkerPlan:
     tcp: tuple[socket.socket, ...]
     limits: TcpLimits
     feed: str  # the address of the control process's Unix socket
-    last_good: Path | None
-    turns: SharedTurns | None  # None: this worker is alone
-    pages: Pages  # where it counts
-    manners: Manners = PLAIN
-    quota: Quota | None = None  # None: no rate is limited
+    snapshot_path: Path | None
+    rotation: SharedRotationCounters | None  # None: this worker is alone
+    counters: CounterSegment  # where it counts
+    server_info: ServerInfo = DEFAULT_SERVER_INFO
+    rate_limit: RateLimitState | None = None  # None: no rate is limited
     served: ServedZones | None = None  # None: whatever is on disk is this rrdns's
     restarted: bool = True  # False: with the whole service, so the feed brings nothing for a while
 
@@ -63,12 +63,14 @@ class WorkerPlan:
 class Worker:
     """The parts of a worker."""
 
-    def __init__(self, plan: WorkerPlan) -> None:
+    def __init__(self, plan: WorkerParams) -> None:
         self._plan = plan
-        nothing = AnswerTable.build(Snapshot(), plan.turns, manners=plan.manners, pages=plan.pages)
-        self._answers = Answers(nothing)
+        nothing = AnswerTable.build(
+            Snapshot(), plan.rotation, server_info=plan.server_info, pages=plan.counters
+        )
+        self._answers = CurrentTable(nothing)
         self._has_table = asyncio.Event()
-        loops = [make_loop(sock, self._answers, self._defect, plan.quota) for sock in plan.udp]
+        loops = [make_loop(sock, self._answers, self._defect, plan.rate_limit) for sock in plan.udp]
         tcp = TcpLoop(plan.tcp, self._answers, plan.limits, self._defect)
         self._loops: list[Loop] = [*loops, tcp]
         self._threads = [
@@ -77,26 +79,30 @@ class Worker:
         ]
         self._log = get_log()
 
-    async def run(self, beat: Beat, stopping: asyncio.Event) -> None:
+    async def run(self, heartbeat: Heartbeat, stopping: asyncio.Event) -> None:
         """Answer until `stopping` is set."""
-        duties = [self._follow(), self._start_answering(beat), self._keep_beating(beat)]
-        tasks = [asyncio.create_task(self._never_failing(duty)) for duty in duties]
+        duties = [
+            self._follow_feed(),
+            self._start_answering(heartbeat),
+            self._run_heartbeat(heartbeat),
+        ]
+        tasks = [asyncio.create_task(self._never_failing(job)) for job in duties]
         await stopping.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._stop()
 
-    async def _start_answering(self, beat: Beat) -> None:
+    async def _start_answering(self, heartbeat: Heartbeat) -> None:
         try:
-            patience = FEED_PATIENCE if self._plan.restarted else 0.0
+            patience = FEED_TIMEOUT if self._plan.restarted else 0.0
             await asyncio.wait_for(self._has_table.wait(), patience)
         except TimeoutError:
-            self._recall()
+            self._load_last_snapshot()
         await self._has_table.wait()
         for thread in self._threads:
             thread.start()
-        beat.ready()
+        heartbeat.ready()
 
     async def _stop(self) -> None:
         for loop in self._loops:
@@ -105,12 +111,12 @@ class Worker:
             if thread.is_alive():
                 thread.join(1.0)
 
-    def _recall(self) -> None:
+    def _load_last_snapshot(self) -> None:
         """Start from the disk: the control process is not there."""
-        if self._plan.last_good is None or self._has_table.is_set():
+        if self._plan.snapshot_path is None or self._has_table.is_set():
             return
         try:
-            remembered = LastGood(self._plan.last_good).load()
+            remembered = SnapshotFile(self._plan.snapshot_path).load()
         except StoreFailed as error:
             self._log.error("the last good snapshot cannot be read", because=str(error))
             return
@@ -118,21 +124,21 @@ class Worker:
             return
         if self._plan.served is None or self._plan.served.include(remembered.snapshot.zones):
             self._log.warning("answering from disk", serial=remembered.snapshot.serial)
-            self._take(remembered.snapshot)
+            self._apply(remembered.snapshot)
         else:
             self._log.error(
                 "the last good snapshot is another rrdns's",
-                file=str(self._plan.last_good),
+                file=str(self._plan.snapshot_path),
                 zones=[zone.name for zone in remembered.snapshot.zones],
                 so="nothing is answered until the control process is there",
             )
 
-    async def _follow(self) -> None:
+    async def _follow_feed(self) -> None:
         """Take what the control process publishes, for as long as this process runs."""
         while True:
             with suppress(EOFError, ConnectionError, FileNotFoundError):
                 await self._follow_once()
-            await asyncio.sleep(RECONNECT_EVERY)
+            await asyncio.sleep(RECONNECT_INTERVAL)
 
     async def _follow_once(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self._plan.feed)
@@ -144,61 +150,61 @@ class Worker:
             )
             while True:
                 message = await read_message(reader)
-                if isinstance(message, Change) and message.serial != self._serial + 1:
+                if isinstance(message, SnapshotDelta) and message.serial != self._serial + 1:
                     return  # one was missed: a new connection begins with the whole
-                if isinstance(message, Snapshot | Change):
-                    self._take(message)
+                if isinstance(message, Snapshot | SnapshotDelta):
+                    self._apply(message)
                     writer.write(worker_protocol.encode(worker_protocol.Applied(self._serial)))
         finally:
             writer.close()
 
-    def _take(self, news: Snapshot | Change) -> None:
+    def _apply(self, news: Snapshot | SnapshotDelta) -> None:
         """Answer from this news on; no more is encoded than what it changes."""
         table = self._answers.table
-        if isinstance(news, Change):
-            self._answers.table = table.after(news)
+        if isinstance(news, SnapshotDelta):
+            self._answers.table = table.with_delta(news)
         else:
-            self._answers.table = AnswerTable.build(news, self._plan.turns, table)
+            self._answers.table = AnswerTable.build(news, self._plan.rotation, table)
         self._has_table.set()
 
     @property
     def _serial(self) -> int:
         return self._answers.table.snapshot.serial
 
-    async def _keep_beating(self, beat: Beat) -> None:
+    async def _run_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Beat only while every loop does: what hangs there is a hung worker."""
         seen = [-1.0 for _ in self._loops]
         while True:
-            await asyncio.sleep(BEAT_EVERY)
-            beats = [loop.beat for loop in self._loops]
+            await asyncio.sleep(BEAT_INTERVAL)
+            beats = [loop.heartbeat for loop in self._loops]
             # A thread that has ended has an ident all the same.
             started = bool(self._threads) and self._threads[0].ident is not None
             if not started or all(now != before for now, before in zip(beats, seen, strict=True)):
-                beat.alive()
+                heartbeat.alive()
                 seen = beats
 
     def _defect(self, error: BaseException, datagram: bytes) -> None:
         self._log.error("a query broke the responder", query=datagram[:512].hex(), exc_info=error)
 
-    async def _never_failing(self, duty: Coroutine[Any, Any, None]) -> None:
+    async def _never_failing(self, job: Coroutine[Any, Any, None]) -> None:
         """Run a duty that must not fail; a defect in one ends the process, and a new one comes."""
         try:
-            await duty
+            await job
         except Exception:  # noqa: BLE001 - logged, and the end of the process
             self._log.critical("a duty of the worker broke", exc_info=True)
             flush()
             os._exit(1)
 
 
-def main(plan: WorkerPlan, beat: Beat, lifeline: int) -> None:
+def main(plan: WorkerParams, heartbeat: Heartbeat, parent_pipe: int) -> None:
     """Be a worker until SIGTERM, or until the supervisor is gone."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_main(plan, beat, lifeline))
+    asyncio.run(_main(plan, heartbeat, parent_pipe))
 
 
-async def _main(plan: WorkerPlan, beat: Beat, lifeline: int) -> None:
+async def _main(plan: WorkerParams, heartbeat: Heartbeat, parent_pipe: int) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_reader(lifeline, stopping.set)
-    await Worker(plan).run(beat, stopping)
+    loop.add_reader(parent_pipe, stopping.set)
+    await Worker(plan).run(heartbeat, stopping)

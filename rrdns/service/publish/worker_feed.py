@@ -17,17 +17,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rrdns.core.orders.cache_expiry import STRAGGLER
-from rrdns.core.snapshot import Change, Snapshot, apply
-from rrdns.core.status import WorkerReport
+from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS
+from rrdns.core.snapshot import Snapshot, SnapshotDelta, apply
+from rrdns.core.status import WorkerStatus
 from rrdns.service.runtime.log_setup import get_log
-from rrdns.shm.counters import Reader
-from rrdns.shm.segment import Pages
+from rrdns.shm.counters import CounterReader
+from rrdns.shm.segment import CounterSegment
 from rrdns.wire import worker_protocol
 
 
 @dataclass(slots=True)
-class Link:
+class WorkerConnection:
     """One connected worker."""
 
     number: int
@@ -37,38 +37,38 @@ class Link:
 
 
 @dataclass(slots=True)
-class WorkerRecord:
+class WorkerState:
     """What is known of a worker over all its restarts."""
 
-    reader: Reader  # of its counts
-    link: Link | None = None
+    reader: CounterReader  # of its counts
+    link: WorkerConnection | None = None
     gone_at: float = 0.0  # when the last link ended, monotonic seconds
 
 
-class Publisher:
+class WorkerFeed:
     """The control process's end of the feed."""
 
     def __init__(
         self,
-        pages: Sequence[Pages],
+        pages: Sequence[CounterSegment],
         on_workers: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.snapshot = Snapshot()
         self._clock = clock
         self._workers = {
-            number: WorkerRecord(Reader(counts), gone_at=clock())
+            number: WorkerState(CounterReader(counts), gone_at=clock())
             for number, counts in enumerate(pages)
         }
         self._on_workers = on_workers
         self._progress = asyncio.Condition()
         self._server: asyncio.Server | None = None
-        self._log = get_log(part="publisher")
+        self._log = get_log(part="worker-feed")
 
     async def start(self, listening: socket.socket) -> None:
         """Accept workers on a listening Unix socket."""
         self._server = await asyncio.start_unix_server(self._serve, sock=listening)
-        self._look_again()
+        self._check_owner_again()
 
     async def stop(self) -> None:
         """Let the workers go; they answer on."""
@@ -80,17 +80,17 @@ class Publisher:
         if self._server is not None:
             await self._server.wait_closed()
 
-    def replace(self, snapshot: Snapshot) -> None:
+    def publish_full(self, snapshot: Snapshot) -> None:
         """Publish a snapshot as a whole."""
         self.snapshot = snapshot
         self._send(worker_protocol.encode(snapshot))
 
-    def publish(self, change: Change) -> None:
+    def publish(self, change: SnapshotDelta) -> None:
         """Publish a change."""
         self.snapshot = apply(self.snapshot, change)
         self._send(worker_protocol.encode(change))
 
-    async def applied(self, serial: int, within: float) -> bool:
+    async def wait_applied(self, serial: int, within: float) -> bool:
         """Wait until every worker answers from `serial` or later.
 
         A worker that is not connected is waited for, too: it answers on while it connects
@@ -99,10 +99,10 @@ class Publisher:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(within), self._progress:
-                await self._progress.wait_for(lambda: self.reached() >= serial)
-        return self.reached() >= serial
+                await self._progress.wait_for(lambda: self.applied_serial() >= serial)
+        return self.applied_serial() >= serial
 
-    def reached(self) -> int:
+    def applied_serial(self) -> int:
         """Return the serial from which, or from a later one, everybody answers who answers.
 
         A worker that lives connects again at once, and one that hangs is replaced: who is
@@ -112,7 +112,7 @@ class Publisher:
         serials = [
             record.link.serial if record.link else 0
             for record in self._workers.values()
-            if record.link is not None or now - record.gone_at < STRAGGLER
+            if record.link is not None or now - record.gone_at < STALE_WORKER_SECONDS
         ]
         return min(serials, default=self.snapshot.serial)
 
@@ -120,10 +120,10 @@ class Publisher:
         """Tell whether every worker is here and answers from some snapshot."""
         return all(record.link and record.link.serial for record in self._workers.values())
 
-    def workers(self) -> tuple[WorkerReport, ...]:
+    def workers(self) -> tuple[WorkerStatus, ...]:
         """Return the workers as of now."""
         return tuple(
-            WorkerReport(
+            WorkerStatus(
                 number=number,
                 connected=record.link is not None,
                 serial=record.link.serial if record.link else 0,
@@ -143,12 +143,12 @@ class Publisher:
         """Return how often each address of a pool stood first in an answer."""
         total: Counter[str] = Counter()
         for record in self._workers.values():
-            total.update(record.reader.firsts(pool))
+            total.update(record.reader.first_counts(pool))
         return dict(total)
 
     def turn(self, pool: str) -> int | None:
         """Return a pool's next turn as far as is known; workers share their turns."""
-        known = [record.reader.turn(pool) for record in self._workers.values()]
+        known = [record.reader.next_turn(pool) for record in self._workers.values()]
         return max((turn for turn in known if turn is not None), default=None)
 
     def _send(self, message: bytes) -> None:
@@ -157,52 +157,54 @@ class Publisher:
                 record.link.writer.write(message)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link: Link | None = None
+        link: WorkerConnection | None = None
         try:
             _check_owner(writer)
             while True:
                 message = await read_message(reader)
                 if isinstance(message, worker_protocol.Hello):
-                    link = self._welcome(message, writer)
+                    link = self._on_hello(message, writer)
                 elif link is not None:
-                    await self._hear(link, message)
+                    await self._on_message(link, message)
         except (EOFError, ConnectionError):
             pass  # it ended, or we did; the supervisor sees to it
         except ValueError as error:
             self._log.error("a worker sent what is no message", error=str(error))
         finally:
             writer.close()
-            self._farewell(link)
+            self._on_disconnect(link)
 
-    def _welcome(self, hello: worker_protocol.Hello, writer: asyncio.StreamWriter) -> Link:
+    def _on_hello(
+        self, hello: worker_protocol.Hello, writer: asyncio.StreamWriter
+    ) -> WorkerConnection:
         record = self._workers.get(hello.worker)
         if record is None:
             raise ValueError(f"there is no worker {hello.worker}")
         if record.link is not None:  # its successor is quicker than its end of file
             record.link.writer.close()
-        record.link = Link(hello.worker, hello.pid, writer)
+        record.link = WorkerConnection(hello.worker, hello.pid, writer)
         if self.snapshot.serial:
             writer.write(worker_protocol.encode(self.snapshot))
         self._on_workers()
         return record.link
 
-    async def _hear(self, link: Link, message: worker_protocol.Message) -> None:
+    async def _on_message(self, link: WorkerConnection, message: worker_protocol.Message) -> None:
         if isinstance(message, worker_protocol.Applied):
             async with self._progress:
                 link.serial = message.serial
                 self._progress.notify_all()
             self._on_workers()
 
-    def _farewell(self, link: Link | None) -> None:
+    def _on_disconnect(self, link: WorkerConnection | None) -> None:
         if link is not None and self._workers[link.number].link is link:
             self._workers[link.number].link = None
             self._workers[link.number].gone_at = self._clock()
             self._on_workers()
-            self._look_again()
+            self._check_owner_again()
 
-    def _look_again(self) -> None:
+    def _check_owner_again(self) -> None:
         """Have it noticed, too, when a worker is gone for good."""
-        asyncio.get_running_loop().call_later(STRAGGLER + 0.01, self._on_workers)
+        asyncio.get_running_loop().call_later(STALE_WORKER_SECONDS + 0.01, self._on_workers)
 
 
 def _check_owner(writer: asyncio.StreamWriter) -> None:
@@ -230,6 +232,6 @@ async def read_message(reader: asyncio.StreamReader) -> worker_protocol.Message:
         ValueError: what came is no message.
     """
     length = int.from_bytes(await reader.readexactly(worker_protocol.LENGTH_BYTES), "big")
-    if length > worker_protocol.MOST_BYTES:
+    if length > worker_protocol.MAX_BYTES:
         raise ValueError(f"a message of {length} bytes")
     return worker_protocol.decode(await reader.readexactly(length))

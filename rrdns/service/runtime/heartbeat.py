@@ -15,7 +15,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
 
-class Beat:
+class Heartbeat:
     """The child's end of the line: tell the supervisor that this process is alive."""
 
     ALIVE = b"."
@@ -38,7 +38,7 @@ class Beat:
             os.write(self._fd, word)
         except BlockingIOError:
             return
-        except BrokenPipeError:  # the supervisor is gone, and its lifeline will say so
+        except BrokenPipeError:  # the supervisor is gone, and the parent pipe will say so
             return
 
 
@@ -53,7 +53,7 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def refuse_new_rights() -> None:
+def set_no_new_privs() -> None:
     """Let neither this process nor its children gain rights by running a program (Linux)."""
     if sys.platform == "linux":
         _prctl(PR_SET_NO_NEW_PRIVS, 1)

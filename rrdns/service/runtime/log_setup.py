@@ -94,14 +94,13 @@ def flush() -> None:
 def _write_by_threads(drops: DropCounters, process: str, format_: str) -> LogWriter:
     """Have a thread write this process's lines, and another what goes to standard error."""
 
-    def notice(count: int, why: str) -> bytes:
+    def event(count: int, why: str) -> bytes:
         return _dropped_notice(count, why, process, format_)
 
     descriptors = _descriptor(sys.stdout), _descriptor(sys.stderr)
     cells = drops.cells(process)
     _writers[:] = [
-        LogWriter(fd, cell, notice, drops.turns)
-        for fd, cell in zip(descriptors, cells, strict=True)
+        LogWriter(fd, cell, event, drops.turns) for fd, cell in zip(descriptors, cells, strict=True)
     ]
     out, err = _writers
     sys.stderr = cast("TextIO", ErrorStream(err, descriptors[1]))

@@ -63,10 +63,10 @@ class DropCounters:
 class LogWriter:
     """Writes lines to a descriptor, from a thread of its own."""
 
-    def __init__(self, fd: int, dropped: Cell, notice: Notice, turns: int = -1) -> None:
+    def __init__(self, fd: int, dropped: Cell, event: Notice, turns: int = -1) -> None:
         self._fd = fd
         self._dropped = dropped
-        self._notice = notice
+        self._notice = event
         self._turns = turns
         self._begin_anew()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rrdns.config.ownership import identity_of, unfit_state
 from rrdns.errors import RrdnsError, StoreFailed
-from rrdns.service.runtime.heartbeat import refuse_new_rights
+from rrdns.service.runtime.heartbeat import set_no_new_privs
 
 PRIVATE = 0o077
 CAP_NET_BIND_SERVICE = 10  # capabilities(7)
@@ -22,7 +22,7 @@ _CAPABILITY_VERSION_3 = 0x20080522  # capset(2)
 _ONLY_ROOT = "only root may; start rrdns as root or leave [process] out"
 
 
-class CannotBecome(RrdnsError):
+class PrivilegeDropFailed(RrdnsError):
     """The user or group that the config names cannot be taken on."""
 
     def __init__(self, name: str, reason: str) -> None:
@@ -48,17 +48,17 @@ class Account:
         return (os.geteuid(), os.getegid()) == (self.uid, self.gid)
 
 
-def prepare(user: str | None, group: str | None, store: Path | None) -> Account:
+def prepare_state_folder(user: str | None, group: str | None, store: Path | None) -> Account:
     """Return whom to become, with the store's folder made theirs.
 
     Raises:
-        CannotBecome: there is no such user or group, or this process may not change.
+        PrivilegeDropFailed: there is no such user or group, or this process may not change.
         StoreFailed: the folder cannot be made, or belongs to somebody else.
     """
     uid, gid = _ids(user, group)
     account = Account(uid, gid, user or group or "")
     if not account.is_ours and os.geteuid() != 0:
-        raise CannotBecome(account.name, _ONLY_ROOT)
+        raise PrivilegeDropFailed(account.name, _ONLY_ROOT)
     if store is not None:
         _make_folder(store, uid, gid)
         who = identity_of(user, group)
@@ -74,7 +74,7 @@ def acting_as(account: Account) -> Iterator[None]:
     """Open files as the account does, and be root again afterwards.
 
     Raises:
-        CannotBecome: this process may not.
+        PrivilegeDropFailed: this process may not.
     """
     if account.is_ours:
         yield
@@ -85,7 +85,7 @@ def acting_as(account: Account) -> Iterator[None]:
         os.setegid(account.gid)
         os.seteuid(account.uid)
     except PermissionError as error:
-        raise CannotBecome(account.name, _ONLY_ROOT) from error
+        raise PrivilegeDropFailed(account.name, _ONLY_ROOT) from error
     try:
         yield
     finally:
@@ -94,17 +94,17 @@ def acting_as(account: Account) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def drop(account: Account) -> None:
+def drop_privileges(account: Account) -> None:
     """Become the account for good, and lose what is needed no more; again changes nothing.
 
     Raises:
-        CannotBecome: this process may not change.
+        PrivilegeDropFailed: this process may not change.
     """
     os.umask(PRIVATE)
     _become(account)
     with suppress(OSError):  # a sandbox may forbid even this
         _give_up_low_ports()
-    refuse_new_rights()
+    set_no_new_privs()
 
 
 def _make_folder(store: Path, uid: int, gid: int) -> None:
@@ -163,7 +163,7 @@ def _become(account: Account) -> None:
         os.setgid(account.gid)
         os.setuid(account.uid)
     except PermissionError as error:
-        raise CannotBecome(account.name, _ONLY_ROOT) from error
+        raise PrivilegeDropFailed(account.name, _ONLY_ROOT) from error
 
 
 def _ids(user: str | None, group: str | None) -> tuple[int, int]:
@@ -175,5 +175,5 @@ def _ids(user: str | None, group: str | None) -> tuple[int, int]:
         if group is not None:
             gid = grp.getgrnam(group).gr_gid
     except KeyError as error:
-        raise CannotBecome(user or group or "", "no such user or group") from error
+        raise PrivilegeDropFailed(user or group or "", "no such user or group") from error
     return uid, gid

@@ -6,7 +6,7 @@ import os
 import socket
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends states to the socket that NOTIFY_SOCKET names."""
 
     def __init__(self, address: str | None = None) -> None:

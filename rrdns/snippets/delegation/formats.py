@@ -49,6 +49,7 @@ def delegation_text(form: Format | str, delegation: Delegation) -> str:
 
     Raises:
         ValueError: there is no such format.
-        NoAddress: it needs the address of a nameserver, and the config does not tell it.
+        NameserverAddressMissing: it needs the address of a nameserver, and the config does not
+            tell it.
     """
     return _WRITERS[Format(form)](delegation)

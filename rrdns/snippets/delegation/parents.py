@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rrdns.snippets.delegation.records import Delegation, NoAddress, address_records
+from rrdns.snippets.delegation.records import Delegation, NameserverAddressMissing, address_records
 from rrdns.snippets.dhcp.boot_options import comment, powershell_string
 
 TTL = 3600  # of the records where a parent needs to be told one
@@ -24,10 +24,10 @@ def windows(it: Delegation) -> str:
     """Return PowerShell for a Windows DNS server.
 
     Raises:
-        NoAddress: a nameserver has none, and the command wants one.
+        NameserverAddressMissing: a nameserver has none, and the command wants one.
     """
     if it.without_address:
-        raise NoAddress(it.without_address[0], it.zone)
+        raise NameserverAddressMissing(it.without_address[0], it.zone)
     where = f"-Name {powershell_string(it.parent)} -ChildZoneName {powershell_string(it.child)}"
     added = "".join(
         f"Add-DnsServerZoneDelegation {where} -NameServer {powershell_string(server.name)} "
@@ -100,7 +100,7 @@ def _zone_lines(it: Delegation) -> str:
     lines = [
         f"{owner + '.':<{longest}} IN {rtype:<4} {data}\n" for owner, rtype, data in it.records
     ]
-    for server in it.strangers:
+    for server in it.external_nameservers:
         lines.append(comment(";", f"{server.name} needs address records where its own zone is."))
         lines += [
             f"; {name}. IN {rtype} {data}\n" for name, rtype, data in address_records([server])

@@ -9,7 +9,7 @@ from rrdns.core.model import Nameserver, is_inside
 from rrdns.errors import RrdnsError
 
 
-class NoAddress(RrdnsError):
+class NameserverAddressMissing(RrdnsError):
     """A text needs the address of a nameserver, and the config does not tell it."""
 
     def __init__(self, nameserver: str, zone: str) -> None:
@@ -49,7 +49,7 @@ class Delegation:
         return tuple(server.name for server in self.nameservers if not server.addresses)
 
     @property
-    def strangers(self) -> tuple[Nameserver, ...]:
+    def external_nameservers(self) -> tuple[Nameserver, ...]:
         """Return the nameservers that are named outside of the zone: they need no glue."""
         return tuple(one for one in self.nameservers if not is_inside(one.name, self.zone))
 

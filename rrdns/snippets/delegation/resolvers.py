@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrdns.core.model import is_inside
-from rrdns.snippets.delegation.records import Delegation, NoAddress
+from rrdns.snippets.delegation.records import Delegation, NameserverAddressMissing
 from rrdns.snippets.dhcp.boot_options import comment
 
 # What Unbound answers by itself unless told otherwise (RFC 6761, RFC 7686, RFC 8375).
@@ -81,10 +81,10 @@ def dnsmasq(it: Delegation) -> str:
     """Return lines for dnsmasq.conf.
 
     Raises:
-        NoAddress: no nameserver has one.
+        NameserverAddressMissing: no nameserver has one.
     """
     if not it.addresses:
-        raise NoAddress(it.without_address[0], it.zone)
+        raise NameserverAddressMissing(it.without_address[0], it.zone)
     return (
         comment("#", f"dnsmasq.conf: dnsmasq asks rrdns for {it.zone}.")
         + "".join(f"server=/{it.zone}/{address}\n" for address in it.addresses)

@@ -58,7 +58,7 @@ class BootFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class DhcpBootOptions:
     """What a DHCP server is to tell of one pool."""
 
     hostname: str

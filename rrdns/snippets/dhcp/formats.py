@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from rrdns.snippets.dhcp import options, servers
-from rrdns.snippets.dhcp.boot_options import Boot, BootFiles
+from rrdns.snippets.dhcp.boot_options import BootFiles, DhcpBootOptions
 
 
 class Format(StrEnum):
@@ -24,7 +24,7 @@ class Format(StrEnum):
     OPTION150 = "option150"
 
 
-WRITERS: Mapping[Format, Callable[[Boot], str]] = {
+WRITERS: Mapping[Format, Callable[[DhcpBootOptions], str]] = {
     Format.WINDOWS: servers.windows,
     Format.KEA: servers.kea,
     Format.ISC: servers.isc,
@@ -48,5 +48,5 @@ def snippet(
     """
     if not addresses:
         raise ValueError(f"nobody is handed out for {hostname} now, so there is nothing to enter")
-    boot = Boot(hostname, tuple(addresses), boot_files or BootFiles())
+    boot = DhcpBootOptions(hostname, tuple(addresses), boot_files or BootFiles())
     return WRITERS[Format(form)](boot)

@@ -11,12 +11,12 @@ from rrdns.snippets.dhcp.boot_options import (
     NO_OPTION_60,
     WHO_RESOLVES,
     WHO_TAKES_A_LIST,
-    Boot,
+    DhcpBootOptions,
     comment,
 )
 
 
-def option66(boot: Boot) -> str:
+def option66(boot: DhcpBootOptions) -> str:
     """Return option 66 as a name, as one address and as a list, with who understands which."""
     semicolons = ";".join(boot.addresses)
     files = "".join(
@@ -46,7 +46,7 @@ def option66(boot: Boot) -> str:
     )
 
 
-def option150(boot: Boot) -> str:
+def option150(boot: DhcpBootOptions) -> str:
     """Return option 150 for each server that can send it."""
     addresses = boot.addresses
     commas, spaces = ", ".join(addresses), " ".join(addresses)

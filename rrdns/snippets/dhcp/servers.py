@@ -5,7 +5,7 @@ from __future__ import annotations
 from rrdns.snippets.dhcp.boot_options import (
     WARNINGS,
     WHO_TAKES_A_LIST,
-    Boot,
+    DhcpBootOptions,
     c_string,
     comment,
     dnsmasq_string,
@@ -18,7 +18,7 @@ _STANDS_STILL = (
 )
 
 
-def windows(boot: Boot) -> str:
+def windows(boot: DhcpBootOptions) -> str:
     """Return PowerShell for a Windows DHCP server."""
     head = comment(
         "#",
@@ -30,7 +30,7 @@ def windows(boot: Boot) -> str:
     return head + "$scope = '10.0.0.0'\n" + "".join(_windows_policies(boot))
 
 
-def _windows_policies(boot: Boot) -> list[str]:
+def _windows_policies(boot: DhcpBootOptions) -> list[str]:
     policies = []
     for label, file, architectures in boot.files.by_architecture():
         names = [f"PXE {label.upper()} (arch {number:05d})" for number in architectures]
@@ -55,7 +55,7 @@ def _windows_option(policy: str, number: int, text: str) -> str:
     return f"Set-DhcpServerv4OptionValue {policy} -OptionId {number} -Value {value}\n"
 
 
-def kea(boot: Boot) -> str:
+def kea(boot: DhcpBootOptions) -> str:
     """Return a Kea DHCPv4 config of client classes, to be merged into one's own."""
     head = comment(
         "//",
@@ -73,7 +73,7 @@ def kea(boot: Boot) -> str:
     return f'{head}{{ "Dhcp4": {{\n  "client-classes": [\n{classes}\n  ]\n}} }}\n'
 
 
-def _kea_class(boot: Boot, label: str, file: str, architectures: tuple[int, ...]) -> str:
+def _kea_class(boot: DhcpBootOptions, label: str, file: str, architectures: tuple[int, ...]) -> str:
     data = file.replace(",", "\\,")  # a comma alone would end the value
     test = " or ".join(f"option[93].hex == 0x{number:04x}" for number in architectures)
     return (
@@ -88,7 +88,7 @@ def _kea_class(boot: Boot, label: str, file: str, architectures: tuple[int, ...]
     )
 
 
-def isc(boot: Boot) -> str:
+def isc(boot: DhcpBootOptions) -> str:
     """Return classes for ISC dhcpd, for an include at the top of dhcpd.conf."""
     head = comment(
         "#",
@@ -109,7 +109,7 @@ def isc(boot: Boot) -> str:
     return f"{head}option pvs-architecture code 93 = unsigned integer 16;\n{classes}"
 
 
-def _isc_class(boot: Boot, label: str, file: str, architecture: int) -> str:
+def _isc_class(boot: DhcpBootOptions, label: str, file: str, architecture: int) -> str:
     octets = f"{architecture >> 8:02x}:{architecture & 255:02x}"
     return (
         f'\nclass "pvs-{label}-{architecture}" {{\n'
@@ -122,7 +122,7 @@ def _isc_class(boot: Boot, label: str, file: str, architecture: int) -> str:
     )
 
 
-def dnsmasq(boot: Boot) -> str:
+def dnsmasq(boot: DhcpBootOptions) -> str:
     """Return lines for dnsmasq.conf."""
     head = comment(
         "#",

@@ -7,46 +7,48 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rrdns.core.model import AuditEntry
-from rrdns.core.orders.request import Command
-from rrdns.core.status import MemberReport, PoolReport, ServiceReport
-from rrdns.errors import LastMember
-from rrdns.web.event_buffer import EventLog
+from rrdns.core.orders.request import OrderRequest
+from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus
+from rrdns.errors import TooFewMembers
+from rrdns.web.event_buffer import EventBuffer
 
 
 @dataclass(frozen=True, slots=True)
-class OrderDone:
+class MemberOrderResult:
     """What became, or would become, of an order for one member."""
 
     pool: str
-    report: MemberReport  # as it is now
+    report: MemberStatus  # as it is now
     safe_after: float  # when the last answer that may name the member has expired, Unix seconds
     changed: bool  # False: the same order was in force before
 
 
 @dataclass(frozen=True, slots=True)
-class OrdersDone:
+class OrderResult:
     """A command was carried out, or would be."""
 
     id: str  # empty when nothing was changed
-    members: tuple[OrderDone, ...]
-    guard: LastMember | None = None  # why it would be refused, or may be at its time
-    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # pool -> who is handed out
+    members: tuple[MemberOrderResult, ...]
+    guard: TooFewMembers | None = None  # why it would be refused, or may be at its time
+    remaining: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # pool -> who is handed out
     dry_run: bool = False
 
 
-class Farm(Protocol):
+class AdminService(Protocol):
     """The pools, their members, and the orders that may be given for them."""
 
     @property
-    def events(self) -> EventLog:
+    def events(self) -> EventBuffer:
         """Return the log of what happens, for watchers."""
         ...
 
-    def pools(self) -> tuple[PoolReport, ...]:
+    def pools(self) -> tuple[PoolStatus, ...]:
         """Report on all pools, in the order of the config."""
         ...
 
-    def pool(self, name: str) -> PoolReport:
+    def pool(self, name: str) -> PoolStatus:
         """Report on one pool.
 
         Raises:
@@ -54,18 +56,18 @@ class Farm(Protocol):
         """
         ...
 
-    def service(self) -> ServiceReport:
+    def service(self) -> ServiceStatus:
         """Report on the service as a whole."""
         ...
 
-    async def carry_out(self, command: Command) -> OrdersDone:
+    async def execute(self, command: OrderRequest) -> OrderResult:
         """Carry out a command, for all its members or for none.
 
         Return once the answers follow it.
 
         Raises:
             UnknownPool, UnknownMember: there is no such one.
-            LastMember: too few members would be left, and it is not forced.
+            TooFewMembers: too few members would be left, and it is not forced.
             StoreFailed: the order could not be kept, so nothing was changed.
         """
         ...

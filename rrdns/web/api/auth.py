@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rrdns.core.acl import holder_at
+from rrdns.core.acl import client_key_of
 
 FIRST_DELAY = 0.1  # seconds, after the second wrong token in a row; doubles with each
-MOST_DELAY = 5.0
+MAX_DELAY = 5.0
 FORGET_AFTER = 900.0  # seconds without a wrong token
-MOST_SOURCES = 1024  # addresses remembered; the longest silent one is forgotten first
+MAX_SOURCES = 1024  # addresses remembered; the longest silent one is forgotten first
 
 
 class Role(StrEnum):
@@ -57,7 +57,7 @@ class Caller:
 LOCAL = Caller("local", Role.ADMIN)  # anybody on this host, when no tokens are configured
 
 
-class Gate:
+class TokenAuthenticator:
     """Knows the tokens, and which addresses have been guessing."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Gate:
         self._failures: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     @property
-    def open_to_this_host(self) -> bool:
+    def allows_local(self) -> bool:
         """Tell whether no tokens are configured, so that this host may do anything."""
         return not self._tokens
 
@@ -76,24 +76,24 @@ class Gate:
         """Take the tokens of a new config; what is known of guessing addresses stays."""
         self._tokens = tuple(tokens)
 
-    def caller(self, bearer: str | None, source: str) -> Caller | None:
+    def authenticate(self, bearer: str | None, source: str) -> Caller | None:
         """Return who is calling, or None when the token is missing or wrong."""
         if not self._tokens:
             return LOCAL if is_loopback(source) else None
         return None if bearer is None else self._holder(bearer)
 
-    def delay(self, source: str) -> float:
+    def failure_delay(self, source: str) -> float:
         """Count a wrong token from an address; return how long its answer shall wait."""
         now = self._clock()
-        key = holder_at(source)  # an IPv6 host has a whole /64 to guess from
+        key = client_key_of(source)  # an IPv6 host has a whole /64 to guess from
         count, last = self._failures.pop(key, (0, now))
         count = 1 if now - last > FORGET_AFTER else count + 1
         self._failures[key] = (count, now)
-        if len(self._failures) > MOST_SOURCES:
+        if len(self._failures) > MAX_SOURCES:
             self._failures.popitem(last=False)
-        return 0.0 if count == 1 else min(FIRST_DELAY * 2.0 ** min(count - 2, 16), MOST_DELAY)
+        return 0.0 if count == 1 else min(FIRST_DELAY * 2.0 ** min(count - 2, 16), MAX_DELAY)
 
-    def host_is_fine(self, host: str) -> bool:
+    def is_allowed_host(self, host: str) -> bool:
         """Tell whether a request's Host may be served.
 
         Without tokens a web page could make an admin's browser call this host under a name

@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiEndpoint:
     """One call: who may make it, what goes in, and what comes out."""
 
     id: str
@@ -26,12 +26,12 @@ class Call:
     media: str = JSON
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    problems: tuple[p.Kind, ...] = ()
+    problems: tuple[p.ProblemType, ...] = ()
     tagged: bool = False  # answers with an ETag
     notes: str = ""
 
     @property
-    def kinds(self) -> tuple[p.Kind, ...]:
+    def kinds(self) -> tuple[p.ProblemType, ...]:
         """Return all kinds of problems that the call may answer with."""
         guarded = (p.UNAUTHORIZED, p.FORBIDDEN, p.TOO_MANY) if self.needs else ()
         asked = (p.INVALID,) if self.query else ()
@@ -48,14 +48,14 @@ _TAG_NOTE = (
 )
 
 
-def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
-    return Call(
+def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndpoint:
+    return ApiEndpoint(
         verb,
         "POST",
         f"{_MEMBER}/{verb}",
         summary,
         needs,
-        answer=response_models.Done,
+        answer=response_models.OrderResponse,
         body=response_models.OrderBody,
         problems=(*_NOBODY, *_BODY, *((p.LAST_MEMBER,) if guarded else ()), p.STORE_FAILED),
         tagged=True,
@@ -63,15 +63,17 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
     )
 
 
-def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
-    return Call(
+def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndpoint:
+    return ApiEndpoint(
         f"{verb}-together",
         "POST",
         f"/v1/orders/{verb}",
         summary,
         needs,
-        answer=response_models.DoneTogether,
-        body=response_models.ResumesBody if verb == "resume" else response_models.OrdersBody,
+        answer=response_models.GroupOrderResponse,
+        body=response_models.GroupResumeBody
+        if verb == "resume"
+        else response_models.GroupOrderBody,
         problems=(
             *_NOBODY,
             *(kind for kind in _BODY if kind is not p.STALE),
@@ -83,8 +85,8 @@ def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> Call:
     )
 
 
-CALLS = (
-    Call(
+ENDPOINTS = (
+    ApiEndpoint(
         "exporters",
         "GET",
         "/v1/exporters",
@@ -92,7 +94,7 @@ CALLS = (
         Role.VIEWER,
         answer=response_models.Exporters,
     ),
-    Call(
+    ApiEndpoint(
         "webhooks",
         "GET",
         "/v1/webhooks",
@@ -100,10 +102,10 @@ CALLS = (
         Role.VIEWER,
         answer=response_models.Webhooks,
     ),
-    Call(
+    ApiEndpoint(
         "me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=response_models.Me
     ),
-    Call(
+    ApiEndpoint(
         "pools",
         "GET",
         "/v1/pools",
@@ -112,7 +114,7 @@ CALLS = (
         answer=response_models.Pools,
         query=response_models.ListQuery,
     ),
-    Call(
+    ApiEndpoint(
         "pool",
         "GET",
         "/v1/pools/{pool}",
@@ -124,7 +126,7 @@ CALLS = (
         tagged=True,
         notes=_TAG_NOTE,
     ),
-    Call(
+    ApiEndpoint(
         "member",
         "GET",
         _MEMBER,
@@ -136,7 +138,7 @@ CALLS = (
         tagged=True,
         notes=_TAG_NOTE,
     ),
-    Call(
+    ApiEndpoint(
         "explain",
         "GET",
         "/v1/explain",
@@ -149,13 +151,13 @@ CALLS = (
     _order(
         "drain", "Take a member out of the answers; it is probed on", Role.OPERATOR, guarded=True
     ),
-    Call(
+    ApiEndpoint(
         "resume",
         "POST",
         f"{_MEMBER}/resume",
         "End the order in force for a member",
         Role.OPERATOR,
-        answer=response_models.Done,
+        answer=response_models.OrderResponse,
         body=response_models.ResumeBody,
         problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
         tagged=True,
@@ -168,7 +170,7 @@ CALLS = (
     _together("resume", "End what is ordered for several members", Role.OPERATOR, guarded=False),
     _together("force-up", "Hand several members out", Role.ADMIN, guarded=False),
     _together("force-down", "Keep several members out", Role.ADMIN, guarded=True),
-    Call(
+    ApiEndpoint(
         "audit",
         "GET",
         "/v1/audit",
@@ -178,7 +180,7 @@ CALLS = (
         query=response_models.AuditQuery,
         problems=(p.STORE_FAILED,),
     ),
-    Call(
+    ApiEndpoint(
         "audit-export",
         "GET",
         "/v1/audit/export",
@@ -188,7 +190,7 @@ CALLS = (
         query=response_models.AuditFilter,
         problems=(p.STORE_FAILED,),
     ),
-    Call(
+    ApiEndpoint(
         "events",
         "GET",
         "/v1/events",
@@ -199,8 +201,10 @@ CALLS = (
         notes="With Last-Event-ID the events since then come first; a `gap` event says that some "
         "are not known any more, so that everything should be read anew.",
     ),
-    Call("openapi", "GET", "/v1/openapi.json", "This document", None, media="application/json"),
-    Call(
+    ApiEndpoint(
+        "openapi", "GET", "/v1/openapi.json", "This document", None, media="application/json"
+    ),
+    ApiEndpoint(
         "liveness",
         "GET",
         "/healthz",
@@ -208,7 +212,7 @@ CALLS = (
         None,
         answer=response_models.Liveness,
     ),
-    Call(
+    ApiEndpoint(
         "readiness",
         "GET",
         "/readyz",
@@ -216,7 +220,7 @@ CALLS = (
         None,
         answer=response_models.Readiness,
     ),
-    Call(
+    ApiEndpoint(
         "metrics",
         "GET",
         "/metrics",
@@ -224,7 +228,7 @@ CALLS = (
         None,
         media="text/plain",
     ),
-    Call(
+    ApiEndpoint(
         "problem",
         "GET",
         "/problems/{kind}",

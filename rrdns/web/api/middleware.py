@@ -10,13 +10,13 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
 from rrdns.web.api import problems
-from rrdns.web.api.auth import Caller, Gate, Role
-from rrdns.web.api.problems import Trouble
+from rrdns.web.api.auth import Caller, Role, TokenAuthenticator
+from rrdns.web.api.problems import ApiError
 
-CallersHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
+CallerHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 Sleep = Callable[[float], Awaitable[None]]
 
-MOST_WAITING = 64  # wrong tokens whose answers are held back at once
+MAX_WAITING = 64  # wrong tokens whose answers are held back at once
 
 _REALM = 'Bearer realm="rrdns"'
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -33,21 +33,21 @@ _HEADERS = {
 }
 
 
-class Guard:
-    """Lets callers in by the gate's word, each for what their role may do."""
+class RoleGuard:
+    """Lets authenticated callers in, each for what their role may do."""
 
-    def __init__(self, gate: Gate, sleep: Sleep = asyncio.sleep) -> None:
-        self._gate = gate
+    def __init__(self, authenticator: TokenAuthenticator, sleep: Sleep = asyncio.sleep) -> None:
+        self._authenticator = authenticator
         self._sleep = sleep
         self._waiting = 0
 
-    def for_role(self, needed: Role, handler: CallersHandler) -> Handler:
+    def require_role(self, needed: Role, handler: CallerHandler) -> Handler:
         """Return a handler that only callers with the role get through to."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request)
             if not caller.role.may_act_as(needed):
-                raise Trouble(
+                raise ApiError(
                     problems.FORBIDDEN,
                     f"{caller.name!r} is {_article(caller.role)}; this takes {_article(needed)}",
                 )
@@ -62,25 +62,25 @@ class Guard:
             Trouble: it is such a one.
         """
         host = request.headers.get("Host", "")
-        if not self._gate.host_is_fine(host):
-            raise Trouble(problems.WRONG_HOST)
+        if not self._authenticator.is_allowed_host(host):
+            raise ApiError(problems.WRONG_HOST)
 
     async def _caller(self, request: web.Request) -> Caller:
         source = request.remote or ""
         bearer = _bearer(request)
-        caller = self._gate.caller(bearer, source)
+        caller = self._authenticator.authenticate(bearer, source)
         if caller is not None:
             return caller
-        if self._gate.open_to_this_host:
-            raise Trouble(problems.FORBIDDEN, "no tokens are configured: only this host may call")
+        if self._authenticator.allows_local:
+            raise ApiError(problems.FORBIDDEN, "no tokens are configured: only this host may call")
         if bearer is None:
-            raise Trouble(
+            raise ApiError(
                 problems.UNAUTHORIZED,
                 "send a token: Authorization: Bearer ...",
                 headers={"WWW-Authenticate": _REALM},
             )
-        await self._hold_back(self._gate.delay(source))
-        raise Trouble(
+        await self._hold_back(self._authenticator.failure_delay(source))
+        raise ApiError(
             problems.UNAUTHORIZED,
             "the token is not known",
             headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
@@ -89,9 +89,9 @@ class Guard:
     async def _hold_back(self, seconds: float) -> None:
         if seconds <= 0.0:
             return
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             retry = {"Retry-After": str(math.ceil(seconds))}
-            raise Trouble(problems.TOO_MANY, "too many wrong tokens", headers=retry)
+            raise ApiError(problems.TOO_MANY, "too many wrong tokens", headers=retry)
         self._waiting += 1
         try:
             await self._sleep(seconds)
@@ -99,21 +99,21 @@ class Guard:
             self._waiting -= 1
 
 
-def make_shield(guard: Guard) -> Middleware:
+def error_middleware(guard: RoleGuard) -> Middleware:
     """Return the middleware that turns whatever goes wrong into a problem document."""
 
     @web.middleware
-    async def shield(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             guard.check_host(request)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the outermost place; a defect is logged there
-            return problems.of_exception(error).response()
+            return problems.from_exception(error).response()
 
-    return shield
+    return middleware
 
 
-async def meet_expectation(request: web.Request) -> web.StreamResponse | None:
+async def handle_expect(request: web.Request) -> web.StreamResponse | None:
     """Let a caller that waits for it send its body (RFC 9110, section 10.1.1).
 
     aiohttp asks this before any middleware.
@@ -121,7 +121,7 @@ async def meet_expectation(request: web.Request) -> web.StreamResponse | None:
     if request.version < HttpVersion11:
         return None
     if request.headers.get("Expect", "").lower() != "100-continue":
-        return Trouble(problems.UNEXPECTED).response()
+        return ApiError(problems.UNEXPECTED).response()
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # or aiohttp takes the answer for begun already
     return None

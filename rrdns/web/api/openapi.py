@@ -11,8 +11,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from rrdns import __version__
 from rrdns.web.api import response_models
-from rrdns.web.api.endpoints import CALLS, JSON, Call
-from rrdns.web.api.problems import CONTENT_TYPE, KINDS, Kind
+from rrdns.web.api.endpoints import ENDPOINTS, JSON, ApiEndpoint
+from rrdns.web.api.problems import CONTENT_TYPE, KINDS, ProblemType
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ def describe(*, with_tokens: bool) -> Json:
     """Return the OpenAPI document."""
     refs, schemas = _schemas()
     paths: defaultdict[str, Json] = defaultdict(dict)
-    for call in CALLS:
+    for call in ENDPOINTS:
         paths[call.path][call.method.lower()] = _operation(call, refs, with_tokens=with_tokens)
     return {
         "openapi": "3.1.0",
@@ -46,7 +46,7 @@ def describe(*, with_tokens: bool) -> Json:
 def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
     """Return how to refer to each model, and what they all look like."""
     modes: dict[type[BaseModel], JsonSchemaMode] = {response_models.Problem: "serialization"}
-    for call in CALLS:
+    for call in ENDPOINTS:
         if call.answer is not None:
             modes[call.answer] = "serialization"
         if call.body is not None:
@@ -60,7 +60,7 @@ def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
     return by_model, definitions["$defs"]
 
 
-def _operation(call: Call, refs: dict[type[BaseModel], Json], *, with_tokens: bool) -> Json:
+def _operation(call: ApiEndpoint, refs: dict[type[BaseModel], Json], *, with_tokens: bool) -> Json:
     operation: Json = {
         "operationId": call.id,
         "summary": call.summary,
@@ -79,7 +79,7 @@ def _operation(call: Call, refs: dict[type[BaseModel], Json], *, with_tokens: bo
     return operation
 
 
-def _parameters(call: Call) -> list[Json]:
+def _parameters(call: ApiEndpoint) -> list[Json]:
     found = [
         {
             "name": name,
@@ -107,7 +107,7 @@ def _parameters(call: Call) -> list[Json]:
     ]
 
 
-def _headers_read(call: Call) -> dict[str, Json]:
+def _headers_read(call: ApiEndpoint) -> dict[str, Json]:
     if call.body is not None and call.tagged:
         return {"If-Match": {"examples": ['"5d41402abc4b2a76b9719d91"', "*"]}}
     if call.id == "events":
@@ -124,7 +124,7 @@ def _without_null(schema: Json) -> Json:
     return schema
 
 
-def _responses(call: Call, refs: dict[type[BaseModel], Json]) -> Json:
+def _responses(call: ApiEndpoint, refs: dict[type[BaseModel], Json]) -> Json:
     shape = {"type": "string"} if call.media != JSON else {"type": "object"}
     schema = refs[call.answer] if call.answer is not None else shape
     done: Json = {"description": "Done", "content": {call.media: {"schema": schema}}}
@@ -133,7 +133,7 @@ def _responses(call: Call, refs: dict[type[BaseModel], Json]) -> Json:
     responses: Json = {"200": done}
     if call.id == "readiness":
         responses["503"] = {**done, "description": "Not ready; the alarms say why"}
-    by_status: defaultdict[int, list[Kind]] = defaultdict(list)
+    by_status: defaultdict[int, list[ProblemType]] = defaultdict(list)
     for kind in call.kinds:
         by_status[kind.status].append(kind)
     for status, kinds in sorted(by_status.items()):
@@ -141,7 +141,9 @@ def _responses(call: Call, refs: dict[type[BaseModel], Json]) -> Json:
     return responses
 
 
-def _problem_response(status: int, kinds: list[Kind], refs: dict[type[BaseModel], Json]) -> Json:
+def _problem_response(
+    status: int, kinds: list[ProblemType], refs: dict[type[BaseModel], Json]
+) -> Json:
     said = " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds)
     response: Json = {
         "description": said,
@@ -154,7 +156,7 @@ def _problem_response(status: int, kinds: list[Kind], refs: dict[type[BaseModel]
     return response
 
 
-def _security(call: Call, *, with_tokens: bool) -> list[Json]:
+def _security(call: ApiEndpoint, *, with_tokens: bool) -> list[Json]:
     if call.needs is None or not with_tokens:
         return []
     return [{"token": []}]

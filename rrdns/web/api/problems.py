@@ -15,21 +15,21 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rrdns.errors import (
-    LastMember,
     NotFound,
     Refused,
     RrdnsError,
     StoreFailed,
+    TooFewMembers,
     UnknownMember,
     UnknownPool,
 )
-from rrdns.web.api.response_models import Problem, Slip
+from rrdns.web.api.response_models import FieldError, Problem
 
 CONTENT_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemType:
     """A kind of problem, as scripts know it."""
 
     name: str  # the last part of `type`
@@ -43,53 +43,65 @@ class Kind:
         return f"/problems/{self.name}"
 
 
-BAD_JSON = Kind("bad-json", 400, "Not JSON", "The body cannot be read as JSON in UTF-8.")
-BAD_REQUEST = Kind("bad-request", 400, "Bad request", "The request breaks the rules of HTTP.")
-UNAUTHORIZED = Kind(
+BAD_JSON = ProblemType("bad-json", 400, "Not JSON", "The body cannot be read as JSON in UTF-8.")
+BAD_REQUEST = ProblemType(
+    "bad-request", 400, "Bad request", "The request breaks the rules of HTTP."
+)
+UNAUTHORIZED = ProblemType(
     "unauthorized", 401, "Who are you?", "The call needs a bearer token, or has a wrong one."
 )
-FORBIDDEN = Kind("forbidden", 403, "Not allowed", "The token's role does not allow this call.")
-WRONG_HOST = Kind(
+FORBIDDEN = ProblemType(
+    "forbidden", 403, "Not allowed", "The token's role does not allow this call."
+)
+WRONG_HOST = ProblemType(
     "wrong-host",
     403,
     "Wrong host name",
     "Without tokens only calls to localhost or an address are served (against DNS rebinding).",
 )
-NOT_FOUND = Kind("not-found", 404, "Not found", "There is nothing at this path.")
-UNKNOWN_POOL = Kind("unknown-pool", 404, "Unknown pool", "No such pool is configured.")
-UNKNOWN_MEMBER = Kind("unknown-member", 404, "Unknown member", "The pool has no such member.")
-WRONG_METHOD = Kind("wrong-method", 405, "Wrong method", "The path knows other methods; see Allow.")
-TOO_SLOW = Kind("too-slow", 408, "Too slow", "The body did not come in time.")
-REFUSED = Kind("refused", 409, "Refused", "Carrying out the order would do harm.")
-LAST_MEMBER = Kind(
+NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing at this path.")
+UNKNOWN_POOL = ProblemType("unknown-pool", 404, "Unknown pool", "No such pool is configured.")
+UNKNOWN_MEMBER = ProblemType(
+    "unknown-member", 404, "Unknown member", "The pool has no such member."
+)
+WRONG_METHOD = ProblemType(
+    "wrong-method", 405, "Wrong method", "The path knows other methods; see Allow."
+)
+TOO_SLOW = ProblemType("too-slow", 408, "Too slow", "The body did not come in time.")
+REFUSED = ProblemType("refused", 409, "Refused", "Carrying out the order would do harm.")
+LAST_MEMBER = ProblemType(
     "last-member",
     409,
     "Too few members would be left",
     "The order would leave fewer members than must stay; `force` overrides that.",
 )
-STALE = Kind(
+STALE = ProblemType(
     "stale",
     412,
     "Somebody was quicker",
     "What If-Match names is no longer so; look again, then decide.",
 )
-TOO_LARGE = Kind("too-large", 413, "Too large", "The body is larger than any order can be.")
-NOT_JSON = Kind(
+TOO_LARGE = ProblemType("too-large", 413, "Too large", "The body is larger than any order can be.")
+NOT_JSON = ProblemType(
     "wrong-media-type",
     415,
     "Wrong media type",
     "Send `Content-Type: application/json`, and `{}` or nothing where there is nothing to say.",
 )
-UNEXPECTED = Kind("expectation", 417, "Too much expected", "Of Expect only 100-continue is known.")
-INVALID = Kind("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
-TOO_MANY = Kind("too-many", 429, "Too many", "Too many calls of this kind at once; wait and retry.")
-INTERNAL = Kind("internal", 500, "Defect", "rrdns has a defect; its log says more.")
-STORE_FAILED = Kind(
+UNEXPECTED = ProblemType(
+    "expectation", 417, "Too much expected", "Of Expect only 100-continue is known."
+)
+INVALID = ProblemType("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
+TOO_MANY = ProblemType(
+    "too-many", 429, "Too many", "Too many calls of this kind at once; wait and retry."
+)
+INTERNAL = ProblemType("internal", 500, "Defect", "rrdns has a defect; its log says more.")
+STORE_FAILED = ProblemType(
     "store-failed", 503, "Store failed", "The store cannot be used; nothing was changed."
 )
 
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in list(globals().values()) if isinstance(kind, Kind)
+KINDS: Mapping[str, ProblemType] = {
+    kind.name: kind for kind in list(globals().values()) if isinstance(kind, ProblemType)
 }
 _OF_STATUS = {
     400: BAD_REQUEST,
@@ -98,23 +110,23 @@ _OF_STATUS = {
     405: WRONG_METHOD,
     413: TOO_LARGE,
 }
-_OF_ERROR: tuple[tuple[type[RrdnsError], Kind], ...] = (
+_OF_ERROR: tuple[tuple[type[RrdnsError], ProblemType], ...] = (
     (UnknownPool, UNKNOWN_POOL),
     (UnknownMember, UNKNOWN_MEMBER),
     (NotFound, NOT_FOUND),
-    (LastMember, LAST_MEMBER),
+    (TooFewMembers, LAST_MEMBER),
     (Refused, REFUSED),
     (StoreFailed, STORE_FAILED),
 )
 
 
 @dataclass
-class Trouble(Exception):
+class ApiError(Exception):
     """A request cannot be served; the answer is a problem document."""
 
-    kind: Kind
+    kind: ProblemType
     detail: str = ""
-    slips: Sequence[Slip] = ()
+    field_errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)  # extension members
 
@@ -128,7 +140,7 @@ class Trouble(Exception):
             title=self.kind.title,
             status=self.kind.status,
             detail=str(self),
-            errors=list(self.slips) or None,
+            errors=list(self.field_errors) or None,
         )
         return web.json_response(
             {**problem.model_dump(exclude_none=True), **self.facts},
@@ -138,19 +150,19 @@ class Trouble(Exception):
         )
 
 
-def invalid(slips: Sequence[Slip]) -> Trouble:
+def invalid(slips: Sequence[FieldError]) -> ApiError:
     """Return the trouble of a request with these mistakes."""
     count = len(slips)
     said = "; ".join(
         f"{slip.place}: {slip.problem}" if slip.place else slip.problem for slip in slips
     )
-    return Trouble(INVALID, f"{count} mistake{'s' if count != 1 else ''}: {said}", slips)
+    return ApiError(INVALID, f"{count} mistake{'s' if count != 1 else ''}: {said}", slips)
 
 
-def slips_of(error: ValidationError) -> list[Slip]:
+def field_errors(error: ValidationError) -> list[FieldError]:
     """Return pydantic's findings as mistakes that a caller can mend."""
     return [
-        Slip(
+        FieldError(
             place=".".join(str(part) for part in found["loc"]),
             problem=_problem(found),
         )
@@ -165,47 +177,49 @@ def _problem(found: ErrorDetails) -> str:
     return said.format(**found.get("ctx", {}))
 
 
-def of_error(error: RrdnsError) -> Trouble:
+def from_error(error: RrdnsError) -> ApiError:
     """Return one of rrdns' own errors as a trouble; a kind without a place is a defect."""
     for base, kind in _OF_ERROR:
         if isinstance(error, base):
             facts: dict[str, Any] = {}
-            if isinstance(error, LastMember):
+            if isinstance(error, TooFewMembers):
                 facts = {
                     "pool": error.pool,
-                    "left": len(error.staying),
-                    "staying": list(error.staying),
-                    "keep": error.keep,
+                    "remaining": len(error.remaining),
+                    "staying": list(error.remaining),
+                    "min_members": error.required,
                 }
             headers = {"Retry-After": "5"} if kind is STORE_FAILED else {}
-            return Trouble(kind, str(error), headers=headers, facts=facts)
+            return ApiError(kind, str(error), headers=headers, facts=facts)
     return _defect(error)
 
 
-def of_exception(error: Exception) -> Trouble:
+def from_exception(error: Exception) -> ApiError:
     """Return anything that a handler raised as a trouble."""
     match error:
-        case Trouble():
+        case ApiError():
             return error
         case RrdnsError():
-            return of_error(error)
+            return from_error(error)
         case web.HTTPException():
             return _of_http(error)
         case _:
             return _defect(error)
 
 
-def _of_http(error: web.HTTPException) -> Trouble:
+def _of_http(error: web.HTTPException) -> ApiError:
     kind = _OF_STATUS.get(error.status)
     if kind is None:
-        kind = Kind(f"http-{error.status}", error.status, error.reason, error.text or error.reason)
+        kind = ProblemType(
+            f"http-{error.status}", error.status, error.reason, error.text or error.reason
+        )
     allow = error.headers.get("Allow")
-    return Trouble(kind, headers={"Allow": allow} if allow else {})
+    return ApiError(kind, headers={"Allow": allow} if allow else {})
 
 
-def _defect(error: Exception) -> Trouble:
+def _defect(error: Exception) -> ApiError:
     structlog.get_logger().error("a call to the API hit a defect", part="api", exc_info=error)
-    return Trouble(INTERNAL)
+    return ApiError(INTERNAL)
 
 
 _SAID = {

@@ -9,15 +9,15 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from rrdns.timeformat import MOST_SECONDS, start_of
+from rrdns.timeformat import MAX_SECONDS, start_of
 from rrdns.web.api import problems
-from rrdns.web.api.problems import Trouble, invalid, slips_of
-from rrdns.web.api.response_models import OrderBody, Slip
+from rrdns.web.api.problems import ApiError, field_errors, invalid
+from rrdns.web.api.response_models import FieldError, OrderBody
 
 M = TypeVar("M", bound=BaseModel)
 
-MOST_BODY = 64 * 1024  # bytes
-BODY_PATIENCE = 10.0  # seconds for a body to come in
+MAX_BODY = 64 * 1024  # bytes
+BODY_TIMEOUT = 10.0  # seconds for a body to come in
 
 
 async def read_body(request: web.Request, model: type[M]) -> M:
@@ -29,14 +29,14 @@ async def read_body(request: web.Request, model: type[M]) -> M:
     # A page of another site can make a browser POST, but not with this media type unless
     # we allow it (Fetch, "CORS-safelisted request-header"), which we never do.
     if request.content_type != "application/json":
-        raise Trouble(problems.NOT_JSON)
+        raise ApiError(problems.NOT_JSON)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Trouble(problems.NOT_JSON, "send the body without a Content-Encoding")
+        raise ApiError(problems.NOT_JSON, "send the body without a Content-Encoding")
     try:
-        async with asyncio.timeout(BODY_PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             body = await request.read()
     except TimeoutError as error:
-        raise Trouble(problems.TOO_SLOW, headers={"Connection": "close"}) from error
+        raise ApiError(problems.TOO_SLOW, headers={"Connection": "close"}) from error
     return _checked(_parsed(body), model)
 
 
@@ -48,11 +48,11 @@ def read_query(request: web.Request, model: type[M]) -> M:
     """
     twice = {name for name in request.query if len(request.query.getall(name)) > 1}
     if twice:
-        raise invalid([Slip(place=name, problem="is given twice") for name in sorted(twice)])
+        raise invalid([FieldError(place=name, problem="is given twice") for name in sorted(twice)])
     return _checked(dict(request.query), model)
 
 
-def times_of(order: OrderBody, now: float) -> tuple[float | None, float | None]:
+def resolve_times(order: OrderBody, now: float) -> tuple[float | None, float | None]:
     """Return when an order begins (None: now) and ends (None: it does not), in Unix seconds.
 
     Raises:
@@ -60,14 +60,16 @@ def times_of(order: OrderBody, now: float) -> tuple[float | None, float | None]:
     """
     at = None if order.at is None else start_of(order.at, now)
     begins = now if at is None else max(at, now)
-    if begins > now + MOST_SECONDS:
-        raise invalid([Slip(place="at", problem="is too far away")])
+    if begins > now + MAX_SECONDS:
+        raise invalid([FieldError(place="at", problem="is too far away")])
     if order.lasting is not None:
         return at, begins + order.lasting
-    if order.until is not None and not begins < order.until <= begins + MOST_SECONDS:
+    if order.until is not None and not begins < order.until <= begins + MAX_SECONDS:
         word = "too far away" if order.until > begins else "in the past"
         late = order.until > now and order.until <= begins
-        raise invalid([Slip(place="until", problem="is before `at`" if late else f"is {word}")])
+        raise invalid(
+            [FieldError(place="until", problem="is before `at`" if late else f"is {word}")]
+        )
     return at, order.until
 
 
@@ -77,7 +79,7 @@ def _parsed(body: bytes) -> object:
     try:
         value: object = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Trouble(problems.BAD_JSON, f"the body is no JSON: {error}") from error
+        raise ApiError(problems.BAD_JSON, f"the body is no JSON: {error}") from error
     return value
 
 
@@ -85,4 +87,4 @@ def _checked(value: object, model: type[M]) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid(slips_of(error)) from error
+        raise invalid(field_errors(error)) from error

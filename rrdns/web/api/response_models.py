@@ -19,53 +19,53 @@ from pydantic import (
 )
 from pydantic.config import JsonDict, JsonValue
 
-from rrdns.core.health.eligibility import Why
-from rrdns.core.health.probe_result import Depth, Verdict
-from rrdns.core.model import OnEmpty, Order, Policy
-from rrdns.timeformat import MOST_SECONDS, duration, from_rfc3339, start_of
+from rrdns.core.health.eligibility import EligibilityReason
+from rrdns.core.health.probe_result import ProbeDepth, Verdict
+from rrdns.core.model import OnEmpty, OrderKind, Policy
+from rrdns.timeformat import MAX_SECONDS, duration, from_rfc3339, start_of
 from rrdns.web.api.auth import Role
 
-MOST_REASON = 500  # characters
-MOST_AUDIT = 1000  # entries in one page
+MAX_REASON = 500  # characters
+MAX_AUDIT = 1000  # entries in one page
 RECENT = 120  # probes shown of a member
-MOST_NAME = 253  # characters of a member's name, a tag or a pattern
-MOST_NAMES = 1000  # members named in one order
-MOST_WAIT = 600.0  # seconds that a call waits until it is safe
-MANY_MEMBERS = 500  # above which a list shows none of them
-MOST_ID = 2**63 - 1  # SQLite's largest integer
+MAX_NAME = 253  # characters of a member's name, a tag or a pattern
+MAX_NAMES = 1000  # members named in one order
+MAX_WAIT = 600.0  # seconds that a call waits until it is safe
+MAX_RECENT_MEMBERS = 500  # above which a list shows none of them
+MAX_ID = 2**63 - 1  # SQLite's largest integer
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-class Told(BaseModel):
+class ResponseModel(BaseModel):
     """What rrdns tells."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)
 
 
-class Standing(Told):
+class Standing(ResponseModel):
     """What the probes say of a member."""
 
     up: bool
-    settled: bool = Field(description="false: assumed, no probe has told yet")
-    doubts: int = Field(description="probes in a row that disagree with `up`")
+    probed: bool = Field(description="false: assumed, no probe has told yet")
+    contradicting_probes: int = Field(description="probes in a row that disagree with `up`")
     since: Time
 
 
-class Override(Told):
+class Override(ResponseModel):
     """An order in force for a member."""
 
-    order: Order
+    order: OrderKind
     by: str = Field(description="the name of the token that gave it")
     reason: str
     since: Time
     until: Time | None = Field(description="null: until it is resumed")
 
 
-class Plan(Told):
+class Plan(ResponseModel):
     """An order for later."""
 
-    order: Order
+    order: OrderKind
     by: str = Field(description="the name of the token that gave it")
     reason: str
     at: Time = Field(description="when it comes into force, if the guard allows it then")
@@ -74,7 +74,7 @@ class Plan(Told):
     id: str = Field(description="of the order; what was ordered together has one")
 
 
-class File(Told):
+class File(ResponseModel):
     """A boot file as a whole download found it."""
 
     name: str
@@ -83,19 +83,19 @@ class File(Told):
     version: str = Field(description="of the Provisioning Services bootstrap; may be empty")
 
 
-class Probe(Told):
+class Probe(ResponseModel):
     """The last probe of a member."""
 
     verdict: Verdict
     sentence: str
-    depth: Depth
+    depth: ProbeDepth
     seconds: float
     at: Time
     warnings: list[str]
     seen: list[File] = Field(description="what this probe loaded; empty for a light one")
 
 
-class RecentProbe(Told):
+class RecentProbe(ResponseModel):
     """One of the last probes of a member."""
 
     at: Time
@@ -103,7 +103,7 @@ class RecentProbe(Told):
     passed: bool
 
 
-class Member(Told):
+class Member(ResponseModel):
     """A server: what was observed, what was ordered, and what follows."""
 
     name: str
@@ -115,7 +115,7 @@ class Member(Told):
     override: Override | None
     plan: Plan | None = Field(description="ordered for later; `resume` cancels it")
     is_in: bool = Field(serialization_alias="in", description="handed out now")
-    why: Why = Field(description="why it is handed out, or is not")
+    why: EligibilityReason = Field(description="why it is handed out, or is not")
     share: float = Field(description="of the next answers that name it first, 0 to 1")
     answers: int = Field(description="answers that named it first since the start")
     safe_after: Time | None = Field(
@@ -127,7 +127,7 @@ class Member(Told):
     recent: list[RecentProbe] = Field(description="its last probes, the oldest first")
 
 
-class Pool(Told):
+class Pool(ResponseModel):
     """A hostname and the servers behind it."""
 
     name: str
@@ -136,7 +136,7 @@ class Pool(Told):
     answers: int = Field(description="most addresses in one answer")
     policy: Policy
     on_empty: OnEmpty
-    keep: int = Field(description="a drain that would leave fewer is refused")
+    min_members: int = Field(description="a drain that would leave fewer is refused")
     everything_down: bool
     detection: float = Field(description="worst case from a member's silence to its fall, seconds")
     worst_case: float = Field(description="... to the end of the last answer with it, seconds")
@@ -144,13 +144,13 @@ class Pool(Told):
     members: list[Member]
 
 
-class Pools(Told):
+class Pools(ResponseModel):
     """All pools, in the order of the config."""
 
     pools: list[Pool]
 
 
-class Ordered(Told):
+class MemberOrderResponse(ResponseModel):
     """What became of an order for one member, or would become of it."""
 
     member: Member = Field(description="as it is now")
@@ -158,7 +158,7 @@ class Ordered(Told):
     changed: bool = Field(description="false: it was so before")
 
 
-class Done(Ordered):
+class OrderResponse(MemberOrderResponse):
     """What became of an order, or would become of it."""
 
     safe: bool = Field(description="`safe_after` has passed, and the member is still out")
@@ -168,13 +168,13 @@ class Done(Ordered):
         description="the guard's word, when it would refuse this (a dry run), or would refuse it "
         "as things are now (an order for later)"
     )
-    left: list[str] = Field(description="the members of the pool that are handed out then")
+    remaining: list[str] = Field(description="the members of the pool that are handed out then")
 
 
-class DoneTogether(Told):
+class GroupOrderResponse(ResponseModel):
     """What became of an order for several members, or would become of it."""
 
-    members: list[Ordered]
+    members: list[MemberOrderResponse]
     safe_after: Time = Field(description="when that of the last of them has passed")
     changed: bool = Field(description="false: all was so before")
     safe: bool = Field(description="`safe_after` has passed, and all of them are still out")
@@ -184,10 +184,10 @@ class DoneTogether(Told):
         description="the guard's word, when it would refuse this (a dry run), or would refuse it "
         "as things are now (an order for later)"
     )
-    left: dict[str, list[str]] = Field(description="by pool, the members handed out then")
+    remaining: dict[str, list[str]] = Field(description="by pool, the members handed out then")
 
 
-class Way(Told):
+class PossibleChange(ResponseModel):
     """One thing that would change whether a member is handed out."""
 
     sentence: str
@@ -197,7 +197,7 @@ class Way(Told):
     command: str = Field(description="what to say on the command line; may be empty")
 
 
-class Deciding(Told):
+class DecidingProbe(ResponseModel):
     """The probe that made a member's standing what it is."""
 
     verdict: Verdict
@@ -206,22 +206,22 @@ class Deciding(Told):
     at: Time
 
 
-class ExplainedMember(Told):
+class ExplainedMember(ResponseModel):
     """Why a member is handed out or is not, and what would change that."""
 
     name: str
     address: str
     is_in: bool = Field(serialization_alias="in", description="handed out now")
-    why: Why
+    why: EligibilityReason
     since: Time = Field(description="of the order in force, or of what the probes say")
     override: Override | None
-    probe: Deciding | None = Field(
+    probe: DecidingProbe | None = Field(
         description="the probe that made its standing; null: none has yet, since the start"
     )
-    ways: list[Way] = Field(description="what would change it, each by itself")
+    would_change: list[PossibleChange] = Field(description="what would change it, each by itself")
 
 
-class ExplainedPool(Told):
+class ExplainedPool(ResponseModel):
     """Who of a pool is answered next, and why others are not."""
 
     name: str
@@ -235,13 +235,13 @@ class ExplainedPool(Told):
     members: list[ExplainedMember]
 
 
-class Explanation(Told):
+class Explanation(ResponseModel):
     """Why what is answered is answered."""
 
     pools: list[ExplainedPool]
 
 
-class AuditEntry(Told):
+class AuditEntry(ResponseModel):
     """Who did what to whom, when and why."""
 
     id: int
@@ -256,14 +256,14 @@ class AuditEntry(Told):
     details: dict[str, str]
 
 
-class Audit(Told):
+class Audit(ResponseModel):
     """A page of the audit trail, the newest entry first."""
 
     entries: list[AuditEntry]
     next: int | None = Field(description="what to give as `before` for the next page; null: none")
 
 
-class Exporter(Told):
+class Exporter(ResponseModel):
     """How one exporter fares."""
 
     name: str
@@ -276,51 +276,51 @@ class Exporter(Told):
     last_error_at: Time | None
     next_try: Time | None
     serial: int = Field(description="of the snapshot that was told last")
-    told: int = Field(description="successes since the service started")
+    delivered: int = Field(description="successes since the service started")
     failed: int = Field(description="failed attempts since the service started")
     note: str = Field(description="why something is held back, if it is")
 
 
-class Exporters(Told):
+class Exporters(ResponseModel):
     """All exporters."""
 
     exporters: list[Exporter]
 
 
-class Webhook(Told):
+class Webhook(ResponseModel):
     """How one webhook fares."""
 
     name: str
-    where: str = Field(description="scheme and host of its URL")
+    origin: str = Field(description="scheme and host of its URL")
     events: list[str] = Field(description="what it is told of")
     pools: list[str] = Field(description="and of which pools; none: of all")
     failing: bool = Field(description="the last attempt failed")
     waiting: int = Field(description="events that are not delivered yet")
-    room: int = Field(description="how many may wait; then the oldest are let go")
+    queue_limit: int = Field(description="how many may wait; then the oldest are let go")
     attempts: int = Field(description="in a row that failed")
     last_success: Time | None
     last_error: str = Field(description="of the last failure, also after a success")
     last_error_at: Time | None
     next_try: Time | None
-    told: int = Field(description="events delivered since the control process started")
+    delivered: int = Field(description="events delivered since the control process started")
     failed: int = Field(description="failed attempts since then")
-    lost: int = Field(description="events let go since then")
+    dropped: int = Field(description="events let go since then")
 
 
-class Webhooks(Told):
+class Webhooks(ResponseModel):
     """All webhooks."""
 
     webhooks: list[Webhook]
 
 
-class Me(Told):
+class Me(ResponseModel):
     """Who is calling."""
 
     name: str = Field(description="of the token; what the audit trail will say")
     role: Role
 
 
-class Alarm(Told):
+class Alarm(ResponseModel):
     """Something to know of at once."""
 
     name: str
@@ -329,7 +329,7 @@ class Alarm(Told):
     pool: str
 
 
-class Worker(Told):
+class Worker(ResponseModel):
     """A DNS worker."""
 
     number: int
@@ -338,16 +338,16 @@ class Worker(Told):
     restarts: int
 
 
-class OrphanedOrder(Told):
+class OrphanedOrder(ResponseModel):
     """An order that fits no member of the config: it is kept until one is there, or it is ended."""
 
     pool: str
     member: str
     address: str = Field(description="which the member had; may be empty")
-    order: Order
+    order: OrderKind
 
 
-class Readiness(Told):
+class Readiness(ResponseModel):
     """Whether targets are being served, and what stands in the way."""
 
     ready: bool
@@ -362,28 +362,28 @@ class Readiness(Told):
     )
 
 
-class Liveness(Told):
+class Liveness(ResponseModel):
     """The control process works."""
 
     alive: bool
     version: str
 
 
-class Slip(Told):
+class FieldError(ResponseModel):
     """One mistake in a request."""
 
     place: str = Field(description="dotted; empty for the body as a whole")
     problem: str
 
 
-class Problem(Told):
+class Problem(ResponseModel):
     """What went wrong (RFC 9457)."""
 
     type: str
     title: str
     status: int
     detail: str
-    errors: list[Slip] | None = Field(default=None, description="all mistakes of the request")
+    errors: list[FieldError] | None = Field(default=None, description="all mistakes of the request")
 
 
 def _seconds(given: object) -> float:
@@ -420,7 +420,7 @@ _SHAPE = f"^(?:{_AMOUNT}d)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?$"
 Reason = Annotated[
     str,
     Field(
-        max_length=MOST_REASON,
+        max_length=MAX_REASON,
         description="why; goes to the audit trail",
         json_schema_extra={"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"},
     ),
@@ -433,7 +433,7 @@ Seconds = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": _SHAPE, "minLength": 2},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SECONDS},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SECONDS},
             ],
             "description": "how long the order holds",
             "examples": ["2h", "1h30m", 90],
@@ -467,10 +467,10 @@ Start = Annotated[
         }
     ),
 ]
-Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """What a caller asks; unknown names are mistakes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
@@ -501,7 +501,7 @@ _ONE_END: list[JsonValue] = [
 ]
 
 
-class ResumeBody(Asked):
+class ResumeBody(RequestModel):
     """The end of an order, and of one for later."""
 
     reason: Reason = ""
@@ -520,7 +520,7 @@ class OrderBody(ResumeBody):
     wait: bool = Field(
         default=False,
         description="answer only when `safe_after` has passed, or after "
-        f"{MOST_WAIT:.0f} s at most; `safe` tells which",
+        f"{MAX_WAIT:.0f} s at most; `safe` tells which",
     )
 
     @model_validator(mode="after")
@@ -532,14 +532,14 @@ class OrderBody(ResumeBody):
         return self
 
 
-class Selecting(ResumeBody):
+class MemberSelection(ResumeBody):
     """Which members are meant: exactly one of `members`, `tag` and `glob`."""
 
     pool: Name | None = Field(default=None, description="only of this pool; left out: of all")
     members: list[Name] | None = Field(
         default=None,
         min_length=1,
-        max_length=MOST_NAMES,
+        max_length=MAX_NAMES,
         description="their names; one that several pools have is meant in each",
     )
     tag: Name | None = Field(default=None, description="all that have this tag in the config")
@@ -554,7 +554,7 @@ class Selecting(ResumeBody):
         return self
 
 
-class OrdersBody(Selecting, OrderBody):
+class GroupOrderBody(MemberSelection, OrderBody):
     """An order for several members: for all of them, or for none."""
 
     model_config = ConfigDict(
@@ -568,7 +568,7 @@ class OrdersBody(Selecting, OrderBody):
     )
 
 
-class ResumesBody(Selecting):
+class GroupResumeBody(MemberSelection):
     """The end of what is ordered for several members."""
 
     model_config = ConfigDict(
@@ -588,9 +588,9 @@ class AuditFilter(BaseModel):
 class AuditQuery(AuditFilter):
     """Which part of the audit trail is wanted."""
 
-    limit: int = Field(default=100, ge=1, le=MOST_AUDIT, description="most entries")
+    limit: int = Field(default=100, ge=1, le=MAX_AUDIT, description="most entries")
     before: int | None = Field(
-        default=None, ge=1, le=MOST_ID, description="only entries with a smaller id"
+        default=None, ge=1, le=MAX_ID, description="only entries with a smaller id"
     )
 
 
@@ -620,5 +620,5 @@ class ListQuery(BaseModel):
         ge=0,
         le=1000,
         description="most of the last probes, each; when it is left out, "
-        f"{RECENT} with up to {MANY_MEMBERS} members in all, and none with more",
+        f"{RECENT} with up to {MAX_RECENT_MEMBERS} members in all, and none with more",
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from rrdns.core.health.probe_result import FileSeen
-from rrdns.core.model import AuditEntry, Override, Plan
+from rrdns.core.health.probe_result import LoadedFile
+from rrdns.core.model import AuditEntry, Override, ScheduledOverride
 from rrdns.core.status import (
     Alarm,
-    ExportReport,
-    MemberReport,
-    PoolReport,
-    ServiceReport,
-    WebhookReport,
+    ExporterStatus,
+    MemberStatus,
+    PoolStatus,
+    ServiceStatus,
+    WebhookStatus,
 )
 from rrdns.timeformat import rfc3339
 from rrdns.web.api import response_models
-from rrdns.web.api.admin_service import OrderDone, OrdersDone
+from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
 
 
-def pool_view(report: PoolReport, recent: int) -> response_models.Pool:
+def pool_view(report: PoolStatus, recent: int) -> response_models.Pool:
     """Return a pool as the API shows it, with up to `recent` probes of each member."""
     pool = report.pool
     return response_models.Pool(
@@ -30,7 +30,7 @@ def pool_view(report: PoolReport, recent: int) -> response_models.Pool:
         answers=pool.answers,
         policy=pool.policy,
         on_empty=pool.on_empty,
-        keep=pool.keep,
+        min_members=pool.min_members,
         everything_down=report.everything_down,
         detection=report.detection,
         worst_case=report.worst_case,
@@ -39,7 +39,7 @@ def pool_view(report: PoolReport, recent: int) -> response_models.Pool:
     )
 
 
-def exporter_view(report: ExportReport) -> response_models.Exporter:
+def exporter_view(report: ExporterStatus) -> response_models.Exporter:
     """Return an exporter as the API shows it."""
     return response_models.Exporter(
         name=report.name,
@@ -52,30 +52,30 @@ def exporter_view(report: ExportReport) -> response_models.Exporter:
         last_error_at=_time(report.last_error_at),
         next_try=_time(report.next_try),
         serial=report.serial,
-        told=report.told,
+        delivered=report.delivered,
         failed=report.failed,
         note=report.note,
     )
 
 
-def webhook_view(report: WebhookReport) -> response_models.Webhook:
+def webhook_view(report: WebhookStatus) -> response_models.Webhook:
     """Return a webhook as the API shows it."""
     return response_models.Webhook(
         name=report.name,
-        where=report.where,
+        origin=report.origin,
         events=list(report.events),
         pools=list(report.pools),
         failing=report.failing,
         waiting=report.waiting,
-        room=report.room,
+        queue_limit=report.queue_limit,
         attempts=report.attempts,
         last_success=_time(report.last_success),
         last_error=report.last_error,
         last_error_at=_time(report.last_error_at),
         next_try=_time(report.next_try),
-        told=report.told,
+        delivered=report.delivered,
         failed=report.failed,
-        lost=report.lost,
+        dropped=report.dropped,
     )
 
 
@@ -83,7 +83,7 @@ def _time(at: float | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def member_view(pool: str, report: MemberReport, recent: int) -> response_models.Member:
+def member_view(pool: str, report: MemberStatus, recent: int) -> response_models.Member:
     """Return a member as the API shows it, with up to `recent` of its last probes."""
     return response_models.Member(
         name=report.member.name,
@@ -93,13 +93,13 @@ def member_view(pool: str, report: MemberReport, recent: int) -> response_models
         pool=pool,
         standing=response_models.Standing(
             up=report.standing.up,
-            settled=report.standing.settled,
-            doubts=report.standing.doubts,
+            probed=report.standing.probed,
+            contradicting_probes=report.standing.contradicting_probes,
             since=rfc3339(report.since),
         ),
         override=override_view(report.override),
         plan=_plan(report.plan),
-        is_in=report.why.handed_out,
+        is_in=report.why.in_rotation,
         why=report.why,
         share=report.share,
         answers=report.answers,
@@ -114,31 +114,31 @@ def member_view(pool: str, report: MemberReport, recent: int) -> response_models
     )
 
 
-def ordered_view(done: OrderDone) -> response_models.Ordered:
+def ordered_view(done: MemberOrderResult) -> response_models.MemberOrderResponse:
     """Return what became of an order for one member as the API shows it."""
-    return response_models.Ordered(
+    return response_models.MemberOrderResponse(
         member=member_view(done.pool, done.report, recent=0),
         safe_after=rfc3339(done.safe_after),
         changed=done.changed,
     )
 
 
-def done_view(done: OrdersDone, now: float) -> response_models.Done:
+def done_view(done: OrderResult, now: float) -> response_models.OrderResponse:
     """Return what became of an order for a single member as the API shows it."""
     one = done.members[0]
-    return response_models.Done(
+    return response_models.OrderResponse(
         **dict(ordered_view(one)),
         safe=not done.dry_run and is_safe(one, now),
         id=done.id,
         dry_run=done.dry_run,
         guard=str(done.guard) if done.guard else None,
-        left=list(done.left[one.pool]),
+        remaining=list(done.remaining[one.pool]),
     )
 
 
-def together_view(done: OrdersDone, now: float) -> response_models.DoneTogether:
+def together_view(done: OrderResult, now: float) -> response_models.GroupOrderResponse:
     """Return what became of an order for several members as the API shows it."""
-    return response_models.DoneTogether(
+    return response_models.GroupOrderResponse(
         members=[ordered_view(one) for one in done.members],
         safe_after=rfc3339(max(one.safe_after for one in done.members)),
         changed=any(one.changed for one in done.members),
@@ -146,13 +146,13 @@ def together_view(done: OrdersDone, now: float) -> response_models.DoneTogether:
         id=done.id,
         dry_run=done.dry_run,
         guard=str(done.guard) if done.guard else None,
-        left={pool: list(names) for pool, names in done.left.items()},
+        remaining={pool: list(names) for pool, names in done.remaining.items()},
     )
 
 
-def is_safe(done: OrderDone, now: float) -> bool:
+def is_safe(done: MemberOrderResult, now: float) -> bool:
     """Tell whether a member is out, and nobody can believe any more that it is in."""
-    return not done.report.why.handed_out and done.safe_after <= now
+    return not done.report.why.in_rotation and done.safe_after <= now
 
 
 def audit_view(entry: AuditEntry) -> response_models.AuditEntry:
@@ -171,7 +171,7 @@ def audit_view(entry: AuditEntry) -> response_models.AuditEntry:
     )
 
 
-def readiness_view(report: ServiceReport) -> response_models.Readiness:
+def readiness_view(report: ServiceStatus) -> response_models.Readiness:
     """Return whether targets are served; with a pool all down they are served by luck only."""
     everything_down = any(alarm.name == "everything-down" for alarm in report.alarms)
     return response_models.Readiness(
@@ -199,7 +199,7 @@ def readiness_view(report: ServiceReport) -> response_models.Readiness:
     )
 
 
-def member_tag(report: MemberReport) -> str:
+def member_tag(report: MemberStatus) -> str:
     """Return the entity tag of what an admin decides on: the order in force and the reason.
 
     Counters and probe times are left out, as no decision rests on them and with them a
@@ -208,7 +208,7 @@ def member_tag(report: MemberReport) -> str:
     return _tag([_decided(report)])
 
 
-def pool_tag(report: PoolReport) -> str:
+def pool_tag(report: PoolStatus) -> str:
     """Return the entity tag of a pool: it changes when any member's does."""
     return _tag(_decided(member) for member in report.members)
 
@@ -218,7 +218,7 @@ def _tag(facts: Iterable[str]) -> str:
     return f'"{digest[:24]}"'
 
 
-def _decided(report: MemberReport) -> str:
+def _decided(report: MemberStatus) -> str:
     decided = report.member.name, report.member.address, report.why.value, report.override
     return repr((*decided, report.plan))
 
@@ -236,7 +236,7 @@ def override_view(override: Override | None) -> response_models.Override | None:
     )
 
 
-def _plan(plan: Plan | None) -> response_models.Plan | None:
+def _plan(plan: ScheduledOverride | None) -> response_models.Plan | None:
     if plan is None:
         return None
     return response_models.Plan(
@@ -250,7 +250,7 @@ def _plan(plan: Plan | None) -> response_models.Plan | None:
     )
 
 
-def _probe(report: MemberReport) -> response_models.Probe | None:
+def _probe(report: MemberStatus) -> response_models.Probe | None:
     result, at = report.last_probe, report.probed_at
     if result is None or at is None:
         return None
@@ -265,7 +265,7 @@ def _probe(report: MemberReport) -> response_models.Probe | None:
     )
 
 
-def _files(seen: Iterable[FileSeen]) -> list[response_models.File]:
+def _files(seen: Iterable[LoadedFile]) -> list[response_models.File]:
     return [
         response_models.File(
             name=file.name, size=file.size, sha256=file.sha256, version=file.version

@@ -14,20 +14,20 @@ from aiohttp import web
 
 from rrdns.timeformat import rfc3339
 from rrdns.web.api.auth import Caller
-from rrdns.web.api.problems import BAD_REQUEST, TOO_MANY, Trouble
-from rrdns.web.event_buffer import Event, EventLog
-from rrdns.web.transport.connections import write_on
+from rrdns.web.api.problems import BAD_REQUEST, TOO_MANY, ApiError
+from rrdns.web.event_buffer import Event, EventBuffer
+from rrdns.web.transport.connections import write_with_timeout
 
 HEARTBEAT = 10.0  # seconds between signs of life; a watcher notices a dead line by their lack
 RETRY = 2000  # milliseconds until a browser comes back
-MOST_WATCHERS = 100
-MOST_ID_DIGITS = 18
+MAX_SUBSCRIBERS = 100
+MAX_ID_DIGITS = 18
 
 
-class Watchtower:
+class EventStream:
     """Serves the watchers until it is closed."""
 
-    def __init__(self, events: EventLog, *, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, events: EventBuffer, *, heartbeat: float = HEARTBEAT) -> None:
         self._events = events
         self._heartbeat = heartbeat
         self._closing = asyncio.Event()
@@ -36,10 +36,10 @@ class Watchtower:
     async def serve(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Stream events to one watcher until it goes, or the service stops."""
         last_id = self._resume_from(request)
-        if self._watchers >= MOST_WATCHERS:
-            raise Trouble(
+        if self._watchers >= MAX_SUBSCRIBERS:
+            raise ApiError(
                 TOO_MANY,
-                f"{MOST_WATCHERS} watchers are here already",
+                f"{MAX_SUBSCRIBERS} watchers are here already",
                 headers={"Retry-After": "30"},
             )
         self._watchers += 1
@@ -56,8 +56,8 @@ class Watchtower:
         text = request.headers.get("Last-Event-ID", "")
         if not text:
             return self._events.last_id
-        if not (text.isascii() and text.isdigit() and len(text) <= MOST_ID_DIGITS):
-            raise Trouble(BAD_REQUEST, "Last-Event-ID is not an id of an event here")
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
+            raise ApiError(BAD_REQUEST, "Last-Event-ID is not an id of an event here")
         return int(text)
 
     async def _stream(self, request: web.Request, last_id: int) -> web.StreamResponse:
@@ -67,7 +67,7 @@ class Watchtower:
         await response.prepare(request)
         # A watcher that goes away, or reads no more, is no trouble.
         with suppress(ConnectionError, TimeoutError):
-            await write_on(response, f"retry: {RETRY}\nid: {last_id}\n\n".encode())
+            await write_with_timeout(response, f"retry: {RETRY}\nid: {last_id}\n\n".encode())
             while not self._closing.is_set():
                 last_id = await self._tell(response, last_id)
         return response
@@ -76,13 +76,15 @@ class Watchtower:
         """Write what came after `last_id`, or a sign of life; return the last id written."""
         if self._events.has_gap(last_id):
             last_id = self._events.last_id
-            await write_on(response, f"id: {last_id}\nevent: gap\ndata: {{}}\n\n".encode())
+            await write_with_timeout(
+                response, f"id: {last_id}\nevent: gap\ndata: {{}}\n\n".encode()
+            )
             return last_id
         if not await self._something_after(last_id):
-            await write_on(response, b": alive\n\n")
+            await write_with_timeout(response, b": alive\n\n")
             return last_id
         events = self._events.after(last_id)
-        await write_on(response, b"".join(encode(event) for event in events))
+        await write_with_timeout(response, b"".join(encode(event) for event in events))
         return events[-1].id if events else last_id
 
     async def _something_after(self, last_id: int) -> bool:

@@ -6,60 +6,60 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from rrdns.core.explanation import Way, outlook
+from rrdns.core.explanation import PossibleChange, possible_changes
 from rrdns.core.model import OnEmpty
-from rrdns.core.rotation import at_turn
-from rrdns.core.status import MemberReport, PoolReport
+from rrdns.core.rotation import rotated
+from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.timeformat import rfc3339
 from rrdns.web.api import response_models
-from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.request_parsing import read_query
 from rrdns.web.api.serialize import override_view
-from rrdns.web.handlers.read import answer
+from rrdns.web.handlers.read import json_response
 
-MOST_TURNS = 28  # a round of more is no reading matter
+MAX_TURNS = 28  # a round of more is no reading matter
 
 
-class Explaining:
+class ExplainHandler:
     """The handler of the call that explains."""
 
-    def __init__(self, farm: Farm, clock: Callable[[], float]) -> None:
-        self._farm = farm
+    def __init__(self, admin_service: AdminService, clock: Callable[[], float]) -> None:
+        self._admin_service = admin_service
         self._clock = clock
 
     async def explain(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Explain one pool, or all."""
         name = read_query(request, response_models.ExplainQuery).pool
-        pools = self._farm.pools() if name is None else (self._farm.pool(name),)
-        workers, now = len(self._farm.service().workers), self._clock()
-        return answer(
+        pools = self._admin_service.pools() if name is None else (self._admin_service.pool(name),)
+        workers, now = len(self._admin_service.service().workers), self._clock()
+        return json_response(
             response_models.Explanation(pools=[explained(pool, workers, now) for pool in pools])
         )
 
 
-def explained(report: PoolReport, workers: int, now: float) -> response_models.ExplainedPool:
+def explained(report: PoolStatus, workers: int, now: float) -> response_models.ExplainedPool:
     """Return why a pool is answered as it is."""
-    names = [member.member.name for member in report.members if member.why.handed_out]
+    names = [member.member.name for member in report.members if member.why.in_rotation]
     first = report.turn or 0
-    turns = range(first, first + min(len(names), MOST_TURNS))
+    turns = range(first, first + min(len(names), MAX_TURNS))
     return response_models.ExplainedPool(
         name=report.pool.name,
         hostname=report.pool.hostname,
         turn=report.turn,
-        next=[list(at_turn(names, turn, report.pool.answers)) for turn in turns],
+        next=[list(rotated(names, turn, report.pool.answers)) for turn in turns],
         sentence=_how_sure(report, workers) if names else _nobody(report),
         members=[_member(report, member, now) for member in report.members],
     )
 
 
-def _nobody(report: PoolReport) -> str:
+def _nobody(report: PoolStatus) -> str:
     if report.pool.on_empty is OnEmpty.SILENT:
         return "nobody is handed out: queries get no answer"
     return "nobody is handed out: queries get SERVFAIL"
 
 
-def _how_sure(report: PoolReport, workers: int) -> str:
+def _how_sure(report: PoolStatus, workers: int) -> str:
     if report.turn is None:
         return (
             "this is the order, and which of them comes first is not known: no worker has "
@@ -73,30 +73,30 @@ def _how_sure(report: PoolReport, workers: int) -> str:
     return f"by {whose}, as of up to a second ago: each query since then has moved it on by one"
 
 
-def _member(pool: PoolReport, report: MemberReport, now: float) -> response_models.ExplainedMember:
+def _member(pool: PoolStatus, report: MemberStatus, now: float) -> response_models.ExplainedMember:
     return response_models.ExplainedMember(
         name=report.member.name,
         address=report.member.address,
-        is_in=report.why.handed_out,
+        is_in=report.why.in_rotation,
         why=report.why,
         since=rfc3339(report.override.since if report.override else report.since),
         override=override_view(report.override),
         probe=_deciding(report),
-        ways=[_way(way) for way in outlook(pool.pool, report, now)],
+        would_change=[_way(way) for way in possible_changes(pool.pool, report, now)],
     )
 
 
-def _deciding(report: MemberReport) -> response_models.Deciding | None:
-    if report.decided is None:
+def _deciding(report: MemberStatus) -> response_models.DecidingProbe | None:
+    if report.deciding_probe is None:
         return None
-    result, at = report.decided
-    return response_models.Deciding(
+    result, at = report.deciding_probe
+    return response_models.DecidingProbe(
         verdict=result.verdict, sentence=result.sentence, seconds=result.seconds, at=rfc3339(at)
     )
 
 
-def _way(way: Way) -> response_models.Way:
-    return response_models.Way(
+def _way(way: PossibleChange) -> response_models.PossibleChange:
+    return response_models.PossibleChange(
         sentence=way.sentence,
         at=None if way.at is None else rfc3339(way.at),
         probes=way.probes,

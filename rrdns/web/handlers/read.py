@@ -9,46 +9,46 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from rrdns.core.model import AuditEntry
-from rrdns.core.status import MemberReport, PoolReport
+from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.errors import UnknownMember
 from rrdns.web.api import response_models, serialize
-from rrdns.web.api.admin_service import Farm
+from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.negotiation import compress
 from rrdns.web.api.request_parsing import read_query
-from rrdns.web.transport.connections import write_on
+from rrdns.web.transport.connections import write_with_timeout
 
 EXPORT_PAGE = 500  # audit entries read at once
 
 
-class Looking:
+class ReadHandlers:
     """The handlers of the calls that change nothing."""
 
-    def __init__(self, farm: Farm) -> None:
-        self._farm = farm
+    def __init__(self, admin_service: AdminService) -> None:
+        self._admin_service = admin_service
 
     async def exporters(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the exporters fare."""
-        reports = self._farm.service().exports
-        return answer(
+        reports = self._admin_service.service().exporters
+        return json_response(
             response_models.Exporters(exporters=[serialize.exporter_view(one) for one in reports])
         )
 
     async def webhooks(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the webhooks fare."""
-        reports = self._farm.service().webhooks
-        return answer(
+        reports = self._admin_service.service().webhooks
+        return json_response(
             response_models.Webhooks(webhooks=[serialize.webhook_view(one) for one in reports])
         )
 
     async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
         """Tell callers who they are."""
-        return answer(response_models.Me(name=caller.name, role=caller.role))
+        return json_response(response_models.Me(name=caller.name, role=caller.role))
 
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
         asked = read_query(request, response_models.ListQuery).recent
-        reports = self._farm.pools()
+        reports = self._admin_service.pools()
         # Thousands of pools take a while, and probes must not wait for that.
         body = await asyncio.to_thread(_render, reports, _recent_of(reports, asked))
         response = web.Response(body=body, content_type="application/json", charset="utf-8")
@@ -58,27 +58,29 @@ class Looking:
     async def pool(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one pool."""
         recent = read_query(request, response_models.ShowQuery).recent
-        report = self._farm.pool(request.match_info["pool"])
-        return answer(serialize.pool_view(report, recent), serialize.pool_tag(report))
+        report = self._admin_service.pool(request.match_info["pool"])
+        return json_response(serialize.pool_view(report, recent), serialize.pool_tag(report))
 
     async def member(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one member."""
         recent = read_query(request, response_models.ShowQuery).recent
-        pool, report = find_member(self._farm, request)
+        pool, report = find_member(self._admin_service, request)
         view = serialize.member_view(pool.pool.name, report, recent)
-        return answer(view, serialize.member_tag(report))
+        return json_response(view, serialize.member_tag(report))
 
     async def audit(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show a page of the audit trail."""
         asked = read_query(request, response_models.AuditQuery)
         # One more than asked for tells whether there is a next page.
-        found = await self._farm.audit(asked.limit + 1, asked.before, asked.pool, asked.member)
+        found = await self._admin_service.audit(
+            asked.limit + 1, asked.before, asked.pool, asked.member
+        )
         shown = found[: asked.limit]
         more = shown[-1].id if len(found) > len(shown) else None
         page = response_models.Audit(
             entries=[serialize.audit_view(entry) for entry in shown], next=more
         )
-        return answer(page)
+        return json_response(page)
 
     async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Stream the audit trail as JSON lines."""
@@ -95,7 +97,7 @@ class Looking:
         await response.prepare(request)
         try:
             while page:
-                await write_on(response, _lines(page))
+                await write_with_timeout(response, _lines(page))
                 page = await self._page(asked, page[-1].id)
             await response.write_eof()
         except TimeoutError:  # who reads no more gets no end that looks like one
@@ -106,30 +108,32 @@ class Looking:
     async def _page(
         self, asked: response_models.AuditFilter, before: int | None
     ) -> tuple[AuditEntry, ...]:
-        return await self._farm.audit(EXPORT_PAGE, before, asked.pool, asked.member)
+        return await self._admin_service.audit(EXPORT_PAGE, before, asked.pool, asked.member)
 
 
-def _recent_of(reports: Sequence[PoolReport], asked: int | None) -> int:
+def _recent_of(reports: Sequence[PoolStatus], asked: int | None) -> int:
     """Return how many recent probes a list shows: with many members they would be most of it."""
     if asked is not None:
         return asked
-    many = sum(len(report.members) for report in reports) > response_models.MANY_MEMBERS
+    many = sum(len(report.members) for report in reports) > response_models.MAX_RECENT_MEMBERS
     return 0 if many else response_models.RECENT
 
 
-def _render(reports: Sequence[PoolReport], recent: int) -> bytes:
+def _render(reports: Sequence[PoolStatus], recent: int) -> bytes:
     """Write a list of pools, one at a time: each holds up other threads while it is written."""
     pools = [serialize.pool_view(report, recent).model_dump_json() for report in reports]
     return f'{{"pools":[{",".join(pools)}]}}'.encode()
 
 
-def find_member(farm: Farm, request: web.Request) -> tuple[PoolReport, MemberReport]:
+def find_member(
+    admin_service: AdminService, request: web.Request
+) -> tuple[PoolStatus, MemberStatus]:
     """Return the pool and the member that a request's path names.
 
     Raises:
         UnknownPool, UnknownMember: there is no such one.
     """
-    pool = farm.pool(request.match_info["pool"])
+    pool = admin_service.pool(request.match_info["pool"])
     name = request.match_info["member"]
     for report in pool.members:
         if report.member.name == name:
@@ -137,7 +141,7 @@ def find_member(farm: Farm, request: web.Request) -> tuple[PoolReport, MemberRep
     raise UnknownMember(name, pool.pool.name)
 
 
-def answer(model: BaseModel, tag: str | None = None, status: int = 200) -> web.Response:
+def json_response(model: BaseModel, tag: str | None = None, status: int = 200) -> web.Response:
     """Return a model as the body of an answer."""
     response = _json(model.model_dump_json(), status)
     if tag is not None:

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from rrdns.web.api import problems
-from rrdns.web.api.admin_service import OrdersDone
-from rrdns.web.api.problems import Trouble
-from rrdns.web.api.response_models import MOST_WAIT
+from rrdns.web.api.admin_service import OrderResult
+from rrdns.web.api.problems import ApiError
+from rrdns.web.api.response_models import MAX_WAIT
 from rrdns.web.api.serialize import is_safe
 
-MOST_WAITERS = 64
-LOOK_EVERY = 0.5  # seconds: whether the caller is still there, and the members still out
+MAX_WAITERS = 64
+POLL_INTERVAL = 0.5  # seconds: whether the caller is still there, and the members still out
 
 
-class Patience:
+class SafeWait:
     """Lets callers wait."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -30,31 +30,33 @@ class Patience:
         self._waiters = 0
 
     @contextmanager
-    def place(self, wanted: bool) -> Iterator[None]:
+    def reserve(self, wanted: bool) -> Iterator[None]:
         """Keep a place for one who will wait.
 
         Raises:
             Trouble: there is none, so the order is better not given at all.
         """
-        if wanted and self._waiters >= MOST_WAITERS:
+        if wanted and self._waiters >= MAX_WAITERS:
             headers = {"Retry-After": "5"}
-            raise Trouble(problems.TOO_MANY, "too many callers wait", headers=headers)
+            raise ApiError(problems.TOO_MANY, "too many callers wait", headers=headers)
         self._waiters += wanted
         try:
             yield
         finally:
             self._waiters -= wanted
 
-    async def until_safe(self, request: web.Request, look: Callable[[], OrdersDone]) -> OrdersDone:
+    async def until_safe(
+        self, request: web.Request, look: Callable[[], OrderResult]
+    ) -> OrderResult:
         """Return what `look` sees when all members are safe, or will not be in time."""
-        end = asyncio.get_running_loop().time() + MOST_WAIT
+        end = asyncio.get_running_loop().time() + MAX_WAIT
         while True:
             done, now = look(), self._clock()
             left = max(one.safe_after for one in done.members) - now
-            is_back = any(one.report.why.handed_out for one in done.members)
+            is_back = any(one.report.why.in_rotation for one in done.members)
             if is_back or all(is_safe(one, now) for one in done.members):
                 return done
             patience = end - asyncio.get_running_loop().time()
             if patience <= 0 or request.transport is None or request.transport.is_closing():
                 return done
-            await asyncio.sleep(min(max(left, 0.001), patience, LOOK_EVERY))
+            await asyncio.sleep(min(max(left, 0.001), patience, POLL_INTERVAL))

@@ -1,7 +1,7 @@
 /* Call the API: the token, the problems it answers with, and its clock. */
 
 const KEY = "rrdns-token";
-const PATIENCE = 4000; // milliseconds
+const TIMEOUT = 4000; // milliseconds
 const SAME_CLOCK = 2000; // the Date header has whole seconds
 
 /** The API refused, or could not be reached (status 0). */
@@ -46,14 +46,14 @@ export class Api {
 
   /** Return what is at a path as a file. */
   getFile(path) {
-    return this.#fetch(path, { patience: 12 * PATIENCE }, (response) => response.blob());
+    return this.#fetch(path, { patience: 12 * TIMEOUT }, (response) => response.blob());
   }
 
   /** Give an order; it is refused when the tag is outdated. */
   post(path, body, tag) {
     const headers = { "Content-Type": "application/json", ...(tag ? { "If-Match": tag } : {}) };
     // An order waits for every worker and for the disk: longer than a look may take.
-    const options = { method: "POST", headers, body: JSON.stringify(body), patience: 4 * PATIENCE };
+    const options = { method: "POST", headers, body: JSON.stringify(body), patience: 4 * TIMEOUT };
     return this.#fetch(path, options, json);
   }
 
@@ -62,7 +62,7 @@ export class Api {
     return this.#fetch(path, { headers, signal }, (response) => response);
   }
 
-  async #fetch(path, { patience = PATIENCE, headers = {}, signal, ...options }, read, also = []) {
+  async #fetch(path, { patience = TIMEOUT, headers = {}, signal, ...options }, read, also = []) {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), patience);
     signal?.addEventListener("abort", () => limit.abort());

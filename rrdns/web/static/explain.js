@@ -4,7 +4,7 @@ import { poolQuery } from "./api.js";
 import { el, setText } from "./dom.js";
 import { capital, lengthOf, momentOf, probeTime } from "./format.js";
 
-const MOST_ANSWERS = 6;
+const MAX_ANSWERS = 6;
 
 export class Explanation {
   #api;
@@ -41,9 +41,9 @@ export class Explanation {
 
   #render({ next, sentence, members }) {
     const now = this.#api.now();
-    const more = next.length > MOST_ANSWERS ? `; ${next.length - MOST_ANSWERS} more until it begins again` : "";
+    const more = next.length > MAX_ANSWERS ? `; ${next.length - MAX_ANSWERS} more until it begins again` : "";
     setText(this.sure, capital(sentence) + more + ".");
-    renew(this.next, next.slice(0, MOST_ANSWERS).map((names) => [el("strong", {}, names[0]), names.length > 1 ? `, then ${names.slice(1).join(", ")}` : ""]), "li");
+    renew(this.next, next.slice(0, MAX_ANSWERS).map((names) => [el("strong", {}, names[0]), names.length > 1 ? `, then ${names.slice(1).join(", ")}` : ""]), "li");
     const said = members.map((member) => [member.name, sentencesOf(member, now)]);
     if (this.members.dataset.said === JSON.stringify(said)) return;
     this.members.dataset.said = JSON.stringify(said);
@@ -62,13 +62,13 @@ function renew(parent, contents, tag) {
 }
 
 function sentencesOf(member, now) {
-  const { in: isIn, since, override, probe, ways } = member;
+  const { in: isIn, since, override, probe, would_change: changes } = member;
   const state = override ? `${isIn ? "In" : "Out"} by order of ${override.by}` : isIn ? "In" : "Out";
   const lines = [{ text: `${state} since ${momentOf(since, now)}`, look: "since" }];
   if (probe) {
     lines.push({ text: `The probe that decided: ${probe.sentence} (${probeTime(probe.seconds)}, ${momentOf(probe.at, now)})`, look: "note" });
   }
-  for (const way of ways) lines.push({ ...wayOf(way, isIn, now), look: "note" });
+  for (const change of changes) lines.push({ ...wayOf(change, isIn, now), look: "note" });
   return lines;
 }
 

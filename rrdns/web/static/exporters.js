@@ -4,7 +4,7 @@
 import { byId, el, setAttribute } from "./dom.js";
 import { countOf, lengthOf, momentOf } from "./format.js";
 
-const PATIENCE = 5000; // milliseconds between two looks
+const TIMEOUT = 5000; // milliseconds between two looks
 
 export class Exporters {
   #api;
@@ -17,7 +17,7 @@ export class Exporters {
 
   /** Look again, unless that was a moment ago. */
   async refresh() {
-    if (this.#asking || Date.now() - this.#lookedAt < PATIENCE) return;
+    if (this.#asking || Date.now() - this.#lookedAt < TIMEOUT) return;
     this.#asking = true;
     try {
       const [{ exporters }, { webhooks }] = await Promise.all([this.#api.get("v1/exporters"), this.#api.get("v1/webhooks")]);
@@ -38,10 +38,10 @@ export class Exporters {
 
 /** Return a webhook for events as if it were an exporter. */
 function asExporter(webhook) {
-  const { waiting, lost, where, events, pools } = webhook;
+  const { waiting, dropped, origin, events, pools } = webhook;
   const late = waiting ? [`${countOf(waiting)} ${waiting > 1 ? "events wait" : "event waits"}`] : [];
-  const gone = lost ? [`${countOf(lost)} let go, as too many waited`] : [];
-  return { ...webhook, kind: `${where}: ${events.join(", ")}`, pending: waiting > 0, pools: pools.length ? pools : ["all"], note: [...late, ...gone].join("; ") };
+  const gone = dropped ? [`${countOf(dropped)} dropped, as too many waited`] : [];
+  return { ...webhook, kind: `${origin}: ${events.join(", ")}`, pending: waiting > 0, pools: pools.length ? pools : ["all"], note: [...late, ...gone].join("; ") };
 }
 
 function row(exporter, now) {
@@ -54,7 +54,7 @@ function row(exporter, now) {
     cell("state", el("span", { class: "badge" }, word)),
     cell("reason", ...sentencesOf(exporter, now).map((text) => el("p", {}, text))),
     cell("pools", exporter.pools.join(", ")),
-    cell("count", `${countOf(exporter.told)} told, ${countOf(exporter.failed)} failed`),
+    cell("count", `${countOf(exporter.delivered)} delivered, ${countOf(exporter.failed)} failed`),
   );
   setAttribute(made, "data-tone", tone);
   return made;

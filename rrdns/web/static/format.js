@@ -32,7 +32,7 @@ const DEEDS = {
 /** Return how a member is to be shown: tone, word and sentence. */
 export function stateOf(member) {
   const known = WHYS[member.why] ?? { tone: "warn", word: member.why, sentence: member.why };
-  const doubted = member.why === "healthy" && member.standing.doubts > 0;
+  const doubted = member.why === "healthy" && member.standing.contradicting_probes > 0;
   const sick = member.why === "forced-up" && !member.standing.up;
   return { ...known, tone: doubted || sick ? "warn" : known.tone, sentence: sentenceOf(member, known) };
 }
@@ -40,14 +40,14 @@ export function stateOf(member) {
 function sentenceOf(member, { sentence }) {
   const { override, standing } = member;
   if (override) {
-    const besides = standing.up ? "" : standing.settled ? "; the probes say it is down" : "";
+    const besides = standing.up ? "" : standing.probed ? "; the probes say it is down" : "";
     return `${sentence} by ${override.by}${besides}`;
   }
-  if (member.why === "healthy" && standing.doubts > 0) {
-    return `In doubt: ${probes(standing.doubts)} lost in a row`;
+  if (member.why === "healthy" && standing.contradicting_probes > 0) {
+    return `In doubt: ${probes(standing.contradicting_probes)} lost in a row`;
   }
-  if (member.why === "down" && standing.doubts > 0) {
-    return `Coming back: ${probes(standing.doubts)} passed in a row`;
+  if (member.why === "down" && standing.contradicting_probes > 0) {
+    return `Coming back: ${probes(standing.contradicting_probes)} passed in a row`;
   }
   return sentence;
 }

@@ -7,11 +7,11 @@
 
 import { Problem } from "./api.js";
 
-const LOOK_EVERY = 2000; // milliseconds
-const LOOK_HIDDEN_EVERY = 10_000;
+const POLL_INTERVAL = 2000; // milliseconds
+const LOOK_HIDDEN_INTERVAL = 10_000;
 const SILENCE = 25_000; // the server gives a sign of life every 10 s
 const FIRST_RETRY = 500;
-const MOST_RETRY = 8000;
+const MAX_RETRY = 8000;
 const RECENT = 60; // probes of each member
 const MANY_MEMBERS = 500; // too many to look at the probes of each
 
@@ -47,7 +47,7 @@ export class Live {
         return;
       }
       const wait = this.#retry * (0.75 + Math.random() / 2);
-      this.#retry = Math.min(this.#retry * 2, MOST_RETRY);
+      this.#retry = Math.min(this.#retry * 2, MAX_RETRY);
       this.#told.onPhase({ name: "lost", why: sentenceOf(problem), retryAt: Date.now() + wait });
       await this.#pause(wait);
     }
@@ -108,7 +108,7 @@ export class Live {
     let took = 0;
     while (!signal.aborted) {
       // A large farm on a slow line is looked at less often.
-      await this.#pause(document.hidden ? LOOK_HIDDEN_EVERY : Math.max(LOOK_EVERY, 10 * took));
+      await this.#pause(document.hidden ? LOOK_HIDDEN_INTERVAL : Math.max(POLL_INTERVAL, 10 * took));
       if (!signal.aborted) took = await this.look();
     }
   }

@@ -156,7 +156,7 @@ function factsOf(pool) {
     `TTL ${pool.ttl} s`,
     `a silent server is out within ${secondsOf(pool.detection)}, and out of every cache within ${secondsOf(pool.worst_case)}`,
     `at most ${countOf(pool.answers)} addresses an answer, ${pool.policy}`,
-    `keeps ${pool.keep} in`,
+    `keeps ${pool.min_members} in`,
     EMPTY[pool.on_empty] ?? pool.on_empty,
   ];
 }

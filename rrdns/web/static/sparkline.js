@@ -5,7 +5,7 @@ import { probeTime } from "./format.js";
 
 const WIDTH = 120;
 const HEIGHT = 28;
-const MOST_POINTS = 60;
+const MAX_POINTS = 60;
 
 /** The time of the last probes as a line; a lost probe is a red stroke from top to bottom. */
 export class Sparkline {
@@ -17,7 +17,7 @@ export class Sparkline {
 
   /** Show the probes on a scale that the members of a pool share. */
   show(recent, top) {
-    recent = recent.slice(-MOST_POINTS);
+    recent = recent.slice(-MAX_POINTS);
     setAttribute(this.element, "aria-label", described(recent));
     const step = WIDTH / Math.max(recent.length - 1, 1);
     const points = recent.map((probe, index) => [index * step, heightOf(probe, top), probe.passed]);

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from rrdns.core.acl import holder_at
+from rrdns.core.acl import client_key_of
 
-MOST_CONNECTIONS = 512
-MOST_PER_ADDRESS = 256  # behind a proxy all admins have one
+MAX_CONNECTIONS = 512
+MAX_PER_ADDRESS = 256  # behind a proxy all admins have one
 IDLE = 30.0  # seconds without a request in work
-WRITE_PATIENCE = 30.0  # seconds for a reader of a stream to read on
+WRITE_TIMEOUT = 30.0  # seconds for a reader of a stream to read on
 
 
 class Connections:
@@ -27,10 +27,10 @@ class Connections:
     def __init__(
         self,
         idle: float = IDLE,
-        most: int = MOST_CONNECTIONS,
-        per_address: int = MOST_PER_ADDRESS,
+        most: int = MAX_CONNECTIONS,
+        per_address: int = MAX_PER_ADDRESS,
     ) -> None:
-        self.most = most
+        self.limit = most
         self.per_address = per_address
         self.idle = idle
         self._busy: set[asyncio.BaseTransport] = set()
@@ -48,7 +48,7 @@ class Connections:
             self._busy.discard(transport)
             self._idle_since.pop(transport, None)
 
-    def make_room(
+    def admit(
         self,
         source: bytes,
         transports: Iterable[asyncio.BaseTransport],
@@ -63,8 +63,8 @@ class Connections:
         if count >= self.per_address:
             near = [one for one in crowd if source_of(one.get_extra_info("peername")) == source]
             if len(near) + sum(one == source for one in coming) >= self.per_address:
-                crowd, count = near, self.most
-        if count < self.most:
+                crowd, count = near, self.limit
+        if count < self.limit:
             return True
         idle = [one for one in crowd if one not in self._busy]
         if not idle:
@@ -87,20 +87,20 @@ CONNECTIONS = web.AppKey("connections", Connections)
 
 def source_of(peer: object) -> bytes:
     """Return what counts as one caller's address; empty for one that has none."""
-    return holder_at(str(peer[0])) if isinstance(peer, tuple) else b""
+    return client_key_of(str(peer[0])) if isinstance(peer, tuple) else b""
 
 
-async def write_on(response: web.StreamResponse, data: bytes) -> None:
+async def write_with_timeout(response: web.StreamResponse, data: bytes) -> None:
     """Write to a stream, for a reader that reads on.
 
     Raises:
         TimeoutError: it does not.
     """
-    async with asyncio.timeout(WRITE_PATIENCE):
+    async with asyncio.timeout(WRITE_TIMEOUT):
         await response.write(data)
 
 
-def make_counter(connections: Connections) -> Middleware:
+def busy_middleware(connections: Connections) -> Middleware:
     """Return the middleware that tells which connections are busy."""
 
     @web.middleware

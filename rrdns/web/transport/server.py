@@ -18,15 +18,15 @@ from rrdns.web.transport.connections import CONNECTIONS, source_of
 
 BACKLOG = 128
 KEEPALIVE = 20.0  # seconds between two requests on a connection
-STOP_WITHIN = 0.4  # seconds for requests in work; as much again once they are cancelled
-REAP_EVERY = 1.0
-MOST_LINE = 8190  # bytes of a request line, and of one header
-MOST_HEADERS = 128
+STOP_TIMEOUT = 0.4  # seconds for requests in work; as much again once they are cancelled
+REAP_INTERVAL = 1.0
+MAX_LINE = 8190  # bytes of a request line, and of one header
+MAX_HEADERS = 128
 HANDSHAKE = 10.0  # seconds for TLS to be agreed on
-MOST_HANDSHAKES = 64  # at once; one more ends the oldest
+MAX_HANDSHAKES = 64  # at once; one more ends the oldest
 # Seconds from one connection with TLS to the next: its key signs for each, and the probes are
 # in the same process. Who calls keeps its connection.
-HANDSHAKE_EVERY = 0.005
+HANDSHAKE_INTERVAL = 0.005
 _RECOVERY = 0.05  # seconds of rest when accepting itself fails
 # aiohttp logs what strangers send that is no HTTP, which may be as much as they like, and may
 # be a header with a token. Defects of ours are logged by `guard.make_shield`.
@@ -49,10 +49,10 @@ class ApiServer:
             logger=_SILENT,
             handle_signals=False,
             keepalive_timeout=KEEPALIVE,
-            shutdown_timeout=STOP_WITHIN,
-            max_line_size=MOST_LINE,
-            max_field_size=MOST_LINE,
-            max_headers=MOST_HEADERS,
+            shutdown_timeout=STOP_TIMEOUT,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_HEADERS,
             # A compressed body could be a thousand times what the limit lets in.
             auto_decompress=False,
         )
@@ -65,7 +65,7 @@ class ApiServer:
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         duties = (self._keep_accepting(), self._keep_reaping())
-        self._duties = [asyncio.create_task(duty) for duty in duties]
+        self._duties = [asyncio.create_task(job) for job in duties]
 
     async def stop(self) -> None:
         """Stop serving within a second; event streams end."""
@@ -85,14 +85,14 @@ class ApiServer:
                 await asyncio.sleep(_RECOVERY)
                 continue
             source = source_of(peer)
-            if self._connections.make_room(source, self._transports(), self._coming.values()):
+            if self._connections.admit(source, self._transports(), self._coming.values()):
                 coming = asyncio.create_task(self._let_in(sock, self.tls))
                 self._coming[coming] = source
                 coming.add_done_callback(self._forget)
                 self._make_room_for_handshakes()
             else:
                 sock.close()
-            await asyncio.sleep(HANDSHAKE_EVERY if self.tls else 0)
+            await asyncio.sleep(HANDSHAKE_INTERVAL if self.tls else 0)
 
     async def _let_in(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Give an accepted connection to aiohttp, once TLS is agreed on."""
@@ -107,7 +107,7 @@ class ApiServer:
             )
 
     def _make_room_for_handshakes(self) -> None:
-        for task in list(self._coming)[:-MOST_HANDSHAKES]:
+        for task in list(self._coming)[:-MAX_HANDSHAKES]:
             task.cancel()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -120,5 +120,5 @@ class ApiServer:
     async def _keep_reaping(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(REAP_EVERY)
+            await asyncio.sleep(REAP_INTERVAL)
             self._connections.reap(self._transports(), loop.time())

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rrdns.errors import RrdnsError
 
-MOST_BYTES = 1024 * 1024  # of either file
+MAX_BYTES = 1024 * 1024  # of either file
 _MARKS = {"tls_cert": b"-----BEGIN CERTIFICATE-----", "tls_key": b"PRIVATE KEY-----"}
 _WHAT = {"tls_cert": "no certificate", "tls_key": "no private key"}
 
 
-class BadPair(RrdnsError):
+class TlsConfigError(RrdnsError):
     """A certificate and key cannot be used."""
 
     def __init__(self, setting: str, path: Path, problem: str) -> None:
@@ -33,10 +33,10 @@ def make_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Return what serves TLS with a certificate (and the chain in its file) and its key.
 
     Raises:
-        BadPair: one of the files cannot be read, or the two do not fit.
+        TlsConfigError: one of the files cannot be read, or the two do not fit.
     """
     for setting, path in (("tls_cert", certificate), ("tls_key", key)):
-        _look_at(setting, path)
+        _check_file(setting, path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9325, section 3.1.1
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -45,35 +45,35 @@ def make_context(certificate: Path, key: Path) -> ssl.SSLContext:
         # Without a password of our own, OpenSSL would ask for one at the terminal.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except (ssl.SSLError, ValueError, OSError) as error:
-        raise _blame(certificate, key, error) from error
+        raise _config_error(certificate, key, error) from error
     return context
 
 
-def _look_at(setting: str, path: Path) -> None:
+def _check_file(setting: str, path: Path) -> None:
     """Check that a file is one that OpenSSL can be given: it blames neither of the two."""
     try:
         if not path.is_file():
             why = "is no file" if path.exists() else "does not exist"
-            raise BadPair(setting, path, why)
+            raise TlsConfigError(setting, path, why)
         with path.open("rb") as file:
-            text = file.read(MOST_BYTES)
+            text = file.read(MAX_BYTES)
     except OSError as error:
-        raise BadPair(setting, path, f"cannot be read: {error.strerror or error}") from error
+        raise TlsConfigError(setting, path, f"cannot be read: {error.strerror or error}") from error
     if _MARKS[setting] not in text:
-        raise BadPair(setting, path, f"has {_WHAT[setting]} in PEM form")
+        raise TlsConfigError(setting, path, f"has {_WHAT[setting]} in PEM form")
     if setting == "tls_key" and b"ENCRYPTED" in text:
-        raise BadPair(
+        raise TlsConfigError(
             setting, path, "is encrypted, and nobody could type its password at each start; "
             "`openssl pkey -in FILE -out PLAIN` writes it plainly"
         )  # fmt: skip
 
 
-def _blame(certificate: Path, key: Path, error: Exception) -> BadPair:
+def _config_error(certificate: Path, key: Path, error: Exception) -> TlsConfigError:
     reason = getattr(error, "reason", None) or str(error)
     if reason == "KEY_VALUES_MISMATCH":
-        return BadPair("tls_key", key, f"is not the key of the certificate in {certificate}")
+        return TlsConfigError("tls_key", key, f"is not the key of the certificate in {certificate}")
     try:
         ssl.create_default_context(cafile=str(certificate))
     except (ssl.SSLError, ValueError, OSError):
-        return BadPair("tls_cert", certificate, "has a certificate that cannot be read")
-    return BadPair("tls_key", key, f"cannot be used with {certificate}: {reason}")
+        return TlsConfigError("tls_cert", certificate, "has a certificate that cannot be read")
+    return TlsConfigError("tls_key", key, f"cannot be used with {certificate}: {reason}")

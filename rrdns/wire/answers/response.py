@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rrdns.core.acl import Audience
-from rrdns.core.rotation import at_turn
-from rrdns.shm.rotation_counter import Rotation
+from rrdns.core.acl import AccessList
+from rrdns.core.rotation import rotated
+from rrdns.shm.rotation_counter import RotationCounter
 from rrdns.wire.dns import records
 from rrdns.wire.dns.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
 
-LEAST_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
+MIN_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
 TCP_PAYLOAD = 65535
-MOST_KEPT_BYTES = 2048  # of answers to one exact query
+MAX_CACHED_BYTES = 2048  # of answers to one exact query
 # An answer over UDP may have so many bytes for one of the query's: whoever sends queries in
 # another's name gains no more by us.
-MOST_AMPLIFICATION = 4
+MAX_AMPLIFICATION = 4
 
 _PLAIN, _WITH_OPT, _WITH_DO = range(3)
 _OPTS = (b"", records.opt_record(wants_dnssec=False), records.opt_record(wants_dnssec=True))
@@ -29,7 +29,7 @@ Section = tuple[int, bytes]  # how many records, and they
 EMPTY: Section = (0, b"")
 
 
-class Joined:
+class PrefixedBodies:
     """Answers that are put together when they are sent."""
 
     __slots__ = ("_bodies", "_head")
@@ -45,7 +45,7 @@ class Joined:
         return self._head + self._bodies[turn]
 
 
-class Extended:
+class BodiesWithOptions:
     """Answers that end in an OPT record without options, with options put into it."""
 
     __slots__ = ("_answers", "_end")
@@ -61,7 +61,7 @@ class Extended:
         return self._answers[turn][:-2] + self._end
 
 
-class Fewer:
+class PartialBodies:
     """Answers with fewer addresses than others get, made when they are sent."""
 
     __slots__ = ("_head", "_most", "_opt", "_turning")
@@ -76,91 +76,93 @@ class Fewer:
         return len(self._turning)
 
     def __getitem__(self, turn: int) -> bytes:
-        return self._head + b"".join(at_turn(self._turning, turn, self._most)) + self._opt
+        return self._head + b"".join(rotated(self._turning, turn, self._most)) + self._opt
 
 
-Bodies = tuple[bytes, ...] | Joined | Extended | Fewer
+Bodies = tuple[bytes, ...] | PrefixedBodies | BodiesWithOptions | PartialBodies
 
 
-class Entry(NamedTuple):
+class EncodedResponses(NamedTuple):
     """The answers to one exact message, each without the two bytes of its ID."""
 
     answers: Bodies  # one per turn, all of one length
-    rotation: Rotation
+    rotation: RotationCounter
     length: int  # of a whole answer, ID included
 
-    def tail(self, turn: int) -> bytes:
+    def body(self, turn: int) -> bytes:
         """Return the answer of a turn, behind its ID."""
         return self.answers[turn % len(self.answers)]
 
-    def kept(self) -> Entry:
+    def flattened(self) -> EncodedResponses:
         """Return the same in the form in which it is quickest to send again.
 
         Large pools stay as they are, or a memo full of them would need much memory.
         """
         many = len(self.answers)
-        if many * self.length > MOST_KEPT_BYTES:
+        if many * self.length > MAX_CACHED_BYTES:
             return self
         return self._replace(answers=tuple(self.answers[turn] for turn in range(many)))
 
-    def extended(self, options: bytes) -> Entry:
+    def with_options(self, options: bytes) -> EncodedResponses:
         """Return the same with options in the OPT record that these answers end in."""
         answers, rotation, length = self
-        return Entry(Extended(answers, options), rotation, length + len(options))
+        return EncodedResponses(
+            BodiesWithOptions(answers, options), rotation, length + len(options)
+        )
 
 
-class Proven(Entry):
+class CookieVerified(EncodedResponses):
     """The answers to an asker that has shown to be where it says it is (RFC 7873)."""
 
     __slots__ = ()
 
 
-class Guarded(NamedTuple):
+class AccessControlled(NamedTuple):
     """The answers to one exact message where it matters who asks."""
 
-    entry: Entry
-    refusal: Entry
+    entry: EncodedResponses
+    refusal: EncodedResponses
     why: bytes  # option of the refusal; none in an answer without OPT
-    audience: Audience
+    acl: AccessList
     entry_why: bytes = b""  # option of the other answer
 
-    def of(self, address: bytes) -> tuple[Entry, bytes]:
+    def of(self, address: bytes) -> tuple[EncodedResponses, bytes]:
         """Return an asker's answers, and an option that goes with them."""
-        if self.audience.has(address):
+        if self.acl.allows(address):
             return self.entry, self.entry_why
         return self.refusal, self.why
 
-    def kept(self) -> Guarded:
+    def kept(self) -> AccessControlled:
         """Return the same in the form in which it is quickest to send again."""
-        return self._replace(entry=self.entry.kept())
+        return self._replace(entry=self.entry.flattened())
 
 
-class Explained(NamedTuple):
+class WithExtendedError(NamedTuple):
     """The answers to one exact message, and the option that tells why they are an error."""
 
-    entry: Entry
+    entry: EncodedResponses
     why: bytes
 
-    def of(self, _address: bytes) -> tuple[Entry, bytes]:
+    def of(self, _address: bytes) -> tuple[EncodedResponses, bytes]:
         """Return the answers, and the option that goes with them."""
         return self.entry, self.why
 
-    def whole(self) -> Entry:
+    def whole(self) -> EncodedResponses:
         """Return the answers with the option in them."""
-        return self.entry.extended(self.why)
+        return self.entry.with_options(self.why)
 
 
-Kept = Entry | Explained | Guarded
+CacheEntry = EncodedResponses | WithExtendedError | AccessControlled
 
 
-class Turning(NamedTuple):
+class RotatingRecords(NamedTuple):
     """Records that take turns in standing first."""
 
     records: tuple[bytes, ...]
-    most: int  # of them in one answer
+    max_addresses: int  # of them in one answer
 
 
-class Reply:
+class ResponseTemplate:
     """The answer to a kind of question."""
 
     __slots__ = (
@@ -170,24 +172,24 @@ class Reply:
         "_flags",
         "_forms",
         "_turning",
+        "extended_error",
         "rotation",
-        "why",
     )
 
     def __init__(
         self,
-        rotation: Rotation,
+        rotation: RotationCounter,
         *,
         rcode: Rcode = Rcode.NOERROR,
         aa: bool = True,
         answer: Section = EMPTY,
         authority: Section = EMPTY,
         additional: Section = EMPTY,
-        turning: Turning | None = None,
+        turning: RotatingRecords | None = None,
         why: bytes = b"",
     ) -> None:
         self.rotation = rotation
-        self.why = why  # the option of an extended error, for queries with OPT
+        self.extended_error = why  # the option of an extended error, for queries with OPT
         self._flags = QR | (AA if aa else 0) | rcode
         self._answer = answer
         self._authority = authority
@@ -195,7 +197,7 @@ class Reply:
         self._turning = turning
         self._forms: list[_Form | None] = [None, None, None]
 
-    def entry(self, query: Query, most: int) -> Entry:
+    def render(self, query: Query, most: int) -> EncodedResponses:
         """Return the answers to a query, each in at most `most` bytes."""
         kind = _form_of(query.edns)
         form = self._forms[kind] or self._encode(kind)
@@ -203,7 +205,7 @@ class Reply:
         length = 2 + len(head) + form.body_bytes
         if length > most:
             return self._shorter(query, kind, most)
-        return Entry(Joined(head, form.bodies), self.rotation, length)
+        return EncodedResponses(PrefixedBodies(head, form.bodies), self.rotation, length)
 
     def _encode(self, kind: int) -> _Form:
         additionals = self._additional[0] + (kind != _PLAIN)
@@ -224,7 +226,7 @@ class Reply:
         self._forms[kind] = form
         return form
 
-    def _shorter(self, query: Query, kind: int, most: int) -> Entry:
+    def _shorter(self, query: Query, kind: int, most: int) -> EncodedResponses:
         """Return the answer without its additional records, or else nothing but TC.
 
         What is only additional may be left out unsaid (RFC 2181, section 9).
@@ -233,13 +235,15 @@ class Reply:
             return self._fewer(query, kind, most, self._turning)
         body = self._answer[1] + self._authority[1] + _OPTS[kind]
         if HEADER_BYTES + len(query.question) + len(body) > most:
-            return cut_off(query, self.rotation, self._flags)
+            return truncated(query, self.rotation, self._flags)
         flags = self._flags | (query.flags & RD)
         counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
         head = flags.to_bytes(2, "big") + counts + query.question
-        return Entry((head + body,), self.rotation, 2 + len(head) + len(body))
+        return EncodedResponses((head + body,), self.rotation, 2 + len(head) + len(body))
 
-    def _fewer(self, query: Query, kind: int, most: int, turning: Turning) -> Entry:
+    def _fewer(
+        self, query: Query, kind: int, most: int, turning: RotatingRecords
+    ) -> EncodedResponses:
         """Return the answers with as many addresses as there is room for, and no TC.
 
         They are a choice from the members anyway, and firmware takes the first.
@@ -248,8 +252,8 @@ class Reply:
         count = max((most - fixed) // records.A_RECORD_BYTES, 1)
         flags = self._flags | (query.flags & RD)
         head = flags.to_bytes(2, "big") + _counts(count, 0, kind != _PLAIN) + query.question
-        answers = Fewer(head, turning.records, count, _OPTS[kind])
-        return Entry(answers, self.rotation, fixed + count * records.A_RECORD_BYTES)
+        answers = PartialBodies(head, turning.records, count, _OPTS[kind])
+        return EncodedResponses(answers, self.rotation, fixed + count * records.A_RECORD_BYTES)
 
 
 class _Form(NamedTuple):
@@ -261,34 +265,34 @@ class _Form(NamedTuple):
     body_bytes: int
 
 
-def room(edns: Edns | None, query_bytes: int) -> int:
+def udp_size_limit(edns: Edns | None, query_bytes: int) -> int:
     """Return how many bytes an asker gets over UDP (RFC 6891, section 6.2.3)."""
-    most = MOST_AMPLIFICATION * query_bytes
+    most = MAX_AMPLIFICATION * query_bytes
     if edns is None:
-        return min(LEAST_PAYLOAD, most)
-    return min(max(LEAST_PAYLOAD, min(edns.payload, records.OUR_PAYLOAD)), most)
+        return min(MIN_PAYLOAD, most)
+    return min(max(MIN_PAYLOAD, min(edns.payload, records.MAX_UDP_PAYLOAD)), most)
 
 
-def cut_off(query: Query, rotation: Rotation, flags: int = QR) -> Entry:
+def truncated(query: Query, rotation: RotationCounter, flags: int = QR) -> EncodedResponses:
     """Return the answer that has nothing but TC: the asker shall come over TCP."""
     kind = _form_of(query.edns)
     head = (flags | TC | (query.flags & RD)).to_bytes(2, "big") + _counts(0, 0, kind != _PLAIN)
     answer = head + query.question + _OPTS[kind]
-    return Entry((answer,), rotation, 2 + len(answer))
+    return EncodedResponses((answer,), rotation, 2 + len(answer))
 
 
 def _form_of(edns: Edns | None) -> int:
     return _PLAIN if edns is None else _WITH_DO if edns.wants_dnssec else _WITH_OPT
 
 
-def most_addresses(name: bytes) -> int:
+def max_addresses(name: bytes) -> int:
     """Return how many A records fit the smallest answer, with OPT, for a name."""
-    left = LEAST_PAYLOAD - HEADER_BYTES - len(name) - 4 - OPT_BYTES
+    left = MIN_PAYLOAD - HEADER_BYTES - len(name) - 4 - OPT_BYTES
     return left // records.A_RECORD_BYTES
 
 
 def _turns(turning: Sequence[bytes], most: int, opt: bytes) -> list[bytes]:
-    return [b"".join(at_turn(turning, turn, most)) + opt for turn in range(len(turning))]
+    return [b"".join(rotated(turning, turn, most)) + opt for turn in range(len(turning))]
 
 
 def _counts(answers: int, authorities: int, additionals: int) -> bytes:

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rrdns.core.acl import Audience
+from rrdns.core.acl import AccessList
 from rrdns.core.model import Zone
-from rrdns.core.snapshot import Rota, Snapshot
-from rrdns.shm.rotation_counter import Ledger
-from rrdns.wire.answers.response import Reply
+from rrdns.core.snapshot import PoolRRset, Snapshot
+from rrdns.shm.rotation_counter import CounterRegistry
+from rrdns.wire.answers.response import ResponseTemplate
 from rrdns.wire.dns import records
 from rrdns.wire.dns.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA
 
-TOP_OFFSET = 12  # where a zone's name begins in a message that asks for the zone's top
+APEX_OFFSET = 12  # where a zone's name begins in a message that asks for the zone's top
 
 
 @dataclass(frozen=True, slots=True)
-class Top:
+class ZoneApex:
     """A zone as its answers need it."""
 
     zone: Zone
     name: bytes  # lower case, on the wire
     minimum: int  # of the SOA: no "no" may outlive an address
-    audience: Audience | None = None  # None: everybody
+    acl: AccessList | None = None  # None: everybody
 
     def authority(self, offset: int) -> tuple[int, bytes]:
         """Return the SOA under a "no", for a question in which the zone's name is at `offset`."""
@@ -39,93 +39,99 @@ class Top:
 class Node:
     """A name that exists; a type that it has no reply for is NODATA."""
 
-    __slots__ = ("replies", "top")
+    __slots__ = ("apex", "responses")
 
-    def __init__(self, top: Top, replies: dict[int, Reply | None] | None = None) -> None:
-        self.top = top
-        self.replies = replies or {}  # by type; None: say nothing at all
+    def __init__(
+        self, top: ZoneApex, replies: dict[int, ResponseTemplate | None] | None = None
+    ) -> None:
+        self.apex = top
+        self.responses = replies or {}  # by type; None: say nothing at all
 
 
 @dataclass(slots=True)
-class Tree:
+class ZoneTree:
     """Zones and names, by lower-case wire name."""
 
-    tops: dict[bytes, Top] = field(default_factory=dict)
+    apexes: dict[bytes, ZoneApex] = field(default_factory=dict)
     nodes: dict[bytes, Node] = field(default_factory=dict)
-    is_guarded: bool = False  # a zone has an audience
+    has_acl: bool = False  # a zone has an audience
 
-    def copy(self) -> Tree:
+    def copy(self) -> ZoneTree:
         """Return a tree of the same zones in which other names can be put."""
         return replace(self, nodes=dict(self.nodes))
 
-    def audience_of(self, name: bytes) -> Audience | None:
+    def acl_of(self, name: bytes) -> AccessList | None:
         """Return who may ask for a name; None is everybody."""
-        top = self.top_of(name) if self.is_guarded else None
-        return top.audience if top else None
+        top = self.apex_of(name) if self.has_acl else None
+        return top.acl if top else None
 
-    def top_of(self, name: bytes) -> Top | None:
+    def apex_of(self, name: bytes) -> ZoneApex | None:
         """Return the deepest zone that a name is in."""
-        tops, at = self.tops, 0
+        tops, at = self.apexes, 0
         while True:
             top = tops.get(name[at:])
             if top is not None or not name[at]:
                 return top
             at += name[at] + 1
 
-    def top_above(self, name: bytes) -> Top | None:
+    def parent_apex(self, name: bytes) -> ZoneApex | None:
         """Return the zone on the parent's side of a zone's top, if it is ours too."""
-        return self.top_of(name[name[0] + 1 :]) if name[0] else None
+        return self.apex_of(name[name[0] + 1 :]) if name[0] else None
 
 
-def plant(snapshot: Snapshot, pools: Mapping[str, Reply | None], ledger: Ledger) -> Tree:
+def build_tree(
+    snapshot: Snapshot, pools: Mapping[str, ResponseTemplate | None], registry: CounterRegistry
+) -> ZoneTree:
     """Return the tree of a snapshot; `pools` holds each pool's reply, None for silence."""
-    tree = Tree()
+    tree = ZoneTree()
     for zone in snapshot.zones:
         name = records.wire_name(zone.name)
-        audience = Audience(zone.allow_query)
-        known = None if audience.is_everybody else audience
-        tree.tops[name] = Top(zone, name, zone.negative_ttl, known)
-    tree.is_guarded = any(top.audience for top in tree.tops.values())
-    _lower_minimums(tree, snapshot.rotas.values())
-    _add_nameservers(tree, snapshot.zones, ledger)
+        audience = AccessList(zone.allow_query)
+        known = None if audience.allows_all else audience
+        tree.apexes[name] = ZoneApex(zone, name, zone.negative_ttl, known)
+    tree.has_acl = any(top.acl for top in tree.apexes.values())
+    _lower_minimums(tree, snapshot.rrsets.values())
+    _add_nameservers(tree, snapshot.zones, registry)
     hostnames = set()
-    for rota in snapshot.rotas.values():
-        name = records.wire_name(rota.hostname)
-        node = _grow(tree, name)
+    for rrset in snapshot.rrsets.values():
+        name = records.wire_name(rrset.hostname)
+        node = _add_name(tree, name)
         if node is not None:
             # Whatever else bears the name: a nameserver's AAAA would lure targets away.
-            node.replies = {TYPE_A: pools[rota.pool]}
+            node.responses = {TYPE_A: pools[rrset.pool]}
             hostnames.add(name)
-    for top in tree.tops.values():
-        _add_top(tree, _top_node(tree, top), hostnames, ledger)
-    _answer_any(tree, ledger)
+    for top in tree.apexes.values():
+        _add_top(tree, _top_node(tree, top), hostnames, registry)
+    _answer_any(tree, registry)
     return tree
 
 
-def _answer_any(tree: Tree, ledger: Ledger) -> None:
+def _answer_any(tree: ZoneTree, registry: CounterRegistry) -> None:
     """Let every name that has records answer ANY with one of ours (RFC 8482, section 4.2).
 
     One of its own RRsets would do as well, but A records in a resolver's cache from there
     would stand outside the rotation.
     """
     replies = {
-        name: Reply(ledger.kind("any/noerror"), answer=(1, records.no_any_record(top.zone.ttl)))
-        for name, top in tree.tops.items()
+        name: ResponseTemplate(
+            registry.counter("any/noerror"), answer=(1, records.any_hinfo_record(top.zone.ttl))
+        )
+        for name, top in tree.apexes.items()
     }
     for node in tree.nodes.values():
-        if node.replies:
-            node.replies[TYPE_ANY] = replies[node.top.name]
+        if node.responses:
+            node.responses[TYPE_ANY] = replies[node.apex.name]
 
 
-def _lower_minimums(tree: Tree, rotas: Iterable[Rota]) -> None:
+def _lower_minimums(tree: ZoneTree, rrsets: Iterable[PoolRRset]) -> None:
     """Let no negative answer of a zone outlive an address in it (RFC 2308, section 4)."""
-    for rota in rotas:
-        top = tree.top_of(records.wire_name(rota.hostname))
-        if top is not None and rota.ttl < top.minimum:
-            tree.tops[top.name] = replace(top, minimum=rota.ttl)
+    for rrset in rrsets:
+        top = tree.apex_of(records.wire_name(rrset.hostname))
+        if top is not None and rrset.ttl < top.minimum:
+            tree.apexes[top.name] = replace(top, minimum=rrset.ttl)
 
 
-def _add_nameservers(tree: Tree, zones: Iterable[Zone], ledger: Ledger) -> None:
+def _add_nameservers(tree: ZoneTree, zones: Iterable[Zone], registry: CounterRegistry) -> None:
     """Give the nameservers that are in a zone of ours their addresses."""
     addresses: dict[bytes, dict[str, None]] = {}
     for zone in zones:
@@ -133,23 +139,27 @@ def _add_nameservers(tree: Tree, zones: Iterable[Zone], ledger: Ledger) -> None:
             found = addresses.setdefault(records.wire_name(nameserver.name), {})
             found.update(dict.fromkeys(nameserver.addresses))
     for name, found in addresses.items():
-        node = _grow(tree, name)
+        node = _add_name(tree, name)
         if node is None:
             continue
         for rtype, mark in ((TYPE_A, "."), (TYPE_AAAA, ":")):
-            ours = records.address_records((one for one in found if mark in one), node.top.zone.ttl)
+            ours = records.address_records(
+                (one for one in found if mark in one), node.apex.zone.ttl
+            )
             if ours:
                 answer = (len(ours), b"".join(ours))
-                node.replies[rtype] = Reply(ledger.kind("nameserver/noerror"), answer=answer)
+                node.responses[rtype] = ResponseTemplate(
+                    registry.counter("nameserver/noerror"), answer=answer
+                )
 
 
-def _top_node(tree: Tree, top: Top) -> Node:
+def _top_node(tree: ZoneTree, top: ZoneApex) -> Node:
     return tree.nodes.setdefault(top.name, Node(top))
 
 
-def _grow(tree: Tree, name: bytes) -> Node | None:
+def _add_name(tree: ZoneTree, name: bytes) -> Node | None:
     """Return the node of a name, with all that lies between it and its zone's top (RFC 4592)."""
-    top = tree.top_of(name)
+    top = tree.apex_of(name)
     if top is None:
         return None
     at = 0
@@ -160,11 +170,13 @@ def _grow(tree: Tree, name: bytes) -> Node | None:
         at += name[at] + 1
 
 
-def _add_top(tree: Tree, node: Node, hostnames: Container[bytes], ledger: Ledger) -> None:
+def _add_top(
+    tree: ZoneTree, node: Node, hostnames: Container[bytes], registry: CounterRegistry
+) -> None:
     """Give a zone's top its SOA and NS."""
-    top, zone = node.top, node.top.zone
-    soa = records.encode([records.soa(zone, top.minimum, zone.ttl)], zone.name, TOP_OFFSET)
-    node.replies[TYPE_SOA] = Reply(ledger.kind("soa/noerror"), answer=(1, soa))
+    top, zone = node.apex, node.apex.zone
+    soa = records.encode([records.soa(zone, top.minimum, zone.ttl)], zone.name, APEX_OFFSET)
+    node.responses[TYPE_SOA] = ResponseTemplate(registry.counter("soa/noerror"), answer=(1, soa))
     names = records.nameservers(zone)
     glue = [
         record
@@ -172,15 +184,15 @@ def _add_top(tree: Tree, node: Node, hostnames: Container[bytes], ledger: Ledger
         if _has_glue(tree, top, records.wire_name(nameserver.name), hostnames)
         for record in records.glue(nameserver.name, nameserver.addresses, zone.ttl)
     ]
-    alone = records.encode(names, zone.name, TOP_OFFSET)
-    both = records.encode([*names, *glue], zone.name, TOP_OFFSET)
-    node.replies[TYPE_NS] = Reply(
-        ledger.kind("ns/noerror"),
+    alone = records.encode(names, zone.name, APEX_OFFSET)
+    both = records.encode([*names, *glue], zone.name, APEX_OFFSET)
+    node.responses[TYPE_NS] = ResponseTemplate(
+        registry.counter("ns/noerror"),
         answer=(len(names), alone),
         additional=(len(glue), both[len(alone) :]),
     )
 
 
-def _has_glue(tree: Tree, top: Top, name: bytes, hostnames: Container[bytes]) -> bool:
+def _has_glue(tree: ZoneTree, top: ZoneApex, name: bytes, hostnames: Container[bytes]) -> bool:
     """Tell whether a nameserver's addresses belong under this zone's NS records."""
-    return tree.top_of(name) is top and name not in hostnames
+    return tree.apex_of(name) is top and name not in hostnames

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from dnslib.label import DNSLabel
 
-from rrdns.core.dns_message import ExtendedError, Record, Reply
+from rrdns.core.dns_message import ExtendedError, ResourceRecord, Response
 from rrdns.wire.dns.edns_options import EXTENDED_ERROR
-from rrdns.wire.dns.query import MOST_LABEL_BYTES, MOST_NAME_BYTES, end_of_question
+from rrdns.wire.dns.query import MAX_LABEL_BYTES, MAX_NAME_BYTES, end_of_question
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)
@@ -54,7 +54,7 @@ EXTENDED_ERRORS = (
 )
 
 
-def ask(
+def encode_query(
     name: str,
     rtype: str,
     ident: int,
@@ -76,7 +76,7 @@ def ask(
     return bytes(DNSRecord(header, q=question, ar=options).pack())
 
 
-def answers(query: bytes, datagram: bytes) -> bool:
+def is_response_to(query: bytes, datagram: bytes) -> bool:
     """Tell whether a datagram is a response to this query, by its ID and question."""
     end = end_of_question(query)
     return (
@@ -87,7 +87,7 @@ def answers(query: bytes, datagram: bytes) -> bool:
     )
 
 
-def read_reply(datagram: bytes) -> Reply:
+def decode_response(datagram: bytes) -> Response:
     """Return what a response says.
 
     Raises:
@@ -96,7 +96,7 @@ def read_reply(datagram: bytes) -> Reply:
     try:
         message = DNSRecord.parse(datagram)
         header = message.header
-        return Reply(
+        return Response(
             rcode=str(RCODE.get(header.rcode)),
             flags=tuple(flag for flag in ("aa", "tc", "rd", "ra") if getattr(header, flag)),
             answer=_records(message.rr),
@@ -109,9 +109,9 @@ def read_reply(datagram: bytes) -> Reply:
         raise ValueError(f"the answer is malformed: {error}") from error
 
 
-def _records(records: list[RR]) -> tuple[Record, ...]:
+def _records(records: list[RR]) -> tuple[ResourceRecord, ...]:
     return tuple(
-        Record(str(rr.rname), rr.ttl, str(QTYPE.get(rr.rtype)), str(rr.rdata))
+        ResourceRecord(str(rr.rname), rr.ttl, str(QTYPE.get(rr.rtype)), str(rr.rdata))
         for rr in records
         if rr.rtype != QTYPE.OPT
     )
@@ -135,7 +135,7 @@ def _extended_error(data: bytes) -> ExtendedError:
 
 def _label(name: str) -> DNSLabel:
     labels = [] if name == "." else name.removesuffix(".").split(".")
-    sound = all(label.isascii() and 0 < len(label) <= MOST_LABEL_BYTES for label in labels)
-    if not sound or sum(len(label) + 1 for label in labels) >= MOST_NAME_BYTES:
+    sound = all(label.isascii() and 0 < len(label) <= MAX_LABEL_BYTES for label in labels)
+    if not sound or sum(len(label) + 1 for label in labels) >= MAX_NAME_BYTES:
         raise ValueError(f"{name!r} is no domain name")
     return DNSLabel([label.encode() for label in labels])

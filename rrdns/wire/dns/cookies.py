@@ -18,20 +18,20 @@ SIZES = frozenset({CLIENT_BYTES, *range(CLIENT_BYTES + 8, CLIENT_BYTES + 33)})
 VALID_FOR = 3600  # seconds
 AHEAD = 300  # how far another server's clock may be before ours
 FRESH_FOR = 1800  # a cookie that is older is renewed
-MOST_KNOWN = 4096  # valid cookies that need not be hashed again
+MAX_KNOWN = 4096  # valid cookies that need not be hashed again
 _VERSION = 1
 _HEAD = b"\x01\0\0\0"
 _SECONDS = 0x1_0000_0000
 
 
-class Judged(NamedTuple):
+class CookieCheck(NamedTuple):
     """What a cookie is worth, and the one to answer with."""
 
     is_valid: bool
     cookie: bytes  # client cookie and server cookie
 
 
-class Jar:
+class CookieKeys:
     """The secrets of one server address."""
 
     __slots__ = ("_known", "_states")
@@ -46,15 +46,15 @@ class Jar:
         # strangers cannot push out anything but by earning cookies themselves.
         self._known: set[bytes] = set()
 
-    def judge(self, cookie: bytes, address: bytes, now: int) -> Judged:
+    def check(self, cookie: bytes, address: bytes, now: int) -> CookieCheck:
         """Return what a client's cookie (of one of SIZES) is worth at an address at Unix time."""
         if len(cookie) == WHOLE_BYTES and cookie[CLIENT_BYTES] == _VERSION:
             age = _age(cookie, now)
             if -AHEAD <= age <= VALID_FOR and self._is_ours(cookie, address):
                 if age <= FRESH_FOR:
-                    return Judged(is_valid=True, cookie=cookie)
-                return Judged(is_valid=True, cookie=self.make(cookie, address, now))
-        return Judged(is_valid=False, cookie=self.make(cookie, address, now))
+                    return CookieCheck(is_valid=True, cookie=cookie)
+                return CookieCheck(is_valid=True, cookie=self.make(cookie, address, now))
+        return CookieCheck(is_valid=False, cookie=self.make(cookie, address, now))
 
     def make(self, cookie: bytes, address: bytes, now: int) -> bytes:
         """Return a client's cookie with a new server cookie behind it."""
@@ -68,7 +68,7 @@ class Jar:
         signed = cookie[:-8] + address  # reserved bits as they came (RFC 9018, section 4.2)
         if not any(compare_digest(siphash(one, signed), cookie[-8:]) for one in self._states):
             return False
-        if len(self._known) >= MOST_KNOWN:
+        if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         self._known.add(key)
         return True

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from rrdns.wire.dns import cookies
-from rrdns.wire.dns.server_info import Manners
+from rrdns.wire.dns.server_info import ServerInfo
 
 NSID = 3  # RFC 5001
 CLIENT_SUBNET = 8  # RFC 7871
@@ -32,7 +32,7 @@ _head = Struct("!HH").unpack_from
 _subnet = Struct("!HBB").unpack_from  # FAMILY, SOURCE PREFIX-LENGTH, SCOPE PREFIX-LENGTH
 
 
-class Cookie(Enum):
+class CookieStatus(Enum):
     """What a query shows of the server cookie that its asker was given."""
 
     ABSENT = auto()
@@ -41,30 +41,32 @@ class Cookie(Enum):
     VALID = auto()  # the asker is where it says it is
 
 
-class Extras(NamedTuple):
+class OptionResult(NamedTuple):
     """What the options of a query come to."""
 
     options: bytes = b""  # of the answer, but for padding
-    pads: bool = False  # the answer is padded too
-    cookie: Cookie = Cookie.ABSENT
+    wants_padding: bool = False  # the answer is padded too
+    cookie: CookieStatus = CookieStatus.ABSENT
 
 
-NOTHING = Extras()
+NO_OPTIONS = OptionResult()
 
 
-def read(options: bytes, manners: Manners, address: bytes, now: int, *, tcp: bool) -> Extras | None:
+def process(
+    options: bytes, server_info: ServerInfo, address: bytes, now: int, *, tcp: bool
+) -> OptionResult | None:
     """Return what well-formed options ask for; None where what one says is malformed."""
     found = _by_code(options)
-    told, cookie = [], Cookie.ABSENT
-    if COOKIE in found and manners.jar is not None:
+    told, cookie = [], CookieStatus.ABSENT
+    if COOKIE in found and server_info.cookie_keys is not None:
         shown = found[COOKIE]
         if len(shown) not in cookies.SIZES:  # RFC 7873, section 5.2.2
             return None
-        judged = manners.jar.judge(shown, address, now)
+        judged = server_info.cookie_keys.check(shown, address, now)
         cookie = _cookie(judged, shown)
-        told.append(option(COOKIE, judged.cookie))
-    if NSID in found and manners.nsid:
-        told.append(option(NSID, manners.nsid))
+        told.append(encode_option(COOKIE, judged.cookie))
+    if NSID in found and server_info.nsid:
+        told.append(encode_option(NSID, server_info.nsid))
     if CLIENT_SUBNET in found:
         if not _is_subnet(found[CLIENT_SUBNET]):  # RFC 7871, section 7.1.2
             return None
@@ -72,32 +74,32 @@ def read(options: bytes, manners: Manners, address: bytes, now: int, *, tcp: boo
     if tcp and KEEPALIVE in found:  # over UDP it is ignored (RFC 7828, section 3.2.2)
         if found[KEEPALIVE]:  # a client has no time-out to tell (section 3.2.1)
             return None
-        told.append(option(KEEPALIVE, _tenths(manners.tcp_idle)))
+        told.append(encode_option(KEEPALIVE, _tenths(server_info.tcp_idle)))
     # RFC 7830, section 6 has padding behind encryption only. A query that pads over TCP comes
     # from behind some, such as a TLS proxy; over UDP padding would serve amplifiers alone.
     pads = tcp and PADDING in found
-    return Extras(b"".join(told), pads, cookie)
+    return OptionResult(b"".join(told), pads, cookie)
 
 
-def option(code: int, data: bytes) -> bytes:
+def encode_option(code: int, data: bytes) -> bytes:
     """Return an option as it goes over the wire."""
     return code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
 
 
 def extended_error(code: int, text: str = "") -> bytes:
     """Return the option that tells why an answer is an error (RFC 8914, section 2)."""
-    return option(EXTENDED_ERROR, code.to_bytes(2, "big") + text.encode())
+    return encode_option(EXTENDED_ERROR, code.to_bytes(2, "big") + text.encode())
 
 
 def padding(length: int) -> bytes:
     """Return the option that pads a message of a length to whole blocks."""
-    return option(PADDING, bytes(-(length + 4) % PADDING_BLOCK))
+    return encode_option(PADDING, bytes(-(length + 4) % PADDING_BLOCK))
 
 
-def _cookie(judged: cookies.Judged, shown: bytes) -> Cookie:
+def _cookie(judged: cookies.CookieCheck, shown: bytes) -> CookieStatus:
     if judged.is_valid:
-        return Cookie.VALID
-    return Cookie.NEW if len(shown) == cookies.CLIENT_BYTES else Cookie.WRONG
+        return CookieStatus.VALID
+    return CookieStatus.NEW if len(shown) == cookies.CLIENT_BYTES else CookieStatus.WRONG
 
 
 def _by_code(options: bytes) -> dict[int, bytes]:
@@ -124,7 +126,7 @@ def _is_subnet(data: bytes) -> bool:
 
 def _everybodys(subnet: bytes) -> bytes:
     """Return a subnet with scope 0: the answer is the same for all (RFC 7871, section 7.2.1)."""
-    return option(CLIENT_SUBNET, subnet[:3] + b"\0" + subnet[4:])
+    return encode_option(CLIENT_SUBNET, subnet[:3] + b"\0" + subnet[4:])
 
 
 def _tenths(seconds: float) -> bytes:

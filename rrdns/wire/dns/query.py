@@ -12,8 +12,8 @@ from struct import Struct
 from typing import NamedTuple
 
 HEADER_BYTES = 12
-MOST_NAME_BYTES = 255  # RFC 1035, section 2.3.4
-MOST_LABEL_BYTES = 63
+MAX_NAME_BYTES = 255  # RFC 1035, section 2.3.4
+MAX_LABEL_BYTES = 63
 
 QR = 0x8000
 OPCODE = 0x7800
@@ -81,7 +81,7 @@ class Query(NamedTuple):
     edns: Edns | None
 
 
-class Fault(NamedTuple):
+class QueryError(NamedTuple):
     """A message that earns an error, whatever it asks."""
 
     rcode: Rcode
@@ -103,7 +103,7 @@ class _Tail(NamedTuple):
 _BARE = _Tail(sound=True)
 
 
-def read(datagram: bytes) -> Query | Fault | None:
+def parse_query(datagram: bytes) -> Query | QueryError | None:
     """Return what a datagram asks, or None for one that must not be answered.
 
     Answering a response could make two servers talk for ever (RFC 5625, section 4.2 has the
@@ -115,10 +115,10 @@ def read(datagram: bytes) -> Query | Fault | None:
     if flags & QR:
         return None
     if flags & OPCODE or questions != 1:
-        return _odd(datagram, ident, flags, questions)
+        return _unsupported(datagram, ident, flags, questions)
     end = end_of_question(datagram)
     if not end:
-        return Fault(Rcode.FORMERR, ident, flags, b"", None)
+        return QueryError(Rcode.FORMERR, ident, flags, b"", None)
     question = datagram[HEADER_BYTES:end]
     edns = None
     if len(datagram) > end or answers or authorities or additionals:
@@ -126,11 +126,11 @@ def read(datagram: bytes) -> Query | Fault | None:
         edns = tail.edns
         if not tail.sound:
             bare = edns and edns._replace(options=b"")
-            return Fault(Rcode.FORMERR, ident, flags, question, bare)
+            return QueryError(Rcode.FORMERR, ident, flags, question, bare)
         if edns is not None and edns.version:  # RFC 6891, section 6.1.3
-            return Fault(Rcode.BADVERS, ident, flags, question, edns._replace(options=b""))
+            return QueryError(Rcode.BADVERS, ident, flags, question, edns._replace(options=b""))
         if tail.tsig:  # RFC 8945, section 5.2.1: no key is known here
-            return Fault(Rcode.NOTAUTH, ident, flags, question, edns, tail.tsig)
+            return QueryError(Rcode.NOTAUTH, ident, flags, question, edns, tail.tsig)
     qtype, qclass = _pair(question, len(question) - 4)
     # Length bytes are below 0x40, so lowering letters cannot change them.
     return Query(ident, flags, question, question[:-4].lower(), qtype, qclass, edns)
@@ -145,18 +145,18 @@ def end_of_question(datagram: bytes) -> int:
     at = HEADER_BYTES
     try:
         while length := datagram[at]:
-            if length > MOST_LABEL_BYTES:
+            if length > MAX_LABEL_BYTES:
                 return 0
             at += length + 1
     except IndexError:
         return 0
     end = at + 5
-    if end > len(datagram) or at >= HEADER_BYTES + MOST_NAME_BYTES:
+    if end > len(datagram) or at >= HEADER_BYTES + MAX_NAME_BYTES:
         return 0
     return end
 
 
-def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
+def _unsupported(datagram: bytes, ident: int, flags: int, questions: int) -> QueryError:
     """Return what an opcode other than QUERY, or a number of questions other than one, earns.
 
     The body of another opcode need not be questions at all, so nothing in it can be called
@@ -170,13 +170,13 @@ def _odd(datagram: bytes, ident: int, flags: int, questions: int) -> Fault:
     elif questions > 1:
         end = 0
     if not end:
-        return Fault(rcode, ident, flags, b"", None)
+        return QueryError(rcode, ident, flags, b"", None)
     tail = _read_tail(datagram, end, answers + authorities, additionals)
     edns = tail.edns
     if edns is not None and (edns.version or not tail.sound):
         edns = edns._replace(options=b"")
     question = b"" if questions > 1 else datagram[HEADER_BYTES:end]
-    return Fault(rcode, ident, flags, question, edns)
+    return QueryError(rcode, ident, flags, question, edns)
 
 
 def _end_of_questions(datagram: bytes, questions: int) -> int:
@@ -253,7 +253,7 @@ def _skip_name(datagram: bytes, at: int) -> int:
                 # Only backwards, or a reader could go round for ever.
                 target = (length & 0x3F) << 8 | datagram[at + 1]
                 return at + 2 if HEADER_BYTES <= target < start else 0
-            if length > MOST_LABEL_BYTES:
+            if length > MAX_LABEL_BYTES:
                 return 0
             at += length + 1
     except IndexError:

@@ -11,12 +11,12 @@ from dnslib.label import DNSBuffer, DNSLabel
 from rrdns.core.model import Zone
 from rrdns.wire.dns.query import CLASS_CHAOS, EDNS_DO, TYPE_OPT, TYPE_TXT
 
-OUR_PAYLOAD = 1232  # what we take over UDP, and the most we send (RFC 9715, section 3)
+MAX_UDP_PAYLOAD = 1232  # what we take over UDP, and the most we send (RFC 9715, section 3)
 A_RECORD_BYTES = 16  # with a pointer for its owner
 OWNER_IS_QNAME = b"\xc0\x0c"  # EDK2 refuses any other owner in an answer
 _TYPE_AND_CLASS = b"\0\0\0\0"
 _HINFO = 13
-MOST_KEPT = 4096  # address records that need not be encoded again
+MAX_KEPT = 4096  # address records that need not be encoded again
 
 
 def wire_name(name: str) -> bytes:
@@ -30,14 +30,14 @@ def address_records(addresses: Iterable[str], ttl: int) -> tuple[bytes, ...]:
     return tuple(_address_record(address, ttl) for address in addresses)
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@lru_cache(maxsize=MAX_KEPT)
 def _address_record(address: str, ttl: int) -> bytes:
     # A change of a pool encodes all its records again, and nearly all are as they were.
     rtype, data = _address_data(address)
     return _owned_by_qname(RR(rtype=rtype, ttl=ttl, rdata=data))
 
 
-def no_any_record(ttl: int) -> bytes:
+def any_hinfo_record(ttl: int) -> bytes:
     """Return the HINFO record that answers ANY (RFC 8482, section 4.2)."""
     hinfo = b"\x07RFC8482\x00"
     head = OWNER_IS_QNAME + _HINFO.to_bytes(2, "big") + b"\0\1" + ttl.to_bytes(4, "big")
@@ -58,7 +58,7 @@ def opt_record(wants_dnssec: bool, extended_rcode: int = 0, options: bytes = b""
     return b"\0" + b"".join(
         (
             TYPE_OPT.to_bytes(2, "big"),
-            OUR_PAYLOAD.to_bytes(2, "big"),
+            MAX_UDP_PAYLOAD.to_bytes(2, "big"),
             bytes([extended_rcode, 0]),
             flags.to_bytes(2, "big"),
             len(options).to_bytes(2, "big"),

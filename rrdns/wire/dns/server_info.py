@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrdns.wire.dns.cookies import Jar
+from rrdns.wire.dns.cookies import CookieKeys
 
-MOST_NSID_BYTES = 64
+MAX_NSID_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ServerInfo:
     """Settled at the start of a worker; what is empty is not told."""
 
     nsid: bytes = b""  # RFC 5001
     chaos_id: str = ""  # id.server and hostname.bind (RFC 4892)
     chaos_version: str = ""  # version.server and version.bind
-    jar: Jar | None = None  # None: no cookies (RFC 7873)
+    cookie_keys: CookieKeys | None = None  # None: no cookies (RFC 7873)
     tcp_idle: float = 10.0  # seconds that a connection may be idle (RFC 7828)
 
     def chaos(self) -> dict[bytes, str]:
@@ -30,4 +30,4 @@ class Manners:
         return {name: text for name, text in texts if text}
 
 
-PLAIN = Manners()
+DEFAULT_SERVER_INFO = ServerInfo()

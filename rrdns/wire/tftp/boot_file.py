@@ -10,10 +10,10 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import PureWindowsPath
 
-from rrdns.core.health.probe_result import FileSeen
+from rrdns.core.health.probe_result import LoadedFile
 from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp import findings
-from rrdns.wire.tftp.findings import Asked, Finding, size_of
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest, size_of
 
 # Past this many bytes a file is not loaded whole, unless its size or hash is configured:
 # boot files are far smaller, and a probe must not load the server that it watches.
@@ -24,10 +24,10 @@ _START_BYTES = 0x206  # up to the mark of a Linux kernel, which begins with "MZ"
 _TAIL_BYTES = 64  # more than a match of _VERSION can have
 
 
-class Inspection:
+class BootFileInspection:
     """What the bytes of one file tell so far, held against what is expected of it."""
 
-    def __init__(self, asked: Asked, file: BootFile) -> None:
+    def __init__(self, asked: TransferRequest, file: BootFile) -> None:
         self.size = 0  # bytes so far
         self.announced: int | None = None  # tsize, as the server says
         self.lack_of_uefi = ""  # why EDK2 would not load it, if UEFI asked for it
@@ -55,7 +55,7 @@ class Inspection:
         known = self._file.size is not None or self._file.sha256 is not None
         return not known and (self.announced or 0) > LARGE_BYTES
 
-    def announce(self, size: int) -> Finding | None:
+    def announce_size(self, size: int) -> TransferFinding | None:
         """Note the size that the server announces; return a finding if it is wrong."""
         if not size:
             return None  # a server that does not know echoes our 0; an empty file shows soon
@@ -64,7 +64,7 @@ class Inspection:
             return self._wrong_size(f"it announces {size_of(size)}")
         return None
 
-    def add(self, block: bytes, last: bool) -> Finding | None:
+    def add(self, block: bytes, last: bool) -> TransferFinding | None:
         """Take in the next block; return a finding when all is known or anything is wrong."""
         self.size += len(block)
         excess = self._excess()
@@ -74,7 +74,7 @@ class Inspection:
         self._look_for_marker(block, last)
         return self._whole() if last else None
 
-    def so_far(self) -> Finding:
+    def so_far(self) -> TransferFinding:
         """Return the finding for a transfer that is to end here although more would come."""
         if not self.is_large:
             return findings.served(self._asked, self.announced)
@@ -85,7 +85,7 @@ class Inspection:
             "only its first block was loaded; configure its size or sha256 to have it all checked",
         )
 
-    def _excess(self) -> Finding | None:
+    def _excess(self) -> TransferFinding | None:
         if self.announced is not None and self.size > self.announced:
             problem = f"it announced {size_of(self.announced)} and sends more"
             return findings.wrong_size(self._asked, problem)
@@ -96,7 +96,7 @@ class Inspection:
             return findings.wrong_size(self._asked, f"{problem} its size")
         return None
 
-    def _whole(self) -> Finding:
+    def _whole(self) -> TransferFinding:
         if not self.size:
             return findings.wrong_size(self._asked, "it is empty")
         if self.announced is not None and self.size < self.announced:
@@ -107,10 +107,10 @@ class Inspection:
         if self._file.sha256 not in (None, digest):
             problem = f"its SHA-256 is {digest} and the config says {self._file.sha256}"
             return findings.wrong_content(self._asked, problem)
-        seen = FileSeen(self._file.name, self.size, digest, self._version.decode())
+        seen = LoadedFile(self._file.name, self.size, digest, self._version.decode())
         return self._by_marker(seen)
 
-    def _by_marker(self, seen: FileSeen) -> Finding:
+    def _by_marker(self, seen: LoadedFile) -> TransferFinding:
         missing = self._missing_marker()
         if missing and self._file.require_marker:
             return findings.wrong_content(self._asked, missing)
@@ -141,7 +141,7 @@ class Inspection:
             self._version = found[1]
         self._tail = window[-_TAIL_BYTES:]
 
-    def _wrong_size(self, what: str) -> Finding:
+    def _wrong_size(self, what: str) -> TransferFinding:
         return findings.wrong_size(
             self._asked, f"{what}, and the config says {size_of(self._file.size or 0)}"
         )

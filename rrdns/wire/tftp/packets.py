@@ -35,7 +35,7 @@ class ErrorCode(IntEnum):
     OPTIONS_REFUSED = 8
 
 
-class Malformed(ValueError):
+class MalformedPacket(ValueError):
     """A datagram is no TFTP packet that a reader and its server exchange."""
 
 
@@ -106,7 +106,7 @@ def decode(datagram: bytes) -> Packet:
         Malformed: RFC 1350 and RFC 2347 know no such packet, or it is a WRQ.
     """
     if len(datagram) < HEADER_BYTES and datagram != _EMPTY_OACK:
-        raise Malformed(f"{len(datagram)} bytes are too short for a TFTP packet")
+        raise MalformedPacket(f"{len(datagram)} bytes are too short for a TFTP packet")
     opcode = int.from_bytes(datagram[:2], "big")
     number = int.from_bytes(datagram[2:4], "big")
     match opcode:
@@ -122,7 +122,7 @@ def decode(datagram: bytes) -> Packet:
         case 1:
             return _read_request(_fields(datagram))
         case _:
-            raise Malformed(f"opcode {opcode} is not one that a TFTP read knows")
+            raise MalformedPacket(f"opcode {opcode} is not one that a TFTP read knows")
 
 
 def error_text(raw: bytes) -> str:
@@ -176,18 +176,18 @@ def _text(raw: bytes) -> str:
 def _fields(datagram: bytes) -> list[str]:
     *fields, rest = datagram[2:].split(b"\0")
     if rest:
-        raise Malformed("the last string has no end")
+        raise MalformedPacket("the last string has no end")
     return [_text(raw) for raw in fields]
 
 
 def _pairs(fields: list[str], oddities: list[str]) -> dict[str, str]:
     if len(fields) % 2:
-        raise Malformed("an option has no value")
+        raise MalformedPacket("an option has no value")
     options: dict[str, str] = {}
     for name, value in zip(fields[::2], fields[1::2], strict=True):
         if name.lower() in options:  # RFC 2347: case-insensitive, and each may stand once
             if options[name.lower()] != value:
-                raise Malformed(f"the option {clean_text(name)!r} stands twice")
+                raise MalformedPacket(f"the option {clean_text(name)!r} stands twice")
             oddities.append(f"names the option {clean_text(name)!r} twice")
         options[name.lower()] = value
     return options
@@ -211,5 +211,5 @@ def _option_ack(datagram: bytes) -> OptionAck:
 
 def _read_request(fields: list[str]) -> ReadRequest:
     if len(fields) < 2 or not fields[0]:
-        raise Malformed("a read request needs a file name and a mode")
+        raise MalformedPacket("a read request needs a file name and a mode")
     return ReadRequest(fields[0], fields[1].lower(), _pairs(fields[2:], []))

@@ -23,11 +23,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from rrdns.core.health.probe_result import Depth, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp import findings
-from rrdns.wire.tftp.boot_file import Inspection, profile_of
-from rrdns.wire.tftp.findings import Asked, Finding
+from rrdns.wire.tftp.boot_file import BootFileInspection, profile_of
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
@@ -36,7 +36,7 @@ from rrdns.wire.tftp.packets import (
     Data,
     Error,
     ErrorCode,
-    Malformed,
+    MalformedPacket,
     OptionAck,
     Packet,
     ReadRequest,
@@ -46,8 +46,8 @@ from rrdns.wire.tftp.packets import (
     shown_text,
 )
 
-MOST_WARNINGS = 8  # of one transfer, each another one
-MOST_STRAYS = 8  # packets from elsewhere that are answered; more would make us a reflector
+MAX_WARNINGS = 8  # of one transfer, each another one
+MAX_STRAY_PACKETS = 8  # packets from elsewhere that are answered; more would make us a reflector
 
 Address = tuple[str, int]
 Send = tuple[bytes, Address]
@@ -77,14 +77,16 @@ _UEFI: Options = ("blksize", "1468"), ("windowsize", "4")
 _IPXE: Options = ("blksize", "1432"), ("tsize", "0")
 
 
-def sessions(asked: Asked, file: BootFile, depth: Depth, blksize: int) -> tuple[ReadSession, ...]:
+def sessions(
+    asked: TransferRequest, file: BootFile, depth: ProbeDepth, blksize: int
+) -> tuple[ReadSession, ...]:
     """Return the transfers of one probe of one file, to be made one after the other.
 
     A whole download plays the very requests of the firmware that asks for the file. A light
     probe makes one transfer for all of them: tftpd-hpa logs each ERROR 8 as a warning.
     """
     profile = profile_of(file)
-    if depth is Depth.LIGHT or profile is Profile.BIOS:
+    if depth is ProbeDepth.LIGHT or profile is Profile.BIOS:
         strict = profile is Profile.UEFI
         return (ReadSession(asked, file, depth, probe_options(blksize), edk2=strict),)
     if profile is Profile.IPXE:
@@ -124,15 +126,15 @@ class ReadSession:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: TransferRequest,
         file: BootFile,
-        depth: Depth,
+        depth: ProbeDepth,
         options: Options,
         *,
         size_only: bool = False,  # end at an OACK, with the ERROR 8 that EDK2 sends there
         edk2: bool = False,  # what EDK2 does not load is a bad reply
     ) -> None:
-        self.finding: Finding | None = None  # the end, once it is there
+        self.finding: TransferFinding | None = None  # the end, once it is there
         self.progress = 0  # packets that brought the transfer on
         self._asked = asked
         self._depth = depth
@@ -149,14 +151,14 @@ class ReadSession:
         self._gap = -1  # the lost block that was told of last
         self._transfer: Address | None = None  # the server's TID: its address and new port
         self._due = 1  # the block that comes next
-        self._inspection = Inspection(asked, file)
+        self._inspection = BootFileInspection(asked, file)
         self._stranger = ""  # another address that replied
         self._strays = 0
         self._elsewhere: Address | None = None  # where the block that was due came from
 
     def lighten(self) -> None:
         """End after the first block: the answer comes late, and is to tell of life alone."""
-        self._depth = Depth.LIGHT
+        self._depth = ProbeDepth.LIGHT
 
     @property
     def is_unanswered(self) -> bool:
@@ -165,7 +167,7 @@ class ReadSession:
 
     def follow(self, first: ReadSession) -> None:
         """Take over the size that the transfer before told, as EDK2 does."""
-        self._inspection.announce(first._inspection.announced or 0)
+        self._inspection.announce_size(first._inspection.announced or 0)
 
     def request(self) -> Send:
         """Return the RRQ."""
@@ -177,18 +179,18 @@ class ReadSession:
         if self.finding is not None:
             return None
         if not self._is_ours(source):
-            return self._turn_away(datagram, source)
+            return self._reject_stray(datagram, source)
         self._transfer = source
         try:
             packet = decode(datagram)
-        except Malformed as problem:
+        except MalformedPacket as problem:
             if self.progress:
                 self._pass_over(str(problem))
                 return None
-            return self._breach(str(problem))
+            return self._protocol_error(str(problem))
         return self._take(packet)
 
-    def remind(self) -> Send | None:
+    def resend_ack(self) -> Send | None:
         """Return the request or the last acknowledgement once more: nothing has come for a while.
 
         The request goes from the same port, as firmware repeats it.
@@ -201,7 +203,7 @@ class ReadSession:
             return self.request()
         return self._acknowledge((self._due - 1) % BLOCK_NUMBERS)
 
-    def silence(self, seconds: float) -> Send | None:
+    def timed_out(self, seconds: float) -> Send | None:
         """End the session: for so long nothing has brought it on."""
         if self._elsewhere:
             finding = findings.moved(self._asked, self._inspection.size, self._elsewhere)
@@ -213,7 +215,7 @@ class ReadSession:
             finding = findings.unanswered(self._asked, seconds)
         return self._stop(finding)
 
-    def time_up(self, seconds: float, *, paced: bool = False) -> Send | None:
+    def too_slow(self, seconds: float, *, paced: bool = False) -> Send | None:
         """End the session: it goes on, and takes too long in all.
 
         A large file whose blocks come quickly enough (`paced`) is no fault of the server.
@@ -223,7 +225,7 @@ class ReadSession:
             return self._stop(findings.served(self._asked, self._inspection.announced, warning))
         return self._stop(findings.too_slow(self._asked, self._inspection.size, seconds))
 
-    def abandon(self) -> Send | None:
+    def abort(self) -> Send | None:
         """Return what tells the server that nobody reads on, if it is still sending."""
         if self.finding is not None or self._transfer is None:
             return None
@@ -233,7 +235,7 @@ class ReadSession:
         """Tell whether a packet to that destination belongs to the transfer itself."""
         return destination == (self._transfer or (self._asked.address, self._asked.port))
 
-    def rejected(self, verdict: Verdict, reason: str) -> None:
+    def network_error(self, verdict: Verdict, reason: str) -> None:
         """End the session: the network, or this host, gave back a packet of the transfer."""
         if self.finding is not None:
             return
@@ -250,7 +252,7 @@ class ReadSession:
             return source[0] == self._asked.address
         return source == self._transfer
 
-    def _turn_away(self, datagram: bytes, source: Address) -> Send | None:
+    def _reject_stray(self, datagram: bytes, source: Address) -> Send | None:
         """Answer what is not of this transfer with ERROR 5: RFC 1350, section 4."""
         if source[0] != self._asked.address:
             self._stranger = self._stranger or source[0]
@@ -258,7 +260,7 @@ class ReadSession:
             self._elsewhere = source
         self._strays += 1
         # An ERROR is never answered, and neither is noise.
-        if self._strays > MOST_STRAYS or datagram[:2] not in (b"\0\3", b"\0\6"):
+        if self._strays > MAX_STRAY_PACKETS or datagram[:2] not in (b"\0\3", b"\0\6"):
             return None
         return encode(Error(ErrorCode.UNKNOWN_TRANSFER, "unknown transfer ID")), source
 
@@ -275,7 +277,7 @@ class ReadSession:
                 self._pass_over("it sent what only a reader sends")
                 return None
             case _:
-                return self._breach("it sent what only a reader sends")
+                return self._protocol_error("it sent what only a reader sends")
 
     def _pass_over(self, problem: str) -> None:
         """Ignore a stray packet from the server's own port, as firmware does."""
@@ -283,10 +285,10 @@ class ReadSession:
 
     def _warn(self, what: str) -> None:
         warning = f"{self._asked.address} {what}; targets load {self._asked.file} all the same"
-        if warning not in self._warnings and len(self._warnings) < MOST_WARNINGS:
+        if warning not in self._warnings and len(self._warnings) < MAX_WARNINGS:
             self._warnings.append(warning)
 
-    def _end(self, finding: Finding | None) -> None:
+    def _end(self, finding: TransferFinding | None) -> None:
         """Set what was found, and what else was odd."""
         if finding is not None and finding.verdict is Verdict.OK and self._warnings:
             finding = replace(finding, warnings=(*finding.warnings, *self._warnings))
@@ -298,7 +300,7 @@ class ReadSession:
         options = packet.options
         problem = self._agree(options)
         if problem:
-            return self._breach(problem, ErrorCode.OPTIONS_REFUSED)
+            return self._protocol_error(problem, ErrorCode.OPTIONS_REFUSED)
         lack = self._lack_of_edk2(packet)
         if lack and self._edk2:
             return self._refuse(lack, ErrorCode.OPTIONS_REFUSED)
@@ -306,7 +308,7 @@ class ReadSession:
         for oddity in packet.oddities:
             self._warn(f"sent an OACK that {oddity}, which RFC 2347 does not know")
         announced = options.get("tsize", "0") if "tsize" in self._asked_for else "0"
-        finding = self._inspection.announce(int(announced))
+        finding = self._inspection.announce_size(int(announced))
         if finding is not None:
             return self._stop(finding)
         self.progress += 1
@@ -360,7 +362,9 @@ class ReadSession:
                 return self._refuse(lack, ErrorCode.UNDEFINED)
             self._inspection.lack_of_uefi = lack
         if len(payload) > self._blksize:
-            return self._breach(f"it sent {len(payload)} bytes in a block of {self._blksize}")
+            return self._protocol_error(
+                f"it sent {len(payload)} bytes in a block of {self._blksize}"
+            )
         self.progress += 1
         self._due = (block + 1) % BLOCK_NUMBERS
         last = len(payload) < self._blksize
@@ -375,8 +379,8 @@ class ReadSession:
         self._unacked = 0
         return self._to_server(encode(Ack(block)))
 
-    def _inspect(self, payload: bytes, last: bool) -> Finding | None:
-        if self._depth is Depth.LIGHT and not last:
+    def _inspect(self, payload: bytes, last: bool) -> TransferFinding | None:
+        if self._depth is ProbeDepth.LIGHT and not last:
             return self._inspection.so_far()
         finding = self._inspection.add(payload, last)
         if finding is None and self._inspection.is_large:
@@ -391,7 +395,7 @@ class ReadSession:
             return self._go_back()
         rolls = self._due == 0 and self._inspection.size
         why = " (block numbers roll over to 0: all firmware stalls here)" if rolls else ""
-        return self._breach(f"it sent block {block} where block {self._due} was due{why}")
+        return self._protocol_error(f"it sent block {block} where block {self._due} was due{why}")
 
     def _go_back(self) -> Send | None:
         """Ask for the rest of the window again, once for each block that was lost."""
@@ -400,11 +404,13 @@ class ReadSession:
         self._gap = self._due
         return self._acknowledge((self._due - 1) % BLOCK_NUMBERS)
 
-    def _breach(self, problem: str, code: ErrorCode = ErrorCode.ILLEGAL_OPERATION) -> Send | None:
+    def _protocol_error(
+        self, problem: str, code: ErrorCode = ErrorCode.ILLEGAL_OPERATION
+    ) -> Send | None:
         self.finding = findings.bad_reply(self._asked, problem)
         return self._to_server(encode(Error(code, "against the protocol")))
 
-    def _stop(self, finding: Finding) -> Send | None:
+    def _stop(self, finding: TransferFinding) -> Send | None:
         """End here, and tell the server if it is still sending."""
         if self.finding is not None:
             return None
