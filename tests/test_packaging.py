@@ -21,7 +21,11 @@ from rrdns.cli.main import app
 from rrdns.errors import ConfigInvalid
 from tests.peers import ROOT, peer
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 LOCKS = tuple(sorted((ROOT / "requirements").glob("*.txt")))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -92,6 +96,21 @@ def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     """Each relative link names a file that exists."""
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name in {"architecture.md", "CONTRIBUTING.md"}],
+    ids=lambda page: page.name,
+)
+def test_the_files_that_the_map_of_the_code_names_exist(page: Path) -> None:
+    """A path is given from the root, or from `rrdns/`."""
+    paths = re.findall(r"`([a-z0-9_]+/[a-z0-9_/]*(?:\.[a-z]+)?)`", page.read_text())
+    assert len(paths) > 10
+    missing = [
+        path for path in paths if not any((root / path).exists() for root in (ROOT, ROOT / "rrdns"))
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize(
