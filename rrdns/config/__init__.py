@@ -1,6 +1,6 @@
 """Read the config file: TOML in, frozen settings out, or every mistake at once."""
 
-from rrdns.config.diff import describe_changes, restart_needed, worst_case
+from rrdns.config.diff import describe_changes, restart_needed
 from rrdns.config.loader import load, parse
 from rrdns.config.settings import (
     ApiSettings,
@@ -12,6 +12,7 @@ from rrdns.config.settings import (
     StoreSettings,
     TcpSettings,
 )
+from rrdns.core.health.probe_timing import worst_case
 
 __all__ = [
     "ApiSettings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rrdns.config.integrations import settings_of
+from rrdns.config.integrations import exporter_settings, webhook_settings
 from rrdns.config.schema import (
     ApiTable,
     DnsTable,
@@ -25,7 +25,6 @@ from rrdns.config.settings import (
     StoreSettings,
     TcpSettings,
 )
-from rrdns.config.webhooks import hook_of
 from rrdns.core.model import BootFile, Member, Nameserver, Pool, ProbeSpec, Zone, is_inside
 from rrdns.core.rate_limit import RateLimits
 from rrdns.web.api.auth import Token
@@ -45,8 +44,8 @@ def build(file: File, source: str) -> Settings:
         ),
         log=LogSettings(format=file.log.format.value, level=file.log.level.value),
         process=ProcessSettings(user=file.process.user, group=file.process.group),
-        exporters=tuple(settings_of(table) for table in file.exporters),
-        webhooks=tuple(hook_of(table) for table in file.webhooks),
+        exporters=tuple(exporter_settings(table) for table in file.exporters),
+        webhooks=tuple(webhook_settings(table) for table in file.webhooks),
         source=source,
     )
 

@@ -10,10 +10,17 @@ import ipaddress
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rrdns.config import integrations, webhooks
+from rrdns.config import integrations
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
-from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
-from rrdns.config.setting_path import InvalidPaths, SettingPath
+from rrdns.config.schema import (
+    Backend,
+    File,
+    InvalidPaths,
+    NameserverTable,
+    PoolTable,
+    SettingPath,
+    ZoneTable,
+)
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
 from rrdns.web.transport.tls import TlsConfigError, make_context
@@ -30,8 +37,8 @@ def check(file: File, broken: InvalidPaths) -> list[Mistake]:
         *_negative_ttls(file, broken),
         *_hostnames(file, broken),
         *_pools(file, broken),
-        *integrations.check(file, broken),
-        *webhooks.check(file, broken),
+        *integrations.check_exporters(file, broken),
+        *integrations.check_webhooks(file, broken),
     ]
 
 

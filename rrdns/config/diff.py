@@ -7,10 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from rrdns.config.settings import Settings
-from rrdns.core.health.standing import detection_time
 from rrdns.core.model import BootFile, Nameserver, Pool
-
-PUBLISH_SECONDS = 0.01  # from a new standing to the workers' answers
 
 _SECRETS = "dns.cookie_secrets"
 # What is settled before the first query, by a process that reads the config only once.
@@ -37,11 +34,6 @@ _SETTLED_AT_START = (
     "log.level",
 )
 _ALSO_TOLD = ("api.tls_cert", "api.tls_key", "store.audit_days")
-
-
-def worst_case(pool: Pool) -> float:
-    """Return the most seconds from a server's death to the end of the last answer naming it."""
-    return detection_time(pool.probe) + PUBLISH_SECONDS + pool.ttl
 
 
 def restart_needed(old: Settings, new: Settings) -> tuple[str, ...]:

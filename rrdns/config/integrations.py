@@ -11,8 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrdns.config.schema import ExporterKind, ExporterTable, File
-from rrdns.config.setting_path import InvalidPaths, SettingPath
+from rrdns.config.schema import (
+    ExporterKind,
+    ExporterTable,
+    File,
+    InvalidPaths,
+    SettingPath,
+    WebhookTable,
+)
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
 from rrdns.export.file.render import read_template
@@ -24,6 +30,7 @@ from rrdns.export.settings import (
     WebhookSettings,
     find_mistakes,
 )
+from rrdns.export.webhooks.settings import EventWebhookSettings, webhook_mistakes
 
 _KINDS: dict[ExporterKind, type[ExporterSettings]] = {
     ExporterKind.FILE: FileSettings,
@@ -40,7 +47,7 @@ _EXAMPLES = {
 }
 
 
-def check(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
+def check_exporters(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     """Return every mistake in the exporters that lies between values."""
     pools = {pool.name for pool in file.pools}
     yield from duplicates("exporters", [table.name for table in file.exporters], "exporter")
@@ -52,7 +59,7 @@ def check(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
             yield from _of_type(place, table)
 
 
-def settings_of(table: ExporterTable) -> ExporterSettings:
+def exporter_settings(table: ExporterTable) -> ExporterSettings:
     """Return the settings that a table without mistakes comes to."""
     if table.type is None:
         raise ValueError("an exporter without a type")
@@ -100,7 +107,7 @@ def _of_type(place: SettingPath, table: ExporterTable) -> Iterator[Mistake]:
         example = _EXAMPLES.get(name)
         yield Mistake(f"{place}.{name}", f"is missing; add {example}" if example else "is missing")
     if not foreign and not missing:
-        yield from _between(place, settings_of(table))
+        yield from _between(place, exporter_settings(table))
 
 
 def _between(place: SettingPath, settings: ExporterSettings) -> Iterator[Mistake]:
@@ -131,3 +138,31 @@ def _value(name: str, value: Any) -> Any:
             return float(value)
         case _:
             return value
+
+
+def check_webhooks(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
+    """Return every mistake in the webhooks that lies between values."""
+    pools = {pool.name for pool in file.pools}
+    yield from duplicates("webhooks", [table.name for table in file.webhooks], "webhook")
+    for index, table in enumerate(file.webhooks):
+        place = f"webhooks[{index}]"
+        if "pools" not in broken:
+            yield from unknown_pools(place, table.pools, pools)
+        for name, problem in webhook_mistakes(webhook_settings(table)):
+            if name in table.model_fields_set and f"{place}.{name}" not in broken:
+                yield Mistake(f"{place}.{name}", problem)
+
+
+def webhook_settings(table: WebhookTable) -> EventWebhookSettings:
+    """Return the settings that a table without mistakes comes to."""
+    return EventWebhookSettings(
+        name=table.name,
+        url=table.url,
+        secret_file=Path(table.secret_file) if table.secret_file else None,
+        ca_file=Path(table.ca_file) if table.ca_file else None,
+        headers=tuple(table.headers.items()),
+        events=tuple(subject for subject in table.events if subject is not None),
+        pools=tuple(pool for pool in table.pools if pool is not None),
+        timeout=float(table.timeout),
+        queue=table.queue,
+    )

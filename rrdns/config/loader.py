@@ -19,8 +19,16 @@ from pydantic_core import ErrorDetails
 
 from rrdns.config import cross_checks, validators
 from rrdns.config.builder import build
-from rrdns.config.schema import ExporterTable, File, PoolTable, Table
-from rrdns.config.setting_path import InvalidPaths, Loc, SettingPath, setting_path
+from rrdns.config.schema import (
+    ExporterTable,
+    File,
+    InvalidPaths,
+    Loc,
+    PoolTable,
+    SettingPath,
+    Table,
+    setting_path,
+)
 from rrdns.config.settings import Settings
 from rrdns.errors import ConfigInvalid, Mistake
 

@@ -8,7 +8,7 @@ named: a required one defaults to empty text or an empty list, which is never va
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +25,7 @@ from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
 from rrdns.core.acl import ANY_ADDRESS
 from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
 from rrdns.export.pool_view import Option66, PoolScope
-from rrdns.export.settings import DEFAULT_TOPICS, EventTopic
+from rrdns.export.webhooks.settings import DEFAULT_TOPICS, EventTopic
 from rrdns.web.api.auth import Role
 
 Domain = Annotated[str, AfterValidator(validators.domain)]
@@ -348,3 +348,18 @@ class File(Table):
     process: ProcessTable = ProcessTable()
     exporters: list[ExporterTable] = []
     webhooks: list[WebhookTable] = []
+
+
+Loc: TypeAlias = tuple[int | str, ...]  # as pydantic names a place
+
+
+SettingPath: TypeAlias = str
+
+
+InvalidPaths: TypeAlias = frozenset[SettingPath]  # where a mistake has been found already
+
+
+def setting_path(loc: Loc) -> SettingPath:
+    """Return a place as an admin would write it."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
+    return "".join(steps).removeprefix(".")

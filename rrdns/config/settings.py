@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rrdns.core.model import Endpoint, Pool, Zone
 from rrdns.core.rate_limit import RateLimits
-from rrdns.export.settings import EventWebhookSettings, ExporterSettings
+from rrdns.export.settings import ExporterSettings
+from rrdns.export.webhooks.settings import EventWebhookSettings
 from rrdns.web.api.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose

@@ -11,11 +11,32 @@ from collections.abc import Callable, Iterable, Sequence
 from rrdns.core.status import ExporterStatus
 from rrdns.export.delivery import DeliveryEvent, ExporterTask
 from rrdns.export.exporter import Exporter
-from rrdns.export.make_exporter import make_exporter
+from rrdns.export.file.exporter import FileExporter
+from rrdns.export.json_exporters import CommandExporter, WebhookExporter
+from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.pool_view import PoolView
-from rrdns.export.settings import ExporterSettings
+from rrdns.export.settings import (
+    CommandSettings,
+    ExporterSettings,
+    FileSettings,
+    KeaSettings,
+    WebhookSettings,
+)
 
 STOP_TIMEOUT = 0.9  # seconds
+
+
+def make_exporter(settings: ExporterSettings) -> Exporter:
+    """Return the exporter of these settings."""
+    match settings:
+        case FileSettings():
+            return FileExporter(settings)
+        case KeaSettings():
+            return KeaExporter(settings)
+        case WebhookSettings():
+            return WebhookExporter(settings)
+        case CommandSettings():
+            return CommandExporter(settings)
 
 
 class ExporterManager:

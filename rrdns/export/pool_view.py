@@ -7,6 +7,8 @@ when it is time to spread the leases.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -94,3 +96,30 @@ def _first(view: PoolView, before: PoolView | None, *, turn: bool) -> str:
         return addresses[at % len(addresses)]
     followers = (address for address in before.addresses[1:] if address in addresses)
     return next(followers, addresses[0])
+
+
+VERSION = 1
+
+
+def to_json(exporter: str, views: Sequence[PoolView]) -> str:
+    """Return the JSON text, with a line end."""
+    value = {
+        "version": VERSION,
+        "exporter": exporter,
+        "serial": max((view.serial for view in views), default=0),
+        "at": max((view.at for view in views), default=0.0),
+        "pools": [_pool(view) for view in views],
+    }
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _pool(view: PoolView) -> dict[str, object]:
+    return {
+        "pool": view.pool,
+        "hostname": view.hostname,
+        "ttl": view.ttl,
+        "first": view.first,
+        "addresses": list(view.addresses),
+        "members": [{"name": name, "address": address} for name, address in view.members],
+        "everything_down": view.everything_down,
+    }

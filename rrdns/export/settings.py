@@ -7,8 +7,7 @@ wrong between the settings of one exporter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 from urllib.parse import urlsplit
@@ -100,43 +99,6 @@ class CommandSettings(ExporterSettingsBase):
     command: tuple[str, ...]  # without a shell
 
 
-class EventTopic(StrEnum):
-    """What an event is about, as a webhook chooses it."""
-
-    STANDING = "standing"  # the probes say otherwise of a member
-    OVERRIDE = "override"  # an order was given, ended, lifted or put off
-    EVERYTHING_DOWN = "everything-down"  # no member of a pool is healthy, or one is again
-    DRIFT = "drift"  # a member's files differ from the others'
-    RELOAD = "reload"  # the config was read again, or refused
-    WARNING = "warning"  # a boot file is odd
-    ALARM = "alarm"  # any other alarm, and its end
-    SERVICE = "service"  # rrdns started or stopped
-
-
-DEFAULT_TOPICS = (
-    EventTopic.STANDING,
-    EventTopic.OVERRIDE,
-    EventTopic.EVERYTHING_DOWN,
-    EventTopic.DRIFT,
-    EventTopic.RELOAD,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventWebhookSettings:
-    """A URL that is told of events as they happen."""
-
-    name: str
-    url: str = field(repr=False)  # may hold a key
-    secret_file: Path | None = None  # the key that signs
-    ca_file: Path | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    events: tuple[EventTopic, ...] = DEFAULT_TOPICS
-    pools: tuple[str, ...] = ()  # none: of all
-    timeout: float = 10.0  # seconds, of one attempt
-    queue: int = 1000  # most events that wait for a receiver
-
-
 ExporterSettings: TypeAlias = FileSettings | KeaSettings | WebhookSettings | CommandSettings
 
 SINGLE_POOL_TEMPLATES = frozenset({"isc-dhcpd", "dnsmasq-options"})
@@ -196,15 +158,6 @@ def _of_kea(settings: KeaSettings) -> Iterator[tuple[str, str]]:
         yield "next_server", "nothing is left to tell: next_server, boot_file or option66"
     if bool(settings.user) != bool(settings.password_file):
         yield "user", "user and password_file belong together"
-
-
-def webhook_mistakes(settings: EventWebhookSettings) -> Iterator[tuple[str, str]]:
-    """Return what is wrong with a webhook's settings, as (setting, problem)."""
-    yield from _of_url("url", settings.url)
-    if not settings.events:
-        yield "events", f"is empty; name some of {', '.join(EventTopic)}, or leave it out"
-    if not settings.timeout > 0:
-        yield "timeout", "must be more than 0 seconds"
 
 
 def _of_url(setting: str, url: str) -> Iterator[tuple[str, str]]:

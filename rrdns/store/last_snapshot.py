@@ -33,7 +33,7 @@ from rrdns.store.sqlite_file import (
     store_errors,
     transaction,
 )
-from rrdns.wire.worker_protocol import rrset_from_json, zone_from_json
+from rrdns.wire.snapshot_json import rrset_from_json, zone_from_json
 
 SCHEMA = Schema(
     application_id=0x72724C47,  # "rrLG"

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.core.health.standing import (
-    ASSUMED_UP,
-    Standing,
-    Thresholds,
-    detection_time,
-    initial_delay,
-    next_probe_at,
-    observe,
-    thresholds_of,
-)
+from rrdns.core.health.probe_timing import detection_time, initial_delay, next_probe_at
+from rrdns.core.health.standing import ASSUMED_UP, Standing, Thresholds, observe, thresholds_of
 from rrdns.core.model import BootFile, ProbeSpec
 
 SPEC = ProbeSpec(files=(BootFile("ARDBP32.BIN"),))

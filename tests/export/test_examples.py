@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import Option66, PoolScope
+from rrdns.export.pool_view import Option66, PoolScope, to_json
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.export.command_exporter import CommandExporter
 from rrdns.export.errors import CommandFailed
 from rrdns.export.external_process import MAX_OUTPUT, run
+from rrdns.export.json_exporters import CommandExporter
 from rrdns.export.settings import CommandSettings
 from tests.export.pool_views import view
 from tests.peers import wait_until

@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestServer
 
 from rrdns.export import http_client
 from rrdns.export.errors import DeliveryFailed
+from rrdns.export.json_exporters import SIGNATURE, WebhookExporter
 from rrdns.export.settings import WebhookSettings
-from rrdns.export.webhook_exporter import SIGNATURE, WebhookExporter
 from tests.export.pool_views import view
 
 

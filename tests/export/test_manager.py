@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.export.command_exporter import CommandExporter
 from rrdns.export.exporter import Exporter
 from rrdns.export.file.exporter import FileExporter
+from rrdns.export.json_exporters import CommandExporter, WebhookExporter
 from rrdns.export.kea.exporter import KeaExporter
-from rrdns.export.make_exporter import make_exporter
-from rrdns.export.manager import ExporterManager
+from rrdns.export.manager import ExporterManager, make_exporter
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -21,7 +20,6 @@ from rrdns.export.settings import (
     KeaSettings,
     WebhookSettings,
 )
-from rrdns.export.webhook_exporter import WebhookExporter
 from tests.export.pool_views import Listener, view
 from tests.virtual_time import run_virtually
 

@@ -16,7 +16,6 @@ from rrdns.export.delivery import DeliveryEvent, Outcome
 from rrdns.export.disk_io import Disk
 from rrdns.export.errors import DeliveryFailed
 from rrdns.export.http_client import HttpPost
-from rrdns.export.settings import EventTopic, EventWebhookSettings
 from rrdns.export.webhooks.delivery import (
     DELIVERY,
     EVENT,
@@ -26,6 +25,7 @@ from rrdns.export.webhooks.delivery import (
     where,
 )
 from rrdns.export.webhooks.event import WebhookEvent, webhook_event
+from rrdns.export.webhooks.settings import EventTopic, EventWebhookSettings
 from tests.virtual_time import run_virtually
 
 URL = "https://chat.example.test:8443/hooks/key-of-the-chat?x=1"

@@ -14,11 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rrdns.export.delivery import DeliveryEvent, back_off
-from rrdns.export.settings import EventTopic, EventWebhookSettings
-from rrdns.export.webhook_exporter import SIGNATURE
+from rrdns.export.json_exporters import SIGNATURE
 from rrdns.export.webhooks import delivery
 from rrdns.export.webhooks.event import WebhookEvent
 from rrdns.export.webhooks.manager import WebhookManager
+from rrdns.export.webhooks.settings import EventTopic, EventWebhookSettings
 from tests.peers import free_port
 
 

@@ -15,7 +15,7 @@ from rrdns.core.health.probe_result import ProbeDepth
 from rrdns.core.model import BootFile
 from rrdns.core.snapshot import Snapshot
 from rrdns.errors import ConfigInvalid
-from rrdns.web.api import response_models
+from rrdns.web.api import request_models
 from rrdns.web.api.problems import ApiError
 from rrdns.web.api.request_parsing import _checked, _parsed, resolve_times
 from rrdns.wire.answers.answer_table import MAX_CACHE_ENTRIES, AnswerTable
@@ -161,15 +161,15 @@ class Bodies:
 
     def __call__(self, data: bytes) -> None:
         """Read them as an order's and as a resumption's; what is wrong becomes a problem."""
-        for model in (response_models.OrderBody, response_models.ResumeBody):
+        for model in (request_models.OrderBody, request_models.ResumeBody):
             trouble = _trouble(data, model)
             assert trouble is None or 400 <= trouble.response().status < 500
 
 
-def _trouble(data: bytes, model: type[response_models.RequestModel]) -> ApiError | None:
+def _trouble(data: bytes, model: type[request_models.RequestModel]) -> ApiError | None:
     try:
         body = _checked(_parsed(data), model)
-        if isinstance(body, response_models.OrderBody):
+        if isinstance(body, request_models.OrderBody):
             resolve_times(body, NOW)
     except ApiError as trouble:
         return trouble

@@ -10,12 +10,12 @@ import pytest
 
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.probe_result import Verdict
+from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import Pool
 from rrdns.core.orders.cache_expiry import TTL_ROUNDING
 from rrdns.errors import StoreFailed, TooFewMembers
 from rrdns.service.control import orders, recovery
 from rrdns.service.events import recorder
-from rrdns.service.health.pool_states import PUBLISH_TIME
 from rrdns.service.publish import snapshot_publisher
 from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import SnapshotFile
@@ -31,7 +31,7 @@ async def test_a_drain_changes_the_answers_before_it_is_acknowledged() -> None:
     done = await office.drain("pvs-2")
     assert office.answers() == ("10.0.0.1", "10.0.0.3")
     assert done.members[0].changed
-    assert done.members[0].safe_after == office.now + PUBLISH_TIME + POOL.ttl + TTL_ROUNDING
+    assert done.members[0].safe_after == office.now + PUBLISH_SECONDS + POOL.ttl + TTL_ROUNDING
     assert done.members[0].report.why is EligibilityReason.DRAINED
 
 
@@ -303,7 +303,7 @@ async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: 
     assert [member.safe_after for member in report.members] == [
         None,
         done.members[0].safe_after,
-        1020.0 + PUBLISH_TIME + 300 + TTL_ROUNDING,
+        1020.0 + PUBLISH_SECONDS + 300 + TTL_ROUNDING,
     ]
     await again.memory.close()
 

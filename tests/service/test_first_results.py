@@ -11,6 +11,7 @@ from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import Member, Pool
 from rrdns.service.control.probe_results import ProbeResultHandler
 from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.status_view import pool_status
 from rrdns.web.metrics import ProbeMetrics
 from tests.service.control_harness import MEMBERS, POOL, ZONES, Office
 
@@ -90,7 +91,7 @@ async def test_whose_result_does_not_come_is_assumed_to_be_up(over: str) -> None
     else:
         start.probed(POOL, "pvs-3", result=UNSENT)
     assert len(start.answers(POOL)) == 3
-    reasons = [member.why for member in start.states.report("boot", 1001.0).members]
+    reasons = [member.why for member in pool_status(start.states, "boot", 1001.0).members]
     assert reasons == [
         EligibilityReason.HEALTHY,
         EligibilityReason.HEALTHY,
@@ -125,7 +126,7 @@ async def test_a_pool_whose_members_are_all_new_is_held_again() -> None:
     start.office.snapshots.mark_changed("boot")
     start.probed(POOL, "pvs-1")
     assert start.answers(POOL) == ()
-    assert not start.states.report("boot", 1011.0).everything_down
+    assert not pool_status(start.states, "boot", 1011.0).everything_down
     start.probed(POOL, "pvs-2", "pvs-3")
     assert len(start.answers(POOL)) == 3
 

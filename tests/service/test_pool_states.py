@@ -13,6 +13,7 @@ from rrdns.core.model import BootFile, Member, OrderKind, Override, Pool, ProbeS
 from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS, TTL_ROUNDING
 from rrdns.errors import UnknownMember, UnknownPool
 from rrdns.service.health.pool_states import RECENT_PROBES, PoolStates
+from rrdns.service.health.status_view import pool_status
 from tests.service.control_harness import assume_all_up
 
 MEMBERS = tuple(Member(f"pvs-{n}", f"10.0.0.{n}") for n in (1, 2, 3))
@@ -33,7 +34,7 @@ def a_drain(member: str, until: float | None = None) -> Override:
 
 
 def reasons(states: PoolStates) -> list[EligibilityReason]:
-    return [member.why for member in states.report("boot", 200.0).members]
+    return [member.why for member in pool_status(states, "boot", 200.0).members]
 
 
 def test_the_first_probe_settles_a_member_and_later_ones_need_a_run() -> None:
@@ -124,7 +125,7 @@ def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
 
 
 def safe_after(states: PoolStates, member: int = 0) -> float | None:
-    return states.report("boot", 131.0).members[member].safe_after
+    return pool_status(states, "boot", 131.0).members[member].safe_after
 
 
 def a_drained_roster() -> PoolStates:
@@ -145,7 +146,7 @@ def test_safe_after_is_one_ttl_after_the_last_answer() -> None:
     states.on_applied("boot", 2, 130.0)
     assert safe_after(states) == 136.0
     assert safe_after(states, 1) is None
-    shares = [member.share for member in states.report("boot", 131.0).members]
+    shares = [member.share for member in pool_status(states, "boot", 131.0).members]
     assert shares == [0.0, 0.5, 0.5]
 
 
@@ -169,7 +170,7 @@ def test_safe_after_survives_a_new_name_of_the_member_or_the_pool() -> None:
     renamed = replace(POOL, name="boot-2", members=(Member("old", "10.0.0.1"), *MEMBERS[1:]))
     states.configure((renamed,), 131.0)
     states.set_override(replace(a_drain("old"), pool="boot-2"))
-    assert states.report("boot-2", 131.0).members[0].safe_after == 136.0
+    assert pool_status(states, "boot-2", 131.0).members[0].safe_after == 136.0
 
 
 def test_an_address_that_left_the_config_is_forgotten_when_its_answers_are_over() -> None:
@@ -186,7 +187,7 @@ def test_an_address_that_left_the_config_is_forgotten_when_its_answers_are_over(
 
 def test_a_report_counts_first_places_and_the_worst_case() -> None:
     """4.4 s to detect, 10 ms to publish, 5 s of TTL."""
-    report = a_roster().report("boot", 100.0, {"10.0.0.2": 7, "10.0.0.3": 5})
+    report = pool_status(a_roster(), "boot", 100.0, {"10.0.0.2": 7, "10.0.0.3": 5})
     assert report.worst_case == pytest.approx(9.41)
     assert report.queries == 12
     assert [member.answers for member in report.members] == [0, 7, 5]
@@ -203,7 +204,7 @@ def test_drift_is_found_between_full_probes_and_told_once() -> None:
     drift = states.compare("boot")
     assert [found.member for found in drift] == ["pvs-3"]
     assert states.compare("boot") == ()
-    report = states.report("boot", 102.0)
+    report = pool_status(states, "boot", 102.0)
     assert report.members[2].drift == drift
     assert report.members[2].why is EligibilityReason.HEALTHY
 

@@ -16,9 +16,9 @@ import pytest
 
 from rrdns.config import describe_changes, parse
 from rrdns.errors import ConfigInvalid
-from rrdns.export.settings import DEFAULT_TOPICS, EventTopic, EventWebhookSettings
-from rrdns.export.webhook_exporter import signature
+from rrdns.export.json_exporters import signature
 from rrdns.export.webhooks.event import WebhookEvent, to_json
+from rrdns.export.webhooks.settings import DEFAULT_TOPICS, EventTopic, EventWebhookSettings
 from rrdns.service.events.integrations import Integrations
 from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.runtime.log_setup import set_up

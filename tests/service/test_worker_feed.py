@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS
 from rrdns.core.snapshot import PoolRRset, Snapshot, SnapshotDelta
-from rrdns.service.publish.worker_feed import WorkerFeed, read_message
+from rrdns.service.publish.worker_channel import read_message
+from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.shm.segment import CounterSegment
 from rrdns.wire import worker_protocol

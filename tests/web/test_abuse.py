@@ -14,8 +14,8 @@ import structlog
 
 from rrdns.core.model import AuditEntry
 from rrdns.web.api.auth import Role
+from rrdns.web.api.request_models import MAX_AUDIT, MAX_NAMES, MAX_REASON
 from rrdns.web.api.request_parsing import MAX_BODY
-from rrdns.web.api.response_models import MAX_AUDIT, MAX_NAMES, MAX_REASON
 from rrdns.web.transport import connections as connections_module
 from rrdns.web.transport.server import MAX_HEADERS, MAX_LINE
 from tests.web.serving import MEMBER, SECRETS, TOKENS, Client, serving

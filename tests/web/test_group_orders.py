@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import OrderKind
-from rrdns.service.health.pool_states import PUBLISH_TIME
 from rrdns.web.api.auth import Role, TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.handlers import wait_until_safe
@@ -162,10 +162,10 @@ async def test_an_order_can_wait_until_it_is_safe() -> None:
     async with an_office() as (office, session):
         call = asyncio.create_task(session.post(f"{MEMBER}/drain", json={"wait": True}))
         await until(lambda: len(office.answers()) == 2)
-        office.now = NOW + PUBLISH_TIME + 5.9
+        office.now = NOW + PUBLISH_SECONDS + 5.9
         await asyncio.sleep(0.05)
         assert not call.done()
-        office.now = NOW + PUBLISH_TIME + 6.0
+        office.now = NOW + PUBLISH_SECONDS + 6.0
         async with await call as response:
             done = await response.json()
         assert (done["safe"], done["safe_after"]) == (True, "2026-02-02T02:40:06.010Z")

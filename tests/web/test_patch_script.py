@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rrdns.web.api import response_models
+from rrdns.web.api import request_models, response_models
 from rrdns.web.api.endpoints import ENDPOINTS
 from tests.peers import ROOT
 from tests.powershell import commands
@@ -35,7 +35,7 @@ def test_its_calls_and_fields_are_the_api_s() -> None:
     order = re.search(r"\$order = @\{(.*)\}", SCRIPT)
     assert order is not None
     sent = dict.fromkeys(re.findall(r"(\w+) =", order[1]), "1s")
-    response_models.OrderBody.model_validate({**sent, "wait": True})
+    request_models.OrderBody.model_validate({**sent, "wait": True})
     for field in ("safe", "safe_after", "member"):
         assert f"$done.{field}" in SCRIPT
         assert field in response_models.OrderResponse.model_fields
@@ -47,4 +47,4 @@ def test_it_waits_longer_than_the_api_does() -> None:
     """Else a wait for a long TTL would end as an error."""
     timeout = re.search(r"TimeoutSec += (\d+)", SCRIPT)
     assert timeout is not None
-    assert int(timeout[1]) > response_models.MAX_WAIT
+    assert int(timeout[1]) > request_models.MAX_WAIT

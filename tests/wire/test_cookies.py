@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdns.wire.dns import cookies
-from rrdns.wire.dns.cookies import CookieKeys
-from rrdns.wire.dns.siphash import begin, siphash
+from rrdns.wire.dns.cookies import CookieKeys, begin, siphash
 
 OURS = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
 OLD = bytes.fromhex("dd3bdf9344b678b185a6f5cb60fca715")

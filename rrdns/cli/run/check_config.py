@@ -159,7 +159,7 @@ def _in_words(settings: Settings) -> list[RenderableType]:
 
 def _row(pool: Pool) -> tuple[str, ...]:
     from rrdns.config import worst_case
-    from rrdns.core.health.standing import detection_time
+    from rrdns.core.health.probe_timing import detection_time
 
     members = ", ".join(
         member.name + (" (backup)" if member.backup else "") for member in pool.members
@@ -177,8 +177,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
 def _terms(pool: Pool) -> str:
     """Return the sum behind the worst case."""
     from rrdns.config import worst_case
-    from rrdns.config.diff import PUBLISH_SECONDS
-    from rrdns.core.health.standing import detection_time
+    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time
 
     return (
         f"{detection_time(pool.probe):.2f} s detection ({_detection(pool.probe)}) "
@@ -206,8 +205,7 @@ def _counts(settings: Settings) -> str:
 
 def _as_json(settings: Settings) -> dict[str, Any]:
     from rrdns.config import worst_case
-    from rrdns.config.diff import PUBLISH_SECONDS
-    from rrdns.core.health.standing import detection_time
+    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time
 
     pools = [
         {

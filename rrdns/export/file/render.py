@@ -9,8 +9,7 @@ from pathlib import Path
 from rrdns.export.errors import TemplateInvalid
 from rrdns.export.file.template import fill
 from rrdns.export.file.template_fields import fields_of
-from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import PoolView
+from rrdns.export.pool_view import PoolView, to_json
 from rrdns.export.settings import FileSettings
 
 JSON = "json"

@@ -20,9 +20,9 @@ from rrdns.export.delivery import DeliveryEvent, Outcome, back_off
 from rrdns.export.disk_io import Disk
 from rrdns.export.errors import DeliveryFailed, ExportFailed
 from rrdns.export.http_client import HttpPost, post, read_secret
-from rrdns.export.settings import EventWebhookSettings
-from rrdns.export.webhook_exporter import SIGNATURE, signature
+from rrdns.export.json_exporters import SIGNATURE, signature
 from rrdns.export.webhooks.event import WebhookEvent, dropped_events, to_json
+from rrdns.export.webhooks.settings import EventWebhookSettings
 
 EVENT, DELIVERY = "X-Rrdns-Event", "X-Rrdns-Delivery"
 # These say that this event is refused, not that the receiver is away: after so many attempts

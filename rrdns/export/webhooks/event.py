@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rrdns.export.settings import EventTopic
+from rrdns.export.webhooks.settings import EventTopic
 
 VERSION = 1
 DROPPED = "dropped"  # what a receiver is told where events were let go

@@ -16,9 +16,9 @@ from rrdns.core.status import WebhookStatus
 from rrdns.export.atomic_write import write_atomically
 from rrdns.export.delivery import DeliveryEvent
 from rrdns.export.errors import FileNotWritten
-from rrdns.export.settings import EventWebhookSettings
 from rrdns.export.webhooks.delivery import PendingEvents, WebhookTask
 from rrdns.export.webhooks.event import WebhookEvent, to_values
+from rrdns.export.webhooks.settings import EventWebhookSettings
 
 GRACE = 0.3  # seconds that a stop gives to what is under way
 KEEP_INTERVAL = 1.0  # seconds between two writes

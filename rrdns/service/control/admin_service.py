@@ -12,6 +12,7 @@ from rrdns.core.status import ExporterStatus, PoolStatus, ServiceStatus, Webhook
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.status_view import pool_status
 from rrdns.service.publish.snapshot_publisher import EVERYTHING_DOWN, SnapshotPublisher
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
@@ -72,7 +73,7 @@ class ControlAdminService:
             UnknownPool: it is not configured.
         """
         firsts, ahead = self._worker_feed.firsts(name), self._clock.ahead()
-        report = self._states.report(name, self._clock(), firsts, ahead)
+        report = pool_status(self._states, name, self._clock(), firsts, ahead)
         return replace(report, turn=self._worker_feed.turn(name))
 
     def service(self) -> ServiceStatus:

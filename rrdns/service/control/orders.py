@@ -38,6 +38,7 @@ from rrdns.service.events.audit_entries import (
 )
 from rrdns.service.events.recorder import STORE_FAILED, SYSTEM_ACTOR, EventRecorder
 from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.status_view import member_status
 from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
@@ -354,7 +355,7 @@ class OrderExecutor:
         if not self._states.has(*key):
             return _no_member(key, self._states.override(*key), self._clock())
         firsts, ahead = self._worker_feed.firsts(key[0]), self._clock.ahead()
-        return self._states.report_member(*key, self._clock(), firsts, ahead)
+        return member_status(self._states, *key, self._clock(), firsts, ahead)
 
 
 def _no_member(key: Target, override: Override | None, now: float) -> MemberStatus:

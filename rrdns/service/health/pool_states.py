@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from rrdns.core.health.drift import Drift, find_drift
 from rrdns.core.health.eligibility import Selection, select
 from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
+from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.health.standing import (
     ASSUMED_UP,
     AWAITED,
     Standing,
     Thresholds,
-    detection_time,
     observe,
     thresholds_of,
 )
@@ -30,15 +30,12 @@ from rrdns.core.orders.cache_expiry import (
     after_applied,
     after_publish,
     expiry,
-    safe_after,
 )
 from rrdns.core.orders.reassignment import OrderTarget, Reassignment, reassign
 from rrdns.core.snapshot import PoolRRset, rrset_of
-from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.errors import UnknownMember, UnknownPool
 
 RECENT_PROBES = 120
-PUBLISH_TIME = 0.01  # seconds from a decision to the first answer that follows it, at most
 
 Standings = dict[str, dict[str, bool]]  # pool -> member -> up
 Fading = dict[str, dict[str, float]]  # pool -> address -> when the last answer has expired
@@ -445,7 +442,7 @@ class PoolStates:
         record, member_state = self.record(pool), self.state(pool, member)
         exposure = after_publish(record.cached.get(member_state.member.address, NEVER), 0, None)
         steady = at - ahead
-        return max(expiry(after_applied(exposure, 0, steady + PUBLISH_TIME), steady) + ahead, at)
+        return max(expiry(after_applied(exposure, 0, steady + PUBLISH_SECONDS), steady) + ahead, at)
 
     def expiring(self, pools: Iterable[str], now: float) -> Fading:
         """Return when answers that are given no more expire, or did, by the steady clock."""
@@ -460,48 +457,6 @@ class PoolStates:
             }
             for pool in pools
         }
-
-    def report_member(
-        self, pool: str, member: str, now: float, firsts: Mapping[str, int], ahead: float = 0.0
-    ) -> MemberStatus:
-        """Return all there is to tell of one member."""
-        record, member_state = self.record(pool), self.state(pool, member)
-        answers = firsts.get(member_state.member.address, 0)
-        plan = self.scheduled_override(pool, member)
-        return _member_report(record, member_state, record.selection(), now, answers, plan, ahead)
-
-    def report(
-        self,
-        pool: str,
-        now: float,
-        firsts: Mapping[str, int] | None = None,
-        ahead: float = 0.0,
-    ) -> PoolStatus:
-        """Return all there is to tell of a pool; `firsts` counts first places by address."""
-        record = self.record(pool)
-        selection = record.selection()
-        firsts = firsts or {}
-        members = tuple(
-            _member_report(
-                record,
-                member_state,
-                selection,
-                now,
-                firsts.get(member_state.member.address, 0),
-                self.scheduled_override(pool, name),
-                ahead,
-            )
-            for name, member_state in record.members.items()
-        )
-        detection = detection_time(record.pool.probe)
-        return PoolStatus(
-            pool=record.pool,
-            members=members,
-            everything_down=selection.everything_down,
-            detection=detection,
-            worst_case=detection + PUBLISH_TIME + record.pool.ttl,
-            queries=sum(firsts.values()),
-        )
 
 
 def _carry_over(old: PoolState | None, pool: Pool, member: Member, now: float) -> MemberState:
@@ -530,35 +485,3 @@ def _still_exposed(record: PoolState | None, now: float) -> dict[str, CachedAnsw
 def _fading(record: PoolState, now: float) -> dict[str, float]:
     ends = {address: expiry(exposure, now) for address, exposure in record.cached.items()}
     return {address: end for address, end in ends.items() if end}
-
-
-def _member_report(
-    record: PoolState,
-    member_state: MemberState,
-    selection: Selection,
-    now: float,
-    answers: int,
-    plan: ScheduledOverride | None,
-    ahead: float,
-) -> MemberStatus:
-    name = member_state.member.name
-    why = selection.reasons[name]
-    exposure = record.cached.get(member_state.member.address, NEVER)
-    safe = None if why.in_rotation else safe_after(exposure, now - ahead)
-    return MemberStatus(
-        member=member_state.member,
-        standing=member_state.standing,
-        since=member_state.since or now,
-        override=member_state.override,
-        why=why,
-        share=1 / len(selection.members) if why.in_rotation else 0.0,
-        answers=answers,
-        probed_at=member_state.probed_at,
-        last_probe=member_state.last_probe,
-        recent=tuple(member_state.recent),
-        seen=member_state.seen,
-        drift=tuple(drift for drift in record.drift if drift.member == name),
-        safe_after=None if safe is None else safe + ahead,
-        plan=plan,
-        deciding_probe=member_state.decided,
-    )

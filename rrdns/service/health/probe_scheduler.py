@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from rrdns.core.health.probe_result import ProbeDepth, ProbeResult
-from rrdns.core.health.standing import Standing, initial_delay, next_probe_at
+from rrdns.core.health.probe_timing import initial_delay, next_probe_at
+from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, Pool, ProbeSpec
 from rrdns.service.runtime.log_setup import get_log
 

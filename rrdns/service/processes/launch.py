@@ -33,9 +33,8 @@ from rrdns.service.runtime.state_files import last_good_path
 from rrdns.shm.segment import CounterSegment
 from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
 from rrdns.web.transport.tls import make_context
-from rrdns.wire.dns.cookies import CookieKeys
+from rrdns.wire.dns.cookies import KEY_BYTES, CookieKeys
 from rrdns.wire.dns.server_info import ServerInfo
-from rrdns.wire.dns.siphash import KEY_BYTES
 
 WORKER_HANGS_AFTER = 3.0  # seconds without a heartbeat; a heartbeat is due each half second
 CONTROL_HANGS_AFTER = 10.0

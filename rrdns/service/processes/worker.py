@@ -24,7 +24,7 @@ from rrdns.errors import StoreFailed
 from rrdns.net.server.loop import Loop
 from rrdns.net.server.tcp import TcpLoop
 from rrdns.net.server.udp import RateLimitState, make_loop
-from rrdns.service.publish.worker_feed import read_message
+from rrdns.service.publish.worker_channel import read_message
 from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
 from rrdns.service.runtime.served_zones import ServedZones

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from rrdns.core.health.eligibility import EligibilityReason, Selection
+from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import Pool, Zone, is_inside
 from rrdns.core.snapshot import Snapshot, SnapshotDelta, diff
 from rrdns.errors import StoreFailed
 from rrdns.export.manager import ExporterManager
 from rrdns.export.pool_view import PoolView
 from rrdns.service.events.recorder import EventRecorder
-from rrdns.service.health.pool_states import PUBLISH_TIME, PoolStates
+from rrdns.service.health.pool_states import PoolStates
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.last_snapshot import SnapshotFile
@@ -211,7 +212,7 @@ class SnapshotPublisher:
 
     def on_worker_progress(self) -> None:
         """Note what every worker answers by now: no older answer is given from here on."""
-        reached, at = self._worker_feed.applied_serial(), self._clock.steady() + PUBLISH_TIME
+        reached, at = self._worker_feed.applied_serial(), self._clock.steady() + PUBLISH_SECONDS
         while self._unsettled and self._unsettled[0][0] <= reached:
             serial, names, since = self._unsettled.pop(0)
             if since is not None:

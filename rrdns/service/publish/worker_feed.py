@@ -8,9 +8,7 @@ a snapshot asks `applied`.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS
 from rrdns.core.snapshot import Snapshot, SnapshotDelta, apply
 from rrdns.core.status import WorkerStatus
+from rrdns.service.publish.worker_channel import _check_owner, read_message
 from rrdns.service.runtime.log_setup import get_log
 from rrdns.shm.counters import CounterReader
 from rrdns.shm.segment import CounterSegment
@@ -205,33 +204,3 @@ class WorkerFeed:
     def _check_owner_again(self) -> None:
         """Have it noticed, too, when a worker is gone for good."""
         asyncio.get_running_loop().call_later(STALE_WORKER_SECONDS + 0.01, self._on_workers)
-
-
-def _check_owner(writer: asyncio.StreamWriter) -> None:
-    """Refuse whoever does not run as we do: an abstract address has no file permissions.
-
-    Raises:
-        ValueError: the other side belongs to another user.
-    """
-    if not hasattr(socket, "SO_PEERCRED"):
-        return
-    size = struct.calcsize("3i")
-    credentials = writer.get_extra_info("socket").getsockopt(
-        socket.SOL_SOCKET, socket.SO_PEERCRED, size
-    )
-    _, uid, _ = struct.unpack("3i", credentials)
-    if uid != os.geteuid():
-        raise ValueError(f"it belongs to user {uid}")
-
-
-async def read_message(reader: asyncio.StreamReader) -> worker_protocol.Message:
-    """Wait for the next message of the feed.
-
-    Raises:
-        EOFError: the other side is gone.
-        ValueError: what came is no message.
-    """
-    length = int.from_bytes(await reader.readexactly(worker_protocol.LENGTH_BYTES), "big")
-    if length > worker_protocol.MAX_BYTES:
-        raise ValueError(f"a message of {length} bytes")
-    return worker_protocol.decode(await reader.readexactly(length))

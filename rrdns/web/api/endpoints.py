@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from rrdns.web.api import problems as p
-from rrdns.web.api import response_models
+from rrdns.web.api import request_models, response_models
 from rrdns.web.api.auth import Role
 
 JSON = "application/json"
@@ -56,7 +56,7 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndpoin
         summary,
         needs,
         answer=response_models.OrderResponse,
-        body=response_models.OrderBody,
+        body=request_models.OrderBody,
         problems=(*_NOBODY, *_BODY, *((p.LAST_MEMBER,) if guarded else ()), p.STORE_FAILED),
         tagged=True,
         notes="The same order twice is one: `changed` is false then.",
@@ -71,9 +71,7 @@ def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndp
         summary,
         needs,
         answer=response_models.GroupOrderResponse,
-        body=response_models.GroupResumeBody
-        if verb == "resume"
-        else response_models.GroupOrderBody,
+        body=request_models.GroupResumeBody if verb == "resume" else request_models.GroupOrderBody,
         problems=(
             *_NOBODY,
             *(kind for kind in _BODY if kind is not p.STALE),
@@ -112,7 +110,7 @@ ENDPOINTS = (
         "All pools and their members",
         Role.VIEWER,
         answer=response_models.Pools,
-        query=response_models.ListQuery,
+        query=request_models.ListQuery,
     ),
     ApiEndpoint(
         "pool",
@@ -121,7 +119,7 @@ ENDPOINTS = (
         "One pool and its members",
         Role.VIEWER,
         answer=response_models.Pool,
-        query=response_models.ShowQuery,
+        query=request_models.ShowQuery,
         problems=(p.UNKNOWN_POOL,),
         tagged=True,
         notes=_TAG_NOTE,
@@ -133,7 +131,7 @@ ENDPOINTS = (
         "One member: standing, order, why it is in or out",
         Role.VIEWER,
         answer=response_models.Member,
-        query=response_models.ShowQuery,
+        query=request_models.ShowQuery,
         problems=_NOBODY,
         tagged=True,
         notes=_TAG_NOTE,
@@ -145,7 +143,7 @@ ENDPOINTS = (
         "Who is answered next, why others are not, and what would change it",
         Role.VIEWER,
         answer=response_models.Explanation,
-        query=response_models.ExplainQuery,
+        query=request_models.ExplainQuery,
         problems=(p.UNKNOWN_POOL,),
     ),
     _order(
@@ -158,7 +156,7 @@ ENDPOINTS = (
         "End the order in force for a member",
         Role.OPERATOR,
         answer=response_models.OrderResponse,
-        body=response_models.ResumeBody,
+        body=request_models.ResumeBody,
         problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
         tagged=True,
         notes="An order for later is cancelled, too. Without any, nothing changes, and `changed` "
@@ -177,7 +175,7 @@ ENDPOINTS = (
         "Who did what, when and why; the newest first",
         Role.VIEWER,
         answer=response_models.Audit,
-        query=response_models.AuditQuery,
+        query=request_models.AuditQuery,
         problems=(p.STORE_FAILED,),
     ),
     ApiEndpoint(
@@ -187,7 +185,7 @@ ENDPOINTS = (
         "The whole audit trail as JSON lines, the newest first",
         Role.VIEWER,
         media="application/jsonl",
-        query=response_models.AuditFilter,
+        query=request_models.AuditFilter,
         problems=(p.STORE_FAILED,),
     ),
     ApiEndpoint(

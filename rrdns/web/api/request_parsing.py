@@ -12,7 +12,8 @@ from pydantic_core import from_json
 from rrdns.timeformat import MAX_SECONDS, start_of
 from rrdns.web.api import problems
 from rrdns.web.api.problems import ApiError, field_errors, invalid
-from rrdns.web.api.response_models import FieldError, OrderBody
+from rrdns.web.api.request_models import OrderBody
+from rrdns.web.api.response_models import FieldError
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,7 +11,7 @@ from rrdns.core.model import OnEmpty
 from rrdns.core.rotation import rotated
 from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.timeformat import rfc3339
-from rrdns.web.api import response_models
+from rrdns.web.api import request_models, response_models
 from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.request_parsing import read_query
@@ -30,7 +30,7 @@ class ExplainHandler:
 
     async def explain(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Explain one pool, or all."""
-        name = read_query(request, response_models.ExplainQuery).pool
+        name = read_query(request, request_models.ExplainQuery).pool
         pools = self._admin_service.pools() if name is None else (self._admin_service.pool(name),)
         workers, now = len(self._admin_service.service().workers), self._clock()
         return json_response(

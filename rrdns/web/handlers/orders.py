@@ -11,7 +11,7 @@ from aiohttp import web
 from rrdns.core.model import OrderKind
 from rrdns.core.orders.request import MemberSelector, OrderRequest, Target, select_members
 from rrdns.core.status import MemberStatus, PoolStatus
-from rrdns.web.api import problems, response_models, serialize
+from rrdns.web.api import problems, request_models, serialize
 from rrdns.web.api.admin_service import AdminService, OrderResult
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.middleware import CallerHandler
@@ -40,7 +40,7 @@ class OrderHandlers:
                 pool, report = find_member(self._admin_service, request)
                 target = pool.pool.name, report.member.name
             body = await read_body(
-                request, response_models.OrderBody if kind else response_models.ResumeBody
+                request, request_models.OrderBody if kind else request_models.ResumeBody
             )
             targets = (target,)
             command = self._command(kind, caller, targets, body)
@@ -57,7 +57,7 @@ class OrderHandlers:
 
         async def handler(request: web.Request, caller: Caller) -> web.StreamResponse:
             body = await read_body(
-                request, response_models.GroupOrderBody if kind else response_models.GroupResumeBody
+                request, request_models.GroupOrderBody if kind else request_models.GroupResumeBody
             )
             command = self._command(kind, caller, self._chosen(kind, body), body)
             with self._patience.reserve(_waits(body)):
@@ -79,7 +79,7 @@ class OrderHandlers:
         return [(one.pool, one.member) for one in orphaned if pool in {None, one.pool}]
 
     def _chosen(
-        self, kind: OrderKind | None, body: response_models.MemberSelection
+        self, kind: OrderKind | None, body: request_models.MemberSelection
     ) -> tuple[Target, ...]:
         orphans = self._orphans(body.pool) if kind is None else []
         if body.pool is None:
@@ -98,10 +98,10 @@ class OrderHandlers:
         kind: OrderKind | None,
         caller: Caller,
         targets: tuple[Target, ...],
-        body: response_models.ResumeBody,
+        body: request_models.ResumeBody,
     ) -> OrderRequest:
         command = OrderRequest(targets, kind, caller.name, body.reason, dry_run=body.dry_run)
-        if not isinstance(body, response_models.OrderBody):
+        if not isinstance(body, request_models.OrderBody):
             return command
         at, until = resolve_times(body, self._clock())
         lasting = body.lasting is not None
@@ -133,8 +133,8 @@ class OrderHandlers:
         return replace(done, members=tuple(members) or done.members)
 
 
-def _waits(body: response_models.ResumeBody) -> bool:
-    return isinstance(body, response_models.OrderBody) and body.wait
+def _waits(body: request_models.ResumeBody) -> bool:
+    return isinstance(body, request_models.OrderBody) and body.wait
 
 
 def _by_target(pools: Sequence[PoolStatus]) -> dict[Target, MemberStatus]:

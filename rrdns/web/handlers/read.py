@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rrdns.core.model import AuditEntry
 from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.errors import UnknownMember
-from rrdns.web.api import response_models, serialize
+from rrdns.web.api import request_models, response_models, serialize
 from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.negotiation import compress
@@ -47,7 +47,7 @@ class ReadHandlers:
 
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
-        asked = read_query(request, response_models.ListQuery).recent
+        asked = read_query(request, request_models.ListQuery).recent
         reports = self._admin_service.pools()
         # Thousands of pools take a while, and probes must not wait for that.
         body = await asyncio.to_thread(_render, reports, _recent_of(reports, asked))
@@ -57,20 +57,20 @@ class ReadHandlers:
 
     async def pool(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one pool."""
-        recent = read_query(request, response_models.ShowQuery).recent
+        recent = read_query(request, request_models.ShowQuery).recent
         report = self._admin_service.pool(request.match_info["pool"])
         return json_response(serialize.pool_view(report, recent), serialize.pool_tag(report))
 
     async def member(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show one member."""
-        recent = read_query(request, response_models.ShowQuery).recent
+        recent = read_query(request, request_models.ShowQuery).recent
         pool, report = find_member(self._admin_service, request)
         view = serialize.member_view(pool.pool.name, report, recent)
         return json_response(view, serialize.member_tag(report))
 
     async def audit(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show a page of the audit trail."""
-        asked = read_query(request, response_models.AuditQuery)
+        asked = read_query(request, request_models.AuditQuery)
         # One more than asked for tells whether there is a next page.
         found = await self._admin_service.audit(
             asked.limit + 1, asked.before, asked.pool, asked.member
@@ -84,7 +84,7 @@ class ReadHandlers:
 
     async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Stream the audit trail as JSON lines."""
-        asked = read_query(request, response_models.AuditFilter)
+        asked = read_query(request, request_models.AuditFilter)
         # A store that fails now is told as a problem; once the stream runs it can only break off.
         page = await self._page(asked, None)
         response = web.StreamResponse(
@@ -106,7 +106,7 @@ class ReadHandlers:
         return response
 
     async def _page(
-        self, asked: response_models.AuditFilter, before: int | None
+        self, asked: request_models.AuditFilter, before: int | None
     ) -> tuple[AuditEntry, ...]:
         return await self._admin_service.audit(EXPORT_PAGE, before, asked.pool, asked.member)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from rrdns.web.api import problems
 from rrdns.web.api.admin_service import OrderResult
 from rrdns.web.api.problems import ApiError
-from rrdns.web.api.response_models import MAX_WAIT
+from rrdns.web.api.request_models import MAX_WAIT
 from rrdns.web.api.serialize import is_safe
 
 MAX_WAITERS = 64

@@ -1,4 +1,4 @@
-"""Tell by a webhook: JSON in a POST, signed with a shared key where there is one."""
+"""Exporters that send JSON: to a command's standard input, or in a POST that may be signed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from rrdns.export.disk_io import Disk
+from rrdns.export.external_process import run
 from rrdns.export.http_client import HttpPost, post, read_secret
-from rrdns.export.json_payload import to_json
-from rrdns.export.pool_view import PoolView
-from rrdns.export.settings import WebhookSettings
+from rrdns.export.pool_view import PoolView, to_json
+from rrdns.export.settings import CommandSettings, WebhookSettings
 
 SIGNATURE = "X-Rrdns-Signature-256"
 
@@ -46,3 +46,19 @@ def signature(secret: str, body: bytes) -> str:
     The body names its time (`at`) and serial, so a receiver can tell one that is repeated.
     """
     return "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+
+
+class CommandExporter:
+    """Runs one command."""
+
+    def __init__(self, settings: CommandSettings) -> None:
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """Return what the config calls it."""
+        return self._settings.name
+
+    async def export(self, views: Sequence[PoolView]) -> str:
+        """Run the command; return what it said."""
+        return await run(self._settings.command, to_json(self.name, views).encode())
