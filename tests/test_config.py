@@ -648,7 +648,7 @@ VALUES = st.recursive(
 )
 
 
-@settings_of_hypothesis(max_examples=80, deadline=None)
+@settings_of_hypothesis(max_examples=80)
 @given(st.lists(st.tuples(st.sampled_from(WAYS), VALUES), min_size=1, max_size=4))
 def test_any_values_in_any_places_are_settings_or_mistakes(
     changes: list[tuple[tuple[int | str, ...], Any]],

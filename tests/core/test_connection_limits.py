@@ -149,4 +149,4 @@ def rest(connection: TrackedConnection) -> float:
 
 
 TestCrowd = Crowd.TestCase
-TestCrowd.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestCrowd.settings = settings(max_examples=60, stateful_step_count=60)

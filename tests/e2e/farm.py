@@ -131,7 +131,7 @@ class Rrdns:
     def start(self) -> None:
         """Start rrdns and wait until it answers."""
         self.launch()
-        wait_until(self._answers, what=f"answering: {self.log}")
+        wait_until(self._answers, 30, what=f"answering: {self.log}")
 
     def launch(self) -> None:
         """Start rrdns, and wait for nothing."""

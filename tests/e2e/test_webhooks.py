@@ -64,7 +64,7 @@ def test_an_order_reaches_the_receiver_whatever_falls(tmp_path: Path) -> None:
         outbox = tmp_path / "rrdns.webhooks.json"
         wait_until(lambda: "patch night" in (outbox.read_text() if outbox.exists() else ""), 10)
         assert hook(rrdns)["failing"]
-        assert hook(rrdns)["where"] == f"http://127.0.0.1:{port}/"
+        assert hook(rrdns)["origin"] == f"http://127.0.0.1:{port}/"
         alarms = {alarm["name"] for alarm in rrdns.json("GET", "/readyz")["alarms"]}
         assert "webhook-failed-chat" in alarms
         os.kill(rrdns.pids()["control"], signal.SIGKILL)

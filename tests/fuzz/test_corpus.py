@@ -29,7 +29,7 @@ def test_a_target_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("tests.fuzz.targets.respond", lambda data, *_, **__: data)
     with pytest.raises(AssertionError):
         TARGETS["dns"]()(sample_zones.query())
-    monkeypatch.setattr("tests.fuzz.targets.MAX_STRAYS", 0)
+    monkeypatch.setattr("tests.fuzz.targets.MAX_STRAY_PACKETS", 0)
     stray = (1, encode(Data(1, b"x")))
     with pytest.raises(AssertionError):
         TARGETS["tftp"]()(pack((0, encode(Data(1, bytes(512)))), stray))
