@@ -5,11 +5,13 @@ socket is never connected, since the server answers from another port than it wa
 The socket's reader and one timer drive the session; nothing polls.
 
 How long it waits: `timeout` for each packet. After half of it the request, or the last ACK, goes
-out once more from the same port, as firmware repeats it. In all a file may take `patience()` and
-`BLOCK_SECONDS` more for each block that came, and never more than `MAX_TRANSFER_SECONDS`.
-A request without an answer is a failed probe after `timeout`, so that silence is detected as soon
-as ever. But its socket listens on for `LATE_SECONDS`: an answer that comes then is what the next
-probe falls back on when it gets none in time, and the member is `slow` instead of out.
+out once more from the same port, as firmware repeats it. In all a file may take
+`max_transfer_seconds()` and `BLOCK_SECONDS` more for each block that came, and never more than
+`MAX_TRANSFER_SECONDS`.
+
+Silence fails a probe after `timeout`, before the first answer and in mid-transfer, so that it is
+detected early. The transfer is left open for `LATE_SECONDS`, as firmware waits. If the next probe
+meets silence too, it uses what came of that transfer, and the member is `slow` instead of out.
 """
 
 from __future__ import annotations
@@ -51,9 +53,9 @@ _MIN_TRANSFER_SECONDS = 10.0  # seconds that a whole file may take, however shor
 _TIMEOUTS_PER_FILE = 10.0
 BLOCK_SECONDS = 0.1  # more for each packet that brought the transfer on
 MAX_TRANSFER_SECONDS = 120.0  # that a whole file may take in all, however well it goes on
-SLOW_SECONDS = 1.0  # a first answer that takes longer is slow
-LATE_SECONDS = 5.0  # that a request may be old when its answer is still heard
-MAX_LATE_SOCKETS = 256  # requests without an answer that are listened to, in this process
+SLOW_SECONDS = 1.0  # a first answer, or a pause, that takes longer is slow
+LATE_SECONDS = 5.0  # of silence, after which an answer is still heard
+MAX_LATE_SOCKETS = 256  # transfers that are left open after their probe, in this process
 MAX_DATAGRAM = 65535  # bytes: what comes is told in its true length
 _TIMER_SLACK = 0.001  # seconds: asyncio may call a timer this much early
 
@@ -72,15 +74,14 @@ Key = tuple[str, int, str]  # address, port and file
 
 @dataclass(frozen=True, slots=True)
 class _LateAnswer:
-    """What came of a request whose answer was late."""
+    """What came of a transfer that was silent for longer than its probe waits."""
 
     finding: TransferFinding
-    seconds: float  # from the request to the end
     at: float  # on the loop's clock
 
 
 class LateAnswers:
-    """The requests whose probe is over, and what became of them."""
+    """The transfers whose probe is over, and what became of them."""
 
     def __init__(self) -> None:
         self._open: set[_Download] = set()
@@ -92,14 +93,17 @@ class LateAnswers:
             download.close()
         self._heard.clear()
 
-    @property
-    def has_room(self) -> bool:
-        """Tell whether one more may be listened to."""
-        return len(self._open) < MAX_LATE_SOCKETS
-
-    def adopt(self, download: _Download) -> None:
-        """Listen on."""
+    def adopt(self, download: _Download) -> bool:
+        """Leave a transfer open, if there is room; of those that run, one for each file."""
+        if len(self._open) >= MAX_LATE_SOCKETS:
+            return False
+        # A server that is always slow in mid-transfer must not get more and more to send.
+        if download.has_begun and any(
+            one.key == download.key and one.has_begun for one in self._open
+        ):
+            return False
         self._open.add(download)
+        return True
 
     def release(self, download: _Download) -> None:
         """Forget one that has closed."""
@@ -193,12 +197,12 @@ class _Download:
     """One file of one member: a session, its socket, and its timer."""
 
     __slots__ = (
-        "_answered",
         "_asked",
         "_done",
         "_heard",
         "_late",
         "_lingers",
+        "_longest",
         "_loop",
         "_progress",
         "_reminded",
@@ -224,7 +228,7 @@ class _Download:
         self._asked = asked
         self._late = late
         self._lingers = False  # the probe is over, and an answer may still come
-        self._answered = 0.0  # seconds until the first answer
+        self._longest = 0.0, 0  # seconds of silence that ended, and after how many packets
         self._progress = 0
         self._reminded = False
         self._started = self._heard = self._loop.time()
@@ -254,33 +258,58 @@ class _Download:
             self._late.release(self)
 
     def _judged(self, finding: TransferFinding) -> TransferFinding:
-        if finding.verdict is Verdict.OK and self._answered > SLOW_SECONDS:
-            return findings.slow(self._asked, finding, self._answered)
-        return finding
+        """Return a finding with what is to be said of a long silence."""
+        long = self._longest[0] > SLOW_SECONDS
+        return self._slowed(finding) if long and finding.verdict is Verdict.OK else finding
 
-    def _unanswered(self, late: LateAnswers) -> None:
-        """End the probe in time, and listen on for an answer that is late."""
-        asked, spec = self._asked, self._spec
-        told = late.since(self._key, self._started - 2 * min(spec.fast_interval, spec.interval))
-        finding = findings.unanswered(asked, spec.timeout)
-        if told is not None:
-            finding = told.finding
-            if finding.verdict is Verdict.OK:
-                finding = findings.slow(asked, finding, told.seconds)
-        self._session.lighten()
-        self._lingers = True
-        late.adopt(self)
+    def _slowed(self, finding: TransferFinding) -> TransferFinding:
+        seconds, progress = self._longest
+        if progress:
+            return findings.paused(self._asked, finding, seconds)
+        return findings.slow(self._asked, finding, seconds)
+
+    def _fall_silent(self, late: LateAnswers) -> None:
+        """End the probe in time, and wait on, as firmware does, for what is late."""
+        spec, session = self._spec, self._session
+        told = late.since(self.key, self._started - 2 * min(spec.fast_interval, spec.interval))
+        finding = session.silent_finding(spec.timeout) if told is None else told.finding
         if not self._done.done():
             self._done.set_result(finding)
-        self._timer = self._loop.call_at(self._started + LATE_SECONDS, self.close)
+        if not late.adopt(self):
+            self._send(session.timed_out(spec.timeout))
+            return
+        if not session.progress:
+            session.lighten()
+        self._lingers = True
+        self._wait_on()
+
+    def _wait_on(self) -> None:
+        """Repeat the last ACK where the transfer runs; close what has been silent for long."""
+        now, timeout = self._loop.time(), self._spec.timeout
+        end = min(self._heard + LATE_SECONDS, self._started + self._most())
+        if now + _TIMER_SLACK >= end:
+            self.close()
+            return
+        due = end
+        if self._session.progress:
+            due = min(end, now + timeout)
+            if now >= self._heard + timeout:
+                self._send(self._session.resend_ack())
+        self._timer = self._loop.call_at(due, self._wait_on)
 
     def _heard_late(self, late: LateAnswers, finding: TransferFinding) -> None:
-        now = self._loop.time()
-        late.hear(self._key, _LateAnswer(finding, now - self._started, now))
+        told = self._slowed(finding) if finding.verdict is Verdict.OK else finding
+        late.hear(self.key, _LateAnswer(told, self._loop.time()))
         self._loop.call_soon(self.close)
 
     @property
-    def _key(self) -> Key:
+    def has_begun(self) -> bool:
+        """Tell whether the server has answered."""
+        return self._session.progress > 0
+
+    @property
+    def key(self) -> Key:
+        """Return what is loaded from whom."""
         return self._asked.address, self._asked.port, self._asked.file
 
     def _readable(self) -> None:
@@ -292,13 +321,15 @@ class _Download:
             self._read_errors()
             self._settle()
             return
-        self._send(self._session.receive(datagram, source))
+        send = self._session.receive(datagram, source)
         if self._session.progress != self._progress:
-            self._heard = self._loop.time()
-            if not self._progress:
-                self._answered = self._heard - self._started
+            now = self._loop.time()
+            if now - self._heard > self._longest[0]:
+                self._longest = now - self._heard, self._progress
+            self._heard = now
             self._progress = self._session.progress
             self._reminded = False
+        self._send(send)
 
     def _tick(self) -> None:
         """Act on what is due now, and come back when the next thing is."""
@@ -307,9 +338,8 @@ class _Download:
         if now >= self._started + most:
             self._send(self._session.too_slow(most, paced=most >= MAX_TRANSFER_SECONDS))
         elif now >= self._heard + timeout:
-            late = self._late
-            if late is not None and late.has_room and self._session.is_unanswered:
-                self._unanswered(late)
+            if self._late is not None and self._session.may_go_on:
+                self._fall_silent(self._late)
                 return
             self._send(self._session.timed_out(timeout))
         elif now >= self._heard + timeout / 2 and not self._reminded:

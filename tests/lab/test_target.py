@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from rrdns.core.health.probe_result import Verdict
-from rrdns.core.model import Endpoint
+from rrdns.core.model import Endpoint, Profile
 from rrdns.lab.bootstorm.firmware import EDK2, FIRMWARE, GRUB, IPXE, U_BOOT, Firmware
 from rrdns.lab.bootstorm.target import (
     Boot,
@@ -27,6 +27,7 @@ from rrdns.lab.tftpd.boot_files import boot_files
 from rrdns.lab.tftpd.faults import NONE, Faults, Step
 from rrdns.lab.tftpd.server import TftpServer
 from rrdns.wire.answers.responder import respond
+from tests.tftp_cases import CASES, FILE_OF, Case, ScriptedServer
 from tests.wire import sample_zones
 
 ADDRESS, OTHER = "127.0.0.51", "127.0.0.52"
@@ -125,6 +126,19 @@ async def test_edk2_asks_for_the_size_first_and_refuses_the_answer() -> None:
         one = await booted(EDK2, ByRoundRobin([ADDRESS]), server.port)
         assert one.booted
         assert (server.counts.requests, server.counts.errors_heard) == (2, [8])
+
+
+@pytest.mark.parametrize("firmware", [IPXE, EDK2], ids=title)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.long], ids=lambda it: it.name)
+async def test_what_is_played_loads_where_the_real_firmware_does(
+    case: Case, firmware: Firmware
+) -> None:
+    """As the probe says of each scripted server, and as iPXE and EDK2 were seen in QEMU."""
+    profile = Profile.IPXE if firmware is IPXE else Profile.UEFI
+    hasty = replace(firmware, retransmits_at=(0.0, 0.3, 0.6), timeout=1.8)
+    async with ScriptedServer(case.script, ADDRESS, OTHER) as server:
+        one = await booted(hasty, ByRoundRobin([ADDRESS]), server.port, FILE_OF[profile])
+    assert one.booted is case.loads(profile), one.reason
 
 
 async def test_a_silent_server_is_asked_again_and_no_other_is_tried() -> None:

@@ -29,6 +29,7 @@ from rrdns.net.tftp_prober import LateAnswers, max_transfer_seconds, probe
 from rrdns.wire.tftp import boot_file
 from rrdns.wire.tftp.read_session import Address
 from tests.peers import free_port
+from tests.tftp_cases import Script, ScriptedServer
 
 ADDRESS = "127.0.0.31"
 ELSEWHERE = "127.0.0.32"
@@ -581,6 +582,60 @@ async def test_an_answer_that_is_later_than_the_time_out_counts_for_the_next_pro
         assert third.verdict is Verdict.TIMEOUT  # a late answer counts once
         late.close()
         assert open_files() == before
+
+
+async def test_a_server_that_pauses_for_longer_than_the_time_out_is_slow() -> None:
+    """Firmware waits in mid-transfer; silence is detected as quickly as ever all the same."""
+    late, found = LateAnswers(), []
+    async with ScriptedServer(Script(pauses=(3, 0.5)), ADDRESS, ELSEWHERE) as server:
+        asked = ProbeSpec((BootFile(BIOS_FILE),), port=server.port, timeout=0.3)
+        for _ in range(4):
+            found.append(await probe(ADDRESS, asked, ProbeDepth.FULL, late))
+            await asyncio.sleep(asked.fast_interval)
+    late.close()
+    assert [one.verdict for one in found] == [Verdict.TIMEOUT] + [Verdict.SLOW] * 3
+    assert "fell silent for 0.3 s after" in found[0].sentence
+    assert found[0].seconds < 0.45
+    assert [seen.name for seen in found[1].seen] == [BIOS_FILE]
+    assert "is slow: it paused for 0.5 s while it sent" in found[1].warnings[0]
+
+
+async def test_the_last_ack_is_repeated_for_as_long_as_a_transfer_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that has lost a block goes on when it hears the ACK again; then it is closed."""
+    monkeypatch.setattr(tftp_prober, "LATE_SECONDS", 0.7)
+    loop, late = asyncio.get_running_loop(), LateAnswers()
+    with raw_server() as server:
+        task = asyncio.create_task(probe(ADDRESS, of(server, 0.2), ProbeDepth.FULL, late))
+        _, reader = await loop.sock_recvfrom(server, 2000)
+        await loop.sock_sendto(server, b"\0\3\0\1" + b"x" * 512, reader)
+        assert (await task).verdict is Verdict.TIMEOUT
+        said: list[bytes] = []
+        while not said or said[-1][:2] != b"\0\5":
+            said.append(await loop.sock_recv(server, 2000))
+    assert len(said) in (5, 6)  # the ACK, its repeat within the probe, then each 0.2 s
+    assert set(said[:-1]) == {b"\0\4\0\1"}
+    late.close()
+
+
+async def test_of_one_file_a_single_download_is_left_open() -> None:
+    """A server that pauses at each download does not get more and more to send."""
+    loop, late = asyncio.get_running_loop(), LateAnswers()
+    with raw_server() as server:
+        await probe(ADDRESS, of(server, 0.02), ProbeDepth.LIGHT)  # the loop opens what it needs
+        before = open_files()
+        for _ in range(4):
+            task = asyncio.create_task(probe(ADDRESS, of(server, 0.1), ProbeDepth.FULL, late))
+            while not task.done():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        said, reader = await loop.sock_recvfrom(server, 2000)
+                        if said[:2] == b"\0\1":
+                            server.sendto(b"\0\3\0\1" + b"x" * 512, reader)
+            assert (await task).verdict is Verdict.TIMEOUT
+        assert open_files() == before + 1
+        late.close()
 
 
 async def test_requests_that_are_listened_to_have_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     """What a probe says of a member."""
 
     OK = "ok"
-    SLOW = "slow"  # all came, but the first answer took longer than it should: passed
+    SLOW = "slow"  # all came, but the first answer, or a pause, was longer than it should: passed
     TIMEOUT = "timeout"  # silence
     REFUSED = "refused"  # ICMP port unreachable: nothing listens
     UNREACHABLE = "unreachable"  # ICMP host or net unreachable, or no route

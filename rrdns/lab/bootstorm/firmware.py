@@ -52,6 +52,7 @@ class Firmware:
     ]  # the RRQ, or in mid-transfer the last ACK; from the last progress
     timeout: float  # with a server that is silent; it tries no other and does not resolve again
     size_options: Options = ()  # of an RRQ before it that asks for the size alone
+    edk2_rules: bool = False  # it loads only from who answers its options as EDK2 wants it
     repeats_acks: bool = True
     fresh_ids: bool = False  # each query has an ID of its own
 
@@ -131,6 +132,7 @@ EDK2 = Firmware(
     options=(("blksize", "1468"), ("windowsize", "4")),
     retransmits_at=(0.0, 5.0, 10.0, 15.0, 20.0, 25.0),
     timeout=30.0,
+    edk2_rules=True,
 )
 GRUB = Firmware(
     name="grub",

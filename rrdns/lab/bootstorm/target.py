@@ -139,12 +139,16 @@ async def _boot(
 async def _load(firmware: Firmware, address: str, file: BootFileSource) -> TransferFinding:
     """Load the boot file in the firmware's own way."""
     asked, wanted = TransferRequest(address, file.port, file.name), BootFile(file.name)
+    strict = firmware.edk2_rules
+    whole = ReadSession(asked, wanted, ProbeDepth.FULL, firmware.options, edk2=strict)
     if firmware.size_options:
-        first = ReadSession(asked, wanted, ProbeDepth.LIGHT, firmware.size_options, size_only=True)
+        options = firmware.size_options
+        first = ReadSession(asked, wanted, ProbeDepth.LIGHT, options, size_only=True, edk2=strict)
         finding = await _transfer(first, firmware)
         if finding.verdict is not Verdict.OK:
             return finding
-    return await _transfer(ReadSession(asked, wanted, ProbeDepth.FULL, firmware.options), firmware)
+        whole.follow(first)
+    return await _transfer(whole, firmware)
 
 
 async def _transfer(session: ReadSession, firmware: Firmware) -> TransferFinding:

@@ -78,7 +78,18 @@ def slow(asked: TransferRequest, finding: TransferFinding, seconds: float) -> Tr
     """Say of a good finding that its first answer was long in coming."""
     warning = (
         f"{asked.address} is slow: its first answer for {asked.file} took {seconds:.1f} s. Targets "
-        "wait and repeat their request, so they boot, but late: look at the server's load"
+        "wait and repeat their request, so they boot, but late: look at the server's load, and for "
+        "packets that are lost on the way"
+    )
+    return replace(finding, verdict=Verdict.SLOW, warnings=(*finding.warnings, warning))
+
+
+def paused(asked: TransferRequest, finding: TransferFinding, seconds: float) -> TransferFinding:
+    """Say of a good finding that the transfer stood still for a while."""
+    warning = (
+        f"{asked.address} is slow: it paused for {seconds:.1f} s while it sent {asked.file}. "
+        "Targets wait and repeat their last packet, so they boot, but late: look at the server's "
+        "load and disk, and for packets that are lost on the way"
     )
     return replace(finding, verdict=Verdict.SLOW, warnings=(*finding.warnings, warning))
 

@@ -19,6 +19,7 @@ loads the first block, a full one the whole file. What RFC 1350 and its options 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -57,6 +58,7 @@ Options = tuple[tuple[str, str], ...]  # names and values, in the order of the R
 _FIRST_ACK = encode(Ack(0))
 _DONE = encode(Error(ErrorCode.UNDEFINED, "probe done"))
 _CANCELLED = encode(Error(ErrorCode.UNDEFINED, "probe cancelled"))
+_SPACED = re.compile(r"( *)[0-9]{1,18}( *)")
 _SIZE_KNOWN = encode(Error(ErrorCode.OPTIONS_REFUSED, "only the size was wanted"))
 
 
@@ -161,9 +163,10 @@ class ReadSession:
         self._depth = ProbeDepth.LIGHT
 
     @property
-    def is_unanswered(self) -> bool:
-        """Tell whether nothing came at all, from nowhere."""
-        return not self.progress and not self._stranger and self.finding is None
+    def may_go_on(self) -> bool:
+        """Tell whether the server may only be late: nothing that was due came from elsewhere."""
+        strange = self._elsewhere if self.progress else self._stranger
+        return not strange and self.finding is None
 
     def follow(self, first: ReadSession) -> None:
         """Take over the size that the transfer before told, as EDK2 does."""
@@ -205,15 +208,17 @@ class ReadSession:
 
     def timed_out(self, seconds: float) -> Send | None:
         """End the session: for so long nothing has brought it on."""
+        return self._stop(self.silent_finding(seconds))
+
+    def silent_finding(self, seconds: float) -> TransferFinding:
+        """Return what so many seconds mean in which nothing has brought the session on."""
         if self._elsewhere:
-            finding = findings.moved(self._asked, self._inspection.size, self._elsewhere)
-        elif self.progress:
-            finding = findings.fell_silent(self._asked, self._inspection.size, seconds)
-        elif self._stranger:
-            finding = findings.wrong_source(self._asked, self._stranger)
-        else:
-            finding = findings.unanswered(self._asked, seconds)
-        return self._stop(finding)
+            return findings.moved(self._asked, self._inspection.size, self._elsewhere)
+        if self.progress:
+            return findings.fell_silent(self._asked, self._inspection.size, seconds)
+        if self._stranger:
+            return findings.wrong_source(self._asked, self._stranger)
+        return findings.unanswered(self._asked, seconds)
 
     def too_slow(self, seconds: float, *, paced: bool = False) -> Send | None:
         """End the session: it goes on, and takes too long in all.
@@ -318,12 +323,15 @@ class ReadSession:
         return self._to_server(_FIRST_ACK)
 
     def _lack_of_edk2(self, packet: OptionAck | None) -> str:
-        """Return why EDK2 would not load with this OACK, or with none; "" if it would."""
+        """Return why EDK2 would not load with this OACK, or with none; "" if it would.
+
+        It must learn the size from its first request; the second one needs no OACK (measured).
+        """
+        if "tsize" not in self._asked_for:
+            told = packet is not None and "tsize" in packet.options
+            return "its OACK has tsize where nobody asked for it (RFC 2347)" if told else ""
         if packet is None:
             return "it answers without an OACK (RFC 2347), as if no options had been asked for"
-        if "tsize" not in self._asked_for:
-            told = "tsize" in packet.options
-            return "its OACK has tsize where nobody asked for it (RFC 2347)" if told else ""
         if "tsize" not in packet.options:
             return "its OACK has no tsize (RFC 2349)"
         if "tsize" not in packet.spelled:
@@ -343,7 +351,9 @@ class ReadSession:
                 self._warn(f"accepts {option}, which was not asked for, against RFC 2347")
                 continue
             if not (value.isascii() and value.isdigit() and len(value) <= 18):
-                return f"its {name} is {shown_text(value)!r}, which is no number"
+                if not self._tolerates(name, value):
+                    return f"its {name} is {shown_text(value)!r}, which is no number"
+                self._warn(f"writes the value of {name} as {shown_text(value)!r}, against RFC 2347")
         blksize = int(options.get("blksize", self._blksize))
         if "blksize" in options and not SMALLEST_BLKSIZE <= blksize <= self._most_blksize:
             return f"it chose blocks of {blksize} bytes where {self._most_blksize} were asked for"
@@ -353,12 +363,25 @@ class ReadSession:
         self._blksize, self._window = blksize, window
         return ""
 
+    def _tolerates(self, name: str, value: str) -> bool:
+        """Tell whether the firmware takes a number with spaces around it (measured).
+
+        iPXE takes spaces before it; EDK2 takes them behind it, and before that of tsize alone.
+        """
+        number = _SPACED.fullmatch(value)
+        if number is None:
+            return False
+        before, behind = bool(number[1]), bool(number[2])
+        if self._edk2:
+            return name == "tsize" or not before
+        return not behind
+
     def _take_data(self, block: int, payload: bytes) -> Send | None:
         if block != self._due:
             return self._out_of_turn(block)
         if not self.progress:
             lack = self._lack_of_edk2(None)
-            if self._edk2:
+            if lack and self._edk2:
                 return self._refuse(lack, ErrorCode.UNDEFINED)
             self._inspection.lack_of_uefi = lack
         if len(payload) > self._blksize:
