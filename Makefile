@@ -63,7 +63,7 @@ fuzz: $(READY) ## Feed each kind of input with what may upset it, for SECONDS
 differences: $(READY) ## Ask Knot DNS and NSD the same as rrdns, and write docs/differences.md
 	$(BIN)/python -m tests.differential
 
-bench: $(READY) ## Measure rrdns beside its peers (needs some of Debian's packages)
+bench: $(READY) ## Compare rrdns with other DNS servers (needs some Debian packages; try ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)
 
 image: ## Build the container image rrdns:latest with docker, podman or buildah

@@ -1,1 +1,1 @@
-"""Measure rrdns beside its peers, on this machine and in one run: `python -m bench --help`."""
+"""Compare rrdns with other DNS servers on this machine: `python -m bench --help`."""

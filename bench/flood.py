@@ -1,112 +1,65 @@
-"""A legitimate client beside a flood of the careful path: `python -m bench.flood`.
+"""Measure a client beside a flood of queries that the packet cache cannot answer.
 
-dnsperf sends as much as one core takes, with 1,000 queries in flight, which overfills the
-server's socket now and then. Beside it a client asks for the served name 100 times a
-second, and waits a second for each answer.
+dnsperf sends as much as one core can, with 1,000 queries in flight, which overflows the
+server's socket from time to time. Beside it a client sends 100 queries a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import select
-import socket
-import subprocess
+import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from bench import cpu, mmsg, peers, query, solo
+from bench import process_usage, query_streams, servers
+from bench.load_generators import dnsperf_command, measure_latency
 
-KINDS = ("nxdomain", "case", "cookies", "options")
+KINDS = ("nxdomain", "case", "new-cookie", "options")
 CLIENT_RATE = 100
-TIMEOUT = 1.0
 STREAM = 400_000
 
 
 def main() -> None:
-    """Flood each server with each kind; print one line of JSON for each."""
+    """Flood each server with each kind of query; print one line of JSON for each."""
     parser = argparse.ArgumentParser(prog="python -m bench.flood", description=__doc__)
-    parser.add_argument("--only", default="rrdns,gdnsd")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=1)
-    wanted = parser.parse_args()
-    peers.be_client(solo.CLIENT_CPU)
-    names = peers.installed(wanted.only.split(","))
+    parser.add_argument("--servers", default="rrdns-1-worker,gdnsd", metavar="A,B")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each flood")
+    options = parser.parse_args()
+    servers.use_client_cpu()
+    names = servers.installed(options.servers.split(","))
     with (
         tempfile.TemporaryDirectory(prefix="flood-") as scratch,
-        peers.members(solo.CLIENT_CPU),
-        peers.servers(names, solo.SERVER_CPU) as running,
+        servers.members(),
+        servers.servers(names) as running,
     ):
-        for number in range(wanted.rounds):
-            for kind in KINDS:
-                path = Path(scratch) / kind
-                stream = path if path.exists() else query.write_stream(path, kind, STREAM)
-                for server in running:
-                    found = flood(server, stream, wanted.seconds)
-                    line = {"round": number, "server": server.name, "kind": kind} | found
-                    print(json.dumps(line), flush=True)
+        for kind in KINDS:
+            stream = query_streams.write_kind(Path(scratch) / kind, kind, STREAM)
+            for server in running:
+                found = {"flood": kind} | measure(server, stream, options.seconds)
+                print(json.dumps(found), flush=True)
 
 
-def flood(server: peers.Running, stream: Path, seconds: float) -> dict[str, float]:
-    """Flood one server; return what the client lost and what the server's memory did."""
-    before = cpu.memory(server.pid)
-    with flooding(server.port, stream, seconds + 1):
+def measure(server: servers.Running, stream: Path, seconds: float) -> dict[str, Any]:
+    """Return what a client lost during a flood, and how the server's memory grew."""
+    before = process_usage.memory_of_tree(server.pid)
+    command = dnsperf_command(
+        server.port, stream, seconds + 2, cpu=servers.CLIENT_CPU, more=["-q", "1000"]
+    )
+    with servers.program(command, servers.CLIENT_CPU, Path(os.devnull)):
         time.sleep(0.5)
-        halfway = cpu.memory(server.pid)
-        sent, answered = client(server.port, seconds)
-        after = cpu.memory(server.pid)
+        query = query_streams.encode(query_streams.HOST)
+        found = measure_latency(server.port, query, CLIENT_RATE, seconds)
+        after = process_usage.memory_of_tree(server.pid)
     return {
-        "asked": sent,
-        "lost": sent - answered,
-        "lost_percent": round((sent - answered) / sent * 100, 2),
-        "memory_before_mb": round(before.pss / 1e6, 2),
-        "memory_begun_mb": round(halfway.pss / 1e6, 2),
-        "memory_after_mb": round(after.pss / 1e6, 2),
+        "configuration": server.name,
+        "queries": found.sent,
+        "lost": found.lost,
+        "p99 us": round(found.quantile(0.99) or 0),
+        "memory MB": [round(held / 1e6, 1) for held in (before, after)],
     }
-
-
-@contextmanager
-def flooding(port: int, stream: Path, seconds: float) -> Iterator[None]:
-    """Run dnsperf beside the block."""
-    command = ["taskset", "-c", str(solo.CLIENT_CPU), "dnsperf", "-s", "127.0.0.1"]
-    command += ["-p", str(port), "-B", "-d", str(stream), "-l", f"{seconds:g}", "-t", "1"]
-    command += ["-q", "1000", "-c", "1", "-O", "suppress=timeout,congestion"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        peers.end(process)
-
-
-def client(port: int, seconds: float) -> tuple[int, int]:
-    """Ask at a steady rate; return how many queries were sent and how many answered in time."""
-    question = query.encode(query.HOST)[2:]
-    waiting: dict[bytes, float] = {}
-    sent = answered = 0
-    with mmsg.connected("127.0.0.1", port) as sock:
-        begun = time.monotonic()
-        while (now := time.monotonic()) < begun + seconds + TIMEOUT:
-            if sent < (now - begun) * CLIENT_RATE and now < begun + seconds:
-                identity = (sent % 65536).to_bytes(2, "big")
-                waiting[identity] = now
-                sock.send(identity + question)
-                sent += 1
-            answered += _in_time(sock, waiting, 1 / CLIENT_RATE / 4)
-    return sent, answered
-
-
-def _in_time(sock: socket.socket, waiting: dict[bytes, float], wait: float) -> int:
-    """Receive what comes within `wait` seconds; return how many answers were not too late."""
-    found = 0
-    while select.select([sock], [], [], wait)[0]:
-        identity = sock.recv(1500)[:2]
-        asked = waiting.pop(identity, 0.0)
-        found += time.monotonic() - asked < TIMEOUT
-        wait = 0.0
-    return found
 
 
 if __name__ == "__main__":

@@ -1,105 +1,115 @@
-"""Ten minutes of everything at once: `python -m bench.soak`.
+"""Load rrdns for ten minutes while it gets orders and reloads and loses workers.
 
-Half of what one worker can take, with a change twice a second, a reload every ten seconds
-and a killed worker every minute. Memory is looked at every ten seconds.
+The load is half of what the worker can take. An order comes twice a second, a reload every ten
+seconds, and every minute the worker is killed. Memory is read every ten seconds. An order's time
+ends when the worker has applied it. With --pools there are more pools, which are not probed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import cpu, load, peers, query, solo
-from bench.configs import MEMBERS, pool_table
+from bench import process_usage, query_streams, servers
+from bench.load_generators import dnsperf
+from bench.server_configs import MEMBERS, pool_table
+from bench.servers import CLIENT_CPU
+from bench.tables import Spread
 
-CHANGE_INTERVAL, RELOAD_INTERVAL, KILL_INTERVAL, POLL_INTERVAL = 0.5, 10.0, 60.0, 10.0
-
-
-@dataclass(slots=True)
-class Done:
-    """What was done to rrdns meanwhile."""
-
-    changes: int = 0
-    refused: int = 0  # orders that found no control process or were turned down
-    reloads: int = 0
-    kills: int = 0
-    memory_mb: list[float] = field(default_factory=list)
+INTERVALS = {"orders": 0.5, "reloads": 10.0, "kills": 60.0, "memory": 10.0}  # seconds
+NEVER = 3600.0  # seconds between probes
 
 
 def main() -> None:
-    """Find out half of the highest rate, then soak."""
+    """Find the highest rate, then run the soak; print one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
-    wanted = parser.parse_args()
-    peers.be_client(solo.CLIENT_CPU)
-    with tempfile.TemporaryDirectory() as scratch, peers.members(solo.CLIENT_CPU):
-        stream = query.write_stream(Path(scratch) / "hits", "hits", 1)
-        with solo.service(pool_table("boot", query.HOST, MEMBERS)) as running:
-            print(json.dumps(soak(running, stream, wanted.seconds)), flush=True)
+    parser.add_argument("--pools", type=int, default=1)
+    options = parser.parse_args()
+    servers.use_client_cpu()
+    tables = pool_table("boot", query_streams.HOST, MEMBERS) + "".join(
+        pool_table(f"p{n}", f"p{n}.{query_streams.ZONE}", MEMBERS, interval=NEVER)
+        for n in range(1, options.pools)
+    )
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        servers.members(),
+        servers.rrdns(tables) as rrdns,
+    ):
+        stream = query_streams.write_kind(Path(scratch) / "plain", "plain", 1)
+        about = {"configuration": "default, 1 worker", "pools": options.pools}
+        print(json.dumps(about | soak(rrdns, stream, options.seconds)))
 
 
-def soak(running: solo.Service, stream: Path, seconds: float) -> dict[str, object]:
-    """Load rrdns and disturb it; return what was lost and what its memory did."""
-    client = solo.CLIENT_CPU
-    rate = int(load.dnsperf(running.port, stream, 3, cpu=client).rate / 2)
-    over, done = threading.Event(), Done()
-    disturber = threading.Thread(target=disturb, args=(running, over, done))
+@dataclass(slots=True)
+class Disturbance:
+    """What was done to rrdns, and what was seen of it."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    order_ms: list[float] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)
+
+
+def soak(rrdns: servers.Rrdns, stream: Path, seconds: float) -> dict[str, object]:
+    """Load rrdns and disturb it; return what was lost and how its memory grew."""
+    rate = int(dnsperf(rrdns.port, stream, 3, cpu=CLIENT_CPU).rate / 2)
+    over, seen = threading.Event(), Disturbance()
+    disturber = threading.Thread(target=disturb, args=(rrdns, over, seen))
     disturber.start()
-    outcome = load.dnsperf(running.port, stream, seconds, cpu=client, rate=rate)
-    over.set()
-    disturber.join()
+    try:
+        outcome = dnsperf(rrdns.port, stream, seconds, cpu=CLIENT_CPU, more=["-Q", str(rate)])
+    finally:
+        over.set()
+        disturber.join()
     return {
-        "rate": rate,
+        "ready s": round(rrdns.ready_seconds, 2),
+        "queries/s": rate,
         "queries": outcome.sent,
         "lost": outcome.lost,
         "rcodes": outcome.rcodes,
-        "changes": done.changes,
-        "refused": done.refused,
-        "reloads": done.reloads,
-        "kills": done.kills,
-        "memory_mb": done.memory_mb,
+        **{name: seen.done[name] for name in ("orders", "refused orders", "reloads", "kills")},
+        "order ms": Spread.of(seen.order_ms or [0.0]).text(1),
+        "memory MB": seen.memory_mb,
     }
 
 
-def disturb(running: solo.Service, over: threading.Event, done: Done) -> None:
-    """Change, reload, kill and look, each in its own rhythm."""
-    begun = time.monotonic()
-    due = {"change": 0.0, "reload": RELOAD_INTERVAL, "kill": KILL_INTERVAL, "look": POLL_INTERVAL}
-    every = {
-        "change": CHANGE_INTERVAL,
-        "reload": RELOAD_INTERVAL,
-        "kill": KILL_INTERVAL,
-        "look": POLL_INTERVAL,
-    }
+def disturb(rrdns: servers.Rrdns, over: threading.Event, seen: Disturbance) -> None:
+    """Send orders, reload, kill and read memory, each at its own interval."""
+    start = time.monotonic()
+    due = dict(INTERVALS)
     while not over.wait(0.05):
-        for what in [what for what, at in due.items() if at <= time.monotonic() - begun]:
-            due[what] += every[what]
-            _do(what, running, done)
+        for what in [what for what, at in due.items() if at <= time.monotonic() - start]:
+            due[what] += INTERVALS[what]
+            seen.done[what] += 1
+            match what:
+                case "orders":
+                    order(rrdns, seen)
+                case "reloads":
+                    os.kill(rrdns.pid, signal.SIGHUP)
+                case "kills":
+                    children = servers.children_of(rrdns.pid)
+                    os.kill(next(pid for pid in children if pid != rrdns.control), signal.SIGKILL)
+                case _:
+                    held = process_usage.memory_of_tree(rrdns.pid)
+                    seen.memory_mb.append(round(held / 1e6, 1))
 
 
-def _do(what: str, running: solo.Service, done: Done) -> None:
-    match what:
-        case "change":
-            try:
-                (running.resume if done.changes % 2 else running.drain)("boot-1")
-                done.changes += 1
-            except (OSError, solo.Refused):
-                done.refused += 1
-        case "reload":
-            solo.kill(running.pid, signal.SIGHUP)
-            done.reloads += 1
-        case "kill":
-            worker = next(pid for pid in solo.children(running.pid) if pid != running.control)
-            solo.kill(worker)
-            done.kills += 1
-        case _:
-            done.memory_mb.append(round(cpu.memory(running.pid).pss / 1e6, 1))
+def order(rrdns: servers.Rrdns, seen: Disturbance) -> None:
+    """Drain a member, or resume it."""
+    start = time.monotonic()
+    try:
+        rrdns.order("drain" if seen.done["orders"] % 2 else "resume", "boot-1")
+    except OSError:
+        seen.done["refused orders"] += 1
+    seen.order_ms.append((time.monotonic() - start) * 1000)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_workers_share_their_accounts() -> None:
 
 FLOOD = """
 import sys, time
-from bench.mmsg import Outbox
+from bench.load_generators import Outbox
 import socket
 port, rate, seconds = map(int, sys.argv[1:])
 message = bytes.fromhex(sys.stdin.readline())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench import crowd
+from tests.bench import tcp_crowd
 
 ROUNDS = 2
 SECONDS = 2.0
@@ -17,19 +17,19 @@ MAX_MB = 60  # 5,000 connections that may stay; far less where they may not
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("limits", crowd.LIMITS)
+@pytest.mark.parametrize("limits", tcp_crowd.LIMITS)
 def test_thousands_of_tcp_connections_leave_udp_alone(limits: str) -> None:
     """5,000 idle ones, then slow ones that send a byte a second; rounds alternate with none."""
     found: dict[str, list[dict[str, Any]]] = {"none": [], "idle": [], "slow": []}
-    with crowd.serving(crowd.LIMITS[limits]) as (pid, port):
-        before = crowd.measure(pid, port, "none", SECONDS)
+    with tcp_crowd.serving(tcp_crowd.LIMITS[limits]) as (pid, port):
+        before = tcp_crowd.measure(pid, port, "none", SECONDS)
         for _ in range(ROUNDS):
             for kind, rounds in found.items():
-                rounds.append(crowd.measure(pid, port, kind, SECONDS))
+                rounds.append(tcp_crowd.measure(pid, port, kind, SECONDS))
     quiet = found.pop("none")
     for kind, rounds in found.items():
         assert not any(one["lost"] for one in rounds), (kind, rounds)
-        assert all(one["tcp_answered"] == f"{crowd.GOOD_CLIENTS}/25" for one in rounds), rounds
+        assert all(one["tcp_answered"] == f"{tcp_crowd.GOOD_CLIENTS}/25" for one in rounds), rounds
         for quantile in ("p50_us", "p99_us"):
             # What a crowd does to UDP, each of its rounds would show.
             calm = statistics.median(one[quantile] for one in quiet)
