@@ -6,7 +6,6 @@ import asyncio
 import os
 import shlex
 import signal
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -90,10 +89,7 @@ def _name_of(pid: int) -> str:
 
 def _anonymous_file() -> int:
     # In memory, since rrdns may run where nothing can be written.
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("rrdns-export")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+    return os.memfd_create("rrdns-export")
 
 
 def _end_of(fd: int) -> str:

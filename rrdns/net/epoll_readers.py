@@ -9,74 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import select
-import sys
 from collections.abc import Callable
-from typing import Protocol
 from weakref import WeakKeyDictionary
 
 Callback = Callable[[], None]
 
 
-class Readers(Protocol):
-    """What calls back when a socket can be read, or has an error to tell."""
+class EpollReaders:
+    """Readers behind an epoll object of their own, which lives as long as the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callback] = {}
+        loop.add_reader(self._epoll.fileno(), self._serve)
 
     def add(self, fd: int, callback: Callback) -> None:
         """Call back whenever the socket is readable."""
-        ...
+        self._epoll.register(fd, select.EPOLLIN)
+        self._callbacks[fd] = callback
 
     def remove(self, fd: int) -> None:
         """Stop calling back."""
-        ...
+        del self._callbacks[fd]
+        self._epoll.unregister(fd)
+
+    def _serve(self) -> None:
+        # What one callback breaks off, the next turn takes up: epoll tells the level.
+        for fd, _ in self._epoll.poll(0):
+            self._callbacks[fd]()
 
 
-class LoopReaders:
-    """The readers of the loop itself: on every system, and dearer."""
-
-    def add(self, fd: int, callback: Callback) -> None:
-        """Call back whenever the socket is readable."""
-        asyncio.get_running_loop().add_reader(fd, callback)
-
-    def remove(self, fd: int) -> None:
-        """Stop calling back."""
-        asyncio.get_running_loop().remove_reader(fd)
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, EpollReaders] = WeakKeyDictionary()
 
 
-if sys.platform == "linux":
-
-    class EpollReaders:
-        """Readers behind an epoll object of their own, which lives as long as the loop."""
-
-        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-            self._epoll = select.epoll()
-            self._callbacks: dict[int, Callback] = {}
-            loop.add_reader(self._epoll.fileno(), self._serve)
-
-        def add(self, fd: int, callback: Callback) -> None:
-            """Call back whenever the socket is readable."""
-            self._epoll.register(fd, select.EPOLLIN)
-            self._callbacks[fd] = callback
-
-        def remove(self, fd: int) -> None:
-            """Stop calling back."""
-            del self._callbacks[fd]
-            self._epoll.unregister(fd)
-
-        def _serve(self) -> None:
-            # What one callback breaks off, the next turn takes up: epoll tells the level.
-            for fd, _ in self._epoll.poll(0):
-                self._callbacks[fd]()
-
-
-_known: WeakKeyDictionary[asyncio.AbstractEventLoop, Readers] = WeakKeyDictionary()
-
-
-def readers_of(loop: asyncio.AbstractEventLoop) -> Readers:
+def readers_of(loop: asyncio.AbstractEventLoop) -> EpollReaders:
     """Return the loop's readers, the same at each call."""
     found = _known.get(loop)
     if found is None:
-        found = _known[loop] = _make(loop)
+        found = _known[loop] = EpollReaders(loop)
     return found
-
-
-def _make(loop: asyncio.AbstractEventLoop) -> Readers:
-    return EpollReaders(loop) if sys.platform == "linux" else LoopReaders()

@@ -21,7 +21,6 @@ import errno
 import os
 import socket
 import struct
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,8 +32,6 @@ from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 from rrdns.wire.tftp.read_session import Address, ReadSession, Send, sessions
 
 # ICMP errors reach an unconnected socket only when it asks for them (ip(7), IP_RECVERR).
-# Elsewhere than on Linux a closed port shows as silence.
-_TELLS_ICMP = sys.platform == "linux"
 _IP_RECVERR = 11  # the socket module does not name it
 _EXTENDED_ERROR = struct.Struct("=I")  # of struct sock_extended_err only ee_errno matters
 _ANCILLARY_BYTES = 128
@@ -411,15 +408,12 @@ def _is_ipv4(address: str) -> bool:
 def _open_socket() -> socket.socket:
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.setblocking(False)
-    if _TELLS_ICMP:
-        opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     return opened
 
 
 def _icmp_errors(opened: socket.socket) -> Iterator[tuple[int, Address]]:
     """Yield the error number and the destination of each packet that came back."""
-    if not _TELLS_ICMP:
-        return
     for _ in range(_MAX_ERRORS):
         try:
             _, ancillary, _, destination = opened.recvmsg(0, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE)

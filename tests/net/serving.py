@@ -11,10 +11,8 @@ from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.net.server.sockets import bind_tcp, bind_udp
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.net.server.udp import RateLimitState, UdpLoop
 from rrdns.wire.answers.answer_table import CurrentTable
-
-LoopKind = type[BatchUdpLoop] | type[PlainLoop]
 
 
 class Defects(list[tuple[BaseException, bytes]]):
@@ -29,14 +27,13 @@ class Defects(list[tuple[BaseException, bytes]]):
 def udp_service(
     answers: CurrentTable,
     host: str = "127.0.0.1",
-    kind: LoopKind = BatchUdpLoop,
     port: int = 0,
     quota: RateLimitState | None = None,
-) -> Iterator[tuple[BatchUdpLoop | PlainLoop, int, Defects]]:
+) -> Iterator[tuple[UdpLoop, int, Defects]]:
     """Answer on a UDP socket; give the loop, its port, and the defects it told of."""
     defects = Defects()
     with bind_udp(Endpoint(host, port)) as sock:
-        loop = kind(sock, answers, defects.tell, quota)
+        loop = UdpLoop(sock, answers, defects.tell, quota)
         thread = threading.Thread(target=loop.run, daemon=True)
         thread.start()
         try:

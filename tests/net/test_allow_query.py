@@ -12,16 +12,15 @@ import pytest
 
 from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
 from rrdns.core.snapshot import SnapshotDelta
-from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.net.server.udp import RateLimitState
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.server_info import ServerInfo
-from tests.net.serving import LoopKind, tcp_read, tcp_service, udp_service
+from tests.net.serving import tcp_read, tcp_service, udp_service
 from tests.wire import sample_zones
 from tests.wire.sample_zones import option, query
 
-KINDS = [BatchUdpLoop, PlainLoop]
 INSIDE, OUTSIDE = "127.1.1.1", "127.2.1.1"
 GUARDED = replace(sample_zones.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
 ANSWERED, REFUSED = (dns.rcode.NOERROR, 3, ()), (dns.rcode.REFUSED, 0, ())
@@ -57,18 +56,17 @@ def read(answer: bytes) -> tuple[int, int, tuple[int, ...]]:
     return parsed.rcode(), count, tuple(sorted(int(one.otype) for one in parsed.options))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("limited", [False, True])
 def test_a_zone_answers_its_audience_and_refuses_all_others(
-    kind: LoopKind, shared: bool, busy: bool, limited: bool
+    shared: bool, busy: bool, limited: bool
 ) -> None:
     """In turn, with the same bytes, on each way through the loop: no memo mixes them up."""
     known = answers(shared=shared)
     quota = RateLimitState(RateLimits(), array("d", bytes(8 * RATE_BUCKETS))) if limited else None
     with (
-        udp_service(known, kind=kind, quota=quota) as (loop, port, defects),
+        udp_service(known, quota=quota) as (loop, port, defects),
         client(INSIDE) as inside,
         client(OUTSIDE) as integrations,
     ):
@@ -83,11 +81,10 @@ def test_a_zone_answers_its_audience_and_refuses_all_others(
     assert (counted["a/noerror"], counted["prohibited/refused"]) == (6, 6)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
-def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
+def test_cookies_change_nothing_of_who_may_ask() -> None:
     """A cookie proves an address, and the address is what counts."""
     with (
-        udp_service(answers(), kind=kind) as (_, port, defects),
+        udp_service(answers()) as (_, port, defects),
         client(INSIDE) as inside,
         client(OUTSIDE) as integrations,
     ):
@@ -99,7 +96,6 @@ def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
     assert not defects
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 @pytest.mark.parametrize(
     ("name", "rtype"),
     [
@@ -114,25 +110,23 @@ def test_cookies_change_nothing_of_who_may_ask(kind: LoopKind) -> None:
         ("boot.pvs.example.test", "AXFR"),
     ],
 )
-def test_nothing_of_a_guarded_zone_is_told_outside(kind: LoopKind, name: str, rtype: str) -> None:
+def test_nothing_of_a_guarded_zone_is_told_outside(name: str, rtype: str) -> None:
     """Not even which names exist; what is silent inside is refused outside."""
-    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as integrations:
+    with udp_service(answers()) as (_, port, _), client(OUTSIDE) as integrations:
         assert ask(integrations, port, query(name, rtype)) == REFUSED
         assert ask(integrations, port, query(name, rtype)) == REFUSED
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
-def test_a_silent_pool_is_silent_inside(kind: LoopKind) -> None:
+def test_a_silent_pool_is_silent_inside() -> None:
     """The audience gets what the pool says."""
-    with udp_service(answers(), kind=kind) as (_, port, _), client(INSIDE) as inside:
+    with udp_service(answers()) as (_, port, _), client(INSIDE) as inside:
         inside.sendto(query("quiet.pvs.example.test"), ("127.0.0.1", port))
         assert ask(inside, port, query()) == ANSWERED
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
-def test_other_zones_are_everybodys(kind: LoopKind) -> None:
+def test_other_zones_are_everybodys() -> None:
     """A zone without networks answers all, beside one that does not."""
-    with udp_service(answers(), kind=kind) as (_, port, _), client(OUTSIDE) as integrations:
+    with udp_service(answers()) as (_, port, _), client(OUTSIDE) as integrations:
         for _ in range(2):
             assert ask(integrations, port, query("apex.test")) == ANSWERED
 
@@ -156,11 +150,10 @@ def test_tcp_asks_the_same_of_its_clients() -> None:
                 assert read(tcp_read(sock)) == expected
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
-def test_another_audience_holds_from_the_next_table_on(kind: LoopKind) -> None:
+def test_another_audience_holds_from_the_next_table_on() -> None:
     """What was remembered for the audience before is gone with its table."""
     known = answers()
-    with udp_service(known, kind=kind) as (_, port, _), client(INSIDE) as sock:
+    with udp_service(known) as (_, port, _), client(INSIDE) as sock:
         assert ask(sock, port, query()) == ANSWERED
         for allowed, expected in ((("10.0.0.0/8",), REFUSED), (("0.0.0.0/0", "::/0"), ANSWERED)):
             zone = replace(GUARDED, allow_query=allowed)

@@ -13,7 +13,6 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from rrdns.net.server.udp import BatchUdpLoop, PlainLoop
 from rrdns.wire.answers.answer_table import CurrentTable
 from tests.net.documented import Row, dig_args, function_exists, message, rows
 from tests.net.serving import tcp_read, tcp_service, udp_client, udp_service
@@ -31,7 +30,7 @@ NAMES = {3: "NSID", 8: "ECS", 10: "COOKIE", 11: "KEEPALIVE", 12: "PADDING", 15: 
 LAST = b"\xff\xff" + sample_zones.query("lone.pvs.example.test")[2:]
 
 
-@pytest.fixture(scope="module", params=["recvmmsg", "plain", "tcp"])
+@pytest.fixture(scope="module", params=["udp", "tcp"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Ask a service over each transport."""
     answers = CurrentTable(sample_zones.documented())
@@ -39,8 +38,7 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
         with tcp_service(answers) as (_, port):
             yield lambda message: ask_tcp(port, message)
         return
-    kind = BatchUdpLoop if request.param == "recvmmsg" else PlainLoop
-    with udp_service(answers, kind=kind) as (_, port, defects):
+    with udp_service(answers) as (_, port, defects):
         yield lambda message: ask_udp(port, message)
         assert not defects
 

@@ -15,16 +15,15 @@ import dns.rcode
 import pytest
 
 from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
-from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, RateLimitState
+from rrdns.net.server.udp import RateLimitState
 from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.server_info import ServerInfo
-from tests.net.serving import LoopKind, udp_service
+from tests.net.serving import udp_service
 from tests.wire import sample_zones
 from tests.wire.sample_zones import option, query
 
-KINDS = [BatchUdpLoop, PlainLoop]
 NOBODY: tuple[str, ...] = ()
 
 
@@ -51,7 +50,6 @@ def ask(sock: socket.socket, port: int, message: bytes, server: str = "127.0.0.1
         return None
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def ask(sock: socket.socket, port: int, message: bytes, server: str = "127.0.0.1
     ids=["answer", "nodata", "nxdomain", "error"],
 )
 def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
-    kind: LoopKind, shared: bool, busy: bool, message: bytes
+    shared: bool, busy: bool, message: bytes
 ) -> None:
     """For each kind of answer, on each way through the loop; what was dropped is counted."""
     answers = CurrentTable(
@@ -68,7 +66,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
     )
     limits = quota(answers=5, negatives=5, errors=5, slip=0)
     with (
-        udp_service(answers, kind=kind, quota=limits) as (loop, port, defects),
+        udp_service(answers, quota=limits) as (loop, port, defects),
         client("127.1.1.1") as greedy,
         client("127.1.1.2") as neighbour,
         client("127.1.2.1") as other,
@@ -93,13 +91,12 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
     assert sum(dropped.values()) == 19
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 @pytest.mark.parametrize("busy", [False, True])
-def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) -> None:
+def test_every_second_limited_answer_is_truncated(busy: bool) -> None:
     """The client comes over TCP then; it says OPT if the query did."""
     answers = CurrentTable(sample_zones.table())
     with (
-        udp_service(answers, kind=kind, quota=quota(answers=50, slip=2)) as (loop, port, _),
+        udp_service(answers, quota=quota(answers=50, slip=2)) as (loop, port, _),
         client("127.1.1.1") as sock,
     ):
         loop._repeats.busy_until = 1e18 if busy else 0.0
@@ -120,14 +117,13 @@ def test_every_second_limited_answer_is_truncated(kind: LoopKind, busy: bool) ->
     assert answers.table.counts().queries["a/slipped"] == len(cut)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
-def test_a_client_with_our_cookie_has_no_limit(kind: LoopKind) -> None:
+def test_a_client_with_our_cookie_has_no_limit() -> None:
     """One without is told to come again with it (RFC 7873, section 5.2.3), now and then."""
     server_info = ServerInfo(cookie_keys=CookieKeys((bytes(16),)))
     answers = CurrentTable(AnswerTable.build(sample_zones.snapshot(), server_info=server_info))
     limits = quota(answers=3, slip=1)
     with (
-        udp_service(answers, kind=kind, quota=limits) as (_, port, defects),
+        udp_service(answers, quota=limits) as (_, port, defects),
         client("127.1.1.1") as sock,
     ):
         first = query(use_edns=0, options=[option(10, b"clientcc")])
@@ -144,7 +140,6 @@ def test_a_client_with_our_cookie_has_no_limit(kind: LoopKind) -> None:
     assert not defects
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["recvmmsg", "plain"])
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize(
     ("exempt", "is_exempt"),
@@ -156,13 +151,13 @@ def test_a_client_with_our_cookie_has_no_limit(kind: LoopKind) -> None:
     ],
 )
 def test_exempt_addresses_have_no_limit(
-    kind: LoopKind, busy: bool, exempt: tuple[str, ...], is_exempt: bool
+    busy: bool, exempt: tuple[str, ...], is_exempt: bool
 ) -> None:
     """Whole networks or single hosts of one that is not."""
     answers = CurrentTable(sample_zones.table())
     limits = quota(answers=5, slip=0, exempt=exempt)
     with (
-        udp_service(answers, kind=kind, quota=limits) as (loop, port, _),
+        udp_service(answers, quota=limits) as (loop, port, _),
         client("127.1.1.1") as sock,
     ):
         loop._repeats.busy_until = 1e18 if busy else 0.0

@@ -1,4 +1,4 @@
-"""The UDP loops, on real sockets: both kinds are held to the same rules."""
+"""The UDP loop, on real sockets."""
 
 from __future__ import annotations
 
@@ -16,26 +16,16 @@ import pytest
 
 from rrdns.core.model import Endpoint
 from rrdns.core.snapshot import SnapshotDelta
-from rrdns.net.server import udp
 from rrdns.net.server.batch_io import BATCH
 from rrdns.net.server.sockets import bind_udp
-from rrdns.net.server.udp import BatchUdpLoop, PlainLoop, make_loop
+from rrdns.net.server.udp import UdpLoop
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.answers.responder import find_response
-from tests.net.serving import LoopKind, udp_client, udp_service
+from tests.net.serving import udp_client, udp_service
 from tests.peers import wait_until
 from tests.wire import sample_zones
 from tests.wire.sample_zones import first, query, rrset
-
-KINDS = [BatchUdpLoop, PlainLoop]
-
-
-@pytest.fixture(params=KINDS, ids=["recvmmsg", "plain"])
-def kind(request: pytest.FixtureRequest) -> LoopKind:
-    """Give each kind of loop."""
-    found: LoopKind = request.param
-    return found
 
 
 @pytest.fixture
@@ -56,11 +46,11 @@ def exchange(client: socket.socket, port: int, message: bytes, host: str = "127.
     return client.recv(4096)
 
 
-def test_first_places_are_even_over_udp(kind: LoopKind, client: socket.socket) -> None:
+def test_first_places_are_even_over_udp(client: socket.socket) -> None:
     """3,000 A queries with others in between: exactly 1,000 first places each."""
     answers = CurrentTable(sample_zones.table())
     firsts: Counter[str] = Counter()
-    with udp_service(answers, kind=kind) as (_, port, defects):
+    with udp_service(answers) as (_, port, defects):
         for start in range(0, 3000, 20):
             for ident in range(start, start + 20):
                 client.sendto(numbered(ident, rtype="AAAA"), ("127.0.0.1", port))
@@ -75,13 +65,11 @@ def test_first_places_are_even_over_udp(kind: LoopKind, client: socket.socket) -
 
 
 @pytest.mark.parametrize("size", [1, 2, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
-def test_every_query_of_a_burst_is_answered(
-    kind: LoopKind, client: socket.socket, size: int
-) -> None:
+def test_every_query_of_a_burst_is_answered(client: socket.socket, size: int) -> None:
     """Also with silence and errors among them: gaps in a batch hold nothing up."""
     answers = CurrentTable(sample_zones.table())
     silent = (b"", b"x", numbered(9, "quiet.pvs.example.test"), b"\0\1\x80\0" + bytes(8))
-    with udp_service(answers, kind=kind) as (_, port, defects):
+    with udp_service(answers) as (_, port, defects):
         for ident in range(size):
             client.sendto(numbered(ident), ("127.0.0.1", port))
             client.sendto(silent[ident % 4], ("127.0.0.1", port))
@@ -96,7 +84,7 @@ def test_every_query_of_a_burst_is_answered(
 
 @pytest.mark.parametrize("length", [511, 512, 513, 514, 1500, 1536, 1537, 9000])
 def test_a_datagram_of_any_length_costs_its_own_answer_only(
-    kind: LoopKind, client: socket.socket, length: int
+    client: socket.socket, length: int
 ) -> None:
     """Padding makes a query long; what does not fit the buffer is malformed."""
     answers = CurrentTable(sample_zones.table())
@@ -105,7 +93,7 @@ def test_a_datagram_of_any_length_costs_its_own_answer_only(
     opt = b"\0\0\x29\x04\xd0\0\0\0\0" + len(padding).to_bytes(2, "big") + padding
     long = numbered(7)[:11] + b"\1" + query()[12:] + opt
     assert len(long) == length
-    with udp_service(answers, kind=kind) as (loop, port, defects):
+    with udp_service(answers) as (loop, port, defects):
         for busy in (False, True):
             loop._repeats.busy_until = 1e18 if busy else 0.0
             rcode = exchange(client, port, long)[3] & 15
@@ -126,12 +114,12 @@ def test_a_datagram_of_any_length_costs_its_own_answer_only(
 )
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_answer_comes_from_the_address_that_was_asked(
-    kind: LoopKind, listen: str, asked: str, busy: bool
+    listen: str, asked: str, busy: bool
 ) -> None:
     """A wildcard listener answers each datagram from the address it was sent to."""
     answers = CurrentTable(sample_zones.table())
     with (
-        udp_service(answers, listen, kind) as (loop, port, defects),
+        udp_service(answers, listen) as (loop, port, defects),
         udp_client(asked) as client,
     ):
         loop._repeats.busy_until = 1e18 if busy else 0.0
@@ -149,12 +137,10 @@ def test_the_answer_comes_from_the_address_that_was_asked(
     ("host", "to", "own"),
     [("0.0.0.0", "127.255.255.255", "127.0.0.1"), ("::", "ff02::1%lo", "::1")],
 )
-def test_what_many_hosts_were_asked_takes_no_turn(
-    kind: LoopKind, host: str, to: str, own: str, busy: bool
-) -> None:
+def test_what_many_hosts_were_asked_takes_no_turn(host: str, to: str, own: str, busy: bool) -> None:
     """A query to a broadcast or multicast address: no answer, no turn, and counted as dropped."""
     answers = CurrentTable(sample_zones.table())
-    with udp_service(answers, host, kind) as (loop, port, _), udp_client(host) as client:
+    with udp_service(answers, host) as (loop, port, _), udp_client(host) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         loop._repeats.busy_until = 1e18 if busy else 0.0
         expected = exchange(client, port, numbered(1), own)[51:55]
@@ -167,12 +153,10 @@ def test_what_many_hosts_were_asked_takes_no_turn(
     assert answers.table.registry.dropped == 3
 
 
-def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(
-    kind: LoopKind, client: socket.socket
-) -> None:
+def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(client: socket.socket) -> None:
     """Same source, port and ID for the same pool; another ID, pool or port is a new query."""
     answers = CurrentTable(sample_zones.table())
-    with udp_service(answers, kind=kind) as (_, port, _), udp_client() as another:
+    with udp_service(answers) as (_, port, _), udp_client() as another:
         answer = exchange(client, port, numbered(1))
         assert first(dns.message.from_wire(answer)) == "10.0.0.1"
         assert exchange(client, port, numbered(1)) == answer
@@ -186,12 +170,10 @@ def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(
     assert counted.queries["a/noerror"] == 3 + 2 + 1
 
 
-def test_an_answer_comes_from_the_table_that_is_in_force(
-    kind: LoopKind, client: socket.socket
-) -> None:
+def test_an_answer_comes_from_the_table_that_is_in_force(client: socket.socket) -> None:
     """The swap of one reference is all that a publication takes."""
     answers = CurrentTable(sample_zones.table())
-    with udp_service(answers, kind=kind) as (_, port, _):
+    with udp_service(answers) as (_, port, _):
         exchange(client, port, numbered(1))
         answers.table = answers.table.with_delta(SnapshotDelta(2, (rrset("boot", members=1),)))
         for ident in range(2, 6):
@@ -200,7 +182,7 @@ def test_an_answer_comes_from_the_table_that_is_in_force(
 
 
 def test_a_defect_costs_one_answer_and_is_told(
-    kind: LoopKind, client: socket.socket, monkeypatch: pytest.MonkeyPatch
+    client: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were the responder to raise, the next query would be answered all the same."""
 
@@ -211,7 +193,7 @@ def test_a_defect_costs_one_answer_and_is_told(
 
     monkeypatch.setattr("rrdns.net.server.udp.find_response", broken)
     answers = CurrentTable(sample_zones.table())
-    with udp_service(answers, kind=kind) as (_, port, defects):
+    with udp_service(answers) as (_, port, defects):
         client.sendto(numbered(1, "bad.pvs.example.test"), ("127.0.0.1", port))
         assert exchange(client, port, numbered(2))[:2] == b"\0\2"
         assert [type(error) for error, _ in defects] == [ZeroDivisionError]
@@ -219,13 +201,11 @@ def test_a_defect_costs_one_answer_and_is_told(
     assert answers.table.registry.dropped == 1
 
 
-def test_a_defect_outside_the_responder_does_not_end_the_loop_either(
-    kind: LoopKind, client: socket.socket
-) -> None:
+def test_a_defect_outside_the_responder_does_not_end_the_loop_either(client: socket.socket) -> None:
     """Even a table that is none."""
     answers = CurrentTable(sample_zones.table())
     good = answers.table
-    with udp_service(answers, kind=kind) as (_, port, defects):
+    with udp_service(answers) as (_, port, defects):
         answers.table = None  # type: ignore[assignment]  # that is the defect
         client.sendto(numbered(1), ("127.0.0.1", port))
         wait_until(lambda: bool(defects), what="told")
@@ -233,15 +213,13 @@ def test_a_defect_outside_the_responder_does_not_end_the_loop_either(
         assert exchange(client, port, numbered(2))[:2] == b"\0\2"
 
 
-def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
-    kind: LoopKind, client: socket.socket
-) -> None:
+def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(client: socket.socket) -> None:
     """A query from port 0 cannot be answered: sending there is an error."""
     if os.geteuid() != 0:
         pytest.skip("a raw socket needs a right")
     answers = CurrentTable(sample_zones.table())
     with (
-        udp_service(answers, kind=kind) as (_, port, defects),
+        udp_service(answers) as (_, port, defects),
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw,
     ):
         for ident in range(20):
@@ -255,9 +233,9 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(
     assert not defects
 
 
-def test_the_loop_shows_that_it_lives_and_ends_when_told(kind: LoopKind) -> None:
+def test_the_loop_shows_that_it_lives_and_ends_when_told() -> None:
     """With nothing to do its beat moves at least twice a second."""
-    with udp_service(CurrentTable(sample_zones.table()), kind=kind) as (loop, _, _):
+    with udp_service(CurrentTable(sample_zones.table())) as (loop, _, _):
         before = loop.heartbeat
         wait_until(lambda: loop.heartbeat != before, 2.0, "beating")
         seen = loop.heartbeat
@@ -265,22 +243,14 @@ def test_the_loop_shows_that_it_lives_and_ends_when_told(kind: LoopKind) -> None
         assert loop.heartbeat != seen
 
 
-def test_a_socket_that_fails_is_no_sign_of_life(kind: LoopKind) -> None:
+def test_a_socket_that_fails_is_no_sign_of_life() -> None:
     """A loop whose socket is broken does not beat, does not spin, and does not end."""
     with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        loop = kind(sock, CurrentTable(sample_zones.table()))
+        loop = UdpLoop(sock, CurrentTable(sample_zones.table()))
     loop._failed(9)
     assert loop.heartbeat == 0.0
     loop._failed(11)
     assert loop.heartbeat > 0.0
-
-
-def test_the_best_loop_of_this_system_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without recvmmsg the plain loop answers."""
-    with bind_udp(Endpoint("127.0.0.1", 0)) as sock:
-        assert isinstance(make_loop(sock, CurrentTable(sample_zones.table())), BatchUdpLoop)
-        monkeypatch.setattr(udp, "is_available", lambda: False)
-        assert isinstance(make_loop(sock, CurrentTable(sample_zones.table())), PlainLoop)
 
 
 WORKER = """
@@ -288,7 +258,7 @@ import os, sys
 from rrdns.core.model import Endpoint
 from rrdns.net.server.sockets import bind_udp
 from rrdns.shm.shared_rotation import SharedRotationCounters
-from rrdns.net.server.udp import {kind}
+from rrdns.net.server.udp import UdpLoop
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from tests.wire import sample_zones
 
@@ -298,7 +268,7 @@ for number in range(2):
     if os.fork() == 0:
         sock = bind_udp(Endpoint("127.0.0.1", {port}), reuse_port=True)
         table = AnswerTable.build(sample_zones.snapshot(), turns)
-        loop = {kind}(sock, CurrentTable(table))
+        loop = UdpLoop(sock, CurrentTable(table))
         loop._repeats.busy_until = 1e18 if {busy} else 0.0
         os.write(write, b"x")
         loop.run()
@@ -310,12 +280,12 @@ os.killpg(0, 15)
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_turns_are_even_over_two_workers(kind: LoopKind, busy: bool) -> None:
+def test_turns_are_even_over_two_workers(busy: bool) -> None:
     """Queries from many ports reach both; each member is still first equally often, exactly."""
     with udp_client() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    script = WORKER.format(kind=kind.__name__, port=port, busy=busy)
+    script = WORKER.format(port=port, busy=busy)
     with subprocess.Popen(
         [sys.executable, "-c", script],
         stdin=subprocess.PIPE,

@@ -51,7 +51,7 @@ async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
 ) -> None:
     """The supervisor then replaces it, though all else in it goes on."""
     set_up("json")
-    monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
+    monkeypatch.setattr(worker, "UdpLoop", lambda *_: Ending())
     monkeypatch.setattr(worker, "BEAT_INTERVAL", 0.01)
     snapshot_file = SnapshotFile(tmp_path / "last-good.db")
     await snapshot_file.save(Snapshot(1), {})
@@ -78,7 +78,7 @@ async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
     """It would refuse its own names by it: another rrdns's store was copied here."""
     set_up("json")
     monkeypatch.setattr(worker, "FEED_TIMEOUT", 0.05)
-    monkeypatch.setattr(worker, "make_loop", lambda *_: Ending())
+    monkeypatch.setattr(worker, "UdpLoop", lambda *_: Ending())
     snapshot_file = SnapshotFile(tmp_path / "last-good.db")
     await snapshot_file.save(Snapshot(1), {})
     await snapshot_file.close()

@@ -114,15 +114,12 @@ ADDRESS_IN_NAME = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
 Calls = tuple[Callable[..., int], Callable[..., int]]  # recvmmsg and sendmmsg
 
 
-def _load(*, use_errno: bool) -> Calls | None:
+def _load(*, use_errno: bool) -> Calls:
     # Receiving waits, so it lets other threads run (CDLL); sending never does, and giving the
     # interpreter's lock away and taking it back would cost a tenth of the call (PyDLL).
     receiving = ctypes.CDLL(None, use_errno=use_errno)
     sending = ctypes.PyDLL(None, use_errno=use_errno)
-    try:
-        return receiving.recvmmsg, sending.sendmmsg
-    except AttributeError:
-        return None
+    return receiving.recvmmsg, sending.sendmmsg
 
 
 # Keeping errno costs a tenth of a call that fetches little, so the usual calls do without
@@ -131,17 +128,10 @@ _quick = _load(use_errno=False)
 _view = _load(use_errno=True)
 
 
-def is_available() -> bool:
-    """Tell whether this system has recvmmsg and sendmmsg."""
-    return _quick is not None
-
-
 class DatagramBatch:
     """Room for a batch of datagrams, and the calls that fill and empty it."""
 
     def __init__(self, sock: socket.socket, *, packet_info: bool) -> None:
-        if _quick is None or _view is None:
-            raise NotImplementedError("recvmmsg")  # `is_available` tells before
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -219,8 +218,7 @@ _ADVICE = {
 
 def _widen(sock: socket.socket, option: int, forced: int) -> None:
     """Ask for a large buffer: beyond the sysctl's limit if we may, else up to it."""
-    options = (forced, option) if sys.platform == "linux" else (option,)
-    for one in options:
+    for one in (forced, option):
         try:
             sock.setsockopt(socket.SOL_SOCKET, one, BUFFER_BYTES)
         except OSError:
@@ -229,8 +227,6 @@ def _widen(sock: socket.socket, option: int, forced: int) -> None:
 
 
 def _ask_for_local_address(sock: socket.socket) -> None:
-    if sys.platform != "linux":
-        return
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
     else:

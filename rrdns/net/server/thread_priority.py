@@ -6,10 +6,7 @@ import ctypes
 import os
 import platform
 import struct
-import sys
-import time
 from collections.abc import Callable
-from functools import partial
 
 _PR_SET_TIMERSLACK = 29
 _SYS_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # the C library has no function for it
@@ -25,8 +22,6 @@ def reduce_wakeup_latency() -> None:
     run before the control process has used up its own on the same core. Where the kernel
     knows none of it, or refuses, all stays as it is.
     """
-    if sys.platform != "linux":
-        return
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_TIMERSLACK, 1000, 0, 0, 0)
     number = _SYS_SCHED_SETATTR.get(platform.machine())
@@ -39,8 +34,4 @@ def reduce_wakeup_latency() -> None:
 
 # Lets threads go on that wait for the core or for the interpreter's lock; with none, it costs
 # well under a microsecond. Python 3.11's own sched_yield keeps the lock meanwhile.
-yield_cpu: Callable[[], object]
-if sys.platform == "linux":
-    yield_cpu = ctypes.CDLL(None).sched_yield
-else:
-    yield_cpu = partial(time.sleep, 0)
+yield_cpu: Callable[[], object] = ctypes.CDLL(None).sched_yield

@@ -7,28 +7,21 @@ responder. Whatever a datagram does, it costs at most its own answer.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from rrdns.core.acl import ALL, SOME, PrefixSet
 from rrdns.core.rate_limit import RateBuckets, RateLimiter, RateLimits
 from rrdns.net.server.batch_io import (
     ADDRESS_IN_NAME,
     BATCH,
-    CMSG_HEADER_BYTES,
-    CONTROL_BYTES,
-    DATA_BYTES,
-    PACKET_INFO,
     QUICK_BYTES,
     DatagramBatch,
     Slot,
-    is_available,
 )
-from rrdns.net.server.loop import HEARTBEAT, RECOVERY, Loop, OnError
+from rrdns.net.server.loop import HEARTBEAT, RECOVERY, OnError
 from rrdns.net.server.retransmits import RetransmitFilter
 from rrdns.net.server.sockets import is_wildcard
 from rrdns.net.server.thread_priority import reduce_wakeup_latency
@@ -45,9 +38,6 @@ SMALL_BATCH = 32
 BUSY_SLEEP = 0.000_2  # seconds
 _QUIET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 
-_Control = tuple[int, int, bytes]  # level, type, data of an ancillary message
-_Address = Any  # as the socket module has it, for either family
-
 
 @dataclass(frozen=True, slots=True)
 class RateLimitState:
@@ -57,19 +47,8 @@ class RateLimitState:
     buckets: RateBuckets
 
 
-def make_loop(
-    sock: socket.socket,
-    answers: CurrentTable,
-    on_defect: OnError | None = None,
-    quota: RateLimitState | None = None,
-) -> Loop:
-    """Return the best loop that this system can run."""
-    kind = BatchUdpLoop if is_available() else PlainLoop
-    return kind(sock, answers, on_defect, quota)
-
-
-class _Base:
-    """What both loops share: the careful path, and the end."""
+class UdpLoop:
+    """Answers in batches, with recvmmsg and sendmmsg."""
 
     def __init__(
         self,
@@ -84,19 +63,28 @@ class _Base:
         self._on_defect = on_defect
         self._stopping = False
         self._repeats = RetransmitFilter()
-        self._wildcard = is_wildcard(sock) and hasattr(sock, "recvmsg")
+        self._wildcard = is_wildcard(sock)
         self._address = ADDRESS_IN_NAME[socket.AddressFamily(sock.family)]
         limits = quota.limits if quota is not None else RateLimits()
         self._limiter = RateLimiter(limits, quota.buckets) if quota is not None else None
         bits = limits.ipv4_prefix if sock.family == socket.AF_INET else limits.ipv6_prefix
         self._network_bytes = bits // 8
         self._exempt = PrefixSet(limits.exempt, self._address.stop - self._address.start)
+        self._batch = DatagramBatch(sock, packet_info=self._wildcard)
+        self._gaps = False  # slots of this batch get no answer
+        # Per slot, where in the ring the source's first byte and its network are.
+        self._sources = tuple(
+            (begin, slice(begin, begin + self._network_bytes))
+            for row in self._batch.rows_of[BATCH]
+            for begin in (row.address.start + self._address.start,)
+        )
         sock.settimeout(None)
         timeout = struct.pack("@ll", 0, int(HEARTBEAT * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def run(self) -> None:
         """Answer until `stop`."""
+        reduce_wakeup_latency()
         while not self._stopping:
             try:
                 self._round()
@@ -106,9 +94,6 @@ class _Base:
     def stop(self) -> None:
         """Let `run` return, within a moment."""
         self._stopping = True
-
-    def _round(self) -> None:
-        raise NotImplementedError
 
     def _find(self, datagram: bytes, table: AnswerTable, address: bytes) -> EncodedResponses | None:
         """Return the answers to a datagram by the careful path; a defect there is silence."""
@@ -155,32 +140,6 @@ class _Base:
     def _tell(self, error: BaseException, datagram: bytes) -> None:
         if self._on_defect is not None:
             self._on_defect(error, datagram)
-
-
-class BatchUdpLoop(_Base):
-    """Answers in batches, with recvmmsg and sendmmsg."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        answers: CurrentTable,
-        on_defect: OnError | None = None,
-        quota: RateLimitState | None = None,
-    ) -> None:
-        super().__init__(sock, answers, on_defect, quota)
-        self._batch = DatagramBatch(sock, packet_info=self._wildcard)
-        self._gaps = False  # slots of this batch get no answer
-        # Per slot, where in the ring the source's first byte and its network are.
-        self._sources = tuple(
-            (begin, slice(begin, begin + self._network_bytes))
-            for row in self._batch.rows_of[BATCH]
-            for begin in (row.address.start + self._address.start,)
-        )
-
-    def run(self) -> None:
-        """Answer until `stop`."""
-        reduce_wakeup_latency()
-        super().run()
 
     def _round(self) -> None:
         """Answer a batch with care, and then in bursts for as long as there is much to do."""
@@ -373,61 +332,3 @@ class BatchUdpLoop(_Base):
                 lost += batch.send(first, slot)
                 first = slot + 1
         return lost + batch.send(first, count)
-
-
-class PlainLoop(_Base):
-    """Answers one datagram at a time, where the system knows no batches."""
-
-    def _round(self) -> None:
-        try:
-            datagram, local, _, who = self._receive()
-        except OSError as error:
-            self._failed(error.errno or 0)
-            return
-        self.heartbeat = now = time.monotonic()
-        table = self._answers.table
-        if any(map(_was_sent_to_many, local)):
-            table.registry.count_unanswered()
-            return
-        address = socket.inet_pton(self._sock.family, who[0].partition("%")[0])
-        entry = table.packet_cache.get(datagram[2:]) or self._find(datagram, table, address)
-        if entry is not None and not self._is_allowed(entry, address, now):
-            entry = self._slip(datagram, entry, table, address, now)
-        if entry is None:
-            return
-        self._repeats.tick(now)
-        source = repr(who).encode() + datagram[:2]
-        turn = self._repeats.turn_for(source, entry.rotation, table.turns, now)
-        try:
-            self._send(datagram[:2] + entry.body(turn), local, who)
-        except OSError:
-            table.registry.count_unanswered()
-
-    def _receive(self) -> tuple[bytes, list[_Control], int, _Address]:
-        if self._wildcard:
-            return self._sock.recvmsg(DATA_BYTES, CONTROL_BYTES)
-        datagram, who = self._sock.recvfrom(DATA_BYTES)
-        return datagram, [], 0, who
-
-    def _send(self, answer: bytes, local: list[_Control], who: _Address) -> None:
-        if self._wildcard:
-            flags = socket.MSG_DONTWAIT
-            self._sock.sendmsg([answer], [self._from_there(one) for one in local], flags, who)
-        else:
-            self._sock.sendto(answer, who)
-
-    def _from_there(self, control: _Control) -> _Control:
-        """Return the message that makes an answer leave from the address that was asked."""
-        level, kind, data = control
-        at = PACKET_INFO[self._sock.family].interface - CMSG_HEADER_BYTES
-        if level == socket.IPPROTO_IPV6 and ipaddress.IPv6Address(data[:16]).is_link_local:
-            return control  # it is this host's on that interface only
-        return level, kind, data[:at] + bytes(4) + data[at + 4 :]
-
-
-def _was_sent_to_many(control: _Control) -> bool:
-    """Tell whether a packet info is of a datagram to a broadcast or multicast address."""
-    level, _, data = control
-    if level == socket.IPPROTO_IPV6:
-        return ipaddress.IPv6Address(data[:16]).is_multicast
-    return data[4:8] != data[8:12]  # of this host, and of the datagram (ip(7))

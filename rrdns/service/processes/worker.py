@@ -23,7 +23,7 @@ from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.net.server.loop import Loop
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import RateLimitState, make_loop
+from rrdns.net.server.udp import RateLimitState, UdpLoop
 from rrdns.service.publish.worker_channel import read_message
 from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
@@ -70,7 +70,7 @@ class Worker:
         )
         self._answers = CurrentTable(nothing)
         self._has_table = asyncio.Event()
-        loops = [make_loop(sock, self._answers, self._defect, plan.rate_limit) for sock in plan.udp]
+        loops = [UdpLoop(sock, self._answers, self._defect, plan.rate_limit) for sock in plan.udp]
         tcp = TcpLoop(plan.tcp, self._answers, plan.limits, self._defect)
         self._loops: list[Loop] = [*loops, tcp]
         self._threads = [

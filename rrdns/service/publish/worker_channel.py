@@ -16,8 +16,6 @@ def _check_owner(writer: asyncio.StreamWriter) -> None:
     Raises:
         ValueError: the other side belongs to another user.
     """
-    if not hasattr(socket, "SO_PEERCRED"):
-        return
     size = struct.calcsize("3i")
     credentials = writer.get_extra_info("socket").getsockopt(
         socket.SOL_SOCKET, socket.SO_PEERCRED, size

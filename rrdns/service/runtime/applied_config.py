@@ -40,9 +40,4 @@ class AppliedConfig:
 
 def anonymous_file() -> int:
     """Return the descriptor of an empty file that has no name and dies with its users."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("rrdns-config")
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+    return os.memfd_create("rrdns-config")

@@ -6,7 +6,6 @@ import ctypes
 import grp
 import os
 import pwd
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -143,8 +142,6 @@ def _give_up_low_ports() -> None:
     Other rights are left as they are: who gave them, such as for a signal to a DHCP server,
     wants them used.
     """
-    if sys.platform != "linux":
-        return
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: 0 to 31 of each, then more
