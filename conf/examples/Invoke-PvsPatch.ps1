@@ -1,31 +1,31 @@
 <#
 .SYNOPSIS
-    Patches a PVS server while rrdns hands it out to nobody: drain, wait, patch, resume.
+    Patches a PVS server while it is out of rotation in rrdns: drain, wait, patch, resume.
 
 .DESCRIPTION
-    Drains the member, waits until no DNS answer that names it can be in a cache any more, runs the
-    script block, waits until rrdns sees the boot file served again, and resumes.
+    Drains the member, waits until no DNS cache can contain it, runs the script block, waits until the
+    server serves the boot file again, and resumes.
 
-    Too few servers would be left: it tries again every minute until -TryFor is over. Whatever else
-    fails, the server stays drained until -For is over, and the script ends with exit status 1.
+    If too few servers would be left, it retries every minute until -TryFor is over. If another step
+    fails, the server stays drained until -For is over, and the script exits with status 1.
 
-    Needs Windows PowerShell 5.1 or newer, and the token of an operator.
+    Needs Windows PowerShell 5.1 or newer, and an operator's token.
 
 .PARAMETER Uri
-    Where the API of rrdns listens, such as https://rrdns1.corp.example:8053. With several rrdns
-    that each have orders of their own, drain at each of them.
+    URL of the API of rrdns, such as https://rrdns1.corp.example:8053. If you run several rrdns,
+    run the script for each of them, because each has its own orders.
 
 .PARAMETER TokenFile
     A file with the token on its first line; only administrators should be able to read it.
 
 .PARAMETER Member
-    What the config of rrdns calls this server.
+    Name of this server in the config of rrdns.
 
 .PARAMETER Phase
-    All: the whole of it. Drain and Resume: the two halves, for a reboot between.
+    All: everything. Drain and Resume: the two halves, for a reboot in between.
 
 .PARAMETER Patch
-    What to do while the server is out. An error that it throws leaves the server drained.
+    Script block that patches the server. If it throws an error, the server stays drained.
 
 .EXAMPLE
     .\Invoke-PvsPatch.ps1 -Uri http://10.0.0.53:8053 -TokenFile C:\ProgramData\rrdns\token -Member pvs-2 -Patch { .\update.cmd }

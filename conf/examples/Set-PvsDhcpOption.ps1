@@ -1,26 +1,26 @@
 <#
 .SYNOPSIS
-    Sets options 66 and 150 of a Windows DHCP server to what rrdns tells.
+    Sets options 66 and 150 of a Windows DHCP server from the JSON of an rrdns exporter.
 
 .DESCRIPTION
     Reads the JSON of an rrdns exporter (type "command" or "webhook") from standard input or from
-    a file, and changes the options only where they say something else. Needs the DhcpServer
+    a file, and changes the options only if they differ. Needs the DhcpServer
     module (RSAT) and the rights of the group "DHCP Administrators".
 
-    An error ends the script with exit status 1; rrdns then reports it and tries again.
+    If it fails, the script exits with status 1; rrdns reports this and retries.
 
 .PARAMETER Pool
-    Which pool of the JSON.
+    Name of the pool in the JSON.
 
 .PARAMETER ScopeId
-    The scopes to change; without any, the server's own options.
+    The scopes to change. Without it, the script changes the server options.
 
 .PARAMETER PolicyName
     A policy of each scope, such as one for UEFI targets, instead of the scope itself.
 
 .PARAMETER Option66
     First: one address, for firmware that takes an address in option 66. Name: the hostname.
-    List: all addresses with semicolons between, which is not standard (RFC 2132, section 9.4).
+    List: all addresses, separated by semicolons, which is not standard (RFC 2132, section 9.4).
 
 .PARAMETER Option150
     Sets option 150 too (RFC 5859), the list of addresses for phones. It must be defined:

@@ -55,6 +55,6 @@ async def test_a_light_probe_fails_nowhere_where_the_firmware_loads(
 
 def test_the_page_of_what_was_tried_tells_of_each_server() -> None:
     """It has the table, in its order, and no other rows."""
-    section = PAGE.read_text().split("## What a probe says")[1].split("\n## ")[0]
+    section = PAGE.read_text().split("## Odd TFTP servers")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("|")]
     assert rows[2:] == [case.row for case in CASES]

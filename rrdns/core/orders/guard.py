@@ -17,7 +17,7 @@ def remaining_if_too_few(
 ) -> tuple[str, ...] | None:
     """Return whom a change of orders would leave, when those are too few.
 
-    None when the change may be made. Too few is less than `pool.keep` members that a target
+    None when the change may be made. Too few is less than `pool.min_members` members that a target
     can boot from. A change that takes none of those away is always allowed, save that
     somebody must be left to answer.
     """

@@ -1,0 +1,219 @@
+"""The pages and configs for users are in plain English: no banned words, no long sentences.
+
+Each rule has a reason and the words to use instead. Code, and tables that a program writes, are
+left out: their words are checked where they are written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.peers import ROOT
+
+MAX_WORDS = 40
+# Pages that are not rewritten yet. A page that has no findings any longer must be removed here.
+NOT_YET = frozenset({"differences.md", "performance.md"})
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
+CONFIGS = (*sorted((ROOT / "conf").glob("**/*.toml")), *sorted((ROOT / "conf").glob("*.y*ml")))
+# First cells of the tables that tests compare with the words of the code.
+GENERATED_TABLES = (
+    "| metric | type |",
+    "| call | needs |",
+    "| answer | query |",
+    "| server | iPXE |",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A banned word or construction."""
+
+    pattern: str
+    instead: str  # what to write, with the reason where it is not plain
+    example: str  # a sentence that the rule finds
+
+
+SUBJECT = "name the subject: a client, a member, a resolver, an admin"
+GLOSSARY = "one word for one thing"
+OLD = "not what one says to a colleague"
+
+RULES = (
+    # The subject is missing.
+    Rule(r"\b(?:who|what|which)ever\b", SUBJECT, "Whoever asks is refused."),
+    Rule(r"\b(?:some|any|no|every)(?:body|one)\b", SUBJECT, "Nobody reads it."),
+    Rule(r"\bwhom\b", SUBJECT, "It shows from whom a target booted."),
+    Rule(r"^(?:Who|What)\b.{15,}\.$", SUBJECT, "What does not hold: a killed process."),
+    Rule(r"^Ones? (?:that|who|which)\b", SUBJECT, "One that stays away cannot start."),
+    Rule(r"\bthose (?:who|that)\b", SUBJECT, "Those that ask get an answer."),
+    # A home-made word for a thing that has a name.
+    Rule(r"\baskers?\b", f"client ({GLOSSARY})", "The asker's subnet counts."),
+    Rule(r"\bhand(?:s|ed|ing)? out\b", f"in rotation ({GLOSSARY})", "It is handed out."),
+    Rule(r"\bhands? \S+ out\b", f"in rotation ({GLOSSARY})", "The script hands it out."),
+    Rule(r"\bmemos?\b", f"packet cache ({GLOSSARY})", "The memo is emptied."),
+    Rule(r"\btime-outs?\b", f"timeout ({GLOSSARY})", "The longest time-out is over."),
+    Rule(r"\bmend(?:s|ed|ing)?\b", f"remedy, fix, repair ({GLOSSARY})", "Each has its mend."),
+    Rule(r"\bguard's word\b", "the guard's result", "The guard's word is shown."),
+    Rule(r"\boverrul(?:es?|ed|ing)\b", "override", "Force overrules the guard."),
+    # A verb that is not the field's.
+    Rule(r"\b(?:tells?|telling|told)\b", "shows, reports, sends, logs", "The log tells why."),
+    Rule(r"\b(?:says?|saying|said)\b", "shows, returns, logs, means", "The log says why."),
+    Rule(r"\b(?:falls|fell|fallen)\b", "exits, crashes", "A worker that falls is replaced."),
+    Rule(r"\blets? go\b", "drops", "The oldest are let go."),
+    Rule(r"\b(?:is|are|was|were) ended\b", "closed, stopped", "The connection is ended."),
+    Rule(r"\bpass(?:es|ed)? over\b", "ignores, skips", "Unknown fields are passed over."),
+    Rule(r"\b(?:go|goes|going|went) on\b", "continues", "Answers go on."),
+    Rule(r"\bhold(?:s|ing)? up\b|\bheld up\b", "blocks, delays", "A disk holds up probes."),
+    Rule(r"\bgives? up\b(?!\s+after)", "drops, stops", "It gives up a connection."),
+    Rule(
+        r"\bstands? (?:first|still|for|there|behind)\b", "is, does not change", "It stands first."
+    ),
+    Rule(r"\bstands? (?:in|at|on|beside)\b", "is", "Comments that stand in the file are lost."),
+    Rule(r"\b(?:makes?|made|making) of\b", "does with, reacts to", "See what rrdns makes of it."),
+    Rule(r"\bc[oa]me(?:s|) of (?:it|an?|the)\b", "becomes, results", "What came of it."),
+    Rule(r"\bput(?:s|ting)? (?:an? \w+ )?off\b", "plan for later", "At puts an order off."),
+    Rule(r"\bplays? targets\b", "simulates", "The command plays targets."),
+    # Old or rare words.
+    Rule(r"\banew\b", f"again, re- ({OLD})", "It reads the file anew."),
+    Rule(r"\bseldom\b", f"rarely ({OLD})", "Rotate seldom."),
+    Rule(r"\blest\b", f"so that ... not ({OLD})", "Lest a stale file names another."),
+    Rule(r"\bwant of\b", f"lack of, too little ({OLD})", "A want of memory stops it."),
+    Rule(r"\ball the same\b", f"even then, still ({OLD})", "The header is needed all the same."),
+    Rule(r"\bbeside\b", f"next to, compared with ({OLD})", "The new version beside the old."),
+    Rule(r"\blikewise\b", f"the same, also ({OLD})", "It is resumed likewise."),
+    Rule(r"\bin the hope\b", "because it may", "In the hope that one boots."),
+    Rule(r"\bas ever\b", f"as usual ({OLD})", "It moves, as ever."),
+    Rule(r"\b(?:save|but) for\b|\bsave that\b", f"except ({OLD})", "Equal but for the ID."),
+    Rule(
+        r"\bnow and (?:then|again)\b", "with the interval: every 30 s", "It is read now and then."
+    ),
+    Rule(r"\bagain and again\b", "repeatedly", "It exits again and again."),
+    Rule(r"\bparticulars\b", "without options", "An order without particulars."),
+    Rule(r"\bmid-\w+", "in the middle of, during", "A server dies in mid-storm."),
+    Rule(r"\bthe trouble\b|\bin trouble\b", "failure, problem", "The control is in trouble."),
+    Rule(
+        r"\bof (?:yours|theirs|ours|its own|his own|their own)\b", "its own X", "A net of its own."
+    ),
+    # Inversions and double negatives.
+    Rule(r"\bany ?more\b", "no longer", "It is not there any more."),
+    Rule(
+        r"(?<!there )\b(?:is|are|was|were) no (?!longer\b)\w+",
+        "is not a, has no",
+        "A request that is no HTTP is not logged.",
+    ),
+    Rule(
+        r"(?:^|[.,:;] )[Ss]hould (?:the|an?|it|they|you|every|all|each|one)\b",
+        "condition first, with 'if'",
+        "Should every probe fail, all are answered.",
+    ),
+    Rule(
+        r"\b(?:nothing|none|no \w+) that (?:\w+ )?(?:not|never)\b",
+        "say it without the double negative",
+        "It names nothing that would not change it.",
+    ),
+    Rule(r"\bnot un\w+", "say it without the double negative", "It is not unlikely."),
+    Rule(r"^Of [^.]{1,60} (?:rrdns|it) (?:knows|has)\b", "subject first", "Of a token it has it."),
+    Rule(
+        r"\bthat is (?:said|told)\b", "'and logs it', in a sentence of its own", "And that is said."
+    ),
+)
+
+
+def passages(text: str) -> Iterator[str]:
+    """Return each paragraph, list item, heading and table cell, without code and link targets."""
+    text = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`\n]*(?:\n[^`\n]+)?`", "CODE", text)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"https?://\S+", "CODE", text).replace("*", "")
+    is_generated = False
+    for block in re.split(r"\n\s*\n|\n(?= *- | *\d\. |#|\|)|(?<=\|)\n", text):
+        line = " ".join(block.split())
+        if not line.startswith("|"):
+            is_generated = False
+            yield line.lstrip("-# ")
+        elif line.startswith(GENERATED_TABLES):
+            is_generated = True
+        elif not is_generated:
+            yield from (cell.strip() for cell in line.strip("|").split("|"))
+
+
+def comments(text: str) -> str:
+    """Return the comments of a TOML or YAML file, and its texts for people, as paragraphs."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if block := re.match(r"\s*# (?![\w_]+ +=|\[)(.*)", line):
+            found.append(block[1])
+            continue
+        texts = re.findall(r'# ([^#]+)$|(?:summary|description): "(.*)"', line)
+        found += ["", *("".join(groups) for groups in texts), ""]
+    return "\n".join(found)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Return the sentences of a page's prose; a semicolon ends one, too."""
+    for passage in passages(text):
+        yield from re.split(r"(?<=[\w)\"'%][.!?;])\s+", passage)
+
+
+def findings(text: str) -> Iterator[str]:
+    """Return what is against the rules in a page, each with what to do about it."""
+    for sentence in sentences(text):
+        for rule in RULES:
+            if found := re.search(rule.pattern, sentence, re.IGNORECASE):
+                yield f"{found[0]!r} -> {rule.instead}: {sentence}"
+        words = len(re.findall(r"\w[\w'.,:/-]*", sentence))
+        if words > MAX_WORDS:
+            yield f"{words} words, more than {MAX_WORDS}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name not in NOT_YET],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_is_in_plain_english(page: Path) -> None:
+    """It has no banned word or construction, and no sentence of more than 40 words."""
+    found = list(findings(page.read_text()))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_comments_of_a_config_are_in_plain_english(path: Path) -> None:
+    """So are the texts of the alerts."""
+    found = list(findings(comments(path.read_text())))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_a_page_that_is_rewritten_is_checked(name: str) -> None:
+    """A page is exempt only while it has findings."""
+    page = ROOT / "docs" / name
+    assert list(findings(page.read_text())), f"remove {name} from NOT_YET"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.pattern)
+def test_each_rule_finds_its_example(rule: Rule) -> None:
+    """A rule that finds nothing would check nothing."""
+    assert any(rule.instead in one for one in findings(rule.example))
+
+
+def test_a_long_sentence_is_found_and_code_is_not_read() -> None:
+    """Code blocks, code spans, link targets and generated tables are left out."""
+    longest = "word" + " word" * (MAX_WORDS - 1)
+    assert not list(findings(f"{longest}. {longest}; {longest}."))
+    assert list(findings(f"{longest} word."))
+    assert not list(findings("```console\nthe log tells why\n```\nUse `tell` here.\n"))
+    assert not list(findings("See [the page](told.md).\n"))
+    assert not list(findings("| metric | type |\n|---|---|\n| it tells | gauge |\n"))
+    assert not list(findings(comments('tell = "all"  # which members are sent')))
+    assert list(findings(comments("tell = 1  # what it tells")))
+    assert list(findings(comments("# It is\n# not there any\n# more.")))
+    assert list(findings(comments('summary: "The log tells why"')))
+    assert list(findings("| code | meaning |\n|---|---|\n| `x` | the log tells why |\n"))
