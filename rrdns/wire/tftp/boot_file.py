@@ -147,16 +147,18 @@ class BootFileInspection:
         )
 
 
-@lru_cache(maxsize=1024)
 def profile_of(file: BootFile) -> Profile:
     """Return what asks for a file: as configured, or as its name tells.
 
     UEFI loads `.efi`; only iPXE loads its scripts (`.ipxe`). All else is loaded by a PXE ROM:
     the bootstrap of PVS, and what chains to iPXE (`undionly.kpxe`).
     """
-    if file.profile is not None:
-        return file.profile
-    name = file.name.lower()
+    return file.profile or _profile_by_name(file.name)
+
+
+@lru_cache(maxsize=1024)
+def _profile_by_name(name: str) -> Profile:
+    name = name.lower()
     if name.endswith(".efi"):
         return Profile.UEFI
     return Profile.IPXE if name.endswith(".ipxe") else Profile.BIOS

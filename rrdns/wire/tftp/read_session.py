@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Profile
@@ -65,6 +66,14 @@ _SIZE_KNOWN = encode(Error(ErrorCode.OPTIONS_REFUSED, "only the size was wanted"
 @lru_cache(maxsize=1024)
 def _request(file: str, options: Options) -> bytes:
     return encode(ReadRequest(file, options=dict(options)))
+
+
+@lru_cache(maxsize=64)
+def _limits(options: Options) -> tuple[Mapping[str, str], int, int]:
+    """Return the options by name, the largest block and the largest window that they ask for."""
+    asked_for = dict(options)
+    blksize = int(asked_for.get("blksize", DEFAULT_BLKSIZE))
+    return MappingProxyType(asked_for), blksize, int(asked_for.get("windowsize", 1))
 
 
 @lru_cache(maxsize=16)
@@ -144,10 +153,8 @@ class ReadSession:
         self._size_only = size_only
         self._edk2 = edk2
         self._warnings: list[str] = []
-        self._asked_for = asked_for = dict(options)
-        self._most_blksize = int(asked_for.get("blksize", DEFAULT_BLKSIZE))
+        self._asked_for, self._most_blksize, self._most_window = _limits(options)
         self._blksize = DEFAULT_BLKSIZE
-        self._most_window = int(asked_for.get("windowsize", 1))
         self._window = 1  # blocks for one ACK
         self._unacked = 0  # blocks since the last ACK
         self._gap = -1  # the lost block that was told of last
