@@ -22,7 +22,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test long rounds lint format cover fuzz differences bench image lock clean
+.PHONY: help demo demo-script test long rounds lint format cover fuzz reference differences bench image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ cover: $(READY) ## Show that every branch of rrdns/core, rrdns/wire and rrdns/sh
 
 fuzz: $(READY) ## Feed each kind of input with what may upset it, for SECONDS
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+reference: $(READY) ## Write docs/config.md from the tables of the config
+	$(BIN)/python -m rrdns.config.reference > docs/config.md
 
 differences: $(READY) ## Ask Knot DNS and NSD the same as rrdns, and write docs/differences.md
 	$(BIN)/python -m tests.differential

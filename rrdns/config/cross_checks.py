@@ -12,15 +12,8 @@ from pathlib import Path
 
 from rrdns.config import integrations
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
-from rrdns.config.schema import (
-    Backend,
-    File,
-    InvalidPaths,
-    NameserverTable,
-    PoolTable,
-    SettingPath,
-    ZoneTable,
-)
+from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.table import InvalidPaths, SettingPath
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake
 from rrdns.web.transport.tls import TlsConfigError, make_context

@@ -11,14 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrdns.config.schema import (
-    ExporterKind,
-    ExporterTable,
-    File,
-    InvalidPaths,
-    SettingPath,
-    WebhookTable,
-)
+from rrdns.config.integration_tables import ExporterKind, ExporterTable, WebhookTable
+from rrdns.config.schema import File
+from rrdns.config.table import InvalidPaths, SettingPath
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
 from rrdns.export.file.render import read_template

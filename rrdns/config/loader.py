@@ -19,17 +19,10 @@ from pydantic_core import ErrorDetails
 
 from rrdns.config import cross_checks, validators
 from rrdns.config.builder import build
-from rrdns.config.schema import (
-    ExporterTable,
-    File,
-    InvalidPaths,
-    Loc,
-    PoolTable,
-    SettingPath,
-    Table,
-    setting_path,
-)
+from rrdns.config.integration_tables import ExporterTable
+from rrdns.config.schema import File, PoolTable
 from rrdns.config.settings import Settings
+from rrdns.config.table import InvalidPaths, Loc, SettingPath, Table, setting_path
 from rrdns.errors import ConfigInvalid, Mistake
 
 

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
@@ -157,15 +158,21 @@ def network(text: str) -> str:
     raise ValueError(f"is {quoted(text)}{meant}")
 
 
-def prefix(least: int, most: int) -> Callable[[int], int]:
-    """Return a check that a number is a prefix length of whole bytes."""
+@dataclass(frozen=True, slots=True)
+class PrefixLength:
+    """A check that a number is a prefix length of whole bytes."""
 
-    def check(value: int) -> int:
-        if not least <= value <= most or value % 8:
-            raise ValueError(f"is {value}; must be {least} to {most}, a multiple of 8")
+    least: int
+    most: int
+
+    def __call__(self, value: int) -> int:
+        """Return the length, if it is one."""
+        if not self.least <= value <= self.most or value % 8:
+            raise ValueError(f"is {value}; must be {self}")
         return value
 
-    return check
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most}, a multiple of 8"
 
 
 def endpoint(text: object) -> Endpoint | None:
@@ -219,20 +226,27 @@ def sha256(text: str) -> str:
     return text.lower()
 
 
-def in_range(
-    least: float, most: float, unit: str = "", *, above: bool = False
-) -> Callable[[float], float]:
-    """Return a check that a number lies in a range; `above` leaves `least` itself out."""
-    words = f"{'more than ' if above else ''}{least:,}, and {most:,} at most" if above else ""
-    words = words or f"{least:,} to {most:,}"
+@dataclass(frozen=True, slots=True)
+class InRange:
+    """A check that a number lies in a range; `above` leaves `least` itself out."""
 
-    def check(value: float) -> float:
+    least: float
+    most: float
+    unit: str = ""
+    above: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the number, if it is in the range."""
         # Written so that nan, which TOML has, fails it too.
-        if not (least <= value <= most) or (above and value == least):
-            raise ValueError(f"is {value:,}; must be {words}{' ' + unit if unit else ''}")
+        if not (self.least <= value <= self.most) or (self.above and value == self.least):
+            unit = f" {self.unit}" if self.unit else ""
+            raise ValueError(f"is {value:,}; must be {self}{unit}")
         return value
 
-    return check
+    def __str__(self) -> str:
+        if self.above:
+            return f"more than {self.least:,}, and {self.most:,} at most"
+        return f"{self.least:,} to {self.most:,}"
 
 
 def one_of(words: type[EnumValue]) -> Callable[[object], EnumValue]:
