@@ -26,7 +26,6 @@ PROHIBITED = 18
 NOT_AUTHORITATIVE = 20
 
 PADDING_BLOCK = 468  # of answers (RFC 8467, section 4.1)
-COOKIE_BYTES = 4 + cookies.WHOLE_BYTES  # of the option that we send
 _ADDRESS_BITS = {0: 0, 1: 32, 2: 128}  # by family; 0 is how some say "nobody's"
 _head = Struct("!HH").unpack_from
 _subnet = Struct("!HBB").unpack_from  # FAMILY, SOURCE PREFIX-LENGTH, SCOPE PREFIX-LENGTH

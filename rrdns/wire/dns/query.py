@@ -100,9 +100,6 @@ class _Tail(NamedTuple):
     tsig: bytes = b""
 
 
-_BARE = _Tail(sound=True)
-
-
 def parse_query(datagram: bytes) -> Query | QueryError | None:
     """Return what a datagram asks, or None for one that must not be answered.
 
