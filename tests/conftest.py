@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,15 @@ from hypothesis import settings
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("rrdns", deadline=None)
 settings.load_profile("rrdns")
+
+
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """Give each test the umask that it began with: a start of rrdns in its process sets another."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
 
 
 @pytest.fixture

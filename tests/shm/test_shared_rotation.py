@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
 import threading
 import time
+from unittest.mock import MagicMock
+
+import pytest
 
 from rrdns.shm.shared_rotation import LOCK_TIMEOUT, SLOTS, SharedRotationCounters
 from tests.peers import wait_until
@@ -53,6 +58,15 @@ def test_threads_of_a_worker_hold_each_other_up_no_longer_than_it_takes() -> Non
     assert waits
     assert max(waits) < LOCK_TIMEOUT / 2
     assert turns.peek(1) == 60
+
+
+def test_a_mutex_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pthread_mutex_init returns an error number: EAGAIN where the system lacks resources."""
+    libc = MagicMock()
+    libc.pthread_mutex_init.return_value = errno.EAGAIN
+    monkeypatch.setattr(ctypes, "PyDLL", lambda _: libc)
+    with pytest.raises(BlockingIOError):
+        SharedRotationCounters()
 
 
 def test_processes_that_race_lose_no_turn() -> None:
