@@ -114,7 +114,7 @@ class Case:
         return self.uefi if profile is Profile.UEFI else self.expects
 
     def loads(self, profile: Profile) -> bool:
-        """PoolScope whether that firmware loads: probe and firmware agree."""
+        """Return whether that firmware loads: probe and firmware agree."""
         return self.expected(profile).verdict in (Verdict.OK, Verdict.SLOW)
 
     @property
