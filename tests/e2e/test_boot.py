@@ -24,6 +24,8 @@ from tests.peers import wait_until
 
 pytestmark = [pytest.mark.peers, pytest.mark.long]
 
+MAX_PAIRS = 6  # of boots; all from one of two servers once in 2,000 runs
+
 
 def servers(boots: list[Boot]) -> list[str]:
     """Return which server each target booted from; fail with the console of one that did not."""
@@ -46,13 +48,19 @@ def asked_of_dns(site: Site) -> set[str]:
 def test_ipxe_boots_by_name_through_a_resolver_and_never_asks_a_dead_server(
     tmp_path: Path, resolver: str
 ) -> None:
-    """Kea gives option 67 as tftp://name/file and no next-server; one of three is stopped."""
+    """Kea gives option 67 as tftp://name/file and no next-server; one of three is stopped.
+
+    BIND orders a cached RRset at random, so two servers may take more than two pairs of boots.
+    """
     file = {"name": "boot-file-name", "data": f"tftp://{NAME}/{BIOS_FILE}"}
     config = {"subnet4": [kea_subnet(**{"option-data": [kea_dns(), file]})]}
     with a_site(tmp_path, resolver=resolver, dead=["pvs-2"]) as site, a_kea(site, config):
-        pair = {1: "bios", 2: "bios"}
-        booted = [server for _ in range(2) for server in servers(boot(site.lan, tmp_path, pair))]
-        assert set(booted) == {"pvs-1", "pvs-3"}
+        booted: set[str] = set()
+        for _ in range(MAX_PAIRS):
+            booted |= set(servers(boot(site.lan, tmp_path, {1: "bios", 2: "bios"})))
+            if len(booted) > 1:
+                break
+        assert booted == {"pvs-1", "pvs-3"}
         assert site.loads("pvs-2") == []
         assert asked_of_dns(site) == {PLACES.resolver}
 

@@ -85,11 +85,15 @@ def first_loads(site: Site, member: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("resolver", "death", "detection"),
-    [("unbound", "cut_off", 4.5), ("named", "stop", 1.5), ("unbound", "silence", 4.5)],
+    ("resolver", "end", "detection"),
+    [
+        pytest.param("unbound", Site.cut_off, 4.5, id="cut-off"),
+        pytest.param("named", Site.stop, 1.5, id="stopped"),
+        pytest.param("unbound", Site.no_response, 4.5, id="no-response"),
+    ],
 )
 def test_only_those_that_asked_before_it_was_known_can_fail(
-    tmp_path: Path, resolver: str, death: str, detection: float
+    tmp_path: Path, resolver: str, end: Callable[[Site, str], float], detection: float
 ) -> None:
     """Curl and busybox by the dozen; and a target that is switched on at the same moment."""
     window = detection + TTL + SLACK
@@ -100,7 +104,7 @@ def test_only_those_that_asked_before_it_was_known_can_fail(
     with a_site(tmp_path, resolver=resolver) as site, a_kea(site, dhcp), ExitStack() as stack:
 
         def die() -> None:
-            deaths.append(getattr(site, death)(VICTIM))
+            deaths.append(end(site, VICTIM))
 
         def switch_on() -> None:
             targets.append(stack.enter_context(a_target(site.lan, tmp_path, 1)))
