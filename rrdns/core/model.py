@@ -7,7 +7,7 @@ durations are float seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rrdns.core.acl import ANY_ADDRESS
@@ -191,19 +191,3 @@ class ScheduledOverride:
     def key(self) -> tuple[str, str]:
         """Return whose plan it is: a member of a pool has one at most."""
         return self.override.pool, self.override.member
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One line of the audit trail: who did what to whom, when and why."""
-
-    at: float  # Unix seconds
-    by: str
-    action: str  # "drain", "resume", "expire", "standing", "reload", "start" ...
-    pool: str = ""
-    member: str = ""
-    reason: str = ""
-    before: str = ""
-    after: str = ""
-    details: dict[str, str] = field(default_factory=dict)
-    id: int = 0  # given by the store, rising

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from rrdns.core.status import ExporterStatus
-from rrdns.export.delivery import DeliveryEvent, ExporterTask
+from rrdns.export.delivery import ExporterTask
 from rrdns.export.exporter import Exporter
 from rrdns.export.file.exporter import FileExporter
 from rrdns.export.json_exporters import CommandExporter, WebhookExporter
 from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.pool_view import PoolView
+from rrdns.export.retry import DeliveryEvent
 from rrdns.export.settings import (
     CommandSettings,
     ExporterSettings,
@@ -44,11 +45,11 @@ class ExporterManager:
 
     def __init__(
         self,
-        outcome: Callable[[DeliveryEvent], None],
+        on_event: Callable[[DeliveryEvent], None],
         clock: Callable[[], float],
         make: Callable[[ExporterSettings], Exporter] = make_exporter,
     ) -> None:
-        self._on_event = outcome
+        self._on_event = on_event
         self._clock = clock
         self._make = make
         self._tasks: dict[ExporterSettings, ExporterTask] = {}
@@ -56,7 +57,7 @@ class ExporterManager:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def configure(self, exporters: Sequence[ExporterSettings]) -> None:
-        """Tell these from now on, and no others; one whose settings are unchanged goes on."""
+        """Run these exporters and no others; one whose settings are unchanged goes on."""
         for settings in self._tasks.keys() - set(exporters):
             self._dismiss(self._tasks.pop(settings))
         for settings in exporters:
@@ -73,17 +74,17 @@ class ExporterManager:
         for pool in gone:
             self._latest.pop(pool, None)
         self._latest.update((view.pool, view) for view in news)
-        for one in self._tasks.values():
-            one.update(news)
+        for task in self._tasks.values():
+            task.update(news)
 
     def reports(self) -> tuple[ExporterStatus, ...]:
-        """Return how each exporter stands, in the order of the config."""
-        return tuple(one.report() for one in self._tasks.values())
+        """Return the status of each exporter, in the order of the config."""
+        return tuple(task.report() for task in self._tasks.values())
 
     async def stop(self) -> None:
-        """End all of it, within a second whatever the other systems do."""
-        for one in self._tasks.values():
-            self._dismiss(one)
+        """Stop all exporters, within a second whatever the other systems do."""
+        for task in self._tasks.values():
+            self._dismiss(task)
         self._tasks.clear()
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=STOP_TIMEOUT)

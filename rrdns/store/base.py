@@ -6,12 +6,12 @@ start (or read from `store.lastgood`), what an admin ordered must never be lost.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rrdns.core.model import AuditEntry, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import Override, ScheduledOverride
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class OrderTransaction:
     removed: tuple[tuple[str, str], ...] = ()  # pool, member
     scheduled: tuple[ScheduledOverride, ...] = ()  # each in place of the member's former plan
     unscheduled: tuple[tuple[str, str], ...] = ()  # pool, member
-    entries: tuple[AuditEntry, ...] = ()
+    entries: tuple[Event, ...] = ()
 
 
 class Store(Protocol):
     """Keeps the orders in force and the audit trail.
 
-    Every method may raise `StoreFailed`; nothing has changed then. When `commit`, `give` or
-    `lift` return, the order survives the death of the process and of the machine, as far as the
+    Every method may raise `StoreFailed`; nothing has changed then. When `commit` returns, its
+    orders survive the death of the process and of the machine, as far as the
     store's backend promises it.
     """
 
@@ -55,15 +55,7 @@ class Store(Protocol):
         """Keep changes of orders and what tells of them: all or none."""
         ...
 
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        """Put an order in force, in place of the member's former one, and say so: both or none."""
-        ...
-
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
-        """End a member's order, if there is one, and say so: both or none."""
-        ...
-
-    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[Event]) -> None:
         """Add to the audit trail; the last ones may be lost with the power."""
         ...
 
@@ -73,7 +65,7 @@ class Store(Protocol):
         before_id: int | None = None,
         pool: str | None = None,
         member: str | None = None,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
         ...
 
@@ -94,30 +86,14 @@ class Store(Protocol):
         ...
 
 
-class OneByOne(ABC):
-    """The changes of a single order, as batches."""
-
-    @abstractmethod
-    async def commit(self, batch: OrderTransaction) -> None:
-        """Keep changes of orders and what tells of them: all or none."""
-
-    async def give(self, override: Override, entry: AuditEntry) -> None:
-        """Put an order in force, in place of the member's former one, and say so."""
-        await self.commit(OrderTransaction(set=(override,), entries=(entry,)))
-
-    async def lift(self, pool: str, member: str, entry: AuditEntry) -> None:
-        """End a member's order, if there is one, and say so."""
-        await self.commit(OrderTransaction(removed=((pool, member),), entries=(entry,)))
-
-
-class MemoryStore(OneByOne):
+class MemoryStore:
     """Keeps orders for as long as the process lives: for trials and tests."""
 
     def __init__(self) -> None:
         self.on_renewed: Callable[[str], None] = lambda _sentence: None
         self._overrides: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], ScheduledOverride] = {}
-        self._entries: list[AuditEntry] = []
+        self._entries: list[Event] = []
         self._last_id = 0
 
     async def open(self) -> str | None:
@@ -143,7 +119,7 @@ class MemoryStore(OneByOne):
         for entry in batch.entries:
             self._add(entry)
 
-    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[Event]) -> None:
         """Add to the audit trail."""
         for entry in entries:
             self._add(entry)
@@ -154,7 +130,7 @@ class MemoryStore(OneByOne):
         before_id: int | None = None,
         pool: str | None = None,
         member: str | None = None,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
         fitting = (
             entry
@@ -175,6 +151,6 @@ class MemoryStore(OneByOne):
     async def close(self) -> None:
         """Let go of everything, which is nothing here."""
 
-    def _add(self, entry: AuditEntry) -> None:
+    def _add(self, entry: Event) -> None:
         self._last_id += 1
         self._entries.append(replace(entry, id=self._last_id))

@@ -18,9 +18,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import OrderKind, Override, ScheduledOverride
 from rrdns.errors import StoreFailed
-from rrdns.store.base import OneByOne, OrderTransaction
+from rrdns.store.base import OrderTransaction
 from rrdns.store.sqlite_file import (
     COMPANIONS,
     DatabaseCorrupt,
@@ -116,7 +117,7 @@ _ADD_AUDIT = """
 """
 
 
-class SqliteStore(OneByOne):
+class SqliteStore:
     """A store in one file; it fulfils `store.base.Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -161,7 +162,7 @@ class SqliteStore(OneByOne):
         """Keep changes of orders and what tells of them: all or none."""
         await self._write("keep the order" if batch.set else "change the orders", batch)
 
-    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[Event]) -> None:
         """Add to the audit trail, all or none; the last ones may be lost with the power."""
         await self._write(
             "write the audit trail", OrderTransaction(entries=tuple(entries)), "NORMAL"
@@ -181,13 +182,13 @@ class SqliteStore(OneByOne):
         before_id: int | None = None,
         pool: str | None = None,
         member: str | None = None,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
         wanted = {"id < ?": before_id, "pool = ?": pool, "member = ?": member}
         given = {test: value for test, value in wanted.items() if value is not None}
         query = _READ_AUDIT.format(where=f"WHERE {' AND '.join(given)}" if given else "")
 
-        def read(connection: sqlite3.Connection) -> tuple[AuditEntry, ...]:
+        def read(connection: sqlite3.Connection) -> tuple[Event, ...]:
             rows = connection.execute(query, (*given.values(), limit))
             return tuple(_entry(row) for row in rows)
 
@@ -366,7 +367,7 @@ def _sync(connection: sqlite3.Connection, level: str) -> None:
     connection.execute(f"PRAGMA synchronous = {level}")
 
 
-def _add(connection: sqlite3.Connection, entries: Sequence[AuditEntry]) -> None:
+def _add(connection: sqlite3.Connection, entries: Sequence[Event]) -> None:
     connection.executemany(_ADD_AUDIT, [_audit_row(entry) for entry in entries])
 
 
@@ -400,7 +401,7 @@ def _override(row: tuple[Any, ...]) -> Override:
     return Override(pool, member, OrderKind(kind), *rest)
 
 
-def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:
+def _audit_row(entry: Event) -> tuple[Any, ...]:
     return (
         entry.at,
         entry.by,
@@ -414,8 +415,6 @@ def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:
     )
 
 
-def _entry(row: tuple[Any, ...]) -> AuditEntry:
-    at, by, action, pool, member, reason, before, after, details, identity = row
-    return AuditEntry(
-        at, by, action, pool, member, reason, before, after, json.loads(details), identity
-    )
+def _entry(row: tuple[Any, ...]) -> Event:
+    *facts, details, number = row
+    return Event(*facts, json.loads(details), id=number)

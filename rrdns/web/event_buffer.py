@@ -1,7 +1,7 @@
-"""Keep the last events for whoever watches, so that a watcher who was away misses none.
+"""Keep the last events, so that a watcher that reconnects misses none.
 
-There is one bounded buffer and no queue per watcher: each remembers the last id it was
-given and asks for what came after. One that fell too far behind is told so.
+There is one bounded buffer and no queue per watcher: each watcher remembers the last id that it
+got, and asks for the events after it. `has_gap` says whether some of those are gone.
 """
 
 from __future__ import annotations
@@ -9,24 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+
+from rrdns.core.events import Event
 
 DEFAULT_SIZE = 2048  # events kept for replay
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, as watchers are told it."""
-
-    id: int  # rising, also across restarts
-    at: float  # Unix seconds
-    kind: str  # "standing", "order", "resume", "expire", "everything-down", "drift", "reload" ...
-    data: Mapping[str, object] = field(default_factory=dict)  # JSON values
-
-
 class EventBuffer:
-    """Takes events and hands them to watchers; used from the event loop's thread only."""
+    """A bounded buffer of events; used from the event loop's thread only."""
 
     def __init__(
         self,
@@ -35,7 +26,6 @@ class EventBuffer:
         first_id: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
         # Ids begin at the time of start in milliseconds, so that they also rise from one
         # run to the next and a Last-Event-ID from before a restart is seen to be old.
         self._first_id = int(clock() * 1000) if first_id is None else first_id
@@ -48,9 +38,9 @@ class EventBuffer:
         """Return the id of the newest event, or the id before the first."""
         return self._next_id - 1
 
-    def publish(self, kind: str, data: Mapping[str, object]) -> Event:
-        """Tell all watchers; `data` must be JSON values and is not copied."""
-        event = Event(self._next_id, self._clock(), kind, data)
+    def append(self, event: Event) -> Event:
+        """Add an event and wake all watchers; return it with its number."""
+        event = event.numbered(self._next_id)
         self._next_id += 1
         self._events.append(event)
         fresh, self._fresh = self._fresh, asyncio.Event()

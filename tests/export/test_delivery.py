@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import COALESCE, DeliveryEvent, ExporterTask, Outcome
+from rrdns.export.delivery import COALESCE, ExporterTask
 from rrdns.export.errors import DeliveryFailed
 from rrdns.export.pool_view import PoolScope
+from rrdns.export.retry import DeliveryEvent, Outcome
 from rrdns.export.settings import ExporterSettingsBase
 from tests.export.pool_views import Listener, view
 from tests.virtual_time import run_virtually
@@ -231,7 +232,7 @@ def test_a_pool_without_anybody_is_held_back() -> None:
             it.task.update([view()])
             await asyncio.sleep(100)
             assert len(it.listener.outcome) == 1
-            assert "nobody of 'boot' is handed out" in it.task.report().note
+            assert "no member of 'boot' is in rotation" in it.task.report().note
             it.task.update([view(2)])
             await asyncio.sleep(1)
             assert it.listener.firsts() == ["1", "2"]

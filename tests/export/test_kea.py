@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import DeliveryEvent, ExporterTask, Outcome
+from rrdns.export.delivery import ExporterTask
 from rrdns.export.errors import DeliveryFailed, KeaConfigError, KeaRefused
 from rrdns.export.kea.exporter import KeaExporter
 from rrdns.export.pool_view import Option66
+from rrdns.export.retry import DeliveryEvent, Outcome
 from rrdns.export.settings import KeaSettings
 from tests.export.dhcp_client import discover
 from tests.export.kea_peer import CONFIG, Kea, control_agent, differences, kea

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from rrdns.export.delivery import DeliveryEvent, Outcome
+from rrdns.core.events import Event, alarm_cleared, alarm_raised
 from rrdns.export.disk_io import Disk
 from rrdns.export.errors import DeliveryFailed
 from rrdns.export.http_client import HttpPost
+from rrdns.export.retry import DeliveryEvent, Outcome
 from rrdns.export.webhooks.delivery import (
     DELIVERY,
     EVENT,
@@ -24,17 +25,18 @@ from rrdns.export.webhooks.delivery import (
     WebhookTask,
     where,
 )
-from rrdns.export.webhooks.event import WebhookEvent, webhook_event
+from rrdns.export.webhooks.payload import sentence, topic_of
 from rrdns.export.webhooks.settings import EventTopic, EventWebhookSettings
 from tests.virtual_time import run_virtually
 
 URL = "https://chat.example.test:8443/hooks/key-of-the-chat?x=1"
 
 
-def event(
-    number: int, subject: EventTopic = EventTopic.STANDING, pool: str = "boot"
-) -> WebhookEvent:
-    return WebhookEvent(number, 1000.0 + number, subject, "standing", pool=pool, member="pvs-1")
+ACTIONS = {EventTopic.STANDING: "standing", EventTopic.DRIFT: "drift", EventTopic.RELOAD: "reload"}
+
+
+def event(number: int, topic: EventTopic = EventTopic.STANDING, pool: str = "boot") -> Event:
+    return Event(1000.0 + number, "", ACTIONS[topic], pool=pool, member="pvs-1", id=number)
 
 
 class DiskAtOnce(Disk):
@@ -333,13 +335,13 @@ def test_a_stop_gives_what_waits_a_moment() -> None:
         async with scene() as it:
             it.receiver.seconds = 0.05
             it.tell(1, 2)
-            await it.task.stop(grace=0.3)
+            await it.task.flush(0.3)
             assert it.receiver.ids() == [1, 2]
         async with scene() as slow:
             slow.receiver.seconds = 9
             slow.tell(1)
             began = asyncio.get_running_loop().time()
-            await slow.task.stop(grace=0.3)
+            await slow.task.flush(0.3)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.3)
             assert slow.task.waiting().events == (event(1),)
 
@@ -359,16 +361,14 @@ def test_no_key_is_shown(url: str, shown: str) -> None:
     assert where(url) == shown
 
 
-def entry(action: str, **facts: object) -> dict[str, object]:
-    empty = dict.fromkeys(("by", "pool", "member", "before", "after", "reason"), "")
-    return {**empty, "action": action, "details": {}, **facts}
+def entry(action: str, by: str = "rrdns", **facts: Any) -> Event:
+    return Event(1000.0, by, action, **facts)
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "subject", "text"),
+    ("happened", "topic", "text"),
     [
         (
-            "standing",
             entry(
                 "standing",
                 pool="boot",
@@ -381,40 +381,33 @@ def entry(action: str, **facts: object) -> dict[str, object]:
             "pvs-2 of pool boot: up -> down (no answer within 1 s)",
         ),
         (
-            "drain",
             entry("drain", pool="boot", member="pvs-1", by="anna", reason="patch"),
             "override",
             "pvs-1 of pool boot: drain by anna (patch)",
         ),
-        ("drift", entry("drift", pool="boot", member="pvs-3", reason="differs"), "drift", None),
-        ("warning", entry("warning", pool="boot", member="pvs-3"), "warning", None),
+        (entry("drift", pool="boot", member="pvs-3", reason="differs"), "drift", None),
+        (entry("warning", pool="boot", member="pvs-3"), "warning", None),
         (
-            "reload",
             entry("reload", after="pool boot: ttl: 5 -> 3"),
             "reload",
             "reload pool boot: ttl: 5 -> 3",
         ),
-        ("reload-failed", entry("reload-failed", reason="2 mistakes"), "reload", None),
-        ("start", entry("start"), "service", "start"),
+        (entry("reload-failed", reason="2 mistakes"), "reload", None),
+        (entry("start"), "service", "start"),
         (
-            "alarm",
-            {"name": "everything-down", "sentence": "no member is healthy", "pool": "boot"},
+            alarm_raised(1000.0, "everything-down", "no member is healthy", "boot"),
             "everything-down",
             "boot: alarm everything-down (no member is healthy)",
         ),
         (
-            "alarm-over",
-            {"name": "everything-down", "pool": "boot"},
+            alarm_cleared(1000.0, "everything-down", "boot"),
             "everything-down",
             "boot: alarm-over everything-down is over",
         ),
-        ("alarm", {"name": "store-failed", "sentence": "full", "pool": ""}, "alarm", None),
+        (alarm_raised(1000.0, "store-failed", "full"), "alarm", None),
     ],
 )
-def test_an_event_is_told_by_subject_and_sentence(
-    kind: str, data: dict[str, object], subject: str, text: str | None
-) -> None:
-    """A chat shows the sentence; a script goes by the subject."""
-    told = webhook_event(7, 1000.0, kind, data)
-    assert told.subject == subject
-    assert text is None or told.text == text
+def test_an_event_has_a_topic_and_a_sentence(happened: Event, topic: str, text: str | None) -> None:
+    """A chat shows the sentence; a script goes by the topic."""
+    assert topic_of(happened) == topic
+    assert text is None or sentence(happened) == text

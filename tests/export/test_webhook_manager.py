@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rrdns.export.delivery import DeliveryEvent, back_off
+from rrdns.core.events import Event
+from rrdns.export import retry
 from rrdns.export.json_exporters import SIGNATURE
-from rrdns.export.webhooks import delivery
-from rrdns.export.webhooks.event import WebhookEvent
+from rrdns.export.retry import DeliveryEvent, back_off
 from rrdns.export.webhooks.manager import WebhookManager
-from rrdns.export.webhooks.settings import EventTopic, EventWebhookSettings
+from rrdns.export.webhooks.settings import EventWebhookSettings
 from tests.peers import free_port
 
 
@@ -78,12 +78,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a tenth of the usual between attempts; test_messenger holds the usual to its word."""
-    monkeypatch.setattr(delivery, "back_off", lambda failures: back_off(failures) / 10)
+    """Wait a tenth of the usual time between attempts; test_webhook_delivery tests the usual."""
+    monkeypatch.setattr(retry, "back_off", lambda failures: back_off(failures) / 10)
 
 
-def event(number: int) -> WebhookEvent:
-    return WebhookEvent(number, 1000.0 + number, EventTopic.STANDING, "standing", "boot", "pvs-1")
+def event(number: int) -> Event:
+    return Event(1000.0 + number, "", "standing", "boot", "pvs-1", id=number)
 
 
 class Scene:
@@ -302,7 +302,7 @@ async def test_an_outbox_that_cannot_be_written_is_told(receiver: Receiver, tmp_
     scene.tell([1])
     await scene.fails()
     async with asyncio.timeout(5):
-        while not any("cannot be kept" in trouble for trouble in scene.troubles):  # noqa: ASYNC110
+        while not any("cannot be saved" in trouble for trouble in scene.troubles):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     receiver.status = 200
     assert await receiver.has(1) == [1]

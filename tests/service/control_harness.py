@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rrdns.core.events import Event
 from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
-from rrdns.core.model import AuditEntry, BootFile, Member, OrderKind, Pool, ProbeSpec, Zone
+from rrdns.core.model import BootFile, Member, OrderKind, Pool, ProbeSpec, Zone
 from rrdns.core.orders.request import OrderRequest
 from rrdns.errors import StoreFailed
-from rrdns.export.manager import ExporterManager
 from rrdns.service.control.admin_service import ControlAdminService
+from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.control.recovery import StateRecovery
 from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.publish.pool_alarms import PoolAlarms
 from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.service.publish.snapshot_saver import SnapshotSaver
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.clocks import Clocks
 from rrdns.service.runtime.log_setup import set_up
@@ -40,7 +43,7 @@ class BrokenStore(MemoryStore):
     async def commit(self, batch: OrderTransaction) -> None:
         raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
 
-    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit(self, entries: Sequence[Event]) -> None:
         raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
 
 
@@ -54,6 +57,7 @@ class Office:
     pools: tuple[Pool, ...] = (POOL,)
     boot: str = "this"
     jumped: float = 0.0  # by how much the wall clock was set forward
+    assume_up: bool = True
     settled: list[float] = field(default_factory=list)  # how long publications took
 
     def __post_init__(self) -> None:
@@ -63,40 +67,28 @@ class Office:
         self.clocks = Clocks(self.clock, self.steady, self.boot)
         self.states = PoolStates()
         self.states.configure(self.pools, self.now)
-        assume_all_up(self.states)  # nobody probes here
+        if self.assume_up:
+            assume_all_up(self.states)  # nobody probes here
         self.recorder = EventRecorder(self.store, self.clock)
         self.worker_feed = WorkerFeed(())
-        self.snapshots = SnapshotPublisher(
-            self.states,
-            self.worker_feed,
-            self.recorder,
-            self.snapshot_file,
-            ExporterManager(lambda _news: None, self.clock),
-            self.clocks,
-            self.settled.append,
+        self.publisher = SnapshotPublisher(
+            self.states, self.worker_feed, self.clocks, self.settled.append
         )
-        self.memory = StateRecovery(
-            self.store, self.snapshot_file, self.states, self.recorder, self.clocks
-        )
-        self.orders = OrderExecutor(
+        self.saver = SnapshotSaver(self.states, self.snapshot_file, self.recorder, self.clocks)
+        self.publisher.subscribe(PoolAlarms(self.states, self.recorder).on_publication)
+        self.publisher.subscribe(self.saver.on_publication)
+        self.context = ControlContext(
             self.states,
             self.store,
-            self.snapshots,
+            self.publisher,
+            self.saver,
             self.worker_feed,
             self.recorder,
             self.clocks,
         )
-        self.admin_service = ControlAdminService(
-            self.states,
-            self.store,
-            self.snapshots,
-            self.worker_feed,
-            self.recorder,
-            self.orders,
-            tuple,
-            tuple,
-            self.clocks,
-        )
+        self.recovery = StateRecovery(self.context, self.snapshot_file)
+        self.orders = OrderExecutor(self.context)
+        self.admin_service = ControlAdminService(self.context, self.orders)
 
     def clock(self) -> float:
         return self.now + self.jumped
@@ -105,15 +97,14 @@ class Office:
         return self.now
 
     async def open(self) -> None:
-        serial = await self.memory.restore(settled=False)
-        self.snapshots.publish_all(ZONES, serial + 1)
+        serial = await self.recovery.restore(settled=False)
+        self.publisher.publish_all(ZONES, serial + 1)
 
     def answers(self) -> tuple[str, ...]:
         return self.worker_feed.snapshot.rrsets["boot"].addresses
 
     async def mind(self, audit_seconds: float = 1.0) -> None:
-        lock = self.orders.lock
-        await self.memory.maintain_store(self.snapshots, lambda: audit_seconds, lock)
+        await self.recovery.maintain_store(lambda: audit_seconds, self.orders.lock)
 
     async def drain(
         self,
@@ -137,9 +128,9 @@ class Office:
         )
 
     def events_told(self) -> list[str]:
-        return [event.kind for event in self.recorder.events.after(0)]
+        return [event.action for event in self.recorder.events.after(0)]
 
-    async def trail(self, pool: str | None = None) -> list[AuditEntry]:
+    async def trail(self, pool: str | None = None) -> list[Event]:
         return list(await self.admin_service.audit(99, None, pool, None))
 
     def probe(self, member: str, verdict: Verdict, times: int = 1) -> None:

@@ -16,7 +16,7 @@ from rrdns.core.orders.cache_expiry import TTL_ROUNDING
 from rrdns.errors import StoreFailed, TooFewMembers
 from rrdns.service.control import orders, recovery
 from rrdns.service.events import recorder
-from rrdns.service.publish import snapshot_publisher
+from rrdns.service.publish import snapshot_saver
 from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
@@ -91,7 +91,7 @@ async def test_an_audit_trail_that_cannot_be_written_costs_no_answer() -> None:
     store = BrokenStore()
     office = Office(store)
     await office.open()
-    office.recorder.record(office.recorder.system_entry("standing", pool="boot", member="pvs-1"))
+    office.recorder.record(office.recorder.system_event("standing", pool="boot", member="pvs-1"))
     await office.recorder.flush()
     assert [alarm.name for alarm in office.recorder.alarms()] == ["store-failed"]
     store.append_audit = lambda entries: MemoryStore.append_audit(store, entries)  # type: ignore[method-assign]  # mended
@@ -122,15 +122,15 @@ async def test_everything_down_is_an_alarm_until_one_is_back() -> None:
     await office.open()
     for member in ("pvs-1", "pvs-2", "pvs-3"):
         office.probe(member, Verdict.TIMEOUT)
-    office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
+    office.publisher.mark_changed("boot")
+    office.publisher.flush()
     alarms = office.admin_service.service().alarms
     assert [alarm.name for alarm in alarms] == ["everything-down"]
-    assert "all 3 that are not drained are answered" in alarms[0].sentence
+    assert "with all 3 members that are not drained" in alarms[0].sentence
     assert len(office.answers()) == 3
     office.probe("pvs-1", Verdict.OK, 2)
-    office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
+    office.publisher.mark_changed("boot")
+    office.publisher.flush()
     assert office.admin_service.service().alarms == ()
     assert office.answers() == ("10.0.0.1",)
 
@@ -142,7 +142,7 @@ async def test_changes_within_a_few_milliseconds_are_one_publication() -> None:
     serial = office.worker_feed.snapshot.serial
     for member in ("pvs-1", "pvs-2"):
         office.probe(member, Verdict.TIMEOUT)
-        office.snapshots.mark_changed("boot")
+        office.publisher.mark_changed("boot")
     await asyncio.sleep(0.05)
     assert office.worker_feed.snapshot.serial == serial + 1
     assert office.answers() == ("10.0.0.3",)
@@ -156,15 +156,15 @@ async def test_orders_and_standings_are_taken_up_after_a_restart(tmp_path: Path)
 
     office = an_office()
     await office.open()
-    keeping = asyncio.create_task(office.snapshots.run_saver())
+    keeping = asyncio.create_task(office.saver.run())
     await office.drain("pvs-2", until=5000.0)
     office.probe("pvs-3", Verdict.TIMEOUT)
-    office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
-    await office.snapshots.wait_saved()
+    office.publisher.mark_changed("boot")
+    office.publisher.flush()
+    await office.saver.wait_saved()
     keeping.cancel()
     serial = office.worker_feed.snapshot.serial
-    await office.memory.close()
+    await office.recovery.close()
 
     again = an_office()
     await again.open()
@@ -173,7 +173,7 @@ async def test_orders_and_standings_are_taken_up_after_a_restart(tmp_path: Path)
     override = again.states.state("boot", "pvs-2").override
     assert override is not None
     assert (override.reason, override.until) == ("patch", 5000.0)
-    await again.memory.close()
+    await again.recovery.close()
 
 
 async def test_a_start_after_an_order_answers_by_it(
@@ -184,7 +184,7 @@ async def test_a_start_after_an_order_answers_by_it(
     snapshot_file = SnapshotFile(tmp_path / "last.db")
     office = Office(SqliteStore(tmp_path / "rrdns.db"), snapshot_file)
     await office.open()
-    keeping = asyncio.create_task(office.snapshots.run_saver())
+    keeping = asyncio.create_task(office.saver.run())
     for change, addresses in (
         (office.drain, ("10.0.0.1", "10.0.0.3")),
         (office.resume, ("10.0.0.1", "10.0.0.2", "10.0.0.3")),
@@ -195,7 +195,7 @@ async def test_a_start_after_an_order_answers_by_it(
         assert remembered.snapshot.rrsets["boot"].addresses == addresses
     keeping.cancel()
     await snapshot_file.close()
-    await office.memory.close()
+    await office.recovery.close()
 
 
 async def test_a_disk_that_fails_is_said_and_holds_no_order_up(
@@ -205,8 +205,8 @@ async def test_a_disk_that_fails_is_said_and_holds_no_order_up(
     snapshot_file = SnapshotFile(tmp_path / "last.db")
     office = Office(SqliteStore(tmp_path / "rrdns.db"), snapshot_file)
     await office.open()
-    keeping = asyncio.create_task(office.snapshots.run_saver())
-    await office.snapshots.wait_saved()
+    keeping = asyncio.create_task(office.saver.run())
+    await office.saver.wait_saved()
 
     async def fail() -> None:
         raise StoreFailed("last.db", "sync the snapshot", "the disk is failing")
@@ -214,26 +214,26 @@ async def test_a_disk_that_fails_is_said_and_holds_no_order_up(
     with monkeypatch.context() as broken:
         broken.setattr(snapshot_file, "sync", fail)
         await office.drain("pvs-2")
-        await office.snapshots.wait_saved()
+        await office.saver.wait_saved()
     assert [alarm.name for alarm in office.recorder.alarms()] == ["snapshot-not-kept"]
     await office.drain("pvs-3")
-    await office.snapshots.wait_saved()
+    await office.saver.wait_saved()
     assert office.recorder.alarms() == ()
     keeping.cancel()
     await snapshot_file.close()
-    await office.memory.close()
+    await office.recovery.close()
 
 
 async def test_a_disk_that_recovers_is_made_good_though_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the alarm is over; the next change may be days away."""
-    monkeypatch.setattr(snapshot_publisher, "TRY_DISK_INTERVAL", 0.01)
+    monkeypatch.setattr(snapshot_saver, "RETRY_INTERVAL", 0.01)
     snapshot_file = SnapshotFile(tmp_path / "last.db")
     office = Office(snapshot_file=snapshot_file)
     await office.open()
-    keeping = asyncio.create_task(office.snapshots.run_saver())
-    await office.snapshots.wait_saved()
+    keeping = asyncio.create_task(office.saver.run())
+    await office.saver.wait_saved()
 
     async def fail(*_: object) -> None:
         raise StoreFailed("last.db", "keep the change", "the disk is full")
@@ -245,7 +245,7 @@ async def test_a_disk_that_recovers_is_made_good_though_nothing_changes(
         await asyncio.sleep(0.05)
         assert [alarm.name for alarm in office.recorder.alarms()] == ["snapshot-not-kept"]
     await asyncio.sleep(0.05)
-    await office.snapshots.wait_saved()
+    await office.saver.wait_saved()
     assert office.recorder.alarms() == ()
     remembered = snapshot_file.load()
     assert remembered is not None
@@ -289,13 +289,13 @@ async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: 
     await office.open()
     done = await office.drain("pvs-2")
     office.now = 1010.0
-    keeping = asyncio.create_task(office.snapshots.run_saver())
-    office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
-    await office.snapshots.wait_saved()
+    keeping = asyncio.create_task(office.saver.run())
+    office.publisher.mark_changed("boot")
+    office.publisher.flush()
+    await office.saver.wait_saved()
     keeping.cancel()
     await office.drain("pvs-3")  # and the machine falls before this is on disk
-    await office.memory.close()
+    await office.recovery.close()
 
     again = an_office(1020.0, POOL)
     await again.open()
@@ -305,7 +305,7 @@ async def test_a_restart_forgets_no_answer_that_may_still_be_believed(tmp_path: 
         done.members[0].safe_after,
         1020.0 + PUBLISH_SECONDS + 300 + TTL_ROUNDING,
     ]
-    await again.memory.close()
+    await again.recovery.close()
 
 
 async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Path) -> None:
@@ -313,11 +313,11 @@ async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Pat
     path = tmp_path / "rrdns.db"
     office = Office(SqliteStore(path), SnapshotFile(tmp_path / "last.db"))
     await office.open()
-    keeping = asyncio.create_task(office.snapshots.run_saver())
+    keeping = asyncio.create_task(office.saver.run())
     await office.drain("pvs-2")
-    await office.snapshots.wait_saved()
+    await office.saver.wait_saved()
     keeping.cancel()
-    await office.memory.close()
+    await office.recovery.close()
     for file in tmp_path.glob("rrdns.db-*"):
         file.unlink()
     path.write_bytes(b"this is no database" * 1000)
@@ -330,7 +330,7 @@ async def test_a_damaged_store_does_not_bring_drained_servers_back(tmp_path: Pat
     assert "the store was damaged" in override.reason
     assert [alarm.name for alarm in again.recorder.alarms()] == ["store-damaged"]
     assert list(tmp_path.glob("rrdns.db.damaged-*"))
-    await again.memory.close()
+    await again.recovery.close()
 
 
 async def test_a_start_on_a_read_only_disk_does_not_bring_drained_servers_back(
@@ -342,17 +342,17 @@ async def test_a_start_on_a_read_only_disk_does_not_bring_drained_servers_back(
         store, snapshot_file = SqliteStore(disk / "rrdns.db"), SnapshotFile(disk / "last-good.db")
         office = Office(store, snapshot_file)
         await office.open()
-        keeping = asyncio.create_task(office.snapshots.run_saver())
+        keeping = asyncio.create_task(office.saver.run())
         await office.drain("pvs-2")
-        await office.snapshots.wait_saved()
+        await office.saver.wait_saved()
         keeping.cancel()
-        await office.memory.close()
+        await office.recovery.close()
         remount(disk, "ro")
         again = Office(SqliteStore(store.path), SnapshotFile(snapshot_file.path))
         await again.open()
         assert again.answers() == ("10.0.0.1", "10.0.0.3")
         assert [alarm.name for alarm in again.recorder.alarms()] == ["store-failed"]
-        await again.memory.close()
+        await again.recovery.close()
 
 
 async def test_each_publication_is_timed_from_its_first_change_on() -> None:
@@ -360,12 +360,12 @@ async def test_each_publication_is_timed_from_its_first_change_on() -> None:
     office = Office()
     await office.open()
     office.settled.clear()
-    office.snapshots.mark_changed("boot")
+    office.publisher.mark_changed("boot")
     await asyncio.sleep(0.02)
     assert office.settled == []
     for member in ("pvs-1", "pvs-2"):
         office.probe(member, Verdict.TIMEOUT)
-        office.snapshots.mark_changed("boot")
+        office.publisher.mark_changed("boot")
     await asyncio.sleep(0.02)
     assert len(office.settled) == 1
     assert 0 <= office.settled[0] < 0.5
@@ -379,7 +379,7 @@ async def test_audit_lines_that_cannot_be_written_do_not_pile_up(
     office = Office(BrokenStore())
     await office.open()
     for number in range(50):
-        office.recorder.record(office.recorder.system_entry("standing", member=str(number)))
+        office.recorder.record(office.recorder.system_event("standing", member=str(number)))
         await office.recorder.flush()
     waiting = [entry.member for entry in office.recorder._waiting]
     assert waiting == [str(number) for number in range(40, 50)]
@@ -389,13 +389,13 @@ async def test_audit_lines_are_written_when_the_store_recovers_though_nothing_is
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And its alarm is over then."""
-    monkeypatch.setattr(recorder, "TRY_STORE_INTERVAL", 0.01)
+    monkeypatch.setattr(recorder, "RETRY_INTERVAL", 0.01)
     office = Office()
     await office.open()
     with monkeypatch.context() as broken:
         broken.setattr(office.store, "append_audit", BrokenStore().append_audit)
         keeping = asyncio.create_task(office.recorder.run_audit_writer())
-        office.recorder.record(office.recorder.system_entry("start"))
+        office.recorder.record(office.recorder.system_event("start"))
         await asyncio.sleep(0.05)
         assert [alarm.name for alarm in office.recorder.alarms()] == ["store-failed"]
     await asyncio.sleep(0.05)
@@ -408,18 +408,18 @@ async def test_a_disk_that_hangs_gets_the_whole_once_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changes do not pile up meanwhile, and none is lost."""
-    monkeypatch.setattr(snapshot_publisher, "MAX_BEHIND", 4)
+    monkeypatch.setattr(snapshot_saver, "MAX_BEHIND", 4)
     kept = SnapshotFile(tmp_path / "last.db")
     office = Office(snapshot_file=kept)
     await office.open()
     for turn in range(30):
         office.probe("pvs-1", Verdict.OK if turn % 2 else Verdict.TIMEOUT, times=3)
-        office.snapshots.mark_changed("boot")
-        office.snapshots.flush()
-        assert office.snapshots._to_disk.qsize() <= 4
+        office.publisher.mark_changed("boot")
+        office.publisher.flush()
+        assert office.saver._queue.qsize() <= 4
     assert office.worker_feed.snapshot.serial > 20
-    keeping = asyncio.create_task(office.snapshots.run_saver())
-    await office.snapshots.wait_saved()
+    keeping = asyncio.create_task(office.saver.run())
+    await office.saver.wait_saved()
     keeping.cancel()
     remembered = kept.load()
     assert remembered is not None

@@ -16,9 +16,7 @@ async def test_health_stays_and_one_alarm_tells_of_each_pool() -> None:
     """However often; it neither heals nor adds to a doubt, and ends with the first real probe."""
     office = Office()
     await office.open()
-    probe_results = ProbeResultHandler(
-        office.states, office.snapshots, office.recorder, office.clock, ProbeMetrics()
-    )
+    probe_results = ProbeResultHandler(office.context, ProbeMetrics())
 
     def alarms() -> list[str]:
         return [one.sentence for one in office.recorder.alarms() if one.name == CANNOT_PROBE]
@@ -46,9 +44,7 @@ async def test_who_was_never_probed_stays_assumed() -> None:
     """With no memory nobody knows; the alarm says so."""
     office = Office()
     await office.open()
-    probe_results = ProbeResultHandler(
-        office.states, office.snapshots, office.recorder, office.clock, ProbeMetrics()
-    )
+    probe_results = ProbeResultHandler(office.context, ProbeMetrics())
     before = office.states.state("boot", "pvs-1").standing
     assert probe_results.handle("boot", "pvs-1", BLIND) == before
     assert office.recorder.alarms()

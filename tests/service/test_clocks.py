@@ -49,19 +49,19 @@ async def test_a_restart_with_a_jump_makes_no_wait_shorter(
     await office.open()
     await office.drain("pvs-2")
     office.now = 1000.5
-    keeping = asyncio.create_task(office.snapshots.run_saver())
-    office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
-    await office.snapshots.wait_saved()
+    keeping = asyncio.create_task(office.saver.run())
+    office.publisher.mark_changed("boot")
+    office.publisher.flush()
+    await office.saver.wait_saved()
     keeping.cancel()
-    await office.memory.close()
+    await office.recovery.close()
 
     again = an_office(1010.0 if boot == "this" else 40.0, boot)
     again.jumped = jump if boot == "this" else 960.0 + jump
     await again.open()
     # Who was drained "after" the last save, by a clock that was set back since, counts anew.
     assert _safe_after(again) - again.clock() == pytest.approx(left, abs=0.6)
-    await again.memory.close()
+    await again.recovery.close()
 
 
 @pytest.mark.parametrize("jump", JUMPS)
@@ -79,7 +79,7 @@ async def test_an_order_for_two_hours_lasts_two_hours(
     await office.drain("pvs-2", until=17_200.0, lasting=True)
     await office.drain("pvs-3", until=17_200.0)
     if restarted:
-        await office.memory.close()
+        await office.recovery.close()
         office = an_office(10_000.0)
         office.jumped = jump
         await office.open()
@@ -93,7 +93,7 @@ async def test_an_order_for_two_hours_lasts_two_hours(
     office.now = 17_200.5
     await office.orders.run_due()
     assert office.states.state("boot", "pvs-2").override is None
-    await office.memory.close()
+    await office.recovery.close()
 
 
 async def test_a_planned_order_begins_by_the_date_and_then_lasts() -> None:
@@ -118,7 +118,7 @@ async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path)
     office = Office(SqliteStore(tmp_path / "rrdns.db"))
     await office.open()
     await office.drain("pvs-2", until=9000.0, lasting=True)
-    await office.memory.close()
+    await office.recovery.close()
     again = Office(SqliteStore(tmp_path / "rrdns.db"), now=10.0, boot="next", jumped=1500.0)
     await again.open()
     for jumped, until in ((1500.0, 9000.0), (2000.0, 9500.0)):
@@ -127,7 +127,7 @@ async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path)
         override = again.states.state("boot", "pvs-2").override
         assert override is not None
         assert override.until == until
-    await again.memory.close()
+    await again.recovery.close()
 
 
 async def test_a_clock_a_year_ahead_takes_no_audit_trail_with_it(

@@ -87,7 +87,7 @@ async def controlling(path: Path, applied_text: str = "") -> AsyncIterator[Contr
 
 
 def told(control: Control) -> list[str]:
-    return [event.kind for event in control._recorder.events.after(0)]
+    return [event.action for event in control._recorder.events.after(0)]
 
 
 async def test_a_storm_of_reloads_is_two(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_membe
     path = tmp_path / "rrdns.toml"
     write(path, 1, 2)
     async with controlling(path) as control:
-        store, slow = control._orders._store, asyncio.Event()
+        store, slow = control._orders._context.store, asyncio.Event()
         commit = store.commit
 
         async def commit_slowly(batch: OrderTransaction) -> None:

@@ -11,10 +11,11 @@ import pytest
 from rrdns.config import describe_changes, parse
 from rrdns.core.health.probe_result import Verdict
 from rrdns.errors import ConfigInvalid
-from rrdns.export.delivery import DeliveryEvent, Outcome
 from rrdns.export.manager import ExporterManager
 from rrdns.export.pool_view import Option66, PoolScope
+from rrdns.export.retry import DeliveryEvent, Outcome
 from rrdns.export.settings import CommandSettings, FileSettings, KeaSettings
+from rrdns.service.publish.exporter_feed import ExporterFeed
 from tests.service.control_harness import Office
 
 BASE = """
@@ -127,7 +128,8 @@ async def test_a_file_follows_the_answers(tmp_path: Path) -> None:
     path = tmp_path / "present.json"
     news: list[DeliveryEvent] = []
     office = Office()
-    dispatch = office.snapshots._dispatch = ExporterManager(news.append, office.clock)
+    dispatch = ExporterManager(news.append, office.clock)
+    office.publisher.subscribe(ExporterFeed(office.states, dispatch).on_publication)
     settings = FileSettings(name="json", pools=("boot",), path=path, template="json")
     dispatch.configure([settings])
     await office.open()
@@ -135,8 +137,8 @@ async def test_a_file_follows_the_answers(tmp_path: Path) -> None:
     assert not path.exists()  # nobody was probed yet: who is assumed to be up is not told
     for member in ("pvs-1", "pvs-2", "pvs-3"):
         office.probe(member, Verdict.OK)
-        office.snapshots.mark_changed("boot")
-    office.snapshots.flush()
+        office.publisher.mark_changed("boot")
+    office.publisher.flush()
     await told(path, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
     await office.drain("pvs-2")
     await told(path, ["10.0.0.1", "10.0.0.3"])

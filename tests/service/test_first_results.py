@@ -10,7 +10,6 @@ from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import Member, Pool
 from rrdns.service.control.probe_results import ProbeResultHandler
-from rrdns.service.health.pool_states import PoolStates
 from rrdns.service.health.status_view import pool_status
 from rrdns.web.metrics import ProbeMetrics
 from tests.service.control_harness import MEMBERS, POOL, ZONES, Office
@@ -30,23 +29,15 @@ class Start:
     """A control process that starts without a memory, with its two pools."""
 
     def __init__(self, *, restarted: bool = False) -> None:
-        self.office = Office(pools=(POOL, OTHER))
-        self.states = PoolStates()
-        self.office.snapshots._states = self.states
-        self.states.configure((POOL, OTHER), 1000.0)
-        self.probe_results = ProbeResultHandler(
-            self.states,
-            self.office.snapshots,
-            self.office.recorder,
-            self.office.clock,
-            ProbeMetrics(),
-        )
-        self.office.snapshots.publish_first(ZONES, 1, all_pools=restarted)
+        self.office = Office(pools=(POOL, OTHER), assume_up=False)
+        self.states = self.office.states
+        self.probe_results = ProbeResultHandler(self.office.context, ProbeMetrics())
+        self.office.publisher.publish_first(ZONES, 1, all_pools=restarted)
 
     def probed(self, pool: Pool, *members: str, result: ProbeResult = GOOD) -> None:
         for member in members:
             self.probe_results.handle(pool.name, member, result)
-        self.office.snapshots.flush()
+        self.office.publisher.flush()
 
     def answers(self, pool: Pool) -> tuple[str, ...]:
         rrset = self.office.worker_feed.snapshot.rrsets[pool.name]
@@ -87,7 +78,7 @@ async def test_whose_result_does_not_come_is_assumed_to_be_up(over: str) -> None
     if over == "time":
         start.states.stop_awaiting("boot", ["pvs-1", "pvs-3", "pvs-9"])
         start.states.stop_awaiting("gone", ["pvs-1"])
-        start.office.snapshots.mark_changed("boot")
+        start.office.publisher.mark_changed("boot")
     else:
         start.probed(POOL, "pvs-3", result=UNSENT)
     assert len(start.answers(POOL)) == 3
@@ -97,7 +88,7 @@ async def test_whose_result_does_not_come_is_assumed_to_be_up(over: str) -> None
         EligibilityReason.HEALTHY,
         EligibilityReason.ASSUMED,
     ]
-    standings = [one for one in start.office.recorder.events.after(0) if one.kind == "standing"]
+    standings = [one for one in start.office.recorder.events.after(0) if one.action == "standing"]
     assert len(standings) == 2
 
 
@@ -107,8 +98,8 @@ async def test_a_member_that_a_reload_adds_waits_while_the_others_are_answered()
     start.probed(POOL, "pvs-1", "pvs-2", "pvs-3")
     more = replace(POOL, members=(*MEMBERS, Member("pvs-4", "10.0.0.4")))
     start.states.configure((more, OTHER), 1010.0)
-    start.office.snapshots.mark_changed("boot")
-    start.office.snapshots.flush()
+    start.office.publisher.mark_changed("boot")
+    start.office.publisher.flush()
     assert len(start.answers(POOL)) == 3
     start.probed(POOL, "pvs-4", result=SILENT)
     assert "10.0.0.4" not in start.answers(POOL)
@@ -123,7 +114,7 @@ async def test_a_pool_whose_members_are_all_new_is_held_again() -> None:
     start.probed(POOL, "pvs-1", "pvs-2", "pvs-3")
     moved = tuple(replace(member, address=f"10.9.0.{n}") for n, member in enumerate(MEMBERS))
     start.states.configure((replace(POOL, members=moved), OTHER), 1010.0)
-    start.office.snapshots.mark_changed("boot")
+    start.office.publisher.mark_changed("boot")
     start.probed(POOL, "pvs-1")
     assert start.answers(POOL) == ()
     assert not pool_status(start.states, "boot", 1011.0).everything_down
@@ -134,7 +125,7 @@ async def test_a_pool_whose_members_are_all_new_is_held_again() -> None:
 async def test_an_order_and_a_reload_meanwhile_do_not_publish_what_is_not_known() -> None:
     """`flush` tells the serial that is answered, and zones that change end the wait."""
     start = Start()
-    start.office.snapshots.mark_changed("boot")
-    assert start.office.snapshots.flush() == 0
-    start.office.snapshots.publish_all(ZONES, 1)
+    start.office.publisher.mark_changed("boot")
+    assert start.office.publisher.flush() == 0
+    start.office.publisher.publish_all(ZONES, 1)
     assert start.answers(POOL) == ()

@@ -192,7 +192,7 @@ async def test_an_order_for_later_survives_a_restart(tmp_path: Path) -> None:
     office = await again(1000.0)
     await office.drain("pvs-1", at=2000.0, until=9000.0)
     await office.drain("pvs-2", at=2000.0, until=3000.0)
-    await office.memory.close()
+    await office.recovery.close()
     office = await again(4000.0)
     await office.orders.run_due()
     override = office.states.state("boot", "pvs-1").override
@@ -201,7 +201,7 @@ async def test_an_order_for_later_survives_a_restart(tmp_path: Path) -> None:
     assert office.answers() == EVERYBODY[1:]
     reasons = {entry.member: entry.reason for entry in (await office.trail())[:2]}
     assert reasons == {"pvs-1": "patch", "pvs-2": "its time was over before it could begin"}
-    await office.memory.close()
+    await office.recovery.close()
 
 
 async def test_an_order_without_an_end_does_not_begin_days_later() -> None:

@@ -67,7 +67,7 @@ class Site:
     async def running(self) -> AsyncIterator[Control]:
         async with controlling(self.path) as control:
             assume_all_up(control._states)  # no probe here ends before it is looked at
-            control._snapshots._begin()
+            control._publisher._begin()
             worker_feed = control._worker_feed
             for name in ("publish", "publish_full"):
                 self._watch(control, name, getattr(worker_feed, name))
@@ -312,7 +312,7 @@ async def test_names_that_could_not_be_kept_are_kept_later(
     renamed = (Member("pvs-one", MEMBERS[0].address), *MEMBERS[1:])
     office.states.configure((replace(POOL, members=renamed),), office.now)
     store.full = True
-    await office.memory.save_reassigned()
+    await office.recovery.save_reassigned()
     assert [alarm.name for alarm in office.recorder.alarms()] == ["store-failed"]
     assert [one.member for one in await store.overrides()] == ["pvs-1"]
     store.full = False

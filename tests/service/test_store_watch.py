@@ -23,7 +23,7 @@ async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) ->
     await office.open()
     duties = [
         asyncio.create_task(office.mind()),
-        asyncio.create_task(office.snapshots.run_saver()),
+        asyncio.create_task(office.saver.run()),
     ]
     await office.drain("pvs-2")
     path.unlink()
@@ -32,14 +32,14 @@ async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) ->
     while not (path.exists() and snapshot.exists()):  # noqa: ASYNC110 - a file tells nobody
         await asyncio.sleep(0.01)
     assert time.monotonic() - began < 1.0
-    await office.snapshots.wait_saved()
+    await office.saver.wait_saved()
     found = Office(SqliteStore(path), SnapshotFile(snapshot))
     await found.open()
     assert found.answers() == ("10.0.0.1", "10.0.0.3")
     for job in duties:
         job.cancel()
-    await office.memory.close()
-    await found.memory.close()
+    await office.recovery.close()
+    await found.recovery.close()
 
 
 async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyP
         store.verify_fails, store.commit_fails = not there, not kept
         if not kept:
             store._overrides.clear()
-            office.memory._is_behind = True
+            office.recovery._is_behind = True
 
     monkeypatch.setattr("rrdns.service.control.recovery.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):

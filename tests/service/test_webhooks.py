@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from rrdns.config import describe_changes, parse
+from rrdns.core.events import Event
 from rrdns.errors import ConfigInvalid
 from rrdns.export.json_exporters import signature
-from rrdns.export.webhooks.event import WebhookEvent, to_json
+from rrdns.export.webhooks.payload import to_json
 from rrdns.export.webhooks.settings import DEFAULT_TOPICS, EventTopic, EventWebhookSettings
 from rrdns.service.events.integrations import Integrations
 from rrdns.service.events.recorder import EventRecorder
@@ -150,13 +151,13 @@ url = "http://127.0.0.1:{port}/"
 events = ["reload"]
 """
         integrations.configure(parse(BASE + text, "x"))
-        fell = replace(recorder.system_entry("standing"), pool="boot", member="pvs-2", before="up")
+        fell = replace(recorder.system_event("standing"), pool="boot", member="pvs-2", before="up")
         recorder.record(replace(fell, after="down", reason="silence"))
-        recorder.record(recorder.system_entry("start"))
+        recorder.record(recorder.system_event("start"))
         recorder.raise_alarm("everything-down", "no member is healthy", "boot")
         recorder.raise_alarm("store-failed", "the disk is full")
         recorder.clear_alarm("everything-down", "boot")
-        recorder.record(recorder.system_entry("reload", after="pool boot: ttl: 5 -> 3"))
+        recorder.record(recorder.system_event("reload", after="pool boot: ttl: 5 -> 3"))
         lines = [(await said.readline()).decode().strip() for _ in range(4)]
         assert lines == [
             "pvs-2 of pool boot: up -> down (silence)",
@@ -178,7 +179,7 @@ def test_openssl_makes_the_same_signature(tmp_path: Path) -> None:
     """By the command of the documentation."""
     peer("openssl")
     (command,) = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    body = to_json("chat", WebhookEvent(1, 2.0, EventTopic.RELOAD, "reload"))
+    body = to_json("chat", Event(2.0, "anna", "reload", id=1))
     (tmp_path / "body.json").write_text(body)
     (tmp_path / "chat.secret").write_text("s3cret\n")
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True)
@@ -192,5 +193,5 @@ def test_the_documented_body_is_the_one_that_is_sent() -> None:
     facts = {name: documented[name] for name in documented}
     for name in ("version", "webhook", "event", "text"):
         del facts[name]
-    sent = to_json("chat", WebhookEvent(subject=EventTopic.STANDING, **facts))
+    sent = to_json("chat", Event(**facts))
     assert list(json.loads(sent).items()) == list(documented.items())

@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import OrderKind, Override, ScheduledOverride
 from rrdns.errors import StoreFailed
 from rrdns.store import sqlite_file
 from rrdns.store.base import OrderTransaction
 from rrdns.store.sqlite import SCHEMA, SqliteStore
 from rrdns.store.sqlite_file import Schema, connect
+from tests.store.single_orders import give
 from tests.store.test_stores import DRAIN, entry
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -86,7 +88,7 @@ async def check(path: Path, expected: dict[str, str]) -> None:
 
 async def test_orders_are_there_after_closing_and_opening(store: SqliteStore) -> None:
     """That is what a store is for."""
-    await store.give(DRAIN, entry())
+    await give(store, DRAIN, entry())
     await store.close()
     assert await store.open() is None
     assert await store.overrides() == (DRAIN,)
@@ -94,24 +96,24 @@ async def test_orders_are_there_after_closing_and_opening(store: SqliteStore) ->
 
 async def test_nobody_else_may_read_the_files(store: SqliteStore) -> None:
     """The trail has names and reasons; the companions of the file have them too."""
-    await store.give(DRAIN, entry())
+    await give(store, DRAIN, entry())
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
     assert modes == {"rrdns.db": 0o600, "rrdns.db-wal": 0o600, "rrdns.db-shm": 0o600}
 
 
 async def test_a_full_disk_changes_nothing_and_is_said(store: SqliteStore) -> None:
     """The order before stands, the trail has no line of the new one, and room helps."""
-    await store.give(DRAIN, entry(1))
+    await give(store, DRAIN, entry(1))
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     long = Override("boot", "pvs-2", OrderKind.FORCE_UP, "ops", 2.0, "x" * 50_000)
     with pytest.raises(StoreFailed, match=r"could not keep the order: the disk is full"):
-        await store.give(long, entry(2))
+        await give(store, long, entry(2))
     assert await store.overrides() == (DRAIN,)
     assert [line.at for line in await store.audit(10)] == [1.0]
     store._connection.execute("PRAGMA max_page_count = 100000")
-    await store.give(long, entry(3))
+    await give(store, long, entry(3))
     assert await store.overrides() == (long,)
 
 
@@ -139,7 +141,7 @@ async def test_a_really_full_file_system_changes_nothing_and_is_said(tmp_path: P
     with small_disk(disk, "size=256k"):
         store = SqliteStore(disk / "rrdns.db")
         await store.open()
-        await store.give(DRAIN, entry(1))
+        await give(store, DRAIN, entry(1))
         lines = [entry(number, reason="x" * 10_000) for number in range(100)]
         with pytest.raises(StoreFailed, match="the disk is full"):
             await store.append_audit(lines)
@@ -154,13 +156,13 @@ async def test_a_read_only_file_system_is_said(tmp_path: Path) -> None:
     with small_disk(disk, "size=4m"):
         store = SqliteStore(disk / "rrdns.db")
         await store.open()
-        await store.give(DRAIN, entry(1))
+        await give(store, DRAIN, entry(1))
         await store.close()
         remount(disk, "ro")
         with pytest.raises(StoreFailed, match=r"be opened: (.*read-only|no access)"):
             await store.open()
         with pytest.raises(StoreFailed, match="it is not open"):
-            await store.give(DRAIN, entry(2))
+            await give(store, DRAIN, entry(2))
         remount(disk, "rw")
         assert await store.open() is None
         assert await store.overrides() == (DRAIN,)
@@ -172,7 +174,7 @@ async def test_a_connection_that_may_not_write_is_said_at_an_order(store: Sqlite
     assert store._connection is not None
     store._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreFailed, match=r"could not keep the order: .*read-only"):
-        await store.give(DRAIN, entry())
+        await give(store, DRAIN, entry())
     assert await store.overrides() == ()
 
 
@@ -183,10 +185,10 @@ async def test_a_lock_held_by_another_process_is_said(store: SqliteStore) -> Non
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreFailed, match="another process holds it locked"):
-            await store.give(DRAIN, entry())
+            await give(store, DRAIN, entry())
         assert await store.overrides() == ()
         other.execute("ROLLBACK")
-    await store.give(DRAIN, entry())
+    await give(store, DRAIN, entry())
     assert await store.overrides() == (DRAIN,)
 
 
@@ -219,7 +221,7 @@ async def test_a_damaged_file_is_moved_aside_and_said(tmp_path: Path, damage: st
     assert str(moved) in said
     assert moved.read_bytes() == broken
     assert await store.overrides() == ()
-    await store.give(DRAIN, entry())
+    await give(store, DRAIN, entry())
     await store.close()
 
 
@@ -270,7 +272,7 @@ async def test_damage_that_shows_while_running_is_said(store: SqliteStore) -> No
 
 async def test_a_file_of_a_newer_rrdns_is_refused_and_left_alone(store: SqliteStore) -> None:
     """An older rrdns must not guess at what a newer one wrote."""
-    await store.give(DRAIN, entry())
+    await give(store, DRAIN, entry())
     await store.close()
     with closing(sqlite3.connect(store.path)) as other:
         other.execute(f"PRAGMA user_version = {SCHEMA.version + 1}")
@@ -313,7 +315,7 @@ async def test_the_event_loop_never_waits_for_the_disk(store: SqliteStore) -> No
     """While a write waits for a lock, the loop turns."""
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        giving = asyncio.create_task(store.give(DRAIN, entry()))
+        giving = asyncio.create_task(give(store, DRAIN, entry()))
         turns = 0
         while turns < 20:
             await asyncio.sleep(0.001)
@@ -326,7 +328,7 @@ async def test_the_event_loop_never_waits_for_the_disk(store: SqliteStore) -> No
 
 async def test_an_order_is_carried_out_even_if_its_caller_goes_away(store: SqliteStore) -> None:
     """Half an order is worse than one too many; the trail tells of it."""
-    giving = asyncio.create_task(store.give(DRAIN, entry()))
+    giving = asyncio.create_task(give(store, DRAIN, entry()))
     await asyncio.sleep(0)
     giving.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -337,7 +339,7 @@ async def test_an_order_is_carried_out_even_if_its_caller_goes_away(store: Sqlit
 
 async def test_an_error_without_a_code_is_passed_on_in_its_own_words(store: SqliteStore) -> None:
     """The Python module raises some errors by itself."""
-    huge = AuditEntry(at=1.0, by="ops", action="drain", reason="\ud800")
+    huge = Event(at=1.0, by="ops", action="drain", reason="\ud800")
     with pytest.raises(UnicodeEncodeError):
         await store.append_audit([huge])
     assert sqlite_file.reason_of(sqlite3.ProgrammingError("closed")) == "closed"

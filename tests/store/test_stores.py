@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import OrderKind, Override, ScheduledOverride
 from rrdns.store.base import MemoryStore, OrderTransaction, Store
 from rrdns.store.sqlite import PRUNE_AT_ONCE, SqliteStore
+from tests.store.single_orders import end, give
 
 DRAIN = Override(
     *("boot", "pvs-2", OrderKind.DRAIN, "ops", 1000.5, "patch night", 8200.25),
@@ -29,9 +31,9 @@ def entry(
     pool: str = "boot",
     member: str = "pvs-2",
     reason: str = "",
-) -> AuditEntry:
+) -> Event:
     """Return an audit entry of second number `number`."""
-    return AuditEntry(float(number), "ops", action, pool, member, reason)
+    return Event(float(number), "ops", action, pool, member, reason)
 
 
 @pytest.fixture(params=KEEPERS)
@@ -54,14 +56,14 @@ async def test_an_order_is_kept_as_it_was_given(store: Store) -> None:
     told = replace(
         entry(7), reason="Ünïcode ☃", before="", after="drain", details={"forced": "yes"}
     )
-    await store.give(DRAIN, told)
+    await give(store, DRAIN, told)
     assert await store.overrides() == (DRAIN,)
     assert await store.audit(10) == (replace(told, id=1),)
 
 
 async def test_an_order_without_an_end_has_none_afterwards(store: Store) -> None:
     """No end is not an end at zero."""
-    await store.give(replace(DRAIN, until=None), entry())
+    await give(store, replace(DRAIN, until=None), entry())
     (kept,) = await store.overrides()
     assert kept.until is None
 
@@ -69,8 +71,8 @@ async def test_an_order_without_an_end_has_none_afterwards(store: Store) -> None
 async def test_the_later_order_for_a_member_takes_the_place_of_the_earlier(store: Store) -> None:
     """A member has one order at most."""
     later = replace(DRAIN, order=OrderKind.FORCE_UP, reason="try it", until=None)
-    await store.give(DRAIN, entry(1))
-    await store.give(later, entry(2))
+    await give(store, DRAIN, entry(1))
+    await give(store, later, entry(2))
     assert await store.overrides() == (later,)
     assert len(await store.audit(10)) == 2
 
@@ -78,24 +80,24 @@ async def test_the_later_order_for_a_member_takes_the_place_of_the_earlier(store
 async def test_members_of_the_same_name_in_two_pools_are_two(store: Store) -> None:
     """A member is known by its pool and its name; orders come in that order."""
     other = replace(DRAIN, pool="aux")
-    await store.give(DRAIN, entry())
-    await store.give(other, entry())
+    await give(store, DRAIN, entry())
+    await give(store, other, entry())
     assert await store.overrides() == (other, DRAIN)
-    await store.lift("aux", "pvs-2", entry())
+    await end(store, "aux", "pvs-2", entry())
     assert await store.overrides() == (DRAIN,)
 
 
 async def test_lifting_ends_the_order_and_says_so(store: Store) -> None:
     """The trail has both lines, the newest first."""
-    await store.give(DRAIN, entry(1))
-    await store.lift("boot", "pvs-2", entry(2, action="resume"))
+    await give(store, DRAIN, entry(1))
+    await end(store, "boot", "pvs-2", entry(2, action="resume"))
     assert await store.overrides() == ()
     assert [line.action for line in await store.audit(10)] == ["resume", "drain"]
 
 
 async def test_lifting_what_is_not_ordered_only_says_so(store: Store) -> None:
     """There is nothing to end, and that is no failure."""
-    await store.lift("boot", "pvs-9", entry(action="resume"))
+    await end(store, "boot", "pvs-9", entry(action="resume"))
     assert [line.action for line in await store.audit(10)] == ["resume"]
 
 
@@ -145,7 +147,7 @@ async def test_noting_nothing_changes_nothing(store: Store) -> None:
 
 async def test_pruning_leaves_orders_alone(store: Store) -> None:
     """However old an order is, it holds until it is ended."""
-    await store.give(DRAIN, entry(1))
+    await give(store, DRAIN, entry(1))
     await store.prune(before=1e12)
     assert await store.overrides() == (DRAIN,)
 

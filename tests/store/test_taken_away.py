@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.core.model import AuditEntry, OrderKind, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import OrderKind, Override, ScheduledOverride
 from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.store.base import OrderTransaction
@@ -24,7 +25,7 @@ def drain(number: int) -> Override:
 
 
 def given(number: int) -> OrderTransaction:
-    entry = AuditEntry(float(number), "ops", "drain", "boot", f"pvs-{number}", "patch night")
+    entry = Event(float(number), "ops", "drain", "boot", f"pvs-{number}", "patch night")
     return OrderTransaction(set=(drain(number),), entries=(entry,))
 
 

@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from rrdns.core.model import AuditEntry, OrderKind, Override
+from rrdns.core.events import Event
+from rrdns.core.model import OrderKind, Override
+from rrdns.store.base import OrderTransaction
 from rrdns.store.sqlite import SqliteStore
 
 
@@ -21,11 +23,12 @@ async def main(path: Path) -> None:
         member, reason = f"pvs-{number % 7}", f"{os.getpid()}-{number}"
         now = time.time()
         drain = Override("boot", member, OrderKind.DRAIN, "ops", now, reason)
-        await store.give(drain, AuditEntry(now, "ops", "drain", "boot", member, reason))
+        event = Event(now, "ops", "drain", "boot", member, reason)
+        await store.commit(OrderTransaction(set=(drain,), entries=(event,)))
         print(member, reason, flush=True)  # noqa: T201 - the acknowledgement
         if number % 5 == 4:
-            line = AuditEntry(now, "ops", "resume", "boot", "pvs-extra")
-            await store.lift("boot", "pvs-extra", line)
+            end = Event(now, "ops", "resume", "boot", "pvs-extra")
+            await store.commit(OrderTransaction(removed=(("boot", "pvs-extra"),), entries=(end,)))
 
 
 asyncio.run(main(Path(sys.argv[1])))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from rrdns.core.events import Event
 from rrdns.core.health.drift import Drift
 from rrdns.core.health.eligibility import select
 from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import (
-    AuditEntry,
-    BootFile,
-    Member,
-    Override,
-    Pool,
-    ProbeSpec,
-    ScheduledOverride,
-)
+from rrdns.core.model import BootFile, Member, Override, Pool, ProbeSpec, ScheduledOverride
 from rrdns.core.orders.request import OrderRequest, Target, check_guard, is_active_already
 from rrdns.core.status import (
     Alarm,
@@ -45,6 +40,11 @@ def pool(name: str = "boot", members: int = 3) -> Pool:
         ),
         probe=ProbeSpec(files=(BootFile("ARDBP32.BIN"),)),
     )
+
+
+def happened(action: str, at: float = NOW, **fields: Any) -> Event:
+    """Return an event."""
+    return Event(at, "anna", action, **fields)
 
 
 class FakeAdminService:
@@ -151,9 +151,9 @@ class FakeAdminService:
             elif (one.pool, one.member) in changed:
                 self.orders[one.pool, one.member] = one
         for pool, member in changed:
-            entry = AuditEntry(self.now, command.by, action, pool, member, command.reason)
+            entry = Event(self.now, command.by, action, pool, member, command.reason)
             await self.store.append_audit([entry])
-            self.events.publish("order", {"pool": pool, "member": member})
+            self.events.append(happened("order", self.now, pool=pool, member=member))
 
     def _changed(self, command: OrderRequest) -> list[Target]:
         if command.order is None:
@@ -176,7 +176,7 @@ class FakeAdminService:
 
     async def audit(
         self, limit: int, before_id: int | None, pool: str | None, member: str | None
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         """Return audit entries."""
         self._check_store("read the audit trail")
         return await self.store.audit(limit, before_id, pool, member)

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 import structlog
 
-from rrdns.core.model import AuditEntry
+from rrdns.core.events import Event
 from rrdns.web.api.auth import Role
 from rrdns.web.api.request_models import MAX_AUDIT, MAX_NAMES, MAX_REASON
 from rrdns.web.api.request_parsing import MAX_BODY
@@ -103,9 +103,9 @@ async def test_who_stops_reading_a_stream_is_let_go(
 ) -> None:
     """An export waits for its reader, but not for ever."""
     monkeypatch.setattr(connections_module, "WRITE_TIMEOUT", 0.2)
-    page = (AuditEntry(0.0, "ops", "drain", reason="x" * 10_000, id=7),) * 20
+    page = (Event(0.0, "ops", "drain", reason="x" * 10_000, id=7),) * 20
 
-    async def endless(*_: object) -> tuple[AuditEntry, ...]:
+    async def endless(*_: object) -> tuple[Event, ...]:
         return page
 
     monkeypatch.setattr(client.admin_service, "audit", endless)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from rrdns.core.events import alarm_cleared, alarm_raised
 from rrdns.web.api.auth import Role
+from tests.web.fake_admin_service import NOW, happened
 from tests.web.serving import TOKENS, Client, serving
 
 
@@ -50,34 +52,67 @@ async def watching(client: Client, last_id: int | None = None) -> AsyncIterator[
 async def test_a_watcher_is_told_what_happens(client: Client) -> None:
     """With an id, a kind, a time, and the facts; line breaks in them break nothing."""
     async with watching(client) as stream:
-        client.admin_service.events.publish("standing", {"pool": "boot", "because": "a\nb"})
+        client.admin_service.events.append(happened("standing", pool="boot", reason="a\nb"))
         message = await stream.message()
     assert (message["id"], message["event"]) == ("100", "standing")
     assert json.loads(message["data"]) == {
-        "pool": "boot",
-        "because": "a\nb",
         "id": 100,
         "at": "2026-02-02T02:40:00.000Z",
         "kind": "standing",
+        "by": "anna",
+        "action": "standing",
+        "pool": "boot",
+        "member": "",
+        "reason": "a\nb",
+        "before": "",
+        "after": "",
+        "details": {},
     }
+
+
+async def test_an_alarm_has_a_name_and_a_sentence(client: Client) -> None:
+    """Both when it is raised and when it is cleared."""
+    async with watching(client) as stream:
+        client.admin_service.events.append(alarm_raised(NOW, "store-failed", "the disk is full"))
+        client.admin_service.events.append(alarm_cleared(NOW, "everything-down", "boot"))
+        found = await stream.messages(2)
+    at = "2026-02-02T02:40:00.000Z"
+    assert [json.loads(message["data"]) for message in found] == [
+        {
+            "id": 100,
+            "at": at,
+            "kind": "alarm",
+            "name": "store-failed",
+            "sentence": "the disk is full",
+            "pool": "",
+        },
+        {
+            "id": 101,
+            "at": at,
+            "kind": "alarm-over",
+            "name": "everything-down",
+            "sentence": "",
+            "pool": "boot",
+        },
+    ]
 
 
 async def test_a_new_watcher_is_not_told_of_the_past(client: Client) -> None:
     """Only of what comes after it came, and it knows from which id on."""
-    client.admin_service.events.publish("old", {})
+    client.admin_service.events.append(happened("old"))
     async with client.session.get("/v1/events") as response:
         first = await Stream(response).message()
         assert first == {"retry": "2000", "id": "100"}
-        client.admin_service.events.publish("new", {})
+        client.admin_service.events.append(happened("new"))
         assert (await Stream(response).message())["event"] == "new"
 
 
 async def test_a_watcher_that_comes_back_misses_nothing(client: Client) -> None:
     """Each event once and in order, whatever happened while it was away."""
     for kind in ("a", "b", "c"):
-        client.admin_service.events.publish(kind, {})
+        client.admin_service.events.append(happened(kind))
     async with watching(client, last_id=100) as stream:
-        client.admin_service.events.publish("d", {})
+        client.admin_service.events.append(happened("d"))
         found = await stream.messages(3)
     assert [message["event"] for message in found] == ["b", "c", "d"]
     assert [message["id"] for message in found] == ["101", "102", "103"]
@@ -87,10 +122,10 @@ async def test_a_watcher_that_comes_back_misses_nothing(client: Client) -> None:
 async def test_a_watcher_that_was_away_too_long_is_told_so(client: Client, last_id: int) -> None:
     """Once, with the id to go on from; an id from another run is the same."""
     for _ in range(12):  # the log keeps 8
-        client.admin_service.events.publish("tick", {})
+        client.admin_service.events.append(happened("tick"))
     async with watching(client, last_id) as stream:
         gap = await stream.message()
-        client.admin_service.events.publish("after", {})
+        client.admin_service.events.append(happened("after"))
         after = await stream.message()
     assert gap == {"id": "111", "event": "gap", "data": "{}"}
     assert (after["id"], after["event"]) == ("112", "after")
@@ -142,7 +177,7 @@ async def test_many_watchers_see_the_same() -> None:
         streams = [Stream(answer) for answer in answers]
         for stream in streams:
             await stream.message()
-        client.admin_service.events.publish("tick", {"n": 1})
+        client.admin_service.events.append(happened("tick"))
         found = await asyncio.gather(*(stream.message() for stream in streams))
         assert {message["id"] for message in found} == {"100"}
         for answer in answers:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.model import AuditEntry
+from rrdns.core.events import Event
 from rrdns.web.api.response_models import MAX_RECENT_MEMBERS
 from tests.web.fake_admin_service import NOW, FakeAdminService, pool
 from tests.web.serving import MEMBER, Client, serving
@@ -152,7 +152,7 @@ async def test_an_unknown_member_is_named(client: Client) -> None:
 async def test_the_audit_trail_is_read_in_pages(client: Client) -> None:
     """`next` leads on until there is no more; exactly full pages end too."""
     await client.admin_service.store.append_audit(
-        [AuditEntry(NOW + step, "ops", "drain", "boot", "pvs-1", f"r{step}") for step in range(4)]
+        [Event(NOW + step, "ops", "drain", "boot", "pvs-1", f"r{step}") for step in range(4)]
     )
     first = (await client.get("/v1/audit?limit=2")).json
     assert [entry["reason"] for entry in first["entries"]] == ["r3", "r2"]
@@ -164,9 +164,7 @@ async def test_the_audit_trail_is_read_in_pages(client: Client) -> None:
 
 async def test_an_audit_entry_is_shown_whole(client: Client) -> None:
     """Who did what to whom, when, why, from what to what."""
-    entry = AuditEntry(
-        NOW, "ops", "drain", "boot", "pvs-1", "patch", "", "drain", {"forced": "yes"}
-    )
+    entry = Event(NOW, "ops", "drain", "boot", "pvs-1", "patch", "", "drain", {"forced": "yes"})
     await client.admin_service.store.append_audit([entry])
     (shown,) = (await client.get("/v1/audit")).json["entries"]
     assert shown == {
@@ -187,7 +185,7 @@ async def test_the_audit_trail_can_be_read_for_one_pool_or_member(client: Client
     """Filters hold together, in pages and in the export."""
     await client.admin_service.store.append_audit(
         [
-            AuditEntry(NOW, "ops", "drain", pool, member)
+            Event(NOW, "ops", "drain", pool, member)
             for pool in ("boot", "aux")
             for member in ("pvs-1", "pvs-2")
         ]
@@ -206,7 +204,7 @@ async def test_the_audit_trail_can_be_read_for_one_pool_or_member(client: Client
 async def test_the_whole_trail_is_exported_as_json_lines(client: Client) -> None:
     """However long it is; each line as the audit shows it."""
     await client.admin_service.store.append_audit(
-        [AuditEntry(NOW, "ops", "drain", "boot", "pvs-1")] * 1203
+        [Event(NOW, "ops", "drain", "boot", "pvs-1")] * 1203
     )
     answer = await client.get("/v1/audit/export")
     lines = answer.text.splitlines()

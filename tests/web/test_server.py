@@ -17,7 +17,7 @@ from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.transport.connections import Connections, source_of
 from rrdns.web.transport.server import MAX_LINE, ApiServer
-from tests.web.fake_admin_service import FakeAdminService
+from tests.web.fake_admin_service import FakeAdminService, happened
 from tests.web.serving import Client, bound, serving
 
 
@@ -161,7 +161,7 @@ async def test_a_connection_that_says_nothing_is_ended(monkeypatch: pytest.Monke
         await closed(*silent)
         await closed(*dripping)
         assert await stream.content.readline() == b"retry: 2000\n"
-        client.admin_service.events.publish("tick", {})
+        client.admin_service.events.append(happened("tick"))
         text = b""
         async with asyncio.timeout(5):
             while b"event: tick" not in text:

@@ -1,7 +1,7 @@
-"""Keep a task for each webhook that is configured, and on disk what they have yet to tell.
+"""Run a task for each configured webhook, and save the events that wait to disk.
 
-Nothing here waits for a receiver: `tell` only hands over. What waits for one that fails is
-written to a file, so that a restart forgets nothing but what came since the last attempt.
+Nothing here waits for a receiver: `enqueue` only queues. The queue of a receiver that fails is
+written to a file, so that a restart loses only what came since the last attempt.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rrdns.core.events import Event
 from rrdns.core.status import WebhookStatus
 from rrdns.export.atomic_write import write_atomically
-from rrdns.export.delivery import DeliveryEvent
 from rrdns.export.errors import FileNotWritten
+from rrdns.export.retry import DeliveryEvent
 from rrdns.export.webhooks.delivery import PendingEvents, WebhookTask
-from rrdns.export.webhooks.event import WebhookEvent, to_values
 from rrdns.export.webhooks.settings import EventWebhookSettings
 
-GRACE = 0.3  # seconds that a stop gives to what is under way
-KEEP_INTERVAL = 1.0  # seconds between two writes
+GRACE = 0.3  # seconds that a stop allows for deliveries under way
+SAVE_INTERVAL = 1.0  # seconds between two writes
 _MODE = 0o600
 
 
@@ -30,24 +31,23 @@ class WebhookManager:
 
     def __init__(
         self,
-        outcome: Callable[[DeliveryEvent], None],
-        trouble: Callable[[str], None],
+        on_event: Callable[[DeliveryEvent], None],
+        on_saved: Callable[[str], None],
         clock: Callable[[], float],
         outbox: Path | None,
     ) -> None:
-        self._heard = outcome
-        self._trouble = trouble  # told why what waits cannot be kept; empty: it can
+        self._on_event = on_event
+        self._on_saved = on_saved  # called with why the queues cannot be saved; empty: they are
         self._clock = clock
-        self._outbox = outbox  # None: a restart forgets what waits
+        self._outbox = outbox  # None: a restart loses the queues
         self._tasks: dict[EventWebhookSettings, WebhookTask] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._left: dict[str, PendingEvents] | None = (
-            None  # by name, by those before; None: not read yet
-        )
-        self._to_keep = asyncio.Event()
+        # The queues of webhooks that are gone, by name; None: the file is not read yet.
+        self._left: dict[str, PendingEvents] | None = None
+        self._to_save = asyncio.Event()
 
     def configure(self, hooks: Sequence[EventWebhookSettings]) -> None:
-        """Tell these from now on, and no others; who keeps its name goes on where it was."""
+        """Run these webhooks and no others; one that keeps its name keeps its queue."""
         if self._left is None:
             self._left = self._read()
         for settings in self._tasks.keys() - set(hooks):
@@ -59,34 +59,34 @@ class WebhookManager:
                 self._tasks[settings] = self._begin(settings, self._left)
         self._tasks = {settings: self._tasks[settings] for settings in hooks}
         self._left.clear()
-        self._to_keep.set()
+        self._to_save.set()
 
-    def enqueue(self, event: WebhookEvent) -> None:
-        """Hand over an event."""
+    def enqueue(self, event: Event) -> None:
+        """Queue an event for the webhooks that subscribe to it."""
         for task in self._tasks.values():
             task.enqueue(event)
 
     def reports(self) -> tuple[WebhookStatus, ...]:
-        """Return how each webhook stands, in the order of the config."""
+        """Return the status of each webhook, in the order of the config."""
         return tuple(task.report() for task in self._tasks.values())
 
     async def run_queue_saver(self) -> None:
-        """Keep on disk what waits, for as long as the service runs."""
+        """Save the queues to disk, for as long as the service runs."""
         while True:
-            await self._to_keep.wait()
-            self._to_keep.clear()
-            await self._keep()
-            await asyncio.sleep(KEEP_INTERVAL)
+            await self._to_save.wait()
+            self._to_save.clear()
+            await self._save()
+            await asyncio.sleep(SAVE_INTERVAL)
 
     async def stop(self) -> None:
-        """End all of it, and keep what could not be told."""
-        stopping = (task.stop(GRACE) for task in self._tasks.values())
+        """Stop all webhooks, and save what could not be delivered."""
+        stopping = (task.flush(GRACE) for task in self._tasks.values())
         await asyncio.gather(*stopping, *self._leaving)
         if self._left is not None:
-            await self._keep()
+            await self._save()
 
     def _begin(self, settings: EventWebhookSettings, left: dict[str, PendingEvents]) -> WebhookTask:
-        task = WebhookTask(settings, self._heard, self._clock, self._to_keep.set)
+        task = WebhookTask(settings, self._on_event, self._clock, self._to_save.set)
         if settings.name in left:
             task.restore(left[settings.name])
         task.start()
@@ -97,16 +97,16 @@ class WebhookManager:
         self._leaving.add(stopping)
         stopping.add_done_callback(self._leaving.discard)
 
-    async def _keep(self) -> None:
+    async def _save(self) -> None:
         waiting = {settings.name: task.waiting() for settings, task in self._tasks.items()}
         try:
             await asyncio.to_thread(self._write, waiting)
         except OSError as error:
-            self._trouble(f"{self._outbox} cannot be deleted: {error}")
+            self._on_saved(f"{self._outbox} cannot be deleted: {error}")
         except FileNotWritten as error:
-            self._trouble(f"what waits for webhooks cannot be kept: {error}")
+            self._on_saved(f"events that wait for webhooks cannot be saved: {error}")
         else:
-            self._trouble("")
+            self._on_saved("")
 
     def _write(self, waiting: dict[str, PendingEvents]) -> None:
         if self._outbox is None:
@@ -126,23 +126,23 @@ class WebhookManager:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self._trouble(f"{self._outbox} cannot be read, and its events are lost: {error}")
+            self._on_saved(f"{self._outbox} cannot be read, and its events are lost: {error}")
             return {}
 
 
 def _to_values(waiting: PendingEvents) -> dict[str, Any]:
     until = waiting.dropped_until
     return {
-        "notices": [to_values(event) for event in waiting.events],
+        "events": [asdict(event) for event in waiting.events],
         "dropped": waiting.dropped,
-        "lost_until": None if until is None else to_values(until),
+        "dropped_until": None if until is None else asdict(until),
     }
 
 
 def _from_values(value: dict[str, Any]) -> PendingEvents:
-    until = value["lost_until"]
+    until = value["dropped_until"]
     return PendingEvents(
-        tuple(WebhookEvent(**each) for each in value["notices"]),
+        tuple(Event(**each) for each in value["events"]),
         int(value["dropped"]),
-        None if until is None else WebhookEvent(**until),
+        None if until is None else Event(**until),
     )

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from rrdns.core.events import SYSTEM_ACTOR, Event
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.standing import ASSUMED_UP
-from rrdns.core.model import AuditEntry, Member, Override, ScheduledOverride
+from rrdns.core.model import Member, Override, ScheduledOverride
 from rrdns.core.orders.request import (
     OrderRequest,
     Target,
@@ -27,22 +28,19 @@ from rrdns.core.orders.request import (
 )
 from rrdns.core.status import MemberStatus
 from rrdns.errors import RrdnsError, TooFewMembers
+from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orphaned_orders import record_orphans
-from rrdns.service.events.audit_entries import (
+from rrdns.service.events.order_events import (
     Attribution,
-    audit_entry,
-    removed_entry,
-    scheduled_entry,
-    set_entry,
-    unscheduled_entry,
+    order_event,
+    removed_event,
+    scheduled_event,
+    set_event,
+    unscheduled_event,
 )
-from rrdns.service.events.recorder import STORE_FAILED, SYSTEM_ACTOR, EventRecorder
-from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.events.recorder import STORE_FAILED
 from rrdns.service.health.status_view import member_status
-from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
-from rrdns.service.publish.worker_feed import WorkerFeed
-from rrdns.service.runtime.clocks import Clocks
-from rrdns.store.base import OrderTransaction, Store
+from rrdns.store.base import OrderTransaction
 from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
 
 APPLY_TIMEOUT = 3.0  # seconds for the workers; one that takes longer hangs and is replaced
@@ -54,21 +52,10 @@ MAX_LATE = 86400.0  # seconds after its time at which an order still begins
 class OrderExecutor:
     """The orders in force and for later, and every change of them."""
 
-    def __init__(
-        self,
-        states: PoolStates,
-        store: Store,
-        snapshots: SnapshotPublisher,
-        worker_feed: WorkerFeed,
-        recorder: EventRecorder,
-        clock: Clocks,
-    ) -> None:
-        self._states = states
-        self._store = store
-        self._snapshots = snapshots
-        self._worker_feed = worker_feed
-        self._recorder = recorder
-        self._clock = clock
+    def __init__(self, context: ControlContext) -> None:
+        self._states = context.states
+        self._context = context
+        self._clock = context.clock
         self.lock = asyncio.Lock()
         self.changed = asyncio.Event()  # the next order to end or begin may be another
 
@@ -104,14 +91,14 @@ class OrderExecutor:
             if over:
                 signed = Attribution(SYSTEM_ACTOR, now, "its time was over")
                 lifted = tuple((one.pool, one.member) for one in over)
-                entries = tuple(removed_entry("expire", one, None, signed) for one in over)
+                entries = tuple(removed_event("expire", one, None, signed) for one in over)
                 await self._change(OrderTransaction(removed=lifted, entries=entries))
             missed = self._states.missed(now)
             if missed:
                 signed = Attribution(
                     SYSTEM_ACTOR, now, "its time was over before its member was back"
                 )
-                entries = tuple(unscheduled_entry("refused", plan, signed) for plan in missed)
+                entries = tuple(unscheduled_event("refused", plan, signed) for plan in missed)
                 gone = tuple(plan.key for plan in missed)
                 await self._change(OrderTransaction(unscheduled=gone, entries=entries), bad=True)
             for _, together in groupby(self._states.due(now), key=lambda plan: plan.id):
@@ -131,7 +118,7 @@ class OrderExecutor:
             raise refused
         if fresh:
             signed = Attribution(command.by, now, command.reason, identity, forced=command.force)
-            entries = tuple(set_entry(one, self._in_force(one), signed) for one in fresh)
+            entries = tuple(set_event(one, self._in_force(one), signed) for one in fresh)
             await self._change(OrderTransaction(set=tuple(fresh), entries=entries))
         return self._done(command, _targets(fresh), identity)
 
@@ -172,7 +159,7 @@ class OrderExecutor:
         if fresh:
             signed = Attribution(command.by, now, command.reason, identity, forced=command.force)
             entries = tuple(
-                scheduled_entry(one, self._states.scheduled_override(*one.key), signed)
+                scheduled_event(one, self._states.scheduled_override(*one.key), signed)
                 for one in fresh
             )
             await self._change(OrderTransaction(scheduled=tuple(fresh), entries=entries))
@@ -195,7 +182,7 @@ class OrderExecutor:
             await self._begin_now(plans, wanted, now)
             return
         signed = Attribution(SYSTEM_ACTOR, now, because, plans[0].id)
-        entries = tuple(unscheduled_entry("refused", plan, signed) for plan in plans)
+        entries = tuple(unscheduled_event("refused", plan, signed) for plan in plans)
         await self._change(OrderTransaction(unscheduled=keys, entries=entries), bad=True)
 
     async def _begin_now(
@@ -204,7 +191,7 @@ class OrderExecutor:
         entries = []
         for plan, one in zip(plans, wanted, strict=True):
             signed = Attribution(one.by, now, one.reason, plan.id, forced=plan.force)
-            entries.append(set_entry(one, self._in_force(one), signed, planned_at=plan.given_at))
+            entries.append(set_event(one, self._in_force(one), signed, planned_at=plan.given_at))
         keys = tuple(plan.key for plan in plans)
         await self._change(
             OrderTransaction(set=tuple(wanted), unscheduled=keys, entries=tuple(entries))
@@ -222,19 +209,19 @@ class OrderExecutor:
         ahead = None if planned.ahead is None else self._clock.ahead()
         return replace(planned, since=now, ahead=ahead, boot=self._clock.boot)
 
-    def _ending(self, key: Target, signed: Attribution) -> AuditEntry:
+    def _ending(self, key: Target, signed: Attribution) -> Event:
         override, plan = self._states.override(*key), self._states.scheduled_override(*key)
         if override is not None:
-            return removed_entry("resume", override, plan, signed)
+            return removed_event("resume", override, plan, signed)
         return (
-            unscheduled_entry("cancel", plan, signed)
+            unscheduled_event("cancel", plan, signed)
             if plan
-            else audit_entry("resume", *key, signed)
+            else order_event("resume", *key, signed)
         )
 
     async def _change(self, batch: OrderTransaction, *, bad: bool = False) -> None:
         """Keep a change, carry it out, and wait until the answers follow it."""
-        await self._kept(self._store.commit(batch))
+        await self._kept(self._context.store.commit(batch))
         for key in batch.removed:
             self._states.clear_override(*key)
         for key in batch.unscheduled:
@@ -245,8 +232,8 @@ class OrderExecutor:
             self._states.schedule(plan)
         self.changed.set()
         for entry in batch.entries:
-            self._recorder.record(entry, kept=True, bad=bad)
-        record_orphans(self._states, self._recorder)
+            self._context.recorder.record(entry, kept=True, bad=bad)
+        record_orphans(self._states, self._context.recorder)
         pools = {*_pools(batch.removed), *(one.pool for one in batch.set)}
         pools = {pool for pool in pools if pool in self._states}
         if pools:
@@ -254,21 +241,21 @@ class OrderExecutor:
 
     async def _published(self, pools: Iterable[str]) -> None:
         for pool in pools:
-            self._snapshots.mark_changed(pool)
-        serial = self._snapshots.flush()
+            self._context.publisher.mark_changed(pool)
+        serial = self._context.publisher.flush()
         await asyncio.gather(
-            self._worker_feed.wait_applied(serial, APPLY_TIMEOUT),
+            self._context.worker_feed.wait_applied(serial, APPLY_TIMEOUT),
             # Else a worker that starts after a power cut might name whom this took out.
-            self._snapshots.wait_synced(DISK_TIMEOUT),
+            self._context.saver.wait_synced(DISK_TIMEOUT),
         )
 
     async def _kept(self, writing: Awaitable[None]) -> None:
         try:
             await writing
         except RrdnsError as error:
-            self._recorder.raise_alarm(STORE_FAILED, str(error))
+            self._context.recorder.raise_alarm(STORE_FAILED, str(error))
             raise
-        self._recorder.clear_alarm(STORE_FAILED)
+        self._context.recorder.clear_alarm(STORE_FAILED)
 
     def _in_force(self, wanted: Override) -> Override | None:
         return self._states.state(wanted.pool, wanted.member).override
@@ -354,7 +341,7 @@ class OrderExecutor:
     def _report(self, key: Target) -> MemberStatus:
         if not self._states.has(*key):
             return _no_member(key, self._states.override(*key), self._clock())
-        firsts, ahead = self._worker_feed.firsts(key[0]), self._clock.ahead()
+        firsts, ahead = self._context.worker_feed.firsts(key[0]), self._clock.ahead()
         return member_status(self._states, *key, self._clock(), firsts, ahead)
 
 

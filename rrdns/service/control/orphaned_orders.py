@@ -47,7 +47,7 @@ def record_reassigned(
         if is_news(each, orphaned_before):
             pool, member = each.key or each.before.key
             sentences.append(sentence(states, each))
-            entry = recorder.system_entry(
+            entry = recorder.system_event(
                 _action(each),
                 pool=pool,
                 member=member,

@@ -1,14 +1,12 @@
-"""Take in what the probes found: note it, tell of what changed, and have it published."""
+"""Apply probe results to the states of the pools, record what changed, and publish it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
-from rrdns.service.events.recorder import EventRecorder
-from rrdns.service.health.pool_states import PoolStates
-from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.service.control.context import ControlContext
 from rrdns.web.metrics import ProbeMetrics
 
 CANNOT_PROBE = "cannot-probe"
@@ -17,23 +15,16 @@ CANNOT_PROBE = "cannot-probe"
 class ProbeResultHandler:
     """Applies the results of probes to the states of the pools."""
 
-    def __init__(
-        self,
-        states: PoolStates,
-        snapshots: SnapshotPublisher,
-        recorder: EventRecorder,
-        clock: Callable[[], float],
-        stats: ProbeMetrics,
-    ) -> None:
+    def __init__(self, context: ControlContext, stats: ProbeMetrics) -> None:
         self._stats = stats
-        self._states = states
-        self._snapshots = snapshots
-        self._recorder = recorder
-        self._clock = clock
+        self._states = context.states
+        self._publisher = context.publisher
+        self._recorder = context.recorder
+        self._clock = context.clock
         self._cannot_probe: dict[str, set[str]] = {}  # pool -> members that this host cannot probe
 
     def handle(self, pool: str, member: str, result: ProbeResult) -> Standing:
-        """Take in a probe's result; return the member's standing after it."""
+        """Apply a probe's result; return the member's standing after it."""
         self._stats.observe(pool, member, result)
         member_state = self._states.state(pool, member)
         before = member_state.standing
@@ -41,7 +32,7 @@ class ProbeResultHandler:
         if self._states.observe(pool, member, result, self._clock()):
             if member_state.standing.probed:
                 self._record_standing(pool, member, before, member_state.standing, result.sentence)
-            self._snapshots.mark_changed(pool)
+            self._publisher.mark_changed(pool)
         if result.verdict is Verdict.LOCAL or pool in self._cannot_probe:
             self._record_cannot_probe(pool, member, result)
         if result.depth is ProbeDepth.FULL and result.passed:
@@ -49,7 +40,7 @@ class ProbeResultHandler:
         return member_state.standing
 
     def _record_cannot_probe(self, pool: str, member: str, result: ProbeResult) -> None:
-        """Raise an alarm for a pool whose members this host cannot probe, and calm it."""
+        """Raise the alarm of a pool with members that this host cannot probe, or clear it."""
         blind = self._cannot_probe.setdefault(pool, set())
         members = self._states.record(pool).members.keys()
         if result.verdict is Verdict.LOCAL:
@@ -72,7 +63,7 @@ class ProbeResultHandler:
     def _record_standing(
         self, pool: str, member: str, before: Standing, after: Standing, because: str
     ) -> None:
-        entry = self._recorder.system_entry(
+        entry = self._recorder.system_event(
             "standing",
             pool=pool,
             member=member,
@@ -84,10 +75,10 @@ class ProbeResultHandler:
 
     def _record_drift(self, pool: str, member: str, warnings: Iterable[str]) -> None:
         for warning in sorted(warnings):
-            entry = self._recorder.system_entry("warning", pool=pool, member=member, reason=warning)
+            entry = self._recorder.system_event("warning", pool=pool, member=member, reason=warning)
             self._recorder.record(entry, bad=True)
         for drift in self._states.compare(pool):
-            entry = self._recorder.system_entry(
+            entry = self._recorder.system_event(
                 "drift", pool=pool, member=drift.member, reason=drift.sentence
             )
             self._recorder.record(entry, bad=True)

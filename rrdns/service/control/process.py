@@ -25,6 +25,7 @@ from rrdns.errors import ConfigInvalid, StoreFailed
 from rrdns.export.disk_io import Disk
 from rrdns.net.tftp_prober import LateAnswers, probe
 from rrdns.service.control.admin_service import ControlAdminService
+from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.control.orphaned_orders import record_reassigned
 from rrdns.service.control.probe_results import ProbeResultHandler
@@ -38,7 +39,10 @@ from rrdns.service.events.integrations import Integrations
 from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.health.pool_states import PoolStates
 from rrdns.service.health.probe_scheduler import Probe, ProbeScheduler
+from rrdns.service.publish.exporter_feed import ExporterFeed
+from rrdns.service.publish.pool_alarms import PoolAlarms
 from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
+from rrdns.service.publish.snapshot_saver import SnapshotSaver
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.applied_config import AppliedConfig
 from rrdns.service.runtime.clocks import Clocks
@@ -96,40 +100,30 @@ class Control:
         self._log = get_log()
         # Another store waits for a restart: it would know none of the orders in force.
         store, snapshot_file = make_store(self._bound), make_snapshot_file(self._bound)
-        self._states = PoolStates()
-        self._recorder = EventRecorder(store, clocks)
-        self._recovery = StateRecovery(store, snapshot_file, self._states, self._recorder, clocks)
-        self._worker_feed = WorkerFeed(plan.pages, self._workers_changed)
-        self._integrations = Integrations(self._recorder, clocks, outbox_path(self._bound))
         stats = ProbeMetrics()
-        self._snapshots = SnapshotPublisher(
-            self._states,
-            self._worker_feed,
-            self._recorder,
-            snapshot_file,
-            self._integrations.exporters,
-            clocks,
-            stats.publications.add,
+        self._states = states = PoolStates()
+        self._recorder = recorder = EventRecorder(store, clocks)
+        self._worker_feed = feed = WorkerFeed(plan.pages, self._workers_changed)
+        self._publisher = SnapshotPublisher(states, feed, clocks, stats.publications.add)
+        self._saver = SnapshotSaver(states, snapshot_file, recorder, clocks)
+        self._integrations = Integrations(recorder, clocks, outbox_path(self._bound))
+        self._publisher.subscribe(PoolAlarms(states, recorder).on_publication)
+        self._publisher.subscribe(ExporterFeed(states, self._integrations.exporters).on_publication)
+        self._publisher.subscribe(self._saver.on_publication)
+        context = ControlContext(
+            states, store, self._publisher, self._saver, feed, recorder, clocks
         )
-        self._probe_results = ProbeResultHandler(
-            self._states, self._snapshots, self._recorder, clocks, stats
-        )
+        self._recovery = StateRecovery(context, snapshot_file)
+        self._probe_results = ProbeResultHandler(context, stats)
         self._late = LateAnswers()
         usual = functools.partial(probe, late=self._late)
         self._probe_scheduler = ProbeScheduler(prober or usual, self._probe_results.handle)
-        self._orders = OrderExecutor(
-            self._states, store, self._snapshots, self._worker_feed, self._recorder, clocks
-        )
+        self._orders = OrderExecutor(context)
         self._admin_service = ControlAdminService(
-            self._states,
-            store,
-            self._snapshots,
-            self._worker_feed,
-            self._recorder,
+            context,
             self._orders,
             self._integrations.exporters.reports,
             self._integrations.webhooks.reports,
-            clocks,
             plan.dropped_lines,
         )
         self._authenticator = TokenAuthenticator(plan.settings.api.tokens)
@@ -147,10 +141,10 @@ class Control:
         duties = [
             self._run_heartbeat(heartbeat),
             self._recorder.run_audit_writer(),
-            self._snapshots.run_saver(),
+            self._saver.run(),
             self._integrations.webhooks.run_queue_saver(),
             self._run_schedule(),
-            self._recovery.maintain_store(self._snapshots, self._audit_seconds, self._orders.lock),
+            self._recovery.maintain_store(self._audit_seconds, self._orders.lock),
         ]
         tasks = [asyncio.create_task(self._never_ending(job)) for job in duties]
         try:
@@ -186,7 +180,7 @@ class Control:
             self._log.error("config mistake", mistake=mistake)
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
         reason = f"{count}: {'; '.join(mistakes)}"
-        entry = self._recorder.system_entry("reload-failed", reason=reason, after="as before")
+        entry = self._recorder.system_event("reload-failed", reason=reason, after="as before")
         self._recorder.record(entry, bad=True)
         self._admin_service.reloaded(refused=True)
 
@@ -206,7 +200,7 @@ class Control:
         self._integrations.configure(settings)
         self._admin_service.reloaded(refused=False)
         changes = (*followed, *describe_changes(before, settings))
-        entry = self._recorder.system_entry("reload", after=_told(changes))
+        entry = self._recorder.system_event("reload", after=_told(changes))
         self._recorder.record(entry)
         self._tell_what_waits()
 
@@ -228,17 +222,17 @@ class Control:
         if settings.zones != before.zones:
             if self._plan.served is not None:
                 self._plan.served.replace(settings.zones)
-            self._snapshots.publish_all(settings.zones, self._worker_feed.snapshot.serial + 1)
+            self._publisher.publish_all(settings.zones, self._worker_feed.snapshot.serial + 1)
             return
         for name in self._states.names():
-            self._snapshots.mark_changed(name)
-        self._snapshots.flush(gone)
+            self._publisher.mark_changed(name)
+        self._publisher.flush(gone)
 
     async def _start(self) -> None:
         self._states.configure(self._settings.pools, self._clock(), self._clock.ahead())
         serial = await self._recovery.restore(settled=self._plan.restarted)
         any_new = any(record.awaited() for record in self._states)
-        self._snapshots.publish_first(
+        self._publisher.publish_first(
             self._settings.zones, serial + 1, all_pools=self._plan.restarted
         )
         await self._worker_feed.start(self._plan.feed)
@@ -250,7 +244,7 @@ class Control:
         self._tell_what_waits()
         details = {"api": str(self._bound.api.listen), "config": self._settings.source}
         why = "the control process fell" if self._plan.restarted else ""
-        self._recorder.record(self._recorder.system_entry("start", reason=why, details=details))
+        self._recorder.record(self._recorder.system_event("start", reason=why, details=details))
 
     def _await_first_results(self, last_start: float) -> None:
         """Withhold new members until their first probe has ended, or its time-out is over.
@@ -267,7 +261,7 @@ class Control:
     def _stop_awaiting(self, pool: str, names: tuple[str, ...]) -> None:
         self._states.stop_awaiting(pool, names)
         if pool in self._states:
-            self._snapshots.mark_changed(pool)
+            self._publisher.mark_changed(pool)
 
     async def _open_api(self) -> None:
         """Serve the API with the certificate that its files hold now.
@@ -297,11 +291,11 @@ class Control:
         await self._probe_scheduler.stop()
         self._late.close()
         await asyncio.gather(self._api.stop(), self._integrations.exporters.stop())
-        self._recorder.record(self._recorder.system_entry("stop"))
+        self._recorder.record(self._recorder.system_event("stop"))
         await self._recorder.flush()
         await self._integrations.webhooks.stop()
         try:
-            await asyncio.wait_for(self._snapshots.wait_saved(), DISK_TIMEOUT)
+            await asyncio.wait_for(self._saver.wait_saved(), DISK_TIMEOUT)
         except TimeoutError:
             self._log.warning("the disk is slow: the last snapshot may not be kept")
         for task in tasks:
@@ -314,7 +308,7 @@ class Control:
         return self._settings.store.audit_days * 86400
 
     def _workers_changed(self) -> None:
-        self._snapshots.on_worker_progress()
+        self._publisher.on_worker_progress()
         if self._worker_feed.connected() and self._heartbeat is not None:
             self._heartbeat.ready()
 

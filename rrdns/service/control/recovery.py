@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Callable
 
 from rrdns.config import Settings
+from rrdns.core.events import SYSTEM_ACTOR
 from rrdns.core.model import OrderKind, Override
 from rrdns.core.snapshot import PoolRRset
 from rrdns.errors import StoreFailed
+from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orphaned_orders import record_reassigned
-from rrdns.service.events.recorder import STORE_FAILED, SYSTEM_ACTOR, EventRecorder
-from rrdns.service.health.pool_states import MemberState, PoolStates
-from rrdns.service.publish.snapshot_publisher import SnapshotPublisher
-from rrdns.service.runtime.clocks import Clocks
+from rrdns.service.events.recorder import STORE_FAILED
+from rrdns.service.health.pool_states import MemberState
 from rrdns.service.runtime.state_files import last_good_path
 from rrdns.store.base import MemoryStore, OrderTransaction, Store
 from rrdns.store.last_snapshot import SavedState, SnapshotFile
@@ -36,26 +36,20 @@ LAST_GOOD_LOST = "snapshot-lost"
 class StateRecovery:
     """The store and the last good snapshot, as the control process uses them."""
 
-    def __init__(
-        self,
-        store: Store,
-        snapshot_file: SnapshotFile | None,
-        states: PoolStates,
-        recorder: EventRecorder,
-        clock: Clocks,
-    ) -> None:
-        self._store = store
+    def __init__(self, context: ControlContext, snapshot_file: SnapshotFile | None) -> None:
+        self._context = context
+        self._store = context.store
         self._snapshot_file = snapshot_file
-        self._states = states
-        self._recorder = recorder
-        self._clock = clock
+        self._states = context.states
+        self._recorder = context.recorder
+        self._clock = context.clock
         self._is_open = False
         self._is_behind = False  # the store has orders under other names than are in force
-        store.on_renewed = self._tell_renewed
+        context.store.on_renewed = self._record_renewed
 
-    def _tell_renewed(self, sentence: str) -> None:
+    def _record_renewed(self, sentence: str) -> None:
         self._recorder.record(
-            self._recorder.system_entry("store-renewed", reason=sentence), bad=True
+            self._recorder.system_event("store-renewed", reason=sentence), bad=True
         )
 
     async def restore(self, *, settled: bool) -> int:
@@ -122,14 +116,11 @@ class StateRecovery:
             self._recorder.raise_alarm(STORE_FAILED, str(error))
 
     async def maintain_store(
-        self,
-        snapshots: SnapshotPublisher,
-        audit_seconds: Callable[[], float],
-        one_at_a_time: asyncio.Lock,
+        self, audit_seconds: Callable[[], float], order_lock: asyncio.Lock
     ) -> None:
-        """Open a store that could not be opened, make anew what was taken away, prune the trail.
+        """Open a store that could not be opened, restore one that was taken away, prune the trail.
 
-        `one_at_a_time`: while it is held, nobody gives an order.
+        `order_lock`: while it is held, no order is executed.
         """
         prune_at = self._clock.steady() + PRUNE_INTERVAL
         has_failed = False  # by the last look; its alarm is shown until the next one
@@ -138,14 +129,14 @@ class StateRecovery:
             await asyncio.sleep(wait if self._is_open else RETRY_INTERVAL)
             try:
                 if not self._is_open:
-                    async with one_at_a_time:
-                        await self._reopen(snapshots)
+                    async with order_lock:
+                        await self._reopen()
                     continue
                 await self._store.verify()
                 if has_failed:
                     self._recorder.clear_alarm(STORE_FAILED)
                 if self._is_behind:
-                    async with one_at_a_time:
+                    async with order_lock:
                         await self.save_reassigned()
                 if self._clock.steady() >= prune_at:
                     prune_at = self._clock.steady() + PRUNE_INTERVAL
@@ -155,7 +146,7 @@ class StateRecovery:
                 self._recorder.raise_alarm(STORE_FAILED, str(error))
             # Orders and the audit trail that could not be written raise the alarm too.
             has_failed = any(alarm.name == STORE_FAILED for alarm in self._recorder.alarms())
-            await snapshots.verify_disk()
+            await self._context.saver.verify()
 
     async def close(self) -> None:
         """Let go of the files."""
@@ -190,7 +181,7 @@ class StateRecovery:
             }
             self._states.restore_cached(pool.name, known)
 
-    async def _reopen(self, snapshots: SnapshotPublisher) -> None:
+    async def _reopen(self) -> None:
         damage = await self._store.open()
         self._is_open = True
         self._recorder.clear_alarm(STORE_FAILED)
@@ -198,7 +189,7 @@ class StateRecovery:
             self._recorder.raise_alarm(STORE_DAMAGED, damage)
         await self._load_orders()
         for name in self._states.names():
-            snapshots.mark_changed(name)
+            self._context.publisher.mark_changed(name)
 
     async def _infer_drains(self, remembered: SavedState | None, because: str) -> None:
         if remembered is None:
@@ -218,11 +209,11 @@ class StateRecovery:
         drain = self._states.assigned(
             Override(pool, member, OrderKind.DRAIN, SYSTEM_ACTOR, self._clock(), reason)
         )
-        entry = self._recorder.system_entry("drain", pool=pool, member=member, reason=reason)
+        event = self._recorder.system_event("drain", pool=pool, member=member, reason=reason)
         self._states.set_override(drain)
         if self._is_open:
-            await self._store.give(drain, entry)
-        self._recorder.record(entry, bad=True, kept=self._is_open)
+            await self._store.commit(OrderTransaction(set=(drain,), entries=(event,)))
+        self._recorder.record(event, bad=True, kept=self._is_open)
 
 
 def _differs(kept: Override | None, now: Override) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rrdns.core.model import AuditEntry
+from rrdns.core.events import Event
 from rrdns.core.orders.request import OrderRequest
 from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus
 from rrdns.errors import TooFewMembers
@@ -74,7 +74,7 @@ class AdminService(Protocol):
 
     async def audit(
         self, limit: int, before_id: int | None, pool: str | None, member: str | None
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         """Return audit entries, the newest first.
 
         Raises:

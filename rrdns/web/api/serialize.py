@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from rrdns.core.events import Event
 from rrdns.core.health.probe_result import LoadedFile
-from rrdns.core.model import AuditEntry, Override, ScheduledOverride
+from rrdns.core.model import Override, ScheduledOverride
 from rrdns.core.status import (
     Alarm,
     ExporterStatus,
@@ -155,7 +156,7 @@ def is_safe(done: MemberOrderResult, now: float) -> bool:
     return not done.report.why.in_rotation and done.safe_after <= now
 
 
-def audit_view(entry: AuditEntry) -> response_models.AuditEntry:
+def audit_view(entry: Event) -> response_models.AuditEntry:
     """Return a line of the audit trail as the API shows it."""
     return response_models.AuditEntry(
         id=entry.id,

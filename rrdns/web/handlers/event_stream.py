@@ -12,10 +12,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from rrdns.core.events import Event
 from rrdns.timeformat import rfc3339
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.problems import BAD_REQUEST, TOO_MANY, ApiError
-from rrdns.web.event_buffer import Event, EventBuffer
+from rrdns.web.event_buffer import EventBuffer
 from rrdns.web.transport.connections import write_with_timeout
 
 HEARTBEAT = 10.0  # seconds between signs of life; a watcher notices a dead line by their lack
@@ -101,7 +102,14 @@ class EventStream:
 
 
 def encode(event: Event) -> bytes:
-    """Return an event as it goes over the line."""
-    data = {**event.data, "id": event.id, "at": rfc3339(event.at), "kind": event.kind}
-    text = json.dumps(data, separators=(",", ":"))  # has no line breaks: they are escaped
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {text}\n\n".encode()
+    """Return an event as the stream carries it."""
+    text = json.dumps(_values(event), separators=(",", ":"))  # JSON escapes line breaks
+    return f"id: {event.id}\nevent: {event.action}\ndata: {text}\n\n".encode()
+
+
+def _values(event: Event) -> dict[str, object]:
+    shown: dict[str, object] = {"id": event.id, "at": rfc3339(event.at), "kind": event.action}
+    if event.is_alarm:
+        return {**shown, "name": event.alarm, "sentence": event.reason, "pool": event.pool}
+    fields = ("by", "action", "pool", "member", "reason", "before", "after", "details")
+    return {**shown, **{name: getattr(event, name) for name in fields}}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from pydantic import BaseModel
 
-from rrdns.core.model import AuditEntry
+from rrdns.core.events import Event
 from rrdns.core.status import MemberStatus, PoolStatus
 from rrdns.errors import UnknownMember
 from rrdns.web.api import request_models, response_models, serialize
@@ -107,7 +107,7 @@ class ReadHandlers:
 
     async def _page(
         self, asked: request_models.AuditFilter, before: int | None
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[Event, ...]:
         return await self._admin_service.audit(EXPORT_PAGE, before, asked.pool, asked.member)
 
 
@@ -153,7 +153,7 @@ def _json(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/json")
 
 
-def _lines(entries: tuple[AuditEntry, ...]) -> bytes:
+def _lines(entries: tuple[Event, ...]) -> bytes:
     return "".join(
         f"{serialize.audit_view(entry).model_dump_json()}\n" for entry in entries
     ).encode()

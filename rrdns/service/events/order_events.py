@@ -1,10 +1,11 @@
-"""Write the audit lines of orders: who, when, what, before and after, why."""
+"""Make the events of orders: who, when, what, before and after, why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrdns.core.model import AuditEntry, Override, ScheduledOverride
+from rrdns.core.events import Event
+from rrdns.core.model import Override, ScheduledOverride
 from rrdns.timeformat import rfc3339
 
 
@@ -15,11 +16,11 @@ class Attribution:
     by: str
     at: float
     reason: str
-    id: str = ""  # what was ordered together has one
+    id: str = ""  # of the order; its members share it
     forced: bool = False
 
 
-def audit_entry(
+def order_event(
     action: str,
     pool: str,
     member: str,
@@ -28,10 +29,10 @@ def audit_entry(
     before: str = "",
     after: str = "",
     **details: str,
-) -> AuditEntry:
-    """Return an audit line; details that say nothing are left out."""
+) -> Event:
+    """Return the event of an order; empty details are left out."""
     facts = {"order": signed.id, "forced": "yes" if signed.forced else "", **details}
-    return AuditEntry(
+    return Event(
         at=signed.at,
         by=signed.by,
         action=action,
@@ -44,11 +45,11 @@ def audit_entry(
     )
 
 
-def set_entry(
+def set_event(
     wanted: Override, before: Override | None, signed: Attribution, planned_at: float | None = None
-) -> AuditEntry:
-    """Return the line of an order that comes into force."""
-    return audit_entry(
+) -> Event:
+    """Return the event of an order that comes into force."""
+    return order_event(
         wanted.order.value,
         wanted.pool,
         wanted.member,
@@ -61,11 +62,11 @@ def set_entry(
     )
 
 
-def removed_entry(
+def removed_event(
     action: str, before: Override, plan: ScheduledOverride | None, signed: Attribution
-) -> AuditEntry:
-    """Return the line of an order that ends, perhaps with one that was to come."""
-    return audit_entry(
+) -> Event:
+    """Return the event of an order that ends, perhaps together with a scheduled one."""
+    return order_event(
         action,
         before.pool,
         before.member,
@@ -76,11 +77,11 @@ def removed_entry(
     )
 
 
-def scheduled_entry(
+def scheduled_event(
     plan: ScheduledOverride, before: ScheduledOverride | None, signed: Attribution
-) -> AuditEntry:
-    """Return the line of an order for later."""
-    return audit_entry(
+) -> Event:
+    """Return the event of an order that is scheduled."""
+    return order_event(
         "plan",
         *plan.key,
         signed,
@@ -91,9 +92,9 @@ def scheduled_entry(
     )
 
 
-def unscheduled_entry(action: str, plan: ScheduledOverride, signed: Attribution) -> AuditEntry:
-    """Return the line of an order for later that will not be."""
-    return audit_entry(
+def unscheduled_event(action: str, plan: ScheduledOverride, signed: Attribution) -> Event:
+    """Return the event of a scheduled order that is cancelled or refused."""
+    return order_event(
         action, *plan.key, signed, before=_planned(plan), ordered_by=plan.override.by
     )
 

@@ -1,0 +1,40 @@
+"""Raise the alarm of a pool without a healthy member, and clear it."""
+
+from __future__ import annotations
+
+from rrdns.core.events import EVERYTHING_DOWN
+from rrdns.core.model import OnEmpty
+from rrdns.service.events.recorder import EventRecorder
+from rrdns.service.health.pool_states import PoolState, PoolStates
+from rrdns.service.publish.snapshot_publisher import Publication
+
+
+class PoolAlarms:
+    """Keeps the alarm "everything-down" of each pool as its last publication says."""
+
+    def __init__(self, states: PoolStates, recorder: EventRecorder) -> None:
+        self._states = states
+        self._recorder = recorder
+
+    def on_publication(self, publication: Publication) -> None:
+        """Raise or clear the alarm of each pool of a publication."""
+        for name in publication.pools:
+            record = self._states.record(name)
+            if record.selection().everything_down:
+                self._recorder.raise_alarm(EVERYTHING_DOWN, _sentence(record), name)
+            else:
+                self._recorder.clear_alarm(EVERYTHING_DOWN, name)
+
+
+def _sentence(record: PoolState) -> str:
+    pool, members = record.pool, record.selection().members
+    if members:
+        return (
+            f"no member of pool {pool.name!r} is healthy; rrdns answers {pool.hostname} with all "
+            f"{len(members)} members that are not drained, since one of them may still boot"
+        )
+    answer = "no response" if pool.on_empty is OnEmpty.SILENT else "SERVFAIL"
+    return (
+        f"no member of pool {pool.name!r} is healthy, and rrdns answers {pool.hostname} with "
+        f"{answer}: nothing can boot"
+    )
