@@ -416,5 +416,6 @@ def _audit_row(entry: Event) -> tuple[Any, ...]:
 
 
 def _entry(row: tuple[Any, ...]) -> Event:
-    *facts, details, number = row
-    return Event(*facts, json.loads(details), id=number)
+    at, by, action, pool, member, reason, before, after, details, number = row
+    kept = json.loads(details)
+    return Event(at, by, action, pool, member, reason, before, after, kept, id=number)
