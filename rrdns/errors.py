@@ -31,14 +31,16 @@ class UnknownPool(NotFound):
 class UnknownMember(NotFound):
     """The request names a member that the pool does not have."""
 
-    def __init__(self, name: str, pool: str | None = None) -> None:
-        super().__init__(name, pool)
+    def __init__(self, name: str, pool: str | None = None, near: tuple[str, ...] = ()) -> None:
+        super().__init__(name, pool, near)
         self.name = name
         self.pool = pool
+        self.near = near  # names that may have been meant
 
     def __str__(self) -> str:
         where = f"pool {self.pool!r} has no" if self.pool else "no pool has a"
-        return f"{where} member {self.name!r}"
+        meant = f"; did you mean {' or '.join(map(repr, self.near))}?" if self.near else ""
+        return f"{where} member {self.name!r}{meant}"
 
 
 class NoMemberMatches(UnknownMember):
@@ -50,6 +52,29 @@ class NoMemberMatches(UnknownMember):
 
 class Refused(RrdnsError):
     """An order is understood, and carrying it out would do harm."""
+
+
+class AmbiguousMember(Refused):
+    """Several pools have a member of that name, and the order is for one of them."""
+
+    def __init__(self, name: str, pools: tuple[str, ...]) -> None:
+        super().__init__(name, pools)
+        self.name = name
+        self.pools = pools
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is a member of several pools: {', '.join(self.pools)}"
+
+
+class VersionMismatch(Refused):
+    """The member changed since the caller read it."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version  # of the member now
+
+    def __str__(self) -> str:
+        return "the member changed since you read it; read it again and decide anew"
 
 
 class TooFewMembers(Refused):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 SYSTEM_ACTOR = "rrdns"  # in `by`, of what no admin ordered
 EVERYTHING_DOWN = "everything-down"  # the alarm of a pool without a healthy member
@@ -29,10 +29,6 @@ class Event:
     def is_alarm(self) -> bool:
         """Return whether an alarm was raised or cleared; the audit trail has no such events."""
         return self.action in {ALARM_RAISED, ALARM_CLEARED}
-
-    def numbered(self, number: int) -> Event:
-        """Return the event with its number in the stream."""
-        return replace(self, id=number)
 
 
 def alarm_raised(at: float, name: str, sentence: str, pool: str = "") -> Event:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from rrdns.core.events import Event
 
@@ -40,7 +41,7 @@ class EventBuffer:
 
     def append(self, event: Event) -> Event:
         """Add an event and wake all watchers; return it with its number."""
-        event = event.numbered(self._next_id)
+        event = replace(event, id=self._next_id)
         self._next_id += 1
         self._events.append(event)
         fresh, self._fresh = self._fresh, asyncio.Event()

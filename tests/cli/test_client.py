@@ -42,7 +42,8 @@ def test_every_refusal_is_told_with_what_to_do() -> None:
     kinds = {kind.name for call in ENDPOINTS if call.needs for kind in call.kinds}
     # No verb sends such a request: they would be defects of ours, with the API's own words.
     kinds -= {"bad-json", "bad-request", "wrong-media-type", "too-large", "unauthorized"}
-    assert {kind for kind in kinds if not Client("http://127.0.0.1:1")._advice(kind, 409)} == set()
+    client = Client("http://127.0.0.1:1")
+    assert {kind for kind in kinds if not client._advice(kind, 409, {})} == set()
 
 
 def test_a_closed_port_is_told_with_what_to_do() -> None:

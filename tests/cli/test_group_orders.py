@@ -51,7 +51,7 @@ def test_nobody_is_drained_by_guess(rrdns: Run, api: Api, whom: list[str]) -> No
     """Neither by nothing nor by two ways at once."""
     result = rrdns("drain", *whom, "--url", api.url)
     assert (result.exit_code, api.farm.orders) == (2, {})
-    assert "say whom you mean" in result.stderr
+    assert "say which members" in result.stderr
 
 
 def test_a_trial_tells_what_would_be_and_what_the_guard_says(rrdns: Run, api: Api) -> None:

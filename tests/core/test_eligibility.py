@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hypothesis import given
@@ -146,12 +147,23 @@ def test_what_holds_for_every_selection(
         assert handed_out
 
 
+def too_few(
+    pool: Pool,
+    standings: Mapping[str, Standing],
+    before: Mapping[str, Override],
+    after: Mapping[str, Override],
+) -> tuple[str, ...] | None:
+    """Return the members that the orders `after` would leave, when those are too few."""
+    now, then = select(pool, standings, before), select(pool, standings, after)
+    return remaining_if_too_few(pool, now, then)
+
+
 def test_the_last_member_may_not_be_drained() -> None:
     """A drain that leaves nobody to boot from is refused."""
     standings = {"pvs-1": UP, "pvs-2": DOWN, "pvs-3": UP}
     drained = an_order("pvs-3")
-    assert remaining_if_too_few(a_pool(), standings, {}, drained) is None
-    assert remaining_if_too_few(a_pool(), standings, drained, drained | an_order("pvs-1")) == ()
+    assert too_few(a_pool(), standings, {}, drained) is None
+    assert too_few(a_pool(), standings, drained, drained | an_order("pvs-1")) == ()
 
 
 def test_a_pool_may_ask_that_more_than_one_member_stays() -> None:
@@ -159,25 +171,25 @@ def test_a_pool_may_ask_that_more_than_one_member_stays() -> None:
     standings = {"pvs-1": UP, "pvs-2": UP, "pvs-3": UP}
     pool = a_pool(min_members=2)
     first = an_order("pvs-1")
-    assert remaining_if_too_few(pool, standings, {}, first) is None
-    assert remaining_if_too_few(pool, standings, first, first | an_order("pvs-2")) == ("pvs-3",)
+    assert too_few(pool, standings, {}, first) is None
+    assert too_few(pool, standings, first, first | an_order("pvs-2")) == ("pvs-3",)
 
 
 def test_a_dead_member_may_always_be_drained_while_others_answer() -> None:
     """Draining what does not boot takes nothing away."""
     standings = {"pvs-1": UP, "pvs-2": DOWN, "pvs-3": DOWN}
-    assert remaining_if_too_few(a_pool(min_members=3), standings, {}, an_order("pvs-2")) is None
+    assert too_few(a_pool(min_members=3), standings, {}, an_order("pvs-2")) is None
 
 
 def test_with_everything_down_somebody_must_still_be_answered() -> None:
     """The last resort cannot be drained away either."""
     standings = dict.fromkeys(("pvs-1", "pvs-2", "pvs-3"), DOWN)
     two = an_order("pvs-1") | an_order("pvs-2")
-    assert remaining_if_too_few(a_pool(), standings, an_order("pvs-1"), two) is None
-    assert remaining_if_too_few(a_pool(), standings, two, two | an_order("pvs-3")) == ()
+    assert too_few(a_pool(), standings, an_order("pvs-1"), two) is None
+    assert too_few(a_pool(), standings, two, two | an_order("pvs-3")) == ()
 
 
 def test_draining_one_of_too_few_is_refused_even_below_keep() -> None:
     """With one of three up and min_members = 2, the one that is up still may not go."""
     standings = {"pvs-1": UP, "pvs-2": DOWN, "pvs-3": DOWN}
-    assert remaining_if_too_few(a_pool(min_members=2), standings, {}, an_order("pvs-1")) == ()
+    assert too_few(a_pool(min_members=2), standings, {}, an_order("pvs-1")) == ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from rrdns.core.health.eligibility import EligibilityReason, select
 from rrdns.core.model import (
     BootFile,
     Member,
@@ -15,17 +17,17 @@ from rrdns.core.model import (
     ProbeSpec,
     ScheduledOverride,
 )
+from rrdns.core.orders.guard import check_guard
 from rrdns.core.orders.request import (
     MemberSelector,
     OrderRequest,
     active_at,
-    check_guard,
-    in_rotation_after,
     is_active_already,
     is_scheduled_already,
     select_members,
 )
-from rrdns.errors import NoMemberMatches, UnknownMember
+from rrdns.core.orders.version import member_version, pool_version
+from rrdns.errors import AmbiguousMember, NoMemberMatches, TooFewMembers, UnknownMember, UnknownPool
 
 MEMBERS = (
     Member("pvs-1", "10.0.0.1", tags=("rack-1",)),
@@ -85,16 +87,71 @@ def test_a_name_that_is_nobodys_means_nobody_at_all() -> None:
         select_members(POOLS, MemberSelector())
 
 
+def guarded(pool: Pool, wanted: Sequence[Override]) -> TooFewMembers | None:
+    """Return why the guard refuses orders, while all members are up and no order is in force."""
+    names = [one.member for one in wanted]
+    then = select(pool, {}, dict(zip(names, wanted, strict=True)))
+    return check_guard(pool, select(pool, {}, {}), then, names)
+
+
 def test_the_guard_looks_at_all_members_of_an_order_together() -> None:
     """Each alone might go; all of them may not."""
     wanted = [a_drain(name) for _, name in ALL_OF_BOOT]
-    assert check_guard(BOOT, {}, {}, wanted[:2]) is None
-    refused = check_guard(BOOT, {}, {}, wanted)
+    assert guarded(BOOT, wanted[:2]) is None
+    refused = guarded(BOOT, wanted)
     assert str(refused) == (
         "'pvs-1', 'pvs-2', 'pvs-3' are the last members of pool 'boot' that are handed out; "
         "bring another one back first, or force the drain"
     )
-    assert in_rotation_after(BOOT, {}, {"pvs-2": wanted[1]}) == ("pvs-1", "pvs-3")
+
+
+def test_a_name_may_be_a_pattern_unless_a_member_is_called_so() -> None:
+    """In one list with plain names."""
+    assert select_members(POOLS, MemberSelector(("pvs-1", "pvs-[23]"), pool="boot")) == ALL_OF_BOOT
+    odd = replace(BOOT, members=(*MEMBERS, Member("pvs-*", "10.0.0.4")))
+    assert select_members((odd,), MemberSelector(("pvs-*",))) == (("boot", "pvs-*"),)
+    with pytest.raises(UnknownMember, match=r"no pool has a member 'x\*'$"):
+        select_members(POOLS, MemberSelector(("x*",)))
+
+
+def test_one_pool_alone_is_searched_if_it_is_named() -> None:
+    """It may be the pool of an order that has no member any more."""
+    assert select_members(POOLS, MemberSelector(("pvs-1",), pool="login")) == (("login", "pvs-1"),)
+    gone = MemberSelector(("pvs-1",), pool="gone")
+    assert select_members(POOLS, gone, [("gone", "pvs-1")]) == (("gone", "pvs-1"),)
+    with pytest.raises(UnknownPool):
+        select_members(POOLS, gone)
+
+
+def test_a_name_in_several_pools_can_be_refused() -> None:
+    """With the pools, for the caller to choose one."""
+    with pytest.raises(AmbiguousMember, match="'pvs-1' is a member of several pools: boot, login"):
+        select_members(POOLS, MemberSelector(("pvs-1",), one_pool=True))
+    assert select_members(POOLS, MemberSelector(("pvs-2",), one_pool=True)) == (("boot", "pvs-2"),)
+
+
+def test_an_unknown_name_comes_with_the_nearest_ones() -> None:
+    """All that are equally near."""
+    meant = "no pool has a member 'psv-1'; did you mean 'pvs-1'"
+    with pytest.raises(UnknownMember, match=meant):
+        select_members(POOLS, MemberSelector(("psv-1",)))
+    with pytest.raises(UnknownMember, match="mean 'pvs-1' or 'pvs-2' or 'pvs-3'"):
+        select_members(POOLS, MemberSelector(("pvs-9",)))
+
+
+def test_a_version_changes_with_what_an_admin_decides_on() -> None:
+    """The pool's with any member's."""
+    drained, reason = a_drain("pvs-1"), EligibilityReason.DRAINED
+    versions = [
+        member_version(MEMBERS[0], EligibilityReason.HEALTHY, None, None),
+        member_version(MEMBERS[0], EligibilityReason.DOWN, None, None),
+        member_version(MEMBERS[0], reason, drained, None),
+        member_version(MEMBERS[0], reason, drained, ScheduledOverride(drained, 1.0)),
+        member_version(MEMBERS[1], EligibilityReason.HEALTHY, None, None),
+    ]
+    assert len(set(versions)) == len(versions)
+    assert pool_version(versions) == pool_version(list(versions))
+    assert pool_version(versions) != pool_version(versions[1:])
 
 
 def test_the_guard_says_who_would_be_left() -> None:
@@ -102,10 +159,10 @@ def test_the_guard_says_who_would_be_left() -> None:
     pool = replace(BOOT, min_members=2)
     wanted = [a_drain(name) for _, name in ALL_OF_BOOT]
     rest = "handed out, and 2 must stay; bring another one back first, or force it"
-    assert str(check_guard(pool, {}, {}, wanted[:2])) == (
+    assert str(guarded(pool, wanted[:2])) == (
         f"draining 'pvs-1', 'pvs-2' would leave only 'pvs-3' of pool 'boot' {rest}"
     )
-    assert str(check_guard(pool, {}, {}, wanted)) == (
+    assert str(guarded(pool, wanted)) == (
         f"draining 'pvs-1', 'pvs-2', 'pvs-3' would leave no member of pool 'boot' {rest}"
     )
 

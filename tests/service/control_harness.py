@@ -12,6 +12,8 @@ from rrdns.core.orders.request import OrderRequest
 from rrdns.errors import StoreFailed
 from rrdns.service.control.admin_service import ControlAdminService
 from rrdns.service.control.context import ControlContext
+from rrdns.service.control.order_changes import OrderChanges
+from rrdns.service.control.order_schedule import OrderSchedule
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.control.recovery import StateRecovery
 from rrdns.service.events.recorder import EventRecorder
@@ -87,7 +89,9 @@ class Office:
             self.clocks,
         )
         self.recovery = StateRecovery(self.context, self.snapshot_file)
-        self.orders = OrderExecutor(self.context)
+        self.changes = OrderChanges(self.context)
+        self.orders = OrderExecutor(self.context, self.changes)
+        self.schedule = OrderSchedule(self.context, self.changes)
         self.admin_service = ControlAdminService(self.context, self.orders)
 
     def clock(self) -> float:
@@ -104,7 +108,7 @@ class Office:
         return self.worker_feed.snapshot.rrsets["boot"].addresses
 
     async def mind(self, audit_seconds: float = 1.0) -> None:
-        await self.recovery.maintain_store(lambda: audit_seconds, self.orders.lock)
+        await self.recovery.maintain_store(lambda: audit_seconds, self.changes.lock)
 
     async def drain(
         self,

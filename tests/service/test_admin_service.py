@@ -14,7 +14,7 @@ from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import Pool
 from rrdns.core.orders.cache_expiry import TTL_ROUNDING
 from rrdns.errors import StoreFailed, TooFewMembers
-from rrdns.service.control import orders, recovery
+from rrdns.service.control import order_changes, recovery
 from rrdns.service.events import recorder
 from rrdns.service.publish import snapshot_saver
 from rrdns.store.base import MemoryStore
@@ -105,10 +105,10 @@ async def test_an_order_ends_when_its_time_has_come() -> None:
     office = Office()
     await office.open()
     await office.drain("pvs-2", until=1010.0)
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert "10.0.0.2" not in office.answers()
     office.now = 1010.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert "10.0.0.2" in office.answers()
     assert [entry.action for entry in await office.admin_service.audit(9, None, None, None)] == [
         "expire",
@@ -180,7 +180,7 @@ async def test_a_start_after_an_order_answers_by_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a worker would start from has the order by the time that it is acknowledged."""
-    monkeypatch.setattr(orders, "DISK_TIMEOUT", 10.0)
+    monkeypatch.setattr(order_changes, "DISK_TIMEOUT", 10.0)
     snapshot_file = SnapshotFile(tmp_path / "last.db")
     office = Office(SqliteStore(tmp_path / "rrdns.db"), snapshot_file)
     await office.open()

@@ -84,14 +84,14 @@ async def test_an_order_for_two_hours_lasts_two_hours(
         office.jumped = jump
         await office.open()
     office.now, office.jumped = 17_199.0, jump
-    await office.orders.run_due()
+    await office.schedule.run_due()
     lasting = office.states.state("boot", "pvs-2").override
     assert lasting is not None
     assert lasting.until == 17_200.0 + jump
     # A date is a date: set forward it is over, set back it is two hours away.
     assert (office.states.state("boot", "pvs-3").override is None) is (jump > 0)
     office.now = 17_200.5
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.states.state("boot", "pvs-2").override is None
     await office.recovery.close()
 
@@ -102,14 +102,14 @@ async def test_a_planned_order_begins_by_the_date_and_then_lasts() -> None:
     await office.open()
     await office.drain("pvs-2", at=2000.0, until=3000.0, lasting=True)
     office.jumped = 1000.0  # the clock shows 2000 now
-    await office.orders.run_due()
+    await office.schedule.run_due()
     office.jumped = 5000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     override = office.states.state("boot", "pvs-2").override
     assert override is not None
     assert override.until == 7000.0
     office.now = 2001.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.states.state("boot", "pvs-2").override is None
 
 
@@ -123,7 +123,7 @@ async def test_after_another_boot_the_date_that_was_shown_counts(tmp_path: Path)
     await again.open()
     for jumped, until in ((1500.0, 9000.0), (2000.0, 9500.0)):
         again.jumped = jumped
-        await again.orders.run_due()
+        await again.schedule.run_due()
         override = again.states.state("boot", "pvs-2").override
         assert override is not None
         assert override.until == until

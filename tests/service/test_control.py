@@ -109,7 +109,7 @@ async def test_an_order_under_way_is_carried_out_before_a_reload_takes_its_membe
     path = tmp_path / "rrdns.toml"
     write(path, 1, 2)
     async with controlling(path) as control:
-        store, slow = control._orders._context.store, asyncio.Event()
+        store, slow = control._order_changes._context.store, asyncio.Event()
         commit = store.commit
 
         async def commit_slowly(batch: OrderTransaction) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rrdns.core.model import OrderKind
 from rrdns.errors import StoreFailed, TooFewMembers, UnknownMember
-from rrdns.service.control.orders import MAX_LATE
+from rrdns.service.control.order_schedule import MAX_LATE
 from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
 from rrdns.web.api.admin_service import OrderResult
@@ -105,14 +105,14 @@ async def test_an_order_for_later_begins_at_its_time_and_ends_at_its_end() -> No
     assert [one.report.plan is not None for one in done.members] == [True, True]
     assert done.remaining == {"boot": ("pvs-3",)}
     assert office.states.next_change() == 2000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == EVERYBODY
     office.now = 2000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == ("10.0.0.3",)
     assert office.states.next_change() == 3000.0
     office.now = 3000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == EVERYBODY
     actions = [entry.action for entry in await office.trail()]
     assert actions == ["expire", "expire", "drain", "drain", "plan", "plan"]
@@ -137,7 +137,7 @@ async def test_the_guard_is_asked_when_an_order_is_given_and_again_at_its_time()
     assert fine.guard is None
     await office.drain("pvs-3")
     office.now = 2000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == ("10.0.0.1", "10.0.0.2")
     assert office.states.next_change() is None
     trail = await office.trail()
@@ -162,7 +162,7 @@ async def test_force_is_kept_with_an_order_for_later() -> None:
     office = await an_office()
     await office.drain("pvs-1", "pvs-2", "pvs-3", at=2000.0, force=True)
     office.now = 2000.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == ()
     assert (await office.trail())[0].details["forced"] == "yes"
 
@@ -194,7 +194,7 @@ async def test_an_order_for_later_survives_a_restart(tmp_path: Path) -> None:
     await office.drain("pvs-2", at=2000.0, until=3000.0)
     await office.recovery.close()
     office = await again(4000.0)
-    await office.orders.run_due()
+    await office.schedule.run_due()
     override = office.states.state("boot", "pvs-1").override
     assert override is not None
     assert (override.order, override.since, override.until) == (OrderKind.DRAIN, 4000.0, 9000.0)
@@ -209,6 +209,6 @@ async def test_an_order_without_an_end_does_not_begin_days_later() -> None:
     office = await an_office()
     await office.drain("pvs-1", at=2000.0)
     office.now = 2001.0 + MAX_LATE
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == EVERYBODY
-    assert "it is too late for it" in (await office.trail())[0].reason
+    assert "missed: its time passed more than 24 h ago" in (await office.trail())[0].reason

@@ -256,12 +256,12 @@ async def test_an_order_for_later_goes_too_and_waits_without_a_member() -> None:
     assert office.states.next_change() == 1100.0
     assert office.states.scheduled_override("boot", "pvs-one") is not None
     office.now = 1100.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.answers() == ("10.0.0.3",)
     assert [one.member for one in office.states.orphans()] == ["pvs-2"]
     assert office.states.next_change() == 1300.0
     office.now = 1300.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.states.orphans() == ()
     refused = next(entry for entry in await office.trail() if entry.action == "refused")
     assert (refused.member, refused.reason) == (
@@ -277,7 +277,7 @@ async def test_an_order_without_a_member_ends_when_its_time_is_over() -> None:
     await office.drain("pvs-1", until=1200.0)
     office.states.configure((replace(POOL, members=MEMBERS[1:]),), office.now)
     office.now = 1200.0
-    await office.orders.run_due()
+    await office.schedule.run_due()
     assert office.states.orders() == {}
     assert (await office.trail())[0].action == "expire"
 

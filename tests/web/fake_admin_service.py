@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rrdns.core.events import Event
@@ -10,7 +11,9 @@ from rrdns.core.health.eligibility import select
 from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import BootFile, Member, Override, Pool, ProbeSpec, ScheduledOverride
-from rrdns.core.orders.request import OrderRequest, Target, check_guard, is_active_already
+from rrdns.core.orders.guard import check_guard
+from rrdns.core.orders.request import OrderRequest, Target, is_active_already, select_members
+from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import (
     Alarm,
     ExporterStatus,
@@ -20,7 +23,7 @@ from rrdns.core.status import (
     WebhookStatus,
     WorkerStatus,
 )
-from rrdns.errors import StoreFailed, TooFewMembers, UnknownMember, UnknownPool
+from rrdns.errors import StoreFailed, TooFewMembers, UnknownMember, UnknownPool, VersionMismatch
 from rrdns.store.base import MemoryStore
 from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
 from rrdns.web.event_buffer import EventBuffer
@@ -123,8 +126,12 @@ class FakeAdminService:
 
     async def execute(self, command: OrderRequest) -> OrderResult:
         """Carry out a command."""
-        for target in command.targets:
-            self._find(*target)
+        if command.selector is not None:
+            found = select_members(self._pools.values(), command.selector)
+            command = replace(command, targets=found)
+        for pool_name, member in command.targets:
+            self._find(pool_name, member)
+            self._check_version(pool_name, member, command.expected_versions)
         changed = self._changed(command)
         refused = self._refusal(command)
         if command.dry_run:
@@ -169,7 +176,10 @@ class FakeAdminService:
         for pool in dict.fromkeys(one.pool for one in wanted):
             orders = [one for one in wanted if one.pool == pool]
             found = self._find(pool)
-            refused = check_guard(found, self._standings(pool), self._orders(pool), orders)
+            now = select(found, self._standings(pool), self._orders(pool))
+            after = {**self._orders(pool), **{one.member: one for one in orders}}
+            then = select(found, self._standings(pool), after)
+            refused = check_guard(found, now, then, [one.member for one in orders])
             if refused is not None:
                 return refused
         return None
@@ -193,6 +203,16 @@ class FakeAdminService:
         if member is not None and found.member(member) is None:
             raise UnknownMember(member, pool)
         return found
+
+    def _check_version(self, name: str, member: str, expected: frozenset[str] | None) -> None:
+        if expected is None:
+            return
+        versions = {
+            each.member.name: member_version(each.member, each.why, each.override, each.plan)
+            for each in self.pool(name).members
+        }
+        if not expected & {versions[member], pool_version(versions.values())}:
+            raise VersionMismatch(versions[member])
 
     def _check_store(self, doing: str) -> None:
         if self.store_is_broken:

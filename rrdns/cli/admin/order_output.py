@@ -11,19 +11,16 @@ from rrdns.cli.admin.member_selection import remaining_text
 from rrdns.cli.terminal.output import printable, relative_time
 
 
-def each(done: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what became of each member, whether one was ordered or several."""
-    return list(done["members"]) if "members" in done else [done]
-
-
 def targets(done: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return whom an order is for: pools and members."""
-    return [(one["member"]["pool"], one["member"]["name"]) for one in each(done)]
+    """Return the members that an order is for: pools and names."""
+    return [(one["member"]["pool"], one["member"]["name"]) for one in done["members"]]
 
 
-def _left(done: dict[str, Any]) -> dict[str, list[str]]:
-    left = done["remaining"]
-    return left if isinstance(left, dict) else {done["member"]["pool"]: left}
+def single_result(done: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of an order for one member as the API shows that of a single member."""
+    (one,) = done["members"]
+    result = {name: value for name, value in done.items() if name != "members"}
+    return {**result, **one, "remaining": done["remaining"][one["member"]["pool"]]}
 
 
 def print_order(done: dict[str, Any], now: float) -> None:
@@ -31,12 +28,12 @@ def print_order(done: dict[str, Any], now: float) -> None:
     if done["dry_run"]:
         _print_preview(done, now)
         return
-    for one in each(done):
+    for one in done["members"]:
         typer.echo(_sentence(one, now))
     if done["guard"]:
         typer.echo(f"As things are now it will be refused then: {printable(done['guard'])}.")
-    if not any(one["member"]["in"] for one in each(done)):
-        them = "it" if len(each(done)) == 1 else "them"
+    if not any(one["member"]["in"] for one in done["members"]):
+        them = "it" if len(done["members"]) == 1 else "them"
         typer.echo(f"Safe to work on {them} after {relative_time(done['safe_after'], now)}.")
 
 
@@ -59,7 +56,7 @@ def _sentence(one: Mapping[str, Any], now: float) -> str:
 
 def _print_preview(done: dict[str, Any], now: float) -> None:
     typer.echo("Nothing was done. What it would do:")
-    for one in each(done):
+    for one in done["members"]:
         member = one["member"]
         change = "would change" if one["changed"] else "is so already"
         name = f"{printable(member['name'])} of pool {printable(member['pool'])}"
@@ -67,7 +64,7 @@ def _print_preview(done: dict[str, Any], now: float) -> None:
             f"  {name} ({member['why']}) {change}, safe after "
             f"{relative_time(one['safe_after'], now)}"
         )
-    typer.echo(remaining_text(_left(done)))
+    typer.echo(remaining_text(done["remaining"]))
     if done["guard"]:
         typer.echo(f"It would be REFUSED: {printable(done['guard'])}.")
 
@@ -75,11 +72,11 @@ def _print_preview(done: dict[str, Any], now: float) -> None:
 def print_resume(done: dict[str, Any]) -> None:
     """Say what became of members that were resumed."""
     if done["dry_run"]:
-        names = [printable(one["member"]["name"]) for one in each(done) if one["changed"]]
+        names = [printable(one["member"]["name"]) for one in done["members"] if one["changed"]]
         typer.echo(f"Nothing was done. It would end what is ordered for: {', '.join(names)}.")
-        typer.echo(remaining_text(_left(done)))
+        typer.echo(remaining_text(done["remaining"]))
         return
-    for one in each(done):
+    for one in done["members"]:
         told = one["member"]
         name = f"{printable(told['name'])} of pool {printable(told['pool'])}"
         if not one["changed"]:

@@ -16,11 +16,10 @@ from rrdns.cli.admin.member_selection import (
     Tag,
     Yes,
     confirm,
-    find_pool,
+    is_single,
     selector_from_args,
-    single_member,
 )
-from rrdns.cli.admin.order_output import print_order, print_resume, targets
+from rrdns.cli.admin.order_output import print_order, print_resume, single_result, targets
 from rrdns.cli.admin.wait_until_safe import wait_until_safe
 from rrdns.cli.api import completion
 from rrdns.cli.api.options import DEFAULT_URL, CaFile, Json, PoolName, Token, Url
@@ -45,8 +44,6 @@ At = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Even if too few members are left.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and do nothing.")]
-
-_OR_ALL = "; or all: --all-pools"
 
 
 def drain(
@@ -84,22 +81,17 @@ def drain(
     """
     from rrdns.cli.api.client import Client
 
-    one = single_member(members, tag, pool, everywhere=all_pools)
+    selector = selector_from_args(members, tag, pool, everywhere=all_pools)
     if wait and (dry_run or at is not None):
         raise CliError("there is nothing to --wait for", "leave it out", WRONG_USE)
-    order: dict[str, Any] = {"reason": reason, "force": force, **_times(lasting, until, at)}
-    client = Client(url, token, ca_file)
-    if one is not None:
-        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL), one)
-        done = client.order(f"{path}/drain", {**order, "dry_run": dry_run})
-    else:
-        asked = {**order, **selector_from_args(client, members, tag, pool)}
-        done = _together(client, "drain", asked, dry_run=dry_run, yes=yes)
+    order = {"reason": reason, "force": force, "dry_run": dry_run, **_times(lasting, until, at)}
+    client, single = Client(url, token, ca_file), is_single(members) and not all_pools
+    done = _execute(client, "drain", {**selector, **order}, asks=not (single or yes))
     if not as_json:
         print_order(done, client.now())
     if wait:
         wait_until_safe(client, targets(done), done["safe_after"], quiet=as_json)
-    _finish(done, as_json=as_json)
+    _finish(done, as_json=as_json, single=single)
 
 
 def resume(
@@ -128,17 +120,13 @@ def resume(
     """
     from rrdns.cli.api.client import Client
 
-    one = single_member(members, tag, pool, everywhere=all_pools)
-    client = Client(url, token, ca_file)
-    if one is not None:
-        path = client.member_path(find_pool(client, one, pool, or_all=_OR_ALL, orphaned=True), one)
-        done = client.order(f"{path}/resume", {"reason": reason, "dry_run": dry_run})
-    else:
-        asked = {"reason": reason, **selector_from_args(client, members, tag, pool, orphaned=True)}
-        done = _together(client, "resume", asked, dry_run=dry_run, yes=yes)
+    selector = selector_from_args(members, tag, pool, everywhere=all_pools)
+    client, single = Client(url, token, ca_file), is_single(members) and not all_pools
+    order = {**selector, "reason": reason, "dry_run": dry_run}
+    done = _execute(client, "resume", order, asks=not (single or yes))
     if not as_json:
         print_resume(done)
-    _finish(done, as_json=as_json)
+    _finish(done, as_json=as_json, single=single)
 
 
 class Direction(StrEnum):
@@ -178,24 +166,23 @@ def force(
     """
     from rrdns.cli.api.client import Client
 
+    if not is_single([member]):
+        raise CliError(f"{member!r} is a pattern", "name one member to force", WRONG_USE)
+    selector = selector_from_args([member], None, pool, everywhere=False)
     order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, until, at)}
     client = Client(url, token, ca_file)
-    path = client.member_path(find_pool(client, member, pool), member)
-    done = client.order(f"{path}/force-{direction}", order)
+    done = _execute(client, f"force-{direction}", {**selector, **order}, asks=False)
     if not as_json:
         print_order(done, client.now())
-    _finish(done, as_json=as_json)
+    _finish(done, as_json=as_json, single=True)
 
 
-def _together(
-    client: Client, verb: str, asked: dict[str, Any], *, dry_run: bool, yes: bool
-) -> dict[str, Any]:
+def _execute(client: Client, verb: str, order: dict[str, Any], *, asks: bool) -> dict[str, Any]:
+    """Give an order; `asks`: on a terminal, show first what it would do to several members."""
     path = f"/v1/orders/{verb}"
-    if dry_run:
-        return client.order(path, {**asked, "dry_run": True})
-    if not yes:
-        confirm(verb.capitalize(), client.order(path, {**asked, "dry_run": True}), yes=yes)
-    return client.order(path, asked)
+    if asks and not order["dry_run"]:
+        confirm(verb.capitalize(), client.order(path, {**order, "dry_run": True}))
+    return client.order(path, order)
 
 
 def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, Any]:
@@ -229,8 +216,8 @@ def _end(text: str, begins: str | None) -> str:
     return parse_moment(text, datetime.fromtimestamp(start_of(begins, time.time())).astimezone())
 
 
-def _finish(done: dict[str, Any], *, as_json: bool) -> None:
+def _finish(done: dict[str, Any], *, as_json: bool, single: bool) -> None:
     if as_json:
-        print_json(done)
+        print_json(single_result(done) if single else done)
     if done["dry_run"] and done["guard"]:
         raise typer.Exit(REFUSED)

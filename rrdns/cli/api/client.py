@@ -189,9 +189,13 @@ class Client:
                 "check --url or RRDNS_URL",
             )
         kind = str(problem.get("type", "")).rpartition("/")[2]
-        return CliError(_one_line(detail), self._advice(kind, status), _status(status))
+        exit_status = WRONG_USE if kind == "ambiguous-member" else _status(status)
+        return CliError(_one_line(detail), self._advice(kind, status, problem), exit_status)
 
-    def _advice(self, kind: str, status: int) -> str:
+    def _advice(self, kind: str, status: int, problem: Mapping[str, Any]) -> str:
+        if kind == "ambiguous-member":
+            pools = " or ".join(f"--pool {name}" for name in problem.get("pools", ()))
+            return f"say which one: {pools}; or all: --all-pools"
         if status == 401 and self._token:
             return "the token that was sent is unknown there; check --token or RRDNS_TOKEN"
         if status == 401:

@@ -9,39 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from rrdns.core.health.standing import ASSUMED_UP, Standing
 from rrdns.core.model import Member, OnEmpty, OrderKind, Override, Pool
 
 
 class EligibilityReason(StrEnum):
-    """Why a member is handed out, or is not."""
+    """Why a member is in rotation (in the answers), or is not."""
 
-    HEALTHY = "healthy"
-    ASSUMED = "assumed"  # not probed yet; believed to be as it was
-    AWAITING_PROBE = "awaiting-probe"  # new, so it has to wait for the end of its first probe
-    FORCED_UP = "forced-up"
-    LAST_RESORT = "last-resort"  # nothing is healthy, so everything undrained is handed out
-    DOWN = "down"
-    DRAINED = "drained"
-    FORCED_DOWN = "forced-down"
-    STANDBY = "standby"  # a backup, and it is not needed now
-    NO_MEMBER = "no-member"  # there is an order by this name, and no such member in the config
+    in_rotation: bool
 
-    @property
-    def in_rotation(self) -> bool:
-        """Tell whether a member with this reason is in the answers."""
-        return self in _IN
+    HEALTHY = "healthy", True
+    ASSUMED = "assumed", True  # not probed yet; believed to be as it was
+    AWAITING_PROBE = "awaiting-probe", False  # new; it waits for the end of its first probe
+    FORCED_UP = "forced-up", True
+    LAST_RESORT = "last-resort", True  # no member is healthy, so all that are not drained are in
+    DOWN = "down", False
+    DRAINED = "drained", False
+    FORCED_DOWN = "forced-down", False
+    STANDBY = "standby", False  # a backup, and it is not needed now
+    NO_MEMBER = "no-member", False  # an order by this name, and no such member in the config
 
-
-_IN = frozenset(
-    {
-        EligibilityReason.HEALTHY,
-        EligibilityReason.ASSUMED,
-        EligibilityReason.FORCED_UP,
-        EligibilityReason.LAST_RESORT,
-    }
-)
+    def __new__(cls, value: str, in_rotation: bool) -> Self:
+        """Make a reason of its word, and of whether it keeps a member in rotation."""
+        reason = str.__new__(cls, value)
+        reason._value_ = value
+        reason.in_rotation = in_rotation
+        return reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from rrdns.core.health.eligibility import EligibilityReason, Selection, select
-from rrdns.core.health.standing import Standing
-from rrdns.core.model import Override, Pool
+from rrdns.core.health.eligibility import EligibilityReason, Selection
+from rrdns.core.model import Pool
+from rrdns.errors import TooFewMembers
 
 
-def remaining_if_too_few(
-    pool: Pool,
-    standings: Mapping[str, Standing],
-    before: Mapping[str, Override],
-    after: Mapping[str, Override],
-) -> tuple[str, ...] | None:
-    """Return whom a change of orders would leave, when those are too few.
+def check_guard(
+    pool: Pool, now: Selection, then: Selection, ordered: Sequence[str]
+) -> TooFewMembers | None:
+    """Return why the guard refuses orders for the members `ordered`, or None.
+
+    `now` and `then`: the pool's selection without the orders and with them.
+    """
+    left = remaining_if_too_few(pool, now, then)
+    if left is None:
+        return None
+    return TooFewMembers(pool.name, "', '".join(ordered), left, pool.min_members, len(ordered))
+
+
+def remaining_if_too_few(pool: Pool, now: Selection, then: Selection) -> tuple[str, ...] | None:
+    """Return the members that a change of orders would leave, when those are too few.
 
     None when the change may be made. Too few is less than `pool.min_members` members that a target
-    can boot from. A change that takes none of those away is always allowed, save that
-    somebody must be left to answer.
+    can boot from. A change that takes none of those away is always allowed, except that
+    a pool with a member in rotation must keep one.
     """
-    now, then = select(pool, standings, before), select(pool, standings, after)
     if now.members and not then.members:
         return ()
-    before_it, left = len(_bootable(now)), _bootable(then)
-    if len(left) < min(pool.min_members, before_it or pool.min_members) and len(left) < before_it:
+    before, left = len(_bootable(now)), _bootable(then)
+    if len(left) < min(pool.min_members, before or pool.min_members) and len(left) < before:
         return left
     return None
 
 
 def _bootable(selection: Selection) -> tuple[str, ...]:
-    """Return who is handed out now or stands by, and can be believed to boot a target."""
+    """Return the members in rotation or on standby that can be believed to boot a target."""
     return tuple(name for name, why in selection.reasons.items() if why in _BOOTABLE)
 
 

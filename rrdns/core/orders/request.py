@@ -1,31 +1,46 @@
-"""What an admin orders, for whom, and what the order would come to.
+"""What an admin orders, for which members, and what the order would come to.
 
-A command is carried out for all its targets or for none: the guard looks at them together.
+An order is executed for all its targets or for none: the guard looks at them together.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from rrdns.core.health.eligibility import select
-from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, OrderKind, Override, Pool, ScheduledOverride
-from rrdns.core.orders.guard import remaining_if_too_few
-from rrdns.errors import NoMemberMatches, TooFewMembers, UnknownMember
+from rrdns.errors import AmbiguousMember, NoMemberMatches, UnknownMember, UnknownPool
 
 SAME_TIME = 2.0  # seconds between the ends (or starts) of two orders that are one
+_PATTERN = frozenset("*?[")
 
 Target = tuple[str, str]  # pool, member
-Overrides = Mapping[str, Override]  # by member, of one pool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSelector:
+    """The members that an order is for: by name, tag or glob pattern, in one pool or in all."""
+
+    names: tuple[str, ...] = ()  # each may be a pattern, too
+    tag: str | None = None
+    glob: str | None = None
+    pool: str | None = None  # None: all pools
+    # Refuse a name that several pools have, instead of selecting the member in each of them.
+    one_pool: bool = False
+
+    def __str__(self) -> str:
+        if self.tag is not None:
+            return f"the tag {self.tag!r}"
+        return f"a name like {self.glob!r}" if self.glob is not None else "a name"
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """An order for some members, as it was given; times are Unix seconds."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...]  # empty: `selector` selects them
     order: OrderKind | None  # None: whatever is ordered for them ends (resume)
     by: str
     reason: str = ""
@@ -34,9 +49,12 @@ class OrderRequest:
     force: bool = False  # the guard is heard, and overruled
     dry_run: bool = False  # nothing is changed, not even the audit trail
     lasting: bool = False  # `until` comes of a length of time
+    selector: MemberSelector | None = None
+    # Versions of the member or its pool (`core.orders.version`) of which one must hold; None: any.
+    expected_versions: frozenset[str] | None = None
 
     def overrides(self, now: float) -> tuple[Override, ...]:
-        """Return what it puts in force."""
+        """Return the orders that it puts in force."""
         if self.order is None:
             return ()
         since = now if self.at is None else self.at
@@ -46,75 +64,77 @@ class OrderRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MemberSelector:
-    """Which members are meant: by name, tag or glob pattern, in one pool or in all."""
-
-    names: tuple[str, ...] = ()
-    tag: str | None = None
-    glob: str | None = None
-
-    def matches(self, member: Member) -> bool:
-        """Tell whether a member is meant."""
-        return (
-            member.name in self.names
-            or (self.tag is not None and self.tag in member.tags)
-            or (self.glob is not None and fnmatchcase(member.name, self.glob))
-        )
-
-    def __str__(self) -> str:
-        if self.tag is not None:
-            return f"the tag {self.tag!r}"
-        return f"a name like {self.glob!r}" if self.glob is not None else "a name"
-
-
 def select_members(
-    pools: Iterable[Pool], choice: MemberSelector, orphans: Iterable[Target] = ()
+    pools: Iterable[Pool], selector: MemberSelector, orphans: Iterable[Target] = ()
 ) -> tuple[Target, ...]:
-    """Return the members that are meant, in the order of the config.
+    """Return the selected members, in the order of the config.
 
-    `orphans`: of which there are orders, and no members; names and patterns mean them too.
+    `orphans`: orders without a member; names and patterns select them too.
 
     Raises:
-        UnknownMember: a name is nobody's.
-        NoMemberMatches: a tag or pattern fits nobody.
+        UnknownPool: the selector names a pool that does not exist.
+        UnknownMember: no member has a name.
+        AmbiguousMember: several pools have a name, and the selector says `one_pool`.
+        NoMemberMatches: no member has the tag, or fits the pattern.
     """
+    everything = [
+        *((pool.name, member) for pool in pools for member in pool.members),
+        *((pool, Member(name, "")) for pool, name in orphans),
+    ]
+    if selector.pool is not None:
+        everything = [each for each in everything if each[0] == selector.pool]
+        if not everything:
+            raise UnknownPool(selector.pool)
+    known = {member.name for _, member in everything}
+    names = _exact_names(selector, known)
     found = tuple(
-        (pool.name, member.name)
-        for pool in pools
-        for member in pool.members
-        if choice.matches(member)
-    ) + tuple(target for target in orphans if choice.matches(Member(target[1], "")))
-    known = {member for _, member in found}
-    for name in choice.names:
-        if name not in known:
-            raise UnknownMember(name)
+        (pool, member.name)
+        for pool, member in everything
+        if member.name in names or (selector.tag is not None and selector.tag in member.tags)
+    )
     if not found:
-        raise NoMemberMatches(str(choice))
+        raise NoMemberMatches(str(selector))
+    if selector.one_pool:
+        _check_unambiguous(found)
     return found
 
 
-def check_guard(
-    pool: Pool, standings: Mapping[str, Standing], before: Overrides, wanted: Sequence[Override]
-) -> TooFewMembers | None:
-    """Return why the guard refuses these orders together, or None."""
-    after = {**before, **{one.member: one for one in wanted}}
-    left = remaining_if_too_few(pool, standings, before, after)
-    if left is None:
-        return None
-    names = "', '".join(one.member for one in wanted)
-    return TooFewMembers(pool.name, names, left, pool.min_members, len(wanted))
+def _exact_names(selector: MemberSelector, known: set[str]) -> set[str]:
+    """Return the names that the names and patterns of a selector stand for."""
+    exact: set[str] = set()
+    for name in selector.names:
+        fitting = {name} & known
+        if not fitting and _PATTERN.intersection(name):
+            fitting = {each for each in known if fnmatchcase(each, name)}
+        if not fitting:
+            raise UnknownMember(name, selector.pool, _nearest(name, known))
+        exact |= fitting
+    if selector.glob is not None:
+        exact |= {each for each in known if fnmatchcase(each, selector.glob)}
+    return exact
 
 
-def in_rotation_after(
-    pool: Pool, standings: Mapping[str, Standing], overrides: Overrides
-) -> tuple[str, ...]:
-    """Return the names of those who are handed out under these orders."""
-    return tuple(member.name for member in select(pool, standings, overrides).members)
+def _nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that may have been meant: those that are equally near, three at most."""
+
+    def nearness(other: str) -> float:
+        return difflib.SequenceMatcher(None, other, name).ratio()
+
+    near = difflib.get_close_matches(name, sorted(known))
+    return tuple(sorted(each for each in near if nearness(each) == nearness(near[0])))
+
+
+def _check_unambiguous(found: Sequence[Target]) -> None:
+    pools: dict[str, list[str]] = {}
+    for pool, member in found:
+        pools.setdefault(member, []).append(pool)
+    for member, homes in pools.items():
+        if len(homes) > 1:
+            raise AmbiguousMember(member, tuple(homes))
 
 
 def active_at(
-    overrides: Overrides, plans: Iterable[ScheduledOverride], at: float
+    overrides: Mapping[str, Override], plans: Iterable[ScheduledOverride], at: float
 ) -> dict[str, Override]:
     """Return the orders that will be in force at a time, by what is known now."""
     coming = sorted((plan.override for plan in plans), key=lambda one: one.since)

@@ -13,24 +13,23 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rrdns.config import Settings, describe_changes, parse, restart_needed
-from rrdns.core.model import JUMP
-from rrdns.errors import ConfigInvalid, StoreFailed
+from rrdns.errors import ConfigInvalid
 from rrdns.export.disk_io import Disk
 from rrdns.net.tftp_prober import LateAnswers, probe
 from rrdns.service.control.admin_service import ControlAdminService
 from rrdns.service.control.context import ControlContext
+from rrdns.service.control.order_changes import OrderChanges
+from rrdns.service.control.order_schedule import OrderSchedule
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.control.orphaned_orders import record_reassigned
 from rrdns.service.control.probe_results import ProbeResultHandler
 from rrdns.service.control.recovery import (
-    RETRY_INTERVAL,
     StateRecovery,
     make_snapshot_file,
     make_store,
@@ -62,7 +61,6 @@ FIRST_RESULT_GRACE = 0.5  # seconds for results that a busy host takes in behind
 RESTART_NEEDED = "restart-needed"
 API_CERTIFICATE = "api-certificate"
 CERTIFICATE_TIMEOUT = 2.0  # seconds; its disk may hang, and the probes must not
-LONGEST_SLEEP = 1.0  # seconds to the next look at the clock, which an admin may have set
 MAX_CHANGES = 200  # told of one reload
 DISK_TIMEOUT = 1.0  # seconds that a stop waits for the last snapshot to be written
 
@@ -118,10 +116,12 @@ class Control:
         self._late = LateAnswers()
         usual = functools.partial(probe, late=self._late)
         self._probe_scheduler = ProbeScheduler(prober or usual, self._probe_results.handle)
-        self._orders = OrderExecutor(context)
+        self._order_changes = OrderChanges(context)
+        orders = OrderExecutor(context, self._order_changes)
+        self._schedule = OrderSchedule(context, self._order_changes)
         self._admin_service = ControlAdminService(
             context,
-            self._orders,
+            orders,
             self._integrations.exporters.reports,
             self._integrations.webhooks.reports,
             plan.dropped_lines,
@@ -143,8 +143,8 @@ class Control:
             self._recorder.run_audit_writer(),
             self._saver.run(),
             self._integrations.webhooks.run_queue_saver(),
-            self._run_schedule(),
-            self._recovery.maintain_store(self._audit_seconds, self._orders.lock),
+            self._schedule.run(),
+            self._recovery.maintain_store(self._audit_seconds, self._order_changes.lock),
         ]
         tasks = [asyncio.create_task(self._never_ending(job)) for job in duties]
         try:
@@ -186,12 +186,12 @@ class Control:
 
     async def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        async with self._orders.lock:  # one under way must find its members
+        async with self._order_changes.lock:  # one under way must find its members
             orphaned = frozenset((one.pool, one.member) for one in self._states.orphans())
             gone = self._states.configure(settings.pools, self._clock(), self._clock.ahead())
             followed = record_reassigned(self._states, self._recorder, orphaned)
             await self._recovery.save_reassigned()
-        self._orders.changed.set()
+        self._order_changes.changed.set()
         any_new = any(record.awaited() for record in self._states)
         self._await_first_results(self._probe_scheduler.configure(settings.pools, at_once=any_new))
         self._authenticator.replace_tokens(settings.api.tokens)
@@ -316,35 +316,6 @@ class Control:
         while True:
             heartbeat.alive()
             await asyncio.sleep(BEAT_INTERVAL)
-
-    async def _run_schedule(self) -> None:
-        """Begin and end each order when its time has come."""
-        ahead = self._clock.ahead()
-        while True:
-            self._orders.changed.clear()
-            due = self._states.next_change()
-            wait = LONGEST_SLEEP
-            if due is not None:
-                wait = min(max(0.0, due - self._clock()), LONGEST_SLEEP)
-            ahead = self._look_for_jump(ahead)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._orders.changed.wait(), wait)
-                continue
-            try:
-                await self._orders.run_due()
-            except StoreFailed:  # the alarm is raised; all is as before until it can be kept
-                await asyncio.sleep(RETRY_INTERVAL)
-
-    def _look_for_jump(self, before: float) -> float:
-        """Log that the clock was set; return by how much it is ahead of the steady one now."""
-        ahead = self._clock.ahead()
-        if abs(ahead - before) > JUMP:
-            self._log.warning(
-                "the clock was set",
-                seconds=round(ahead - before, 1),
-                meaning="orders that begin or end at a date follow the new time: check them",
-            )
-        return ahead
 
     async def _never_ending(self, job: Coroutine[Any, Any, None]) -> None:
         """Run a duty that must not end; a defect in one ends the process, and a new one comes."""

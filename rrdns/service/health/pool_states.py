@@ -70,6 +70,7 @@ class PoolState:
     # Nothing was known of any member: none is answered before the first results of all, or the
     # one that is quickest to pass its probe would get every boot meanwhile.
     is_held: bool = False
+    _selection: Selection | None = None  # computed when it is first needed after a change
 
     def standings(self) -> dict[str, Standing]:
         """Return the members' standings by name."""
@@ -84,9 +85,30 @@ class PoolState:
         }
 
     def selection(self) -> Selection:
-        """Return who is to be handed out."""
+        """Return which members are in rotation, and why each is or is not."""
+        if self._selection is None:
+            self._selection = self.selection_under(self.overrides())
+        return self._selection
+
+    def selection_under(self, overrides: Mapping[str, Override]) -> Selection:
+        """Return the selection if these orders were in force, by member name."""
         standings = dict.fromkeys(self.members, AWAITED) if self.is_held else self.standings()
-        return select(self.pool, standings, self.overrides())
+        return select(self.pool, standings, overrides)
+
+    def set_standing(self, member: str, standing: Standing) -> None:
+        """Set what the probes say of a member."""
+        self.members[member].standing = standing
+        self._selection = None
+
+    def set_override(self, member: str, override: Override | None) -> None:
+        """Set the order in force for a member; None: there is none."""
+        self.members[member].override = override
+        self._selection = None
+
+    def hold(self, is_held: bool) -> None:
+        """Hold the pool, or end that."""
+        self.is_held = is_held
+        self._selection = None
 
     def awaited(self) -> tuple[str, ...]:
         """Return the members whose first result is waited for."""
@@ -203,8 +225,8 @@ class PoolStates:
         ]
         self._orders, self._plans = {}, {}
         for record in self._records.values():
-            for member_state in record.members.values():
-                member_state.override = None
+            for name in record.members:
+                record.set_override(name, None)
         self.reassigned = reassign(assignees, [one.pool for one in self._records.values()])
         for each in self.reassigned:
             before, after = each.before.key, each.key or each.before.key
@@ -257,17 +279,16 @@ class PoolStates:
         """
         for pool, members in standings.items():
             record = self._records.get(pool)
-            for name, up in members.items() if record else ():
-                member_state = record.members.get(name) if record else None
-                if member_state is not None:
-                    member_state.standing = Standing(up=up, probed=settled)
-            if record is not None:
-                self._hold(record)
+            if record is None:
+                continue
+            for name in members.keys() & record.members.keys():
+                record.set_standing(name, Standing(up=members[name], probed=settled))
+            self._hold(record)
 
     def _hold(self, record: PoolState, *, was_held: bool = False) -> None:
         """Hold a pool of which nothing is known, or go on to while first results are missing."""
         awaited = len(record.awaited())
-        record.is_held = bool(awaited) and (was_held or awaited == len(record.members))
+        record.hold(bool(awaited) and (was_held or awaited == len(record.members)))
         (self.held_pools.add if record.is_held else self.held_pools.discard)(record.pool.name)
 
     def stop_awaiting(self, pool: str, members: Iterable[str]) -> None:
@@ -277,7 +298,7 @@ class PoolStates:
         record = self.record(pool)
         for name in members:
             if name in record.members and record.members[name].standing.awaited:
-                record.members[name].standing = ASSUMED_UP
+                record.set_standing(name, ASSUMED_UP)
         self._hold(record, was_held=record.is_held)
 
     def set_override(self, override: Override) -> None:
@@ -291,13 +312,14 @@ class PoolStates:
 
     def _set(self, override: Override) -> None:
         if self.has(override.pool, override.member):
-            self.state(override.pool, override.member).override = override
+            self.record(override.pool).set_override(override.member, override)
         self._orders[override.pool, override.member] = override
 
     def clear_override(self, pool: str, member: str) -> Override | None:
         """Take away the order in force for a member, and return it."""
         if not self.is_orphan(pool, member):
-            self.state(pool, member).override = None
+            self.state(pool, member)
+            self.record(pool).set_override(member, None)
         return self._orders.pop((pool, member), None)
 
     def scheduled_override(self, pool: str, member: str) -> ScheduledOverride | None:
@@ -370,7 +392,7 @@ class PoolStates:
             member_state.last_probe, member_state.probed_at = result, now
             self.stop_awaiting(pool, [member])
             return before.awaited
-        member_state.standing = observe(before, result.passed, record.thresholds())
+        record.set_standing(member, observe(before, result.passed, record.thresholds()))
         member_state.last_probe = result
         member_state.probed_at = now
         member_state.recent.append((now, result.seconds, result.passed))

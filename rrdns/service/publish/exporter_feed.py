@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rrdns.core.health.eligibility import EligibilityReason
-from rrdns.core.model import is_inside
+from rrdns.core.health.eligibility import EligibilityReason, Selection
+from rrdns.core.model import Pool, is_inside
 from rrdns.export.manager import ExporterManager
 from rrdns.export.pool_view import PoolView
-from rrdns.service.health.pool_states import PoolState, PoolStates
+from rrdns.service.health.pool_states import PoolStates
 from rrdns.service.publish.snapshot_publisher import Publication
 
 _UNPROVEN = {EligibilityReason.ASSUMED, EligibilityReason.AWAITING_PROBE}
@@ -21,18 +21,16 @@ class ExporterFeed:
 
     def on_publication(self, publication: Publication) -> None:
         """Hand over the pools of a publication; a pool waits until all its members were probed."""
-        records = [self._states.record(name) for name in publication.pools]
-        views = [_view(record, publication) for record in records if _is_proven(record)]
+        views = [
+            _view(self._states.record(name).pool, selection, publication)
+            for name, selection in publication.selections.items()
+            if _UNPROVEN.isdisjoint(selection.reasons.values())
+        ]
         self._exporters.publish(views, publication.removed)
 
 
-def _is_proven(record: PoolState) -> bool:
-    selection = record.selection()
-    return not selection.is_awaiting and _UNPROVEN.isdisjoint(selection.reasons.values())
-
-
-def _view(record: PoolState, publication: Publication) -> PoolView:
-    pool, selection, snapshot = record.pool, record.selection(), publication.snapshot
+def _view(pool: Pool, selection: Selection, publication: Publication) -> PoolView:
+    snapshot = publication.snapshot
     zones = (zone for zone in snapshot.zones if is_inside(pool.hostname, zone.name))
     return PoolView(
         pool=pool.name,

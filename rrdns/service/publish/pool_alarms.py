@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rrdns.core.events import EVERYTHING_DOWN
-from rrdns.core.model import OnEmpty
+from rrdns.core.health.eligibility import Selection
+from rrdns.core.model import OnEmpty, Pool
 from rrdns.service.events.recorder import EventRecorder
-from rrdns.service.health.pool_states import PoolState, PoolStates
+from rrdns.service.health.pool_states import PoolStates
 from rrdns.service.publish.snapshot_publisher import Publication
 
 
@@ -18,20 +19,19 @@ class PoolAlarms:
 
     def on_publication(self, publication: Publication) -> None:
         """Raise or clear the alarm of each pool of a publication."""
-        for name in publication.pools:
-            record = self._states.record(name)
-            if record.selection().everything_down:
-                self._recorder.raise_alarm(EVERYTHING_DOWN, _sentence(record), name)
+        for name, selection in publication.selections.items():
+            if selection.everything_down:
+                pool = self._states.record(name).pool
+                self._recorder.raise_alarm(EVERYTHING_DOWN, _sentence(pool, selection), name)
             else:
                 self._recorder.clear_alarm(EVERYTHING_DOWN, name)
 
 
-def _sentence(record: PoolState) -> str:
-    pool, members = record.pool, record.selection().members
-    if members:
+def _sentence(pool: Pool, selection: Selection) -> str:
+    if selection.members:
         return (
             f"no member of pool {pool.name!r} is healthy; rrdns answers {pool.hostname} with all "
-            f"{len(members)} members that are not drained, since one of them may still boot"
+            f"{len(selection.members)} members that are not drained, since one may still boot"
         )
     answer = "no response" if pool.on_empty is OnEmpty.SILENT else "SERVFAIL"
     return (

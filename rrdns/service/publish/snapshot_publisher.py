@@ -8,9 +8,10 @@ server in the answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from rrdns.core.health.eligibility import Selection
 from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import Snapshot, SnapshotDelta, diff
@@ -28,7 +29,7 @@ class Publication:
     at: float  # Unix seconds
     snapshot: Snapshot
     change: SnapshotDelta | None  # None: the whole snapshot is new
-    pools: tuple[str, ...]  # whose state changed, also where their RRset did not
+    selections: Mapping[str, Selection]  # of the pools that changed, also if their RRset did not
     removed: tuple[str, ...] = ()
 
 
@@ -149,7 +150,8 @@ class SnapshotPublisher:
     def _notify(
         self, change: SnapshotDelta | None, pools: tuple[str, ...], removed: tuple[str, ...]
     ) -> None:
+        selections = {name: self._states.record(name).selection() for name in pools}
         snapshot = self._worker_feed.snapshot
-        publication = Publication(self.published_at, snapshot, change, pools, removed)
+        publication = Publication(self.published_at, snapshot, change, selections, removed)
         for subscriber in self._subscribers:
             subscriber(publication)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from rrdns.core.snapshot import Snapshot, SnapshotDelta
@@ -43,14 +43,16 @@ class SnapshotSaver:
     def on_publication(self, publication: Publication) -> None:
         """Queue a publication; a disk that is far behind gets the whole snapshot at once."""
         self._snapshot = publication.snapshot
-        self._put(publication.change, publication.pools)
+        self._put(publication.change, tuple(publication.selections))
 
     async def run(self) -> None:
         """Write publications to disk, one after the other, for as long as the service runs."""
         while True:
-            task = await self._next_task()
+            entries = [await self._next_entry()]
+            while not self._queue.empty():
+                entries.append(self._queue.get_nowait())
             try:
-                await self._write_or_sync(task)
+                await self._save(entries)
             except StoreFailed as error:
                 self._has_failed = True
                 self._recorder.raise_alarm(SNAPSHOT_NOT_SAVED, str(error))
@@ -58,7 +60,8 @@ class SnapshotSaver:
                 self._has_failed = False
                 self._recorder.clear_alarm(SNAPSHOT_NOT_SAVED)
             finally:
-                self._queue.task_done()
+                for _ in entries:
+                    self._queue.task_done()
 
     async def wait_saved(self) -> None:
         """Wait until everything that was published is written."""
@@ -92,7 +95,7 @@ class SnapshotSaver:
             change, pools = None, self._states.names()
         self._queue.put_nowait((change, pools))
 
-    async def _next_task(self) -> _Save | asyncio.Event:
+    async def _next_entry(self) -> _Save | asyncio.Event:
         """Return the next entry; after a failure, try again even if nothing is published."""
         if self._has_failed:
             with suppress(TimeoutError):
@@ -100,14 +103,23 @@ class SnapshotSaver:
             self._queue.put_nowait((None, ()))
         return await self._queue.get()
 
-    async def _write_or_sync(self, task: _Save | asyncio.Event) -> None:
-        if not isinstance(task, asyncio.Event):
-            await self._write(*task)
-        elif self._file is not None:
-            if self._has_failed:
-                await self._write(None, ())
+    async def _save(self, entries: Sequence[_Save | asyncio.Event]) -> None:
+        """Write publications in order, then sync once for all who wait.
+
+        Raises:
+            StoreFailed: the disk failed; what was not written is made good by the next write.
+        """
+        waiting = [entry for entry in entries if isinstance(entry, asyncio.Event)]
+        writes = [entry for entry in entries if not isinstance(entry, asyncio.Event)]
+        if waiting and not writes and self._has_failed:
+            writes = [(None, ())]
+        for change, pools in writes:
+            await self._write(change, pools)
+            self._has_failed = False
+        if waiting and self._file is not None:
             await self._file.sync()
-            task.set()
+        for synced in waiting:
+            synced.set()
 
     async def _write(self, change: SnapshotDelta | None, pools: Iterable[str]) -> None:
         if self._file is None:

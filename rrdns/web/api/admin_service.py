@@ -66,9 +66,10 @@ class AdminService(Protocol):
         Return once the answers follow it.
 
         Raises:
-            UnknownPool, UnknownMember: there is no such one.
+            UnknownPool, UnknownMember, AmbiguousMember: the order selects no such member.
+            VersionMismatch: the member is not as the caller saw it.
             TooFewMembers: too few members would be left, and it is not forced.
-            StoreFailed: the order could not be kept, so nothing was changed.
+            StoreFailed: the order could not be stored, so nothing changed.
         """
         ...
 

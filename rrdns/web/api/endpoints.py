@@ -74,6 +74,7 @@ def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndp
         body=request_models.GroupResumeBody if verb == "resume" else request_models.GroupOrderBody,
         problems=(
             *_NOBODY,
+            p.AMBIGUOUS_MEMBER,
             *(kind for kind in _BODY if kind is not p.STALE),
             *((p.LAST_MEMBER,) if guarded else ()),
             p.STORE_FAILED,

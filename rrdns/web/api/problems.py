@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rrdns.errors import (
+    AmbiguousMember,
     NotFound,
     Refused,
     RrdnsError,
@@ -75,6 +76,12 @@ LAST_MEMBER = ProblemType(
     "Too few members would be left",
     "The order would leave fewer members than must stay; `force` overrides that.",
 )
+AMBIGUOUS_MEMBER = ProblemType(
+    "ambiguous-member",
+    409,
+    "Ambiguous member",
+    "Several pools have a member of that name, and `one_pool` is true; give `pool`.",
+)
 STALE = ProblemType(
     "stale",
     412,
@@ -115,6 +122,7 @@ _OF_ERROR: tuple[tuple[type[RrdnsError], ProblemType], ...] = (
     (UnknownMember, UNKNOWN_MEMBER),
     (NotFound, NOT_FOUND),
     (TooFewMembers, LAST_MEMBER),
+    (AmbiguousMember, AMBIGUOUS_MEMBER),
     (Refused, REFUSED),
     (StoreFailed, STORE_FAILED),
 )
@@ -189,6 +197,8 @@ def from_error(error: RrdnsError) -> ApiError:
                     "staying": list(error.remaining),
                     "min_members": error.required,
                 }
+            elif isinstance(error, AmbiguousMember):
+                facts = {"pools": list(error.pools)}
             headers = {"Retry-After": "5"} if kind is STORE_FAILED else {}
             return ApiError(kind, str(error), headers=headers, facts=facts)
     return _defect(error)

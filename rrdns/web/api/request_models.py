@@ -207,11 +207,15 @@ class MemberSelection(ResumeBody):
         default=None,
         min_length=1,
         max_length=MAX_NAMES,
-        description="their names; one that several pools have is meant in each",
+        description="their names, or patterns as a shell would match them; a name that several "
+        "pools have selects the member in each, unless `one_pool` is true",
     )
     tag: Name | None = Field(default=None, description="all that have this tag in the config")
     glob: Name | None = Field(
         default=None, description="all whose name fits this pattern, as a shell would match it"
+    )
+    one_pool: bool = Field(
+        default=False, description="refuse a name that several pools have (409, `ambiguous-member`)"
     )
 
     @model_validator(mode="after")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 from rrdns.core.events import Event
 from rrdns.core.health.probe_result import LoadedFile
 from rrdns.core.model import Override, ScheduledOverride
+from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import (
     Alarm,
     ExporterStatus,
@@ -206,22 +206,21 @@ def member_tag(report: MemberStatus) -> str:
     Counters and probe times are left out, as no decision rests on them and with them a
     tag would be out of date within a second.
     """
-    return _tag([_decided(report)])
+    return entity_tag(_version(report))
 
 
 def pool_tag(report: PoolStatus) -> str:
     """Return the entity tag of a pool: it changes when any member's does."""
-    return _tag(_decided(member) for member in report.members)
+    return entity_tag(pool_version(_version(member) for member in report.members))
 
 
-def _tag(facts: Iterable[str]) -> str:
-    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
-    return f'"{digest[:24]}"'
+def entity_tag(version: str) -> str:
+    """Return a version as a strong entity tag (RFC 9110, section 8.8.3)."""
+    return f'"{version}"'
 
 
-def _decided(report: MemberStatus) -> str:
-    decided = report.member.name, report.member.address, report.why.value, report.override
-    return repr((*decided, report.plan))
+def _version(report: MemberStatus) -> str:
+    return member_version(report.member, report.why, report.override, report.plan)
 
 
 def override_view(override: Override | None) -> response_models.Override | None:

@@ -30,20 +30,20 @@ class SafeWait:
         self._waiters = 0
 
     @contextmanager
-    def reserve(self, wanted: bool) -> Iterator[None]:
-        """Keep a place for one who will wait.
+    def reserve(self) -> Iterator[None]:
+        """Keep a place for a caller that will wait.
 
         Raises:
             Trouble: there is none, so the order is better not given at all.
         """
-        if wanted and self._waiters >= MAX_WAITERS:
+        if self._waiters >= MAX_WAITERS:
             headers = {"Retry-After": "5"}
             raise ApiError(problems.TOO_MANY, "too many callers wait", headers=headers)
-        self._waiters += wanted
+        self._waiters += 1
         try:
             yield
         finally:
-            self._waiters -= wanted
+            self._waiters -= 1
 
     async def until_safe(
         self, request: web.Request, look: Callable[[], OrderResult]
