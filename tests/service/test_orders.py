@@ -73,7 +73,7 @@ async def test_a_store_that_fails_changes_nobody() -> None:
         with pytest.raises(StoreFailed):
             await office.drain("pvs-1", "pvs-2", at=at)
     assert office.answers() == EVERYBODY
-    assert office.states.next_change() is None
+    assert office.schedule.next_change() is None
 
 
 async def test_a_dry_run_tells_everything_and_changes_nothing() -> None:
@@ -104,13 +104,13 @@ async def test_an_order_for_later_begins_at_its_time_and_ends_at_its_end() -> No
     assert office.answers() == EVERYBODY
     assert [one.report.plan is not None for one in done.members] == [True, True]
     assert done.remaining == {"boot": ("pvs-3",)}
-    assert office.states.next_change() == 2000.0
+    assert office.schedule.next_change() == 2000.0
     await office.schedule.run_due()
     assert office.answers() == EVERYBODY
     office.now = 2000.0
     await office.schedule.run_due()
     assert office.answers() == ("10.0.0.3",)
-    assert office.states.next_change() == 3000.0
+    assert office.schedule.next_change() == 3000.0
     office.now = 3000.0
     await office.schedule.run_due()
     assert office.answers() == EVERYBODY
@@ -127,7 +127,7 @@ async def test_the_same_order_for_later_twice_is_one() -> None:
     await office.drain("pvs-1", at=2000.0)
     assert changed(await office.drain("pvs-1", at=2001.0)) == [False]
     assert changed(await office.drain("pvs-1", at=2500.0)) == [True]
-    assert office.states.next_change() == 2500.0
+    assert office.schedule.next_change() == 2500.0
 
 
 async def test_the_guard_is_asked_when_an_order_is_given_and_again_at_its_time() -> None:
@@ -139,7 +139,7 @@ async def test_the_guard_is_asked_when_an_order_is_given_and_again_at_its_time()
     office.now = 2000.0
     await office.schedule.run_due()
     assert office.answers() == ("10.0.0.1", "10.0.0.2")
-    assert office.states.next_change() is None
+    assert office.schedule.next_change() is None
     trail = await office.trail()
     assert [(entry.action, entry.by) for entry in trail[:2]] == [("refused", "rrdns")] * 2
     assert "'pvs-1', 'pvs-2' are the last members" in trail[0].reason
@@ -173,7 +173,7 @@ async def test_resuming_ends_what_is_and_what_was_to_come() -> None:
     await office.drain("pvs-1")
     await office.drain("pvs-1", "pvs-2", at=2000.0)
     assert changed(await office.resume("pvs-1", "pvs-2", "pvs-3")) == [True, True, False]
-    assert office.states.next_change() is None
+    assert office.schedule.next_change() is None
     assert office.answers() == EVERYBODY
     cancelled, resumed = (await office.trail())[:2]
     assert (cancelled.action, cancelled.before) == ("cancel", "drain at 1970-01-01T00:33:20.000Z")

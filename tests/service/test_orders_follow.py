@@ -253,13 +253,13 @@ async def test_an_order_for_later_goes_too_and_waits_without_a_member() -> None:
     await office.drain("pvs-2", at=1100.0, until=1300.0)
     without_2 = replace(POOL, members=(replace(MEMBERS[0], name="pvs-one"), MEMBERS[2]))
     office.states.configure((without_2,), office.now)
-    assert office.states.next_change() == 1100.0
+    assert office.schedule.next_change() == 1100.0
     assert office.states.scheduled_override("boot", "pvs-one") is not None
     office.now = 1100.0
     await office.schedule.run_due()
     assert office.answers() == ("10.0.0.3",)
     assert [one.member for one in office.states.orphans()] == ["pvs-2"]
-    assert office.states.next_change() == 1300.0
+    assert office.schedule.next_change() == 1300.0
     office.now = 1300.0
     await office.schedule.run_due()
     assert office.states.orphans() == ()

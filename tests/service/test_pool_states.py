@@ -11,8 +11,11 @@ from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, 
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import BootFile, Member, OrderKind, Override, Pool, ProbeSpec
 from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS, TTL_ROUNDING
+from rrdns.core.orders.schedule import expired, next_change
 from rrdns.errors import UnknownMember, UnknownPool
-from rrdns.service.health.pool_states import RECENT_PROBES, PoolStates
+from rrdns.service.health.member_state import RECENT_PROBES
+from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.saved_state import restore_standings, standings_of
 from rrdns.service.health.status_view import pool_status
 from tests.service.control_harness import assume_all_up
 
@@ -64,12 +67,12 @@ def test_what_does_not_exist_is_named() -> None:
 def test_orders_end_when_their_time_has_come() -> None:
     """The next end is known beforehand, so that nobody has to look each second."""
     states = a_roster()
-    assert states.next_change() is None
+    assert next_change(states.orders(), {}, states.has) is None
     states.set_override(a_drain("pvs-1", until=150.0))
     states.set_override(a_drain("pvs-2"))
-    assert states.next_change() == 150.0
-    assert states.expired(149.9) == ()
-    assert states.expired(150.0) == (a_drain("pvs-1", until=150.0),)
+    assert next_change(states.orders(), {}, states.has) == 150.0
+    assert expired(states.orders(), 149.9) == ()
+    assert expired(states.orders(), 150.0) == (a_drain("pvs-1", until=150.0),)
 
 
 def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
@@ -116,12 +119,14 @@ def test_a_standing_earned_elsewhere_proves_nothing() -> None:
 def test_standings_are_remembered_over_a_restart(settled: bool) -> None:
     """After a short gap they count as proven, after a long one the first probe tells."""
     states = a_roster()
-    states.restore_standings(
-        {"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled
+    restore_standings(
+        states, {"boot": {"pvs-1": False, "gone": True}, "gone": {"x": True}}, settled=settled
     )
     assert states.state("boot", "pvs-1").standing == Standing(up=False, probed=settled)
     assert reasons(states)[0] is EligibilityReason.DOWN
-    assert states.up_standings(["boot"]) == {"boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}}
+    assert standings_of(states, ["boot"]) == {
+        "boot": {"pvs-1": False, "pvs-2": True, "pvs-3": True}
+    }
 
 
 def safe_after(states: PoolStates, member: int = 0) -> float | None:

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from rrdns.core.events import SYSTEM_ACTOR
 from rrdns.core.model import JUMP, Override, ScheduledOverride
+from rrdns.core.orders import schedule
 from rrdns.errors import StoreFailed
 from rrdns.service.control.context import ControlContext
 from rrdns.service.control.order_changes import OrderChanges
@@ -41,7 +42,7 @@ class OrderSchedule:
         ahead = self._clock.ahead()
         while True:
             self._changes.changed.clear()
-            due = self._states.next_change()
+            due = self.next_change()
             wait = MAX_SLEEP
             if due is not None:
                 wait = min(max(0.0, due - self._clock()), MAX_SLEEP)
@@ -54,6 +55,11 @@ class OrderSchedule:
             except StoreFailed:  # the alarm is raised; all is as before until it can be stored
                 await asyncio.sleep(RETRY_INTERVAL)
 
+    def next_change(self) -> float | None:
+        """Return when the next order begins or ends, in Unix seconds."""
+        orders, scheduled = self._states.orders(), self._states.scheduled()
+        return schedule.next_change(orders, scheduled, self._states.has)
+
     async def run_due(self) -> None:
         """End the orders whose time is over, and begin those whose time has come.
 
@@ -65,11 +71,13 @@ class OrderSchedule:
             ahead = self._clock.ahead()
             now = self._clock.steady() + ahead  # one reading: the clock may be set at any moment
             self._states.follow_clock(ahead, self._clock.boot)
-            if expired := self._states.expired(now):
+            orders, scheduled = self._states.orders(), self._states.scheduled()
+            if expired := schedule.expired(orders, now):
                 serials.append(await self._end(expired, now))
-            if missed := self._states.missed(now):
+            if missed := schedule.missed(scheduled, self._states.has, now):
                 await self._refuse(missed, now, "its time was over before its member was back")
-            for _, together in groupby(self._states.due(now), key=lambda plan: plan.id):
+            due = schedule.due(scheduled, self._states.has, now)
+            for _, together in groupby(due, key=lambda plan: plan.id):
                 serials.append(await self._begin(tuple(together), now))
         if serials:
             await self._changes.wait_answered(max(serials))

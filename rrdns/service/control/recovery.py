@@ -17,7 +17,8 @@ from rrdns.errors import StoreFailed
 from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orphaned_orders import record_reassigned
 from rrdns.service.events.recorder import STORE_FAILED
-from rrdns.service.health.pool_states import MemberState
+from rrdns.service.health.member_state import MemberState
+from rrdns.service.health.saved_state import restore_cached, restore_standings
 from rrdns.service.runtime.state_files import last_good_path
 from rrdns.store.base import MemoryStore, OrderTransaction, Store
 from rrdns.store.last_snapshot import SavedState, SnapshotFile
@@ -59,7 +60,7 @@ class StateRecovery:
         """
         remembered = self._restore_standings()
         if remembered is not None:
-            self._states.restore_standings(remembered.standings, settled=settled)
+            restore_standings(self._states, remembered.standings, settled=settled)
         try:
             damage = await self._store.open()
             self._is_open = True
@@ -179,7 +180,7 @@ class StateRecovery:
                 )
                 for member_state in record.members.values()
             }
-            self._states.restore_cached(pool.name, known)
+            restore_cached(self._states, pool.name, known)
 
     async def _reopen(self) -> None:
         damage = await self._store.open()

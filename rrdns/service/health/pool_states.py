@@ -7,13 +7,12 @@ steady clock, and `ahead` is by how much the date is ahead of that.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rrdns.core.health.drift import Drift, find_drift
 from rrdns.core.health.eligibility import Selection, select
-from rrdns.core.health.probe_result import LoadedFile, ProbeDepth, ProbeResult, Verdict
+from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.health.standing import (
     ASSUMED_UP,
@@ -23,7 +22,7 @@ from rrdns.core.health.standing import (
     observe,
     thresholds_of,
 )
-from rrdns.core.model import Member, Override, Pool, ScheduledOverride
+from rrdns.core.model import Override, Pool, ScheduledOverride
 from rrdns.core.orders.cache_expiry import (
     NEVER,
     CachedAnswers,
@@ -34,28 +33,7 @@ from rrdns.core.orders.cache_expiry import (
 from rrdns.core.orders.reassignment import OrderTarget, Reassignment, reassign
 from rrdns.core.snapshot import PoolRRset, rrset_of
 from rrdns.errors import UnknownMember, UnknownPool
-
-RECENT_PROBES = 120
-
-Standings = dict[str, dict[str, bool]]  # pool -> member -> up
-Fading = dict[str, dict[str, float]]  # pool -> address -> when the last answer has expired
-
-
-@dataclass(slots=True)
-class MemberState:
-    """What is known of one member."""
-
-    member: Member
-    standing: Standing = AWAITED
-    since: float = 0.0
-    override: Override | None = None
-    last_probe: ProbeResult | None = None
-    probed_at: float | None = None
-    decided: tuple[ProbeResult, float] | None = None  # the probe that made the standing, and when
-    seen: tuple[LoadedFile, ...] = ()
-    recent: deque[tuple[float, float, bool]] = field(
-        default_factory=lambda: deque(maxlen=RECENT_PROBES)
-    )
+from rrdns.service.health.member_state import MemberState, carry_over, probes_alike
 
 
 @dataclass(slots=True)
@@ -109,6 +87,15 @@ class PoolState:
         """Hold the pool, or end that."""
         self.is_held = is_held
         self._selection = None
+
+    def still_cached(self, now: float) -> dict[str, CachedAnswers]:
+        """Return the cached answers of the members, and of other addresses until they expire."""
+        members = {state.member.address for state in self.members.values()}
+        return {
+            address: answers
+            for address, answers in self.cached.items()
+            if address in members or expiry(answers, now) > now
+        }
 
     def awaited(self) -> tuple[str, ...]:
         """Return the members whose first result is waited for."""
@@ -187,11 +174,14 @@ class PoolStates:
             old = before.get(pool.name)
             slot = old.slot if old is not None else next(fresh_slots)
             former = old or by_hostname.get(pool.hostname)  # a pool may get another name
+            proven = former is not None and probes_alike(former.pool.probe, pool.probe)
+            known = former.members.values() if former is not None else ()
             member_states = {
-                member.name: _carry_over(former, pool, member, now) for member in pool.members
+                member.name: carry_over(known, member, now, proven=proven)
+                for member in pool.members
             }
             drift = old.drift if old is not None else ()
-            cached_answers = _still_exposed(former, now - ahead)
+            cached_answers = former.still_cached(now - ahead) if former is not None else {}
             self._records[pool.name] = PoolState(pool, slot, member_states, drift, cached_answers)
             self._hold(self._records[pool.name], was_held=old is not None and old.is_held)
         self.held_pools &= self._records.keys()
@@ -269,21 +259,11 @@ class PoolStates:
         known = {**{key: plan.override for key, plan in self._plans.items()}, **self._orders}
         return tuple(known[key] for key in sorted(known) if not self.has(*key))
 
-    def restore_standings(
-        self, standings: Mapping[str, Mapping[str, bool]], *, settled: bool
-    ) -> None:
-        """Take over standings from before a restart.
-
-        `settled`: the gap was short, so they count as proven; otherwise the first probe
-        of each member tells.
-        """
-        for pool, members in standings.items():
-            record = self._records.get(pool)
-            if record is None:
-                continue
-            for name in members.keys() & record.members.keys():
-                record.set_standing(name, Standing(up=members[name], probed=settled))
-            self._hold(record)
+    def restore_standing(self, pool: str, member: str, standing: Standing) -> None:
+        """Set a standing from before a restart."""
+        record = self.record(pool)
+        record.set_standing(member, standing)
+        self._hold(record)
 
     def _hold(self, record: PoolState, *, was_held: bool = False) -> None:
         """Hold a pool of which nothing is known, or go on to while first results are missing."""
@@ -343,42 +323,12 @@ class PoolStates:
         """Return what is ordered for later in a pool."""
         return tuple(plan for (of, _), plan in self._plans.items() if of == pool)
 
-    def due(self, now: float) -> tuple[ScheduledOverride, ...]:
-        """Return the orders for later whose time has come, the earliest first."""
-        due = [
-            plan
-            for key, plan in self._plans.items()
-            if plan.override.since <= now and self.has(*key)
-        ]
-        return tuple(sorted(due, key=lambda plan: (plan.override.since, plan.id)))
-
-    def expired(self, now: float) -> tuple[Override, ...]:
-        """Return the orders that have come to their end."""
-        return tuple(one for one in self._orders.values() if not one.is_active(now))
-
-    def missed(self, now: float) -> tuple[ScheduledOverride, ...]:
-        """Return the orders for later that are over before a member was there for them."""
-        return tuple(
-            plan
-            for key, plan in self._plans.items()
-            if not self.has(*key) and not plan.override.is_active(now)
-        )
-
     def follow_clock(self, ahead: float, boot: str) -> None:
         """Work out anew when orders for a length of time end, if the clock was set."""
         for override in list(self._orders.values()):
             by_clock = override.ends_by_clock(ahead, boot)
             if by_clock is not override:
                 self._set(by_clock)
-
-    def next_change(self) -> float | None:
-        """Return when the next order ends or begins."""
-        ends = (one.until for one in self._orders.values() if one.until is not None)
-        starts = (
-            plan.override.since if self.has(*key) else plan.override.until
-            for key, plan in self._plans.items()
-        )
-        return min((*ends, *(at for at in starts if at is not None)), default=None)
 
     def observe(self, pool: str, member: str, result: ProbeResult, now: float) -> bool:
         """Note a probe; tell whether the member's standing changed (or was settled).
@@ -424,17 +374,6 @@ class PoolStates:
         record = self.record(pool)
         return rrset_of(record.pool, record.selection(), record.slot)
 
-    def restore_cached(self, pool: str, addresses: Mapping[str, tuple[int | None, float]]) -> None:
-        """Take over what is known of answers from before a restart.
-
-        `addresses`: the TTL of the answers that may still be given, and when others expire
-        (by the steady clock).
-        """
-        self.record(pool).cached = {
-            address: CachedAnswers(ttl=ttl, expires_at=until)
-            for address, (ttl, until) in addresses.items()
-        }
-
     def on_published(self, pool: str, serial: int) -> None:
         """Note that what `rrset` gives is what responders are told with `serial`."""
         record = self.record(pool)
@@ -465,45 +404,3 @@ class PoolStates:
         exposure = after_publish(record.cached.get(member_state.member.address, NEVER), 0, None)
         steady = at - ahead
         return max(expiry(after_applied(exposure, 0, steady + PUBLISH_SECONDS), steady) + ahead, at)
-
-    def expiring(self, pools: Iterable[str], now: float) -> Fading:
-        """Return when answers that are given no more expire, or did, by the steady clock."""
-        return {pool: _fading(self.record(pool), now) for pool in pools}
-
-    def up_standings(self, pools: Iterable[str]) -> Standings:
-        """Return what is to be remembered of the members' standings."""
-        return {
-            pool: {
-                name: member_state.standing.up
-                for name, member_state in self.record(pool).members.items()
-            }
-            for pool in pools
-        }
-
-
-def _carry_over(old: PoolState | None, pool: Pool, member: Member, now: float) -> MemberState:
-    there = old.members.values() if old is not None else ()
-    member_state = next((one for one in there if one.member.address == member.address), None)
-    if old is None or member_state is None:
-        return MemberState(member, since=now)
-    if (old.pool.probe.files, old.pool.probe.port) != (pool.probe.files, pool.probe.port):
-        unproven = replace(member_state.standing, probed=False, contradicting_probes=0)
-        return replace(member_state, member=member, standing=unproven, seen=(), decided=None)
-    return replace(member_state, member=member)
-
-
-def _still_exposed(record: PoolState | None, now: float) -> dict[str, CachedAnswers]:
-    """Return the exposures of the members, and of others for as long as they last."""
-    if record is None:
-        return {}
-    members = {member_state.member.address for member_state in record.members.values()}
-    return {
-        address: exposure
-        for address, exposure in record.cached.items()
-        if address in members or expiry(exposure, now) > now
-    }
-
-
-def _fading(record: PoolState, now: float) -> dict[str, float]:
-    ends = {address: expiry(exposure, now) for address, exposure in record.cached.items()}
-    return {address: end for address, end in ends.items() if end}

@@ -12,7 +12,8 @@ from rrdns.core.orders.cache_expiry import (
     safe_after,
 )
 from rrdns.core.status import MemberStatus, PoolStatus
-from rrdns.service.health.pool_states import MemberState, PoolState, PoolStates
+from rrdns.service.health.member_state import MemberState
+from rrdns.service.health.pool_states import PoolState, PoolStates
 
 
 def member_status(

@@ -10,6 +10,7 @@ from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.service.events.recorder import EventRecorder
 from rrdns.service.health.pool_states import PoolStates
+from rrdns.service.health.saved_state import expiring_of, standings_of
 from rrdns.service.publish.snapshot_publisher import Publication
 from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.last_snapshot import SnapshotFile
@@ -129,8 +130,8 @@ class SnapshotSaver:
         known = [name for name in pools if name in self._states]
         if whole:
             known = list(self._states.names())
-        standings = self._states.up_standings(known)
-        expiring = self._states.expiring(known, self._clock.steady())
+        standings = standings_of(self._states, known)
+        expiring = expiring_of(self._states, known, self._clock.steady())
         if change is None or whole:
             await self._file.save(self._snapshot, standings, expiring)
         else:
