@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -36,35 +35,13 @@ from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Po
 from rrdns.core.rate_limit import RateLimits
 from rrdns.errors import ConfigInvalid
 from rrdns.web.api.auth import Role, Token
+from tests import sample_config
 from tests.web.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "conf" / "rrdns.toml"
 HASH = "ab" * 32
-SOUND = """
-[dns]
-listen = ["127.0.0.1:5353"]
-
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{ name = "ns1.pvs.example.test", address = "192.0.2.53" }]
-hostmaster = "hostmaster.example.test"
-
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-
-[pools.probe]
-files = ["ARDBP32.BIN"]
-
-[[pools.members]]
-name = "pvs-1"
-address = "10.0.0.11"
-
-[[pools.members]]
-name = "pvs-2"
-address = "10.0.0.12"
-"""
+SOUND = sample_config.farm(dns={"listen": ["127.0.0.1:5353"]})
 
 
 def settings(**replaced: str) -> Settings:
@@ -610,20 +587,6 @@ def test_the_places_behind_a_wrong_item_stay_where_they_are() -> None:
 # Whatever stands in a file
 
 
-def written(value: Any) -> str:
-    """Return a value as TOML writes it on one line."""
-    match value:
-        case dict():
-            pairs = (f"{json.dumps(key)} = {written(each)}" for key, each in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        case list():
-            return f"[{', '.join(written(each) for each in value)}]"
-        case float():
-            return repr(value)
-        case _:
-            return json.dumps(value)
-
-
 def places(value: Any, way: tuple[int | str, ...] = ()) -> list[tuple[int | str, ...]]:
     """Return the way to every value inside a document."""
     inner: list[tuple[int | str, Any]] = []
@@ -666,7 +629,7 @@ def test_any_values_in_any_places_are_settings_or_mistakes(
             if isinstance(holder, dict | list):
                 with suppress(IndexError, TypeError):
                     holder[way[-1]] = value  # type: ignore[index]  # a way that is gone is no matter
-    text = "\n".join(f"{key} = {written(value)}" for key, value in document.items())
+    text = "\n".join(f"{key} = {sample_config.toml(value)}" for key, value in document.items())
     with suppress(ConfigInvalid):
         assert parse(text, "x").pools
 

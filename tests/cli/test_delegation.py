@@ -10,28 +10,14 @@ import pytest
 
 from rrdns.cli.tools.delegation import FORMATS
 from rrdns.snippets.delegation.formats import Format
+from tests import sample_config
 from tests.cli.conftest import Run
 from tests.peers import ROOT
 
 EXAMPLE = ROOT / "conf" / "rrdns.toml"
-TWO_ZONES = """
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{ name = "ns1.pvs.example.test", address = "192.0.2.53" }]
-hostmaster = "hostmaster.example.test"
-[[zones]]
-name = "boot.site.example.net"
-nameservers = [{ name = "rrdns1.example.net" }]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.site.example.net"
-[pools.probe]
-files = ["ARDBP32.BIN"]
-[[pools.members]]
-name = "pvs-1"
-address = "10.0.0.11"
-"""
+TWO_ZONES = sample_config.farm(pool_settings={"hostname": "boot.site.example.net"}) + (
+    sample_config.zone(name="boot.site.example.net", nameservers=[{"name": "rrdns1.example.net"}])
+)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import PoolRRset, Snapshot
 from rrdns.net import dns_client
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
+from tests import sample_config
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 from tests.cli.test_query import Answer, udp_server
@@ -31,28 +32,6 @@ from tests.core import observations
 from tests.net.serving import tcp_service, udp_service
 from tests.peers import ROOT, free_port
 
-CONFIG = """
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.pvs.example.test", address = "192.0.2.53" }}]
-hostmaster = "hostmaster.example.test"
-[[zones]]
-name = "idle.example.test"
-nameservers = [{{ name = "ns1.idle.example.test", address = "192.0.2.53" }}]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-ttl = {ttl}
-[pools.probe]
-files = ["ARDBP32.BIN"]
-[[pools.members]]
-name = "pvs-1"
-address = "10.0.0.11"
-[[pools.members]]
-name = "pvs-2"
-address = "10.0.0.12"
-"""
 SOA = "ns.example.test. hostmaster.example.test. 1 3600 600 1209600 5"
 
 
@@ -79,7 +58,8 @@ def rrset(ttl: int) -> PoolRRset:
 def a_site(folder: Path, ttl: int = 5, *, tcp: bool = True) -> Iterator[Site]:
     """Answer the zones of a config on loopback."""
     path = folder / "rrdns.toml"
-    path.write_text(CONFIG.format(ttl=ttl))
+    farm = sample_config.farm(pool_settings={"ttl": ttl})
+    path.write_text(farm + sample_config.zone(name="idle.example.test"))
     settings = load(path)
     answers = CurrentTable(AnswerTable.build(Snapshot(1, settings.zones, {"boot": rrset(ttl)})))
     port = free_port()

@@ -17,6 +17,7 @@ from rich.console import Console
 from rrdns.cli.run import demo
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenFailed
+from tests import sample_config
 
 # The demo, with its servers left out and ports of its own: what it starts is told by its number.
 PLAY = """
@@ -35,27 +36,12 @@ async def stage(console, folder, *, quiet):
 demo._stage = stage
 sys.exit(demo.run(script=sys.argv[2] == "script"))
 """
-CONFIG = """
-[dns]
-listen = ["127.0.0.1:0"]
-workers = 1
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{ name = "ns1.example.test" }]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-[pools.probe]
-files = ["ARDBP32.BIN"]
-[[pools.members]]
-name = "pvs-1"
-address = "127.0.0.1"
-[api]
-listen = "127.0.0.1:0"
-[store]
-backend = "memory"
-"""
+CONFIG = sample_config.farm(
+    [("pvs-1", "127.0.0.1")],
+    dns={"listen": ["127.0.0.1:0"], "workers": 1},
+    api={"listen": "127.0.0.1:0"},
+    store={"backend": "memory"},
+)
 
 
 @pytest.mark.parametrize(

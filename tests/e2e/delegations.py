@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import sample_config
 from tests.e2e.farm import BOOT_FILE
 from tests.e2e.nameservers import RESOLVERS, Command, Places, parent, rrdns
 from tests.e2e.netns import Network, a_network
@@ -46,31 +47,17 @@ signed NS ns1.signed
 signed DS 1 8 2 {"ab" * 32}
 ns1.signed A {RRDNS}
 """
-_ZONE = """
-[[zones]]
-name = "{zone}.example.test"
-nameservers = [{nameservers}]
-hostmaster = "hostmaster.example.test"
-serial = {serial}
-[[pools]]
-name = "{zone}"
-hostname = "boot.{zone}.example.test"
-ttl = {ttl}
-[pools.probe]
-files = ["ARDBP32.BIN"]
-[[pools.members]]
-name = "{zone}-1"
-address = "10.53.0.11"
-"""
 
 
 def zone(name: str, *addresses: str, serial: int = 1) -> str:
-    """Return the config of a zone with nameservers ns1, ns2 ... at these addresses."""
-    servers = ", ".join(
-        f'{{ name = "ns{n}.{name}.example.test", address = "{address}" }}'
-        for n, address in enumerate(addresses, 1)
+    """Return a zone with nameservers at these addresses, and a pool in it."""
+    pool = sample_config.pool(
+        [(f"{name}-1", MEMBERS["pvs-1"])],
+        name=name,
+        hostname=f"boot.{name}.example.test",
+        ttl=TTL,
     )
-    return _ZONE.format(zone=name, nameservers=servers, serial=serial, ttl=TTL)
+    return sample_config.zone(*addresses, name=f"{name}.example.test", serial=serial) + pool
 
 
 ZONES = "".join(
@@ -224,10 +211,8 @@ def _twin(folder: Path) -> Command:
     """Return a second rrdns, on which one zone has another serial."""
     folder.mkdir()
     places = Places(PARENT, TWIN, "")
-    command = rrdns(folder, places, MEMBERS, ttl=TTL, more=zone("twin", RRDNS, TWIN, serial=2))
-    config = Path(command[-1])
-    config.write_text(config.read_text().replace("127.0.0.1:8053", "127.0.0.1:8054"))
-    return command
+    more = zone("twin", RRDNS, TWIN, serial=2)
+    return rrdns(folder, places, MEMBERS, ttl=TTL, api_port=8054, more=more)
 
 
 def _listens(network: Network, server: str) -> bool:

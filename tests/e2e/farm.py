@@ -19,36 +19,10 @@ import dns.message
 import dns.query
 import dns.rdatatype
 
+from tests import sample_config
 from tests.peers import free_port, need_root, peer, running, wait_until
 
 BOOT_FILE = b"\x7fboot" + b"Provisioning Services bootstrap v7.15.0.11" + bytes(20_000)
-CONFIG = """
-[dns]
-listen = ["127.0.0.1:{dns}"]
-workers = {workers}
-
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.pvs.example.test", address = "127.0.0.1" }}]
-hostmaster = "hostmaster.example.test"
-
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-ttl = {ttl}
-
-[pools.probe]
-files = ["ARDBP32.BIN"]
-port = {tftp}
-
-{members}
-
-[api]
-listen = "127.0.0.1:{api}"
-
-[store]
-path = "{state}/rrdns.db"
-"""
 
 
 @dataclass
@@ -112,21 +86,19 @@ class Rrdns:
         return self.folder / "rrdns.log"
 
     def write_config(self, **changes: Any) -> None:
-        """Write the config file."""
-        members = "\n".join(
-            f'[[pools.members]]\nname = "{name}"\naddress = "{address}"\n'
-            for name, address in self.members
-        )
-        values = {
-            "dns": self.dns_port,
-            "api": self.api_port,
-            "tftp": self.tftp_port,
-            "workers": self.workers,
-            "ttl": self.ttl,
-            "members": members,
-            "state": self.folder,
+        """Write the config file; `changes` are arguments of `sample_config.farm`."""
+        settings = {
+            "members": self.members,
+            "nameserver": "127.0.0.1",
+            "pool_settings": {"ttl": self.ttl},
+            "probe": {"port": self.tftp_port},
+            "dns": {"listen": [f"127.0.0.1:{self.dns_port}"], "workers": self.workers},
+            "api": {"listen": f"127.0.0.1:{self.api_port}"},
+            "store": {"path": self.folder / "rrdns.db"},
         }
-        self.config.write_text(CONFIG.format(**{**values, **changes}))
+        new = self.config.with_suffix(".new")
+        new.write_text(sample_config.farm(**{**settings, **changes}))
+        new.replace(self.config)
 
     def start(self) -> None:
         """Start rrdns and wait until it answers."""

@@ -5,12 +5,12 @@ Each function writes a config into a folder and returns the command that runs th
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests import sample_config
 from tests.peers import peer
 
 NAME = "boot.pvs.example.test"
@@ -67,26 +67,6 @@ _BIND = """options {{
 controls {{ }};
 zone "example.test" {{ type static-stub; server-addresses {{ {parent}; }}; }};
 """
-_RRDNS = """
-[dns]
-listen = ["{rrdns}:53"]
-workers = 2
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.pvs.example.test", address = "{rrdns}" }}]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-ttl = {ttl}
-[pools.probe]
-files = [{files}]
-{members}
-[api]
-listen = "127.0.0.1:8053"
-[store]
-path = "{folder}/state/rrdns.db"
-"""
 
 Command = list[str | Path]
 
@@ -127,28 +107,29 @@ def rrdns(
     *,
     ttl: int = 2,
     files: Sequence[str] = ("ARDBP32.BIN",),
+    api_port: int = 8053,
     more: str = "",
 ) -> Command:
     """Return rrdns with these members; `more` ends its config."""
-    tables = "\n".join(
-        f'[[pools.members]]\nname = "{name}"\naddress = "{address}"'
-        for name, address in members.items()
+    text = sample_config.farm(
+        members.items(),
+        nameserver=places.rrdns,
+        pool_settings={"ttl": ttl},
+        probe={"files": files},
+        dns={"listen": [f"{places.rrdns}:53"], "workers": 2},
+        api={"listen": f"127.0.0.1:{api_port}"},
+        store={"path": folder / "state" / "rrdns.db"},
     )
-    quoted = ", ".join(f'"{file}"' for file in files)
-    config = _write(folder / "rrdns.toml", _RRDNS, places, members=tables, ttl=ttl, files=quoted)
-    with config.open("a") as out:
-        out.write(more)
+    config = folder / "rrdns.toml"
+    config.write_text(text + more)
     return [sys.executable, "-m", "rrdns", "serve", "--config", config]
 
 
 def exporter(**settings: object) -> str:
-    """Return an exporter of the pool for `more`; these values look alike in TOML and JSON."""
-    lines = {"pools": ["boot"], **settings}
-    return "\n[[exporters]]\n" + "".join(
-        f"{name} = {json.dumps(value)}\n" for name, value in lines.items()
-    )
+    """Return an exporter of the pool for `more`."""
+    return sample_config.table("[[exporters]]", **{"pools": ["boot"], **settings})
 
 
-def _write(path: Path, template: str, places: Places, **others: object) -> Path:
-    path.write_text(template.format(folder=path.parent, **asdict(places), **others))
+def _write(path: Path, template: str, places: Places) -> Path:
+    path.write_text(template.format(folder=path.parent, **asdict(places)))
     return path

@@ -93,7 +93,8 @@ def test_a_key_that_only_root_may_read_is_told_at_the_start(open_folder: Path) -
     pair = make_pair(keys)
     pair.key.chmod(0o600)
     rrdns = Rrdns(open_folder, members=[("pvs-1", "127.0.0.21")])
-    rrdns.write_config(state=open_folder / "state")  # which rrdns makes for the user
+    state = open_folder / "state"  # which rrdns makes for the user
+    rrdns.write_config(store={"path": state / "rrdns.db"})
     tls = f'tls_cert = "{pair.certificate}"\ntls_key = "{pair.key}"\n'
     rrdns.config.write_text(
         rrdns.config.read_text().replace("[store]", f'{tls}\n[process]\nuser = "nobody"\n\n[store]')

@@ -34,7 +34,7 @@ def test_a_reload_is_in_the_trail_with_its_diff(tmp_path: Path) -> None:
         members = list(rrdns.members)
         for change in ({"ttl": 3}, {"ttl": 0}):
             rrdns.members = members[:2]
-            rrdns.write_config(**change)
+            rrdns.write_config(pool_settings=change)
             rrdns.process.send_signal(signal.SIGHUP)
             told = "reload" if change["ttl"] else "reload-failed"
             wait_until(partial(was_told, rrdns, told), 10, what=told)

@@ -131,7 +131,7 @@ def test_kills_and_reloads_under_load_lose_no_count(
             kill_a_worker(rrdns)
             time.sleep(0.7)
             rrdns.members = members[:size]
-            rrdns.write_config(ttl=size)
+            rrdns.write_config(pool_settings={"ttl": size})
             process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
         os.kill(control_of(rrdns), signal.SIGKILL)

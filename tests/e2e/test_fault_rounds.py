@@ -40,7 +40,8 @@ SEED = int(os.environ.get("RRDNS_SEED", "0"))  # another one plays other rounds
 SHORT = 30  # rounds of `make long`: a minute, more where the machine is busy
 SIZE = 4
 TTL = 1
-# Detection of a silent server with the config below, and the longest time for which an answer
+PROBE = {"interval": 0.3, "timeout": 0.5, "fast_interval": 0.1, "fall": 2, "rise": 2}
+# Detection of a silent server with that, and the longest time for which an answer
 # from before may still be right (RFC 1035 section 3.2.1 counts whole seconds).
 DETECTION = 2.5
 SLACK = 4.0  # seconds that a loaded machine may need besides
@@ -48,42 +49,6 @@ STOPS_WITHIN = 5.0
 JUMPS = (0, 3600, -7200, 86400, -86400)  # seconds from the true time
 USER = "nobody"
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-
-CONFIG = """
-[dns]
-listen = ["127.0.0.1:{dns}"]
-workers = 1
-
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.pvs.example.test", address = "127.0.0.1" }}]
-hostmaster = "hostmaster.example.test"
-
-[[pools]]
-name = "{pool}"
-hostname = "boot.pvs.example.test"
-ttl = {ttl}
-
-[pools.probe]
-files = ["ARDBP32.BIN"]
-port = {tftp}
-interval = 0.3
-timeout = 0.5
-fast_interval = 0.1
-fall = 2
-rise = 2
-
-{members}
-
-[api]
-listen = "127.0.0.1:{api}"
-
-[store]
-path = "{state}/rrdns.db"
-
-[process]
-user = "{user}"
-"""
 
 
 @dataclass
@@ -100,26 +65,17 @@ class Service(Rrdns):
         """Return the folder of the store."""
         return self.folder / "state"
 
-    def write_config(self, **changes: Any) -> None:
+    def write_config(self, *, mistakes: int = 0, **changes: Any) -> None:
         """Write the config file; `mistakes` adds as many members that are wrong."""
-        wrong = [("", f"no address {n}") for n in range(changes.pop("mistakes", 0))]
-        members = "\n".join(
-            f'[[pools.members]]\nname = "{name}"\naddress = "{address}"\n'
-            for name, address in [*self.members, *wrong]
-        )
-        text = CONFIG.format(
-            dns=self.dns_port,
-            api=self.api_port,
-            tftp=self.tftp_port,
-            pool=self.pool,
-            ttl=self.ttl,
-            members=members,
-            state=self.state,
-            user=USER,
-        )
-        new = self.config.with_suffix(".new")
-        new.write_text(text)
-        new.replace(self.config)
+        wrong = [("", f"no address {n}") for n in range(mistakes)]
+        own = {
+            "members": [*self.members, *wrong],
+            "pool_settings": {"name": self.pool, "ttl": self.ttl},
+            "probe": {"port": self.tftp_port, **PROBE},
+            "store": {"path": self.state / "rrdns.db"},
+            "process": {"user": USER},
+        }
+        super().write_config(**{**own, **changes})
 
     def launch(self) -> None:
         """Start rrdns with a log that this test reads, or does not."""

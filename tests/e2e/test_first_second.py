@@ -12,21 +12,11 @@ from pathlib import Path
 import dns.exception
 import pytest
 
+from tests import sample_config
 from tests.e2e.farm import Rrdns, a_farm
 from tests.peers import wait_until
 
 pytestmark = pytest.mark.peers
-
-
-OTHER_POOL = """
-[[pools]]
-name = "other"
-hostname = "other.pvs.example.test"
-members = [{{ name = "pvs-1", address = "{address}" }}]
-[pools.probe]
-files = ["ARDBP32.BIN"]
-port = {port}
-"""
 
 
 def configure(rrdns: Rrdns, timeout: float) -> None:
@@ -35,7 +25,12 @@ def configure(rrdns: Rrdns, timeout: float) -> None:
     text = rrdns.config.read_text().replace(
         "[pools.probe]\n", f"[pools.probe]\ninterval = 10\ntimeout = {timeout}\n"
     )
-    other = OTHER_POOL.format(address=rrdns.members[0][1], port=rrdns.tftp_port)
+    other = sample_config.pool(
+        rrdns.members[:1],
+        probe={"port": rrdns.tftp_port},
+        name="other",
+        hostname="other.pvs.example.test",
+    )
     api, found, rest = text.partition("[api]")
     rrdns.config.write_text(f"{api}{other}{found}{rest}")
 

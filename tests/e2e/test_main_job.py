@@ -164,11 +164,11 @@ def test_a_reload_takes_over_what_is_new_and_keeps_what_is_known(tmp_path: Path)
         assert rrdns.process is not None
         servers["pvs-3"].stop()
         wait_until(lambda: servers["pvs-3"].address not in rrdns.addresses())
-        rrdns.write_config(ttl=0)
+        rrdns.write_config(pool_settings={"ttl": 0})
         rrdns.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any(x["event"] == "reload-failed" for x in rrdns.log_lines()))
         assert len(rrdns.addresses()) == 2
-        rrdns.write_config(ttl=9)
+        rrdns.write_config(pool_settings={"ttl": 9})
         rrdns.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any(x["event"] == "reload" for x in rrdns.log_lines()))
         assert rrdns.json("GET", "/v1/pools/boot")["ttl"] == 9

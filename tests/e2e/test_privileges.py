@@ -62,7 +62,7 @@ def serving(
     state.mkdir(mode=0o755)
     if "[process]" in more:
         shutil.chown(state, "nobody")
-    rrdns.write_config(state=state)
+    rrdns.write_config(store={"path": state / "rrdns.db"})
     rrdns.config.write_text(rrdns.config.read_text() + more)
     try:
         rrdns.start()
@@ -235,7 +235,7 @@ def test_a_second_rrdns_on_a_store_is_refused(open_folder: Path) -> None:
         os.kill(rrdns.pids()["control"], signal.SIGKILL)
         second = Started(open_folder / "second", members=rrdns.members)
         second.folder.mkdir()
-        second.write_config(state=open_folder / "state" / ".." / "state")
+        second.write_config(store={"path": open_folder / "state/../state/rrdns.db"})
         second.launch()
         assert second.process is not None
         assert second.process.wait(15) == 1

@@ -32,7 +32,7 @@ def test_reloads_under_a_thousand_queries_a_second_lose_none(tmp_path: Path) -> 
         def reload() -> None:
             for turn in range(9):
                 rrdns.members = members[: 2 + turn % 2]
-                rrdns.write_config(ttl=(3, 4, 0)[turn % 3])
+                rrdns.write_config(pool_settings={"ttl": (3, 4, 0)[turn % 3]})
                 process.send_signal(signal.SIGHUP)
                 time.sleep(0.3)
 

@@ -26,26 +26,12 @@ from rrdns.service.runtime.applied_config import AppliedConfig, anonymous_file
 from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.store.base import OrderTransaction
-
-CONFIG = """
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.example.net" }}]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.pvs.example.test"
-[pools.probe]
-files = ["ARDBP32.BIN"]
-{members}
-[store]
-backend = "memory"
-"""
-MEMBER = '[[pools.members]]\nname = "pvs-{n}"\naddress = "10.0.0.{n}"\n'
+from tests import sample_config
 
 
 def write(path: Path, *members: int) -> None:
-    path.write_text(CONFIG.format(members="".join(MEMBER.format(n=n) for n in members)))
+    named = [(f"pvs-{n}", f"10.0.0.{n}") for n in members]
+    path.write_text(sample_config.farm(named, store={"backend": "memory"}))
 
 
 async def always_up(_address: str, _spec: ProbeSpec, depth: ProbeDepth) -> ProbeResult:

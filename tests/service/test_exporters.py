@@ -16,21 +16,10 @@ from rrdns.export.pool_view import Option66, PoolScope
 from rrdns.export.retry import DeliveryEvent, Outcome
 from rrdns.export.settings import CommandSettings, FileSettings, KeaSettings
 from rrdns.service.publish.exporter_feed import ExporterFeed
+from tests import sample_config
 from tests.service.control_harness import Office
 
-BASE = """
-[[zones]]
-name = "example.test"
-nameservers = [{ name = "ns1.example.test", address = "192.0.2.53" }]
-hostmaster = "hostmaster.example.test"
-[[pools]]
-name = "boot"
-hostname = "boot.example.test"
-probe = { files = ["ARDBP32.BIN"] }
-[[pools.members]]
-name = "pvs-1"
-address = "10.0.0.1"
-"""
+BASE = sample_config.farm()
 
 
 def test_an_exporter_of_the_config_is_what_its_type_needs() -> None:

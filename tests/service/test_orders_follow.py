@@ -22,28 +22,11 @@ from rrdns.service.control.orphaned_orders import MAX_NAMED, record_orphans
 from rrdns.service.control.process import Control
 from rrdns.store.base import MemoryStore, OrderTransaction
 from rrdns.store.sqlite import SqliteStore
+from tests import sample_config
 from tests.service.control_harness import MEMBERS, POOL, Office, assume_all_up
 from tests.service.test_control import controlling, told
 
 TOKEN = "t" * 40
-CONFIG = """
-[[zones]]
-name = "pvs.example.test"
-nameservers = [{{ name = "ns1.example.net" }}]
-hostmaster = "hostmaster.example.test"
-[[api.tokens]]
-name = "anna"
-role = "operator"
-sha256 = "{token}"
-[[pools]]
-name = "{pool}"
-hostname = "boot.pvs.example.test"
-members = [{members}]
-[pools.probe]
-files = ["ARDBP32.BIN"]
-[store]
-path = "{store}"
-"""
 DRAINED = "10.0.0.1"
 
 
@@ -55,13 +38,12 @@ class Site:
         self.names_seen: list[tuple[str, ...]] = []
 
     def write(self, members: dict[str, str], pool: str = "boot") -> None:
-        tables = ", ".join(
-            f'{{ name = "{name}", address = "{address}" }}' for name, address in members.items()
+        farm = sample_config.farm(
+            members.items(), pool_settings={"name": pool}, store={"path": self.store}
         )
-        token = hashlib.sha256(TOKEN.encode()).hexdigest()
-        self.path.write_text(
-            CONFIG.format(members=tables, pool=pool, store=self.store, token=token)
-        )
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        token = {"name": "anna", "role": "operator", "sha256": digest}
+        self.path.write_text(farm + sample_config.table("[[api.tokens]]", **token))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
