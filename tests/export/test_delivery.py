@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -49,15 +49,6 @@ async def scene(**settings: Any) -> AsyncIterator[Scene]:
         await it.task.stop()
 
 
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    """Play a story in virtual time."""
-
-    async def whole() -> None:
-        await story()
-
-    run_virtually(whole())
-
-
 def test_changes_within_a_moment_are_told_once() -> None:
     """Of five changes in a row only the last one is told, and nothing is queued."""
 
@@ -69,7 +60,7 @@ def test_changes_within_a_moment_are_told_once() -> None:
             assert [told[0].first for _, told in it.listener.outcome] == ["10.0.0.5"]
             assert it.listener.outcome[0][0] == pytest.approx(COALESCE)
 
-    play(story)
+    run_virtually(story())
 
 
 def test_changes_during_a_slow_telling_become_one_more() -> None:
@@ -87,7 +78,7 @@ def test_changes_during_a_slow_telling_become_one_more() -> None:
             assert it.listener.firsts() == ["1", "4"]
             assert not it.task.report().pending
 
-    play(story)
+    run_virtually(story())
 
 
 def test_what_says_the_same_is_not_told_again() -> None:
@@ -100,7 +91,7 @@ def test_what_says_the_same_is_not_told_again() -> None:
                 await asyncio.sleep(1)
             assert len(it.listener.outcome) == 1
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_failure_is_repeated_with_growing_pauses() -> None:
@@ -128,7 +119,7 @@ def test_a_failure_is_repeated_with_growing_pauses() -> None:
             assert report.last_error
             assert it.outcomes() == [Outcome.FAILED, Outcome.RECOVERED]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_change_does_not_wait_out_a_long_pause() -> None:
@@ -148,7 +139,7 @@ def test_a_change_does_not_wait_out_a_long_pause() -> None:
                 await asyncio.sleep(0.1)
             assert len(it.listener.began) == count + 2
 
-    play(story)
+    run_virtually(story())
 
 
 def test_an_attempt_has_a_time_limit() -> None:
@@ -162,7 +153,7 @@ def test_an_attempt_has_a_time_limit() -> None:
             assert it.listener.cancelled == 1
             assert it.task.report().last_error == "it took more than 2 s and was given up"
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_defect_of_an_exporter_stays_in_its_report() -> None:
@@ -178,7 +169,7 @@ def test_a_defect_of_an_exporter_stays_in_its_report() -> None:
             await asyncio.sleep(5)
             assert it.listener.firsts() == ["1"]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_the_first_member_moves_on_in_its_time() -> None:
@@ -191,7 +182,7 @@ def test_the_first_member_moves_on_in_its_time() -> None:
             assert it.listener.firsts() == ["1", "2", "3", "1", "2", "3"]
             assert all(len(told[0].in_rotation) == 1 for _, told in it.listener.outcome)
 
-    play(story)
+    run_virtually(story())
 
 
 def test_one_member_alone_is_not_told_again_and_again() -> None:
@@ -203,7 +194,7 @@ def test_one_member_alone_is_not_told_again_and_again() -> None:
             await asyncio.sleep(100)
             assert it.listener.firsts() == ["1"]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_first_member_that_falls_is_replaced_at_once() -> None:
@@ -219,7 +210,7 @@ def test_a_first_member_that_falls_is_replaced_at_once() -> None:
             await asyncio.sleep(1)
             assert it.listener.firsts() == ["1", "2", "2"]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_pool_without_anybody_is_held_back() -> None:
@@ -238,7 +229,7 @@ def test_a_pool_without_anybody_is_held_back() -> None:
             assert it.listener.firsts() == ["1", "2"]
             assert it.task.report().note == ""
 
-    play(story)
+    run_virtually(story())
 
 
 def test_nothing_is_told_before_every_pool_is_known() -> None:
@@ -254,7 +245,7 @@ def test_nothing_is_told_before_every_pool_is_known() -> None:
             (_, told) = it.listener.outcome[0]
             assert [one.pool for one in told] == ["boot", "login"]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_refresh_tells_again_and_logs_nothing_when_all_was_known() -> None:
@@ -269,7 +260,7 @@ def test_a_refresh_tells_again_and_logs_nothing_when_all_was_known() -> None:
             assert len(it.listener.outcome) == 4
             assert it.outcomes() == [Outcome.DELIVERED]
 
-    play(story)
+    run_virtually(story())
 
 
 def test_a_courier_stops_in_the_middle_of_an_attempt() -> None:
@@ -284,4 +275,4 @@ def test_a_courier_stops_in_the_middle_of_an_attempt() -> None:
             assert it.listener.cancelled == 1
             assert asyncio.get_running_loop().time() == pytest.approx(1)
 
-    play(story)
+    run_virtually(story())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -105,13 +105,6 @@ async def scene(**settings: Any) -> AsyncIterator[Scene]:
         await it.task.stop()
 
 
-def virtually(test: Callable[[], Awaitable[None]]) -> None:
-    async def run() -> None:
-        await test()
-
-    run_virtually(run())
-
-
 def test_each_event_is_told_once_and_in_order() -> None:
     """With its subject and its number in the headers, and no key in the report."""
 
@@ -128,7 +121,7 @@ def test_each_event_is_told_once_and_in_order() -> None:
             assert (report.origin, report.last_success) == ("https://chat.example.test:8443/", 1000)
             assert not it.news
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_only_what_was_asked_for_is_told() -> None:
@@ -143,7 +136,7 @@ def test_only_what_was_asked_for_is_told() -> None:
             await asyncio.sleep(1)
             assert it.receiver.ids() == [2, 4]
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_receiver_that_is_down_gets_everything_later_and_in_order() -> None:
@@ -168,7 +161,7 @@ def test_a_receiver_that_is_down_gets_everything_later_and_in_order() -> None:
             assert (report.failing, report.next_try, report.failed) == (False, None, 9)
             assert report.last_error == "https://chat.example.test:8443/: refused"
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_slow_receiver_is_given_up_and_holds_up_nobody() -> None:
@@ -184,7 +177,7 @@ def test_a_slow_receiver_is_given_up_and_holds_up_nobody() -> None:
             await asyncio.sleep(1)
             assert it.receiver.ids() == [1]
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_full_queue_lets_the_oldest_go_and_says_how_many() -> None:
@@ -205,7 +198,7 @@ def test_a_full_queue_lets_the_oldest_go_and_says_how_many() -> None:
             assert told["text"] == "dropped (5 events could not be delivered and were dropped)"
             assert it.task.report().dropped == 5
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_what_is_under_way_is_not_lost() -> None:
@@ -224,7 +217,7 @@ def test_what_is_under_way_is_not_lost() -> None:
             counts = [value["details"].get("count") for value in it.receiver.got]
             assert counts == [None, "2", "1", None, None]
 
-    virtually(test)
+    run_virtually(test())
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
@@ -243,7 +236,7 @@ def test_an_event_that_is_refused_does_not_hold_up_the_others(status: int) -> No
             assert it.receiver.ids() == [1, 2]
             assert it.task.report().dropped == 1
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_receiver_that_refuses_everything_is_asked_no_more_than_that() -> None:
@@ -257,7 +250,7 @@ def test_a_receiver_that_refuses_everything_is_asked_no_more_than_that() -> None
             assert it.task.waiting() == PendingEvents()
             assert it.task.report().dropped == 2
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_other_statuses_are_tried_for_ever() -> None:
@@ -272,7 +265,7 @@ def test_other_statuses_are_tried_for_ever() -> None:
             assert it.task.report().waiting == 6
             assert it.task.report().dropped == 0
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_defect_of_ours_stays_in_the_report() -> None:
@@ -288,7 +281,7 @@ def test_a_defect_of_ours_stays_in_the_report() -> None:
             await asyncio.sleep(1)
             assert it.receiver.ids() == [1]
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_key_that_cannot_be_read_sends_nothing(tmp_path: Path) -> None:
@@ -304,7 +297,7 @@ def test_a_key_that_cannot_be_read_sends_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(2)
             assert it.receiver.ids() == [1]
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_another_messenger_goes_on_where_one_was_stopped() -> None:
@@ -325,7 +318,7 @@ def test_another_messenger_goes_on_where_one_was_stopped() -> None:
             assert new.receiver.ids() == [2, 3, 4, 5]
             assert new.task.waiting() == PendingEvents()
 
-    virtually(test)
+    run_virtually(test())
 
 
 def test_a_stop_gives_what_waits_a_moment() -> None:
@@ -345,7 +338,7 @@ def test_a_stop_gives_what_waits_a_moment() -> None:
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.3)
             assert slow.task.waiting().events == (event(1),)
 
-    virtually(test)
+    run_virtually(test())
 
 
 @pytest.mark.parametrize(

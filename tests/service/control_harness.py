@@ -39,14 +39,30 @@ def assume_all_up(states: PoolStates) -> None:
         states.stop_awaiting(record.pool.name, record.members)
 
 
-class BrokenStore(MemoryStore):
-    """A store whose disk is full."""
+class FullStore(MemoryStore):
+    """A store whose disk is full for what the flags say."""
+
+    verify_fails = commit_fails = append_fails = False
+
+    async def verify(self) -> None:
+        if self.verify_fails:
+            raise StoreFailed("rrdns.db", "be there", "the disk is full")
 
     async def commit(self, batch: OrderTransaction) -> None:
-        raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+        if self.commit_fails:
+            raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
+        await super().commit(batch)
 
     async def append_audit(self, entries: Sequence[Event]) -> None:
-        raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
+        if self.append_fails:
+            raise StoreFailed("rrdns.db", "write the audit trail", "the disk is full")
+        await super().append_audit(entries)
+
+
+class BrokenStore(FullStore):
+    """A store whose disk is full for all that is kept."""
+
+    commit_fails = append_fails = True
 
 
 @dataclass

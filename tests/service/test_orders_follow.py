@@ -17,13 +17,11 @@ from rrdns.cli.main import app
 from rrdns.core.health.probe_result import Verdict
 from rrdns.core.model import Member, OrderKind, Override
 from rrdns.core.orders.request import OrderRequest
-from rrdns.errors import StoreFailed
 from rrdns.service.control.orphaned_orders import MAX_NAMED, record_orphans
 from rrdns.service.control.process import Control
-from rrdns.store.base import MemoryStore, OrderTransaction
 from rrdns.store.sqlite import SqliteStore
 from tests import sample_config
-from tests.service.control_harness import MEMBERS, POOL, Office, assume_all_up
+from tests.service.control_harness import MEMBERS, POOL, FullStore, Office, assume_all_up
 from tests.service.test_control import controlling, told
 
 TOKEN = "t" * 40
@@ -277,27 +275,18 @@ async def test_names_that_could_not_be_kept_are_kept_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a resume by the new name would leave the order by the old one for the next start."""
-
-    class Full(MemoryStore):
-        full = False
-
-        async def commit(self, batch: OrderTransaction) -> None:
-            if self.full:
-                raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
-            await super().commit(batch)
-
     monkeypatch.setattr("rrdns.service.control.recovery.VERIFY_INTERVAL", 0.01)
-    store = Full()
+    store = FullStore()
     office = Office(store)
     await office.open()
     await office.drain("pvs-1")
     renamed = (Member("pvs-one", MEMBERS[0].address), *MEMBERS[1:])
     office.states.configure((replace(POOL, members=renamed),), office.now)
-    store.full = True
+    store.commit_fails = True
     await office.recovery.save_reassigned()
     assert [alarm.name for alarm in office.recorder.alarms()] == ["store-failed"]
     assert [one.member for one in await store.overrides()] == ["pvs-1"]
-    store.full = False
+    store.commit_fails = False
     await office.resume("pvs-one")
     minding = asyncio.create_task(office.mind())
     while await store.overrides():  # noqa: ASYNC110 - it tells nobody else

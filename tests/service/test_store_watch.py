@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.errors import StoreFailed
 from rrdns.service.control import recovery
-from rrdns.store.base import MemoryStore, OrderTransaction
+from rrdns.store.base import MemoryStore
 from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.store.sqlite import SqliteStore
-from tests.service.control_harness import Office
+from tests.service.control_harness import FullStore, Office
 
 
 async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) -> None:
@@ -44,20 +43,7 @@ async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) ->
 
 async def test_a_disk_that_fails_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look would write all orders anew, and tell of it."""
-
-    class Full(MemoryStore):
-        verify_fails = commit_fails = False
-
-        async def verify(self) -> None:
-            if self.verify_fails:
-                raise StoreFailed("rrdns.db", "be there", "the disk is full")
-
-        async def commit(self, batch: OrderTransaction) -> None:
-            if self.commit_fails:
-                raise StoreFailed("rrdns.db", "keep the order", "the disk is full")
-            await super().commit(batch)
-
-    store, waits = Full(), list[float]()
+    store, waits = FullStore(), list[float]()
     office = Office(store)
     await office.open()
     await office.drain("pvs-2")

@@ -15,22 +15,9 @@ from rrdns.shm import counters, segment
 from rrdns.shm.counters import UNANSWERED, CounterReader
 from rrdns.shm.rotation_counter import CounterRegistry, RotationCounter
 from rrdns.shm.segment import CounterSegment
+from tests.shm.shared_turns import SharedTurns
 
 MEMBERS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
-
-
-class Shared:
-    """Turns that two ledgers share."""
-
-    def __init__(self) -> None:
-        self.turn = 0
-
-    def take(self, slot: int, count: int = 1) -> int:
-        self.turn += count
-        return self.turn - count
-
-    def peek(self, slot: int) -> int:
-        return self.turn
 
 
 def storm(registry: CounterRegistry, changes: int, each: int = 3) -> RotationCounter:
@@ -72,7 +59,7 @@ def test_who_reads_sees_what_is_counted_at_once() -> None:
 
 def test_first_places_of_shared_turns_are_counted_one_by_one() -> None:
     """Each worker had other turns of the same pool; in batches of any size."""
-    turns, pages = Shared(), (CounterSegment(), CounterSegment())
+    turns, pages = SharedTurns(), (CounterSegment(), CounterSegment())
     rotations = [CounterRegistry(one).pool_counter("boot", MEMBERS, slot=0) for one in pages]
     expected = [Counter[str](), Counter[str]()]
     rng = random.Random(5)
@@ -82,8 +69,8 @@ def test_first_places_of_shared_turns_are_counted_one_by_one() -> None:
         expected[worker].update(MEMBERS[(turn + step) % 3] for step in range(count))
     readers = [CounterReader(one) for one in pages]
     assert [reader.first_counts("boot") for reader in readers] == expected
-    assert max(reader.next_turn("boot") or 0 for reader in readers) == turns.turn
-    assert sum(reader.queries()["a/noerror"] for reader in readers) == turns.turn
+    assert max(reader.next_turn("boot") or 0 for reader in readers) == turns.peek(0)
+    assert sum(reader.queries()["a/noerror"] for reader in readers) == turns.peek(0)
 
 
 def test_the_next_process_goes_on_where_the_one_before_was_killed() -> None:
@@ -169,7 +156,7 @@ def test_where_no_cell_is_left_answers_go_on_uncounted(small: CounterSegment) ->
     """And what was counted before stays right."""
     registry, reader = CounterRegistry(small), CounterReader(small)
     first = registry.pool_counter("first", MEMBERS, slot=0)
-    turns = Shared()
+    turns = SharedTurns()
     for number in range(20):
         other = registry.pool_counter(f"p{number}", MEMBERS, slot=1)
         other.advance(turns)
@@ -188,7 +175,7 @@ def test_a_long_row_without_room_spoils_no_short_ones(monkeypatch: pytest.Monkey
     for number in range(40):
         registry.counter(f"k{number}/noerror").advance(None)
     before = reader.queries()
-    registry.pool_counter("boot", MEMBERS, slot=0).advance(Shared(), 9)
+    registry.pool_counter("boot", MEMBERS, slot=0).advance(SharedTurns(), 9)
     assert reader.queries() == before
 
 

@@ -19,7 +19,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.farm import Rrdns, Tftpd
 from tests.peers import wait_until
 from tests.web.browser import (
-    a_browser,
     a_page,
     badge,
     row,
@@ -33,13 +32,6 @@ pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 Farm = tuple[Rrdns, dict[str, Tftpd]]
 PHONE = {"width": 360, "height": 780}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a browser."""
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

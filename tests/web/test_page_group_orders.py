@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.farm import Rrdns, Tftpd
 from tests.peers import wait_until
 from tests.web.browser import (
-    a_browser,
     a_page,
     badge,
     row,
@@ -39,13 +38,6 @@ pools = ["boot"]
 url = "http://127.0.0.1:9/"
 """
 PHONE = {"width": 360, "height": 780}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a browser."""
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

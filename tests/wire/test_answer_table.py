@@ -20,23 +20,9 @@ from rrdns.wire.answers import answer_table as module
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.responder import find_response, respond
 from rrdns.wire.answers.response import PartialBodies
+from tests.shm.shared_turns import SharedTurns
 from tests.wire import sample_zones
 from tests.wire.sample_zones import ask, first, query, rrset, table
-
-
-class Shared:
-    """Turns in a dictionary, as several workers would share them."""
-
-    def __init__(self) -> None:
-        self.turns: Counter[int] = Counter()
-
-    def take(self, slot: int, count: int = 1) -> int:
-        turn = self.turns[slot]
-        self.turns[slot] += count
-        return turn
-
-    def peek(self, slot: int) -> int:
-        return self.turns[slot]
 
 
 def test_three_members_stand_first_a_thousand_times_each() -> None:
@@ -160,7 +146,7 @@ def test_a_new_snapshot_keeps_the_counts_and_turns() -> None:
 
 def test_workers_that_share_turns_take_each_turn_once() -> None:
     """Two tables over the same counters: first places are even over both, and both count."""
-    shared = Shared()
+    shared = SharedTurns()
     workers = [AnswerTable.build(sample_zones.snapshot(), shared) for _ in range(2)]
     firsts = Counter(first(ask(workers[n % 2], query())) for n in range(300))
     assert set(firsts.values()) == {100}
@@ -303,8 +289,8 @@ def test_negative_answers_are_compressed_against_any_question() -> None:
         assert message.authority[0][0].rname.to_text() == "hostmaster.example.test."
 
 
-@pytest.mark.parametrize("turns", [None, Shared()])
-def test_the_next_turn_is_told_with_the_counts(turns: Shared | None) -> None:
+@pytest.mark.parametrize("turns", [None, SharedTurns()])
+def test_the_next_turn_is_told_with_the_counts(turns: SharedTurns | None) -> None:
     """Of one worker alone its own, of several the one they share."""
     pages = CounterSegment()
     answers, read = (
