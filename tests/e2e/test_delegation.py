@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -96,50 +96,48 @@ def test_two_rrdns_that_differ_are_found(site: Site, named: str) -> None:
     assert finding["sentence"].endswith("differs: serial 2, in the config 1")
 
 
-@pytest.mark.parametrize(
-    ("kind", "change", "ttl"),
-    [
-        ("unbound", with_options("cache-min-ttl: 60"), 60),
-        ("named", with_options("min-cache-ttl 60;"), 60),
-        ("unbound", with_options("serve-expired: yes", "serve-expired-reply-ttl: 30"), 30),
-    ],
-    ids=["unbound", "named", "unbound-expired"],
-)
-def test_a_ttl_that_a_resolver_makes_longer_is_found(
-    site: Site, kind: str, change: Change, ttl: int
-) -> None:
+def of_resolvers(resolvers: Iterable[str]) -> list[str]:
+    """Return the arguments that name these resolvers."""
+    return [word for resolver in resolvers for word in ("--resolver", resolver)]
+
+
+def test_a_ttl_that_a_resolver_makes_longer_is_found(site: Site) -> None:
     """Be it at once, or only when the answer has expired."""
-    resolver = site.resolver(kind, change)
-    told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, "--wait", "10", status=1)
-    (finding,) = told["findings"]
-    assert (finding["server"], finding["code"]) == (resolver, "ttl-clamped")
-    assert f"with TTL {ttl} s instead of {TTL} s" in finding["sentence"]
+    ttls = {
+        site.resolver("unbound", with_options("cache-min-ttl: 60")): 60,
+        site.resolver("named", with_options("min-cache-ttl 60;")): 60,
+        site.resolver(
+            "unbound", with_options("serve-expired: yes", "serve-expired-reply-ttl: 30")
+        ): 30,
+    }
+    asked = ("--parent", PARENT, *of_resolvers(ttls), "--wait", "10")
+    found = site.check(*PVS, *asked, status=1)["findings"]
+    assert [(one["server"], one["code"]) for one in found] == [
+        (resolver, "ttl-clamped") for resolver in ttls
+    ]
+    for one, ttl in zip(found, ttls.values(), strict=True):
+        assert f"with TTL {ttl} s instead of {TTL} s" in one["sentence"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "change"),
-    [
-        ("unbound", not_private),
-        ("unbound", lambda text: asking_rrdns(not_private(text))),
-        ("named", with_options("deny-answer-addresses { 10.0.0.0/8; };")),
-    ],
-    ids=["unbound-glue-too", "unbound-stub", "named"],
-)
-def test_private_addresses_taken_out_are_found(site: Site, kind: str, change: Change) -> None:
-    """Whether the resolver then answers with nothing or fails."""
-    resolver = site.resolver(kind, change)
-    told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, status=1)
-    (finding,) = told["findings"]
-    assert (finding["server"], finding["code"]) == (resolver, "private-stripped")
-    assert 'private-domain: "pvs.example.test"' in finding["remedy"]
+def test_private_addresses_taken_out_are_found(site: Site) -> None:
+    """Whether the resolver then answers with nothing or fails.
 
-
-def test_private_addresses_taken_out_by_dnsmasq_are_found(site: Site) -> None:
-    """With protection against rebinding, and without the exception that is printed."""
-    resolver = site.dnsmasq("stop-dns-rebind", f"server=/pvs.example.test/{RRDNS}")
-    told = site.check(*PVS, "--parent", PARENT, "--resolver", resolver, status=1)
-    (finding,) = told["findings"]
-    assert (finding["server"], finding["code"]) == (resolver, "private-stripped")
+    Unbound with the glue of the parent and as a stub, BIND, and dnsmasq with protection against
+    rebinding and without the exception that is printed.
+    """
+    resolvers = [
+        site.resolver("unbound", not_private),
+        site.resolver("unbound", lambda text: asking_rrdns(not_private(text))),
+        site.resolver("named", with_options("deny-answer-addresses { 10.0.0.0/8; };")),
+        site.dnsmasq("stop-dns-rebind", f"server=/pvs.example.test/{RRDNS}"),
+    ]
+    asked = ("--parent", PARENT, *of_resolvers(resolvers))
+    found = site.check(*PVS, *asked, status=1)["findings"]
+    assert [(one["server"], one["code"]) for one in found] == [
+        (resolver, "private-stripped") for resolver in resolvers
+    ]
+    for one in found[:3]:
+        assert 'private-domain: "pvs.example.test"' in one["remedy"]
 
 
 @pytest.mark.long
@@ -158,7 +156,7 @@ def test_what_is_printed_makes_resolvers_find_rrdns(site: Site) -> None:
     unbound = site.printed("unbound")
     named = site.printed("named")
     dnsmasq = site.printed("dnsmasq")
-    asked = [word for one in (unbound, named, dnsmasq) for word in ("--resolver", one)]
+    asked = of_resolvers((unbound, named, dnsmasq))
     told = site.check(*PVS, "--parent", PARENT, *asked, status=0)
     assert len(told["asked"]) == 5
 

@@ -108,23 +108,23 @@ def test_an_operator_sees_a_server_die_drains_another_and_is_kept_from_the_last(
 
 
 def test_everything_down_is_shouted_and_force_is_the_admins_word(
-    browser: Browser, tmp_path: Path
+    browser: Browser, admin_service: Farm
 ) -> None:
     """The last one drained all the same: the page, its title and the trail say so."""
-    with (
-        a_watched_farm(tmp_path, first_host=129, size=1) as (rrdns, _),
-        a_page(browser) as page,
-    ):
+    rrdns, servers = admin_service
+    for member in servers.keys() - {"pvs-1"}:
+        rrdns.json("POST", f"/v1/pools/boot/members/{member}/drain", {})
+    with a_page(browser) as page:
         sign_in(page, rrdns)
         _drain(page, "pvs-1", reason="it must be")
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("all the same").check()
         dialog.get_by_role("button", name="Drain").click()
         expect(page.locator(".shout")).to_contain_text("Everything is down")
-        expect(page.locator(".score")).to_have_text("0 of 1 healthy")
+        expect(page.locator(".score")).to_have_text("0 of 3 healthy")
         expect(page).to_have_title(re.compile("^EVERYTHING DOWN: boot"))
         summary = page.locator("#summary")
-        expect(summary).to_have_text("Everything is down in 1 of 1 pool: 0 of 1 members healthy")
+        expect(summary).to_have_text("Everything is down in 1 of 1 pool: 0 of 3 members healthy")
         expect(summary).to_have_attribute("data-tone", "bad")
         expect(page.locator("#trail-rows")).to_contain_text("drainedforced")
         assert serious_faults(page) == []
@@ -281,10 +281,11 @@ def test_without_tokens_no_sign_in_is_asked(browser: Browser, tmp_path: Path) ->
 
 
 def test_a_server_that_is_gone_is_said_and_its_return_is_seen(
-    browser: Browser, tmp_path: Path
+    browser: Browser, admin_service: Farm
 ) -> None:
     """The page says since when it knows nothing, lets nothing be ordered, and recovers."""
-    with a_watched_farm(tmp_path, first_host=149) as (rrdns, servers), a_page(browser) as page:
+    rrdns, servers = admin_service
+    with a_page(browser) as page:
         sign_in(page, rrdns)
         page.evaluate("window.loadedOnce = true")
         _drain(page, "pvs-3", reason="a moment before")
@@ -307,9 +308,10 @@ def test_a_server_that_is_gone_is_said_and_its_return_is_seen(
         assert page.evaluate("window.loadedOnce") is True
 
 
-def test_a_server_that_hangs_is_said_too(browser: Browser, tmp_path: Path) -> None:
+def test_a_server_that_hangs_is_said_too(browser: Browser, admin_service: Farm) -> None:
     """Connections that are taken and never answered are no sign of life."""
-    with a_watched_farm(tmp_path, first_host=153) as (rrdns, _), a_page(browser) as page:
+    rrdns, _ = admin_service
+    with a_page(browser) as page:
         sign_in(page, rrdns)
         control = rrdns.pids()["control"]
         os.kill(control, signal.SIGSTOP)
