@@ -24,7 +24,7 @@ from tests.web.serving import MEMBER, serving
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "conf" / "prometheus-rules.yml"
 BOARD = ROOT / "conf" / "grafana-dashboard.json"
-CASES = Path(__file__).parent / "rules.test.yml"
+CASES = sorted(Path(__file__).parent.glob("*.test.yml"))
 PAGE = ROOT / "docs" / "monitoring.md"
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "info": ("_info",)}
 
@@ -118,7 +118,7 @@ def test_every_alert_is_documented_and_tried() -> None:
     """What fires at night has a line that says what to do, and a case that makes it fire."""
     names = {name for name, _ in rules()}
     documented = set(re.findall(r"`(Rrdns\w+)`", PAGE.read_text()))
-    tried = set(re.findall(r'alertname="(\w+)"', CASES.read_text()))
+    tried = set(re.findall(r'alertname="(\w+)"', "".join(path.read_text() for path in CASES)))
     assert documented == tried == names
     assert len(names) == 19
 
@@ -127,7 +127,7 @@ def test_every_alert_is_documented_and_tried() -> None:
 def test_promtool_accepts_the_rules_and_they_fire_when_they_should() -> None:
     """Each for what it says, and not before."""
     assert "SUCCESS: 19 rules found" in promtool("check", "rules", str(RULES))
-    assert "SUCCESS" in promtool("test", "rules", str(CASES))
+    assert "SUCCESS" in promtool("test", "rules", *map(str, CASES))
 
 
 @pytest.mark.peers

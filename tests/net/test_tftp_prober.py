@@ -303,13 +303,19 @@ async def test_each_attempt_leaves_from_a_fresh_port() -> None:
         server.setblocking(False)
         server.bind((ADDRESS, 0))
         asked = ProbeSpec((BootFile("a"),), port=server.getsockname()[1], timeout=0.02)
-        ports = set()
+        ports: list[int] = []
+        requests = 0
         for _ in range(8):
             await probe(ADDRESS, asked, ProbeDepth.LIGHT)
-            again = [server.recvfrom(2000)[1][1] for _ in range(2)]
-            assert again[0] == again[1]  # the request is repeated as firmware repeats it
-            ports.add(again[0])
-    assert len(ports) > 4  # two may be alike by chance, among 28,000
+            sources = []
+            with suppress(BlockingIOError):
+                while True:
+                    sources.append(server.recvfrom(2000)[1][1])
+            (port,) = set(sources)
+            ports.append(port)
+            requests += len(sources)
+    assert requests > len(ports)  # it is repeated as firmware repeats it, where there is time
+    assert len(set(ports)) > 4  # two may be alike by chance, among 28,000
 
 
 def open_files() -> int:

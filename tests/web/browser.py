@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.e2e.farm import Rrdns
 from tests.peers import peer
 
-TIMEOUT = 10_000  # milliseconds
+TIMEOUT = 10_000  # milliseconds: 5 s, as by default, are few on a busy machine
+expect.set_options(timeout=TIMEOUT)
 # As root in a container there is no sandbox to have, and nothing is to be looked up outside.
 ARGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
