@@ -26,10 +26,10 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test long rounds lint format cover rest fuzz reference differences bench image lock clean
+.PHONY: help demo demo-script test long long-together long-alone rounds lint format cover rest fuzz reference differences bench image lock clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run three lab TFTP servers and rrdns over them, and tell what to try
 	$(BIN)/rrdns demo $(ARGS)
@@ -40,8 +40,13 @@ demo-script: $(READY) ## The demo plays its story by itself and checks each step
 test: $(READY) ## Run all tests
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
-long: $(READY) ## Run the tests that take minutes, one after the other
-	$(BIN)/python -m pytest -m long $(ARGS)
+long: long-together long-alone ## Run the tests that take minutes
+
+long-together: $(READY) ## Of these, run those that may run beside one another
+	$(BIN)/python -m pytest -m "long and not alone" -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+
+long-alone: $(READY) ## Of these, run those that compare times or rates, one after the other
+	$(BIN)/python -m pytest -m "long and alone" $(ARGS)
 
 rounds: $(READY) ## Play ROUNDS rounds of random faults, on four farms beside one another
 	RRDNS_ROUNDS=$(ROUNDS) RRDNS_SEED=$(SEED) $(BIN)/python -m pytest -m rounds -n 4 tests/e2e/test_fault_rounds.py $(ARGS)

@@ -17,6 +17,7 @@ MAX_MB = 60  # 5,000 connections that may stay; far less where they may not
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize("limits", tcp_crowd.LIMITS)
 def test_thousands_of_tcp_connections_leave_udp_alone(limits: str) -> None:
     """5,000 idle ones, then slow ones that send a byte a second; rounds alternate with none."""

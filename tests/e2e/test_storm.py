@@ -44,6 +44,7 @@ def test_a_small_storm_boots_everybody_evenly_around_a_dead_server(tmp_path: Pat
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_five_seconds_after_a_death_nobody_fails_whom_plain_round_robin_fails(
     tmp_path: Path,
 ) -> None:
@@ -60,6 +61,7 @@ def test_five_seconds_after_a_death_nobody_fails_whom_plain_round_robin_fails(
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize("ttl", [1, 5, 30])
 def test_through_a_cache_only_those_fail_who_ask_before_its_answer_expires(
     tmp_path: Path, ttl: int
@@ -78,6 +80,7 @@ def test_through_a_cache_only_those_fail_who_ask_before_its_answer_expires(
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("hit", "detection"),
     [(StormSite.stop, STOPPED), (StormSite.no_response, SILENT)],

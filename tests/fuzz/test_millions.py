@@ -24,6 +24,7 @@ QUERY = IDENT + sample_zones.query("boot.pvs.example.test")[2:]
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_ten_million_mutated_datagrams_leave_a_worker_as_it_was(tmp_path: Path) -> None:
     """Each is taken in; none breaks anything, memory stays, and good queries are as quick."""
     mutator = Mutator(list(inputs("dns").values()), seed=time.time_ns())

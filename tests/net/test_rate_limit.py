@@ -214,7 +214,7 @@ print(sent)
     "rate",
     [
         12_000,  # what a loop keeps up with beside other tests, and under the coverage tracer
-        pytest.param(50_000, marks=pytest.mark.long),
+        pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.alone]),
     ],
 )
 def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int) -> None:
