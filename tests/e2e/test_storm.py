@@ -24,7 +24,7 @@ pytestmark = pytest.mark.peers
 VICTIM = MEMBERS[2]
 STOPPED, SILENT = 1.5, 4.5  # seconds until rrdns knows, with the default probe
 IN_FLIGHT = 1.0  # seconds for which a target may have been loading when its server died
-LATE = 0.5  # seconds for a busy machine
+LATE = 0.8  # seconds for a busy machine
 # Resolvers count a TTL in whole seconds, and may give the last one away twice.
 ROUNDED = 1.0
 
@@ -44,7 +44,6 @@ def test_a_small_storm_boots_everybody_evenly_around_a_dead_server(tmp_path: Pat
 
 
 @pytest.mark.long
-@pytest.mark.alone
 def test_five_seconds_after_a_death_nobody_fails_whom_plain_round_robin_fails(
     tmp_path: Path,
 ) -> None:
@@ -61,7 +60,6 @@ def test_five_seconds_after_a_death_nobody_fails_whom_plain_round_robin_fails(
 
 
 @pytest.mark.long
-@pytest.mark.alone
 @pytest.mark.parametrize("ttl", [1, 5, 30])
 def test_through_a_cache_only_those_fail_who_ask_before_its_answer_expires(
     tmp_path: Path, ttl: int
@@ -80,7 +78,6 @@ def test_through_a_cache_only_those_fail_who_ask_before_its_answer_expires(
 
 
 @pytest.mark.long
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("hit", "detection"),
     [(StormSite.stop, STOPPED), (StormSite.no_response, SILENT)],
