@@ -366,7 +366,7 @@ async def test_a_request_that_this_host_forbids_is_our_own_trouble() -> None:
     """Broadcasting needs a permission that the socket does not have."""
     result = await probe("255.255.255.255", ProbeSpec((BootFile("a"),)), ProbeDepth.LIGHT)
     assert result.verdict in (Verdict.LOCAL, Verdict.UNREACHABLE)  # the latter: no route at all
-    assert result.seconds < 0.5
+    assert result.seconds < 1.0  # the time-out
 
 
 async def test_a_host_without_descriptors_blames_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,7 +578,7 @@ async def test_an_answer_that_is_later_than_the_time_out_counts_for_the_next_pro
         before = open_files()
         first = await probe(ADDRESS, asked, ProbeDepth.FULL, late)
         assert (first.verdict, open_files()) == (Verdict.TIMEOUT, before + 1)
-        assert 0.09 < first.seconds < 1.0
+        assert 0.09 < first.seconds < PATIENT
         second = asyncio.create_task(probe(ADDRESS, asked, ProbeDepth.LIGHT, late))
         _, reader = await loop.sock_recvfrom(server, 2000)
         await loop.sock_sendto(server, answer, reader)
@@ -601,7 +601,7 @@ async def test_a_server_that_pauses_for_longer_than_the_time_out_is_slow() -> No
     late.close()
     assert [one.verdict for one in found] == [Verdict.TIMEOUT] + [Verdict.SLOW] * 3
     assert "fell silent for 0.3 s after" in found[0].sentence
-    assert found[0].seconds < 0.45
+    assert found[0].seconds < PATIENT
     assert [seen.name for seen in found[1].seen] == [BIOS_FILE]
     assert "is slow: it paused for 0.5 s while it sent" in found[1].warnings[0]
 

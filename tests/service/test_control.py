@@ -144,7 +144,7 @@ async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
     path = tmp_path / "rrdns.toml"
     write(path, 1, 2)
     may_go_on = threading.Event()
-    monkeypatch.setattr(control_module, "make_context", lambda *_: may_go_on.wait(1.5))
+    monkeypatch.setattr(control_module, "make_context", lambda *_: may_go_on.wait(30))
     monkeypatch.setattr(control_module, "CERTIFICATE_TIMEOUT", 0.5, raising=False)
     async with controlling(path) as control:
         api = replace(control._settings.api, tls_cert=path, tls_key=path)
@@ -152,9 +152,9 @@ async def test_a_certificate_on_a_disk_that_hangs_holds_up_nothing(
         began = time.monotonic()
         opening = asyncio.create_task(control._open_api())
         await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 0.4  # the loop is not held up
+        assert not opening.done()  # and the loop is not held up
         await opening
-        assert time.monotonic() - began < 1.3
+        assert time.monotonic() - began < 10  # of the 30 s for which the disk hangs
         (alarm,) = control._recorder.alarms()
         assert alarm.sentence == f"the one before stays: {path} is not read within 0.5 s"
         may_go_on.set()
