@@ -15,6 +15,11 @@ settings.register_profile("rrdns", deadline=None)
 settings.load_profile("rrdns")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that take longest, so that no process has one left when others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 @pytest.fixture(autouse=True)
 def same_umask() -> Iterator[None]:
     """Give each test the umask that it began with: a start of rrdns in its process sets another."""

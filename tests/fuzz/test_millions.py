@@ -46,6 +46,7 @@ def test_ten_million_mutated_datagrams_leave_a_worker_as_it_was(tmp_path: Path) 
 
 
 @pytest.mark.long
+@pytest.mark.longest
 def test_a_million_tftp_replies_upset_no_probe() -> None:
     """Each input is a course of replies, read by a light and by a full probe."""
     run = TARGETS["tftp"]()
