@@ -20,7 +20,7 @@ from tests.e2e.site import BIOS_FILE, MEMBERS, TTL, Site, a_site
 from tests.e2e.target import Target, a_target
 from tests.peers import peer
 
-pytestmark = [pytest.mark.peers, pytest.mark.long, pytest.mark.alone]
+pytestmark = [pytest.mark.peers, pytest.mark.long]
 
 LOG = logging.getLogger(__name__)
 CLIENTS, RATE, BEFORE = 90, 5.0, 30  # how many, each second, and before the server dies

@@ -26,7 +26,7 @@ from tests.e2e.site import BIOS_FILE, LEASES, MEMBERS, PLACES, UEFI_FILE, Site, 
 from tests.e2e.target import boot
 from tests.e2e.wiretap import DNS, TFTP, Request
 
-pytestmark = [pytest.mark.peers, pytest.mark.long, pytest.mark.alone]
+pytestmark = [pytest.mark.peers, pytest.mark.long]
 
 FIRST = MEMBERS["pvs-1"]
 # Seconds that a gap may be off: EDK2 counts in seconds, and the clock of a busy emulator wanders.

@@ -245,7 +245,7 @@ def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int)
     queries = answers.table.counts().queries
     answered = queries["a/noerror"] - asked + queries["a/slipped"]
     assert not defects
-    assert asked > 200
-    assert sent > 0.6 * rate * seconds  # all of it where the machine can
+    assert asked > 50  # 900 where the machine is calm
+    assert sent > 0.3 * rate * seconds  # all of it where the machine can
     assert 0 < answered <= RateLimits().answers * seconds
     assert answered + queries["a/dropped"] > 0.9 * sent
