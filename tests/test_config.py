@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from rrdns.config import (
+from rrdns.config import describe_changes, load, parse, restart_needed
+from rrdns.config.schema import File
+from rrdns.config.settings import (
     ApiSettings,
     ChaosSettings,
     DnsSettings,
@@ -22,19 +24,14 @@ from rrdns.config import (
     ProcessSettings,
     Settings,
     StoreSettings,
-    TcpSettings,
-    describe_changes,
-    load,
-    parse,
-    restart_needed,
-    worst_case,
 )
-from rrdns.config.loader import all_tables
-from rrdns.config.schema import File
+from rrdns.config.table import all_tables
+from rrdns.core.connection_limits import TcpLimits
+from rrdns.core.health.probe_timing import worst_case
 from rrdns.core.model import BootFile, Endpoint, Member, Nameserver, OnEmpty, Policy, Profile
 from rrdns.core.rate_limit import RateLimits
+from rrdns.core.roles import Role, Token
 from rrdns.errors import ConfigInvalid
-from rrdns.web.api.auth import Role, Token
 from tests import sample_config
 from tests.web.certificates import make_pair
 
@@ -80,7 +77,7 @@ def test_a_short_config_gets_the_defaults() -> None:
     """What is not written is as the documentation says."""
     got = settings()
     assert got.dns == DnsSettings(listen=(Endpoint("127.0.0.1", 5353),))
-    assert got.dns.tcp == TcpSettings(connections=512, per_address=64, idle=10.0)
+    assert got.dns.tcp == TcpLimits(connections=512, per_address=64, idle=10.0)
     assert got.api == ApiSettings(listen=Endpoint("127.0.0.1", 8053))
     assert got.store == StoreSettings("sqlite", Path("/var/lib/rrdns/rrdns.db"), 365.0)
     assert got.log == LogSettings("json", "info")
@@ -184,7 +181,7 @@ def test_every_setting_of_a_full_config_arrives() -> None:
     assert got.dns == DnsSettings(
         (Endpoint("0.0.0.0", 53), Endpoint("::", 53)),
         3,
-        TcpSettings(10, 2, 4.0, 50.0),
+        TcpLimits(10, 2, 4.0, 50.0),
         cookies=False,
         cookie_secrets=(b"\x0a" * 16, b"\x0b" * 16),
         rate_limit=RateLimits(1, 2, 3, 4.0, 5, 16, 64, ("10.0.0.0/8", "192.0.2.1/32")),
@@ -291,14 +288,14 @@ def test_seven_different_mistakes_are_all_named() -> None:
     """
     found = mistakes(text)
     assert found == {
-        "dns.wrokers": "is no setting of [dns] (did you mean workers?)",
+        "dns.wrokers": "is not a setting of [dns] (did you mean workers?)",
         "zones[0].nameservers[0].address": found["zones[0].nameservers[0].address"],
         "pools[0].answers": "is a text; must be a whole number: write 4 without quotes",
         "pools[0].hostname": 'is "boot.elsewhere.test", which is outside every zone '
         "(pvs.example.test); add its zone",
         "pools[0].members[1].address": found["pools[0].members[1].address"],
-        "pools[0].members[2].address": 'is "2001:db8::1"; must be an IPv4 address, since targets '
-        "ask for A records",
+        "pools[0].members[2].address": 'is "2001:db8::1"; must be an IPv4 address, because targets '
+        "query A records",
         "pools[0].ttl": found["pools[0].ttl"],
     }
     assert "allow_zero_ttl" in found["pools[0].ttl"]
@@ -381,7 +378,7 @@ REPLACED = [
         "pools[0].keep",
         "is now called min_members",
     ),
-    ({"listen": "colour = 2"}, "dns.colour", "which knows listen, freebind, workers, tcp"),
+    ({"listen": "colour = 2"}, "dns.colour", "its settings are listen, freebind, workers, tcp"),
     # missing, empty
     ({"hostname": ""}, "pools[0].hostname", 'is missing; add hostname = "boot.'),
     ({"hostmaster": ""}, "zones[0].hostmaster", "is missing; add hostmaster ="),
@@ -393,15 +390,23 @@ REPLACED = [
     # addresses
     ({"address": 'address = "10.0.0.256"'}, "pools[0].members[0].address", "must be an IPv4"),
     ({"address": 'address = "pvs1.test"'}, "pools[0].members[0].address", "must be an IPv4"),
-    ({"address": 'address = "0.0.0.0"'}, "pools[0].members[0].address", "no single server's"),
-    ({"address": 'address = "224.0.0.1"'}, "pools[0].members[0].address", "no single server's"),
-    ({"address": 'address = "255.255.255.255"'}, "pools[0].members[0].address", "no single"),
+    (
+        {"address": 'address = "0.0.0.0"'},
+        "pools[0].members[0].address",
+        "not the address of a single",
+    ),
+    (
+        {"address": 'address = "224.0.0.1"'},
+        "pools[0].members[0].address",
+        "not the address of a single",
+    ),
+    ({"address": 'address = "255.255.255.255"'}, "pools[0].members[0].address", "of a single"),
     (
         {"nameservers": 'nameservers = [{name = "n.x", address = "fe80::1%eth0"}]'},
         "zones[0].nameservers[0].address",
-        "no single server's",
+        "not the address of a single",
     ),
-    ({"listen": 'listen = ["localhost:53"]'}, "dns.listen[0]", '"localhost" is no IP address'),
+    ({"listen": 'listen = ["localhost:53"]'}, "dns.listen[0]", '"localhost" is not an IP address'),
     ({"listen": 'listen = ["127.0.0.1"]'}, "dns.listen[0]", "which has no port"),
     ({"listen": 'listen = ["[::1]"]'}, "dns.listen[0]", "which has no port"),
     ({"listen": 'listen = ["::1:53"]'}, "dns.listen[0]", "must be an address and a port"),
@@ -410,7 +415,7 @@ REPLACED = [
     ({"listen": 'listen = ["127.0.0.1:x"]'}, "dns.listen[0]", "port must be 1 to 65535"),
     ({"listen": "listen = [53]"}, "dns.listen[0]", "is a whole number; must be an address"),
     # names
-    ({"hostname": 'hostname = "a..pvs.example.test"'}, "pools[0].hostname", "two dots in a row"),
+    ({"hostname": 'hostname = "a..pvs.example.test"'}, "pools[0].hostname", "have two in a row"),
     ({"hostname": f'hostname = "{"a" * 64}.pvs.example.test"'}, "pools[0].hostname", "63 at most"),
     (
         {"hostname": f'hostname = "{".".join(["a" * 60] * 4)}.pvs.example.test"'},
@@ -421,7 +426,7 @@ REPLACED = [
     ({"hostname": 'hostname = "-b.pvs.example.test"'}, "pools[0].hostname", "no hyphen at either"),
     ({"hostname": 'hostname = "böt.pvs.example.test"'}, "pools[0].hostname", "begins with xn--"),
     ({"hostname": 'hostname = "."'}, "pools[0].hostname", "must be a domain name"),
-    ({"hostmaster": 'hostmaster = "a.b@c.test"'}, "zones[0].hostmaster", "must have no dot"),
+    ({"hostmaster": 'hostmaster = "a.b@c.test"'}, "zones[0].hostmaster", "cannot have a dot"),
     # numbers
     ({"hostname": 'hostname = "b.pvs.example.test"\nanswers = 0'}, "pools[0].answers", "1 to 28"),
     ({"hostname": 'hostname = "b.pvs.example.test"\nanswers = 29'}, "pools[0].answers", "1 to 28"),
@@ -439,11 +444,11 @@ REPLACED = [
     ({"files": 'files = ["f"]\nrise = 0'}, "pools[0].probe.rise", "must be 1 to"),
     ({"files": 'files = ["f"]\nport = 65536'}, "pools[0].probe.port", "must be 1 to 65,535"),
     ({"files": 'files = ["f"]\nblksize = 7'}, "pools[0].probe.blksize", "must be 8 to"),
-    ({"hostmaster": 'hostmaster = "h.x"\nnegative_ttl = 6'}, "zones[0].negative_ttl", "5 at most"),
+    ({"hostmaster": 'hostmaster = "h.x"\nnegative_ttl = 6'}, "zones[0].negative_ttl", "at most 5"),
     (
         {"hostmaster": 'hostmaster = "h.x"\nallow_query = []'},
         "zones[0].allow_query",
-        "nobody could",
+        "every query would be refused",
     ),
     (
         {"hostmaster": 'hostmaster = "h.x"\nallow_query = ["10.1.0.0/8"]'},
@@ -481,7 +486,7 @@ REPLACED = [
     (
         {"nameservers": 'nameservers = [{name = "n.x", address = "1.1.1.1", addresses = ["::1"]}]'},
         "zones[0].nameservers[0].addresses",
-        "beside address",
+        "together with address",
     ),
     (
         {"nameservers": 'nameservers = [{name = "n.x", address = "1.1.1"}]'},
@@ -532,7 +537,7 @@ def test_zones_may_not_lie_in_one_another() -> None:
     )
     place, problem = only_mistake(SOUND + inner)
     assert place == "zones[1].name"
-    assert "lies inside zones[0].name" in problem
+    assert "is inside zones[0].name" in problem
 
 
 def test_zones_pools_hostnames_and_tokens_may_not_come_twice() -> None:
@@ -642,10 +647,10 @@ def test_any_values_in_any_places_are_settings_or_mistakes(
     [("[dns\n", "line 1, column 5"), ("a = 1\na = 2\n", "line 2, column 6"), ("x", "line 1")],
 )
 def test_a_slip_of_syntax_is_named_by_line_and_column(text: str, place: str) -> None:
-    """The file is no TOML; where an editor finds it is what helps."""
+    """The file is not TOML; where an editor finds it is what helps."""
     found, problem = only_mistake(text)
     assert found.startswith(place)
-    assert problem.startswith("is no TOML: ")
+    assert problem.startswith("is not valid TOML: ")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -667,7 +672,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(SOUND.encode() + "# Köln".encode("latin-1"))
     line = SOUND.count("\n") + 1
-    with pytest.raises(ConfigInvalid, match=f"is no UTF-8 text .line {line}, byte [0-9]+ of"):
+    with pytest.raises(ConfigInvalid, match=f"is not UTF-8 text, .*: line {line}, byte [0-9]+ of"):
         load(path)
 
 
@@ -676,7 +681,7 @@ def test_a_file_that_powershell_wrote_is_named_with_its_mend(tmp_path: Path, enc
     """Its `>` writes UTF-16, and no line or byte of that tells anything."""
     path = tmp_path / "rrdns.toml"
     path.write_bytes(f"\ufeff{SOUND}".encode(encoding))
-    with pytest.raises(ConfigInvalid, match="UTF-16: save it anew, with the encoding UTF-8"):
+    with pytest.raises(ConfigInvalid, match="UTF-16; save it with the encoding UTF-8"):
         load(path)
 
 
@@ -756,7 +761,7 @@ def test_a_cookie_secret_is_shown_nowhere(written: str) -> None:
     text = changed(listen="cookie_secret = " + written.format(secret))
     try:
         said = "\n".join(describe_changes(settings(), parse(text, "x"))) + repr(parse(text, "x"))
-        assert "dns.cookie_secrets: replaced by others" in said
+        assert "dns.cookie_secrets: replaced" in said
     except ConfigInvalid as invalid:
         said = str(invalid)
     assert "5ec2e7" not in said
@@ -779,7 +784,7 @@ def test_changes_are_told_line_by_line() -> None:
         "process.user: none -> u",
         "log.level: info -> debug",
         "token a: role: viewer -> admin",
-        "token a: replaced by another",
+        "token a: replaced",
         "zone pvs.example.test: nameservers: ns1.pvs.example.test 192.0.2.53 -> ns.x.test",
         "zone pvs.example.test: negative_ttl: 5 -> 9",
         "pool boot: ttl: 5 -> 9",
@@ -826,7 +831,10 @@ def test_a_certificate_needs_its_key_and_the_other_way_round() -> None:
     """Each alone is half of TLS, and half of TLS is none."""
     assert only_mistake(with_tls('tls_cert = "x"'))[0] == "api.tls_key"
     place, problem = only_mistake(with_tls('tls_key = "x"'))
-    assert (place, problem) == ("api.tls_cert", "is missing; TLS needs it beside api.tls_key")
+    assert (place, problem) == (
+        "api.tls_cert",
+        "is missing; TLS needs it together with api.tls_key",
+    )
 
 
 def test_the_files_of_tls_are_looked_at(tmp_path: Path) -> None:
@@ -889,3 +897,55 @@ def test_wildcards_of_both_families_and_other_ports_go_together() -> None:
     with pytest.raises(ConfigInvalid) as caught:
         parse('[dns]\nlisten = ["0.0.0.0:53", "[::]:53", "10.1.0.1:5353"]\n', "rrdns.toml")
     assert not [one for one in caught.value.mistakes if one.path.startswith("dns")]
+
+
+EXPORTER = '[[exporters]]\nname = "x"\npools = ["boot"]\n'
+FILE_EXPORTER = 'type = "file"\npath = "/x"\ntemplate = "hosts"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "problem"),
+    [
+        (
+            FILE_EXPORTER + 'url = "http://x"',
+            "url",
+            'is not a setting of [[exporters]] with type = "file"; it belongs in [[exporters]] w',
+        ),
+        (
+            FILE_EXPORTER + "modus = 5",
+            "modus",
+            'is not a setting of [[exporters]] with type = "file" (did you mean mode?)',
+        ),
+        (FILE_EXPORTER + 'tell = "all"', "tell", "is now called scope; the meaning is the same"),
+        (
+            'type = "kea"\nsocket = "/x"\nsubnets = [1, 1.5]',
+            "subnets[1]",
+            "is a number with a decimal point; must be the id of a subnet, or a prefix in quotes",
+        ),
+        (
+            'type = "webhook"\nurl = "http://x"\nheaders = ["a"]',
+            "headers",
+            "is a list; must be a table of texts",
+        ),
+        ('type = "command"\ncommand = []', "command", "is empty; add command ="),
+        ('type = "command"', "command", "is missing; add command ="),
+        ('path = "/x"\ntemplate = "hosts"', "type", 'is missing; add type = "file"'),
+        (
+            'type = "flie"\npath = "/x"\ntemplate = "hosts"',
+            "type",
+            'is "flie"; must be "file", "kea", "webhook" or "command" (did you mean file?)',
+        ),
+        (
+            'type = "fax"\ncolour = 5',
+            "colour",
+            "is not a setting of [[exporters]]; its settings are name, type, pools, scope",
+        ),
+    ],
+)
+def test_a_mistake_of_an_exporter_is_named_with_what_is_right(
+    lines: str, place: str, problem: str
+) -> None:
+    """A setting of another type is named with that type; without a type, it is not judged."""
+    found = mistakes(f"{SOUND}{EXPORTER}{lines}\n")
+    assert found[f"exporters[0].{place}"].startswith(problem)
+    assert found.keys() <= {f"exporters[0].{place}", "exporters[0].type"}

@@ -1,11 +1,12 @@
-"""The pages and configs for users are in plain English: no banned words, no long sentences.
+"""Pages, configs and code are in plain English: no banned words, no long sentences.
 
-Each rule has a reason and the words to use instead. Code, and tables that a program writes, are
-left out: their words are checked where they are written.
+Each rule has a reason and the words to use instead. Of code, docstrings and texts are checked.
+Code in pages, and tables that a program writes, are left out.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 from tests.peers import ROOT
 
 MAX_WORDS = 40
+MAX_WORDS_IN_CODE = 25
 # Pages that are not rewritten yet. A page that has no findings any longer must be removed here.
 NOT_YET = frozenset({"differences.md", "performance.md"})
 PAGES = (
@@ -23,6 +25,16 @@ PAGES = (
     *sorted((ROOT / "docs").rglob("*.md")),
 )
 CONFIGS = (*sorted((ROOT / "conf").glob("**/*.toml")), *sorted((ROOT / "conf").glob("*.y*ml")))
+# Packages and modules whose docstrings and texts are checked.
+CODE_AREAS = ("rrdns/config", "rrdns/web/api")
+CODE_NOT_YET = frozenset({"admin_service.py", "request_models.py", "request_parsing.py"})
+MODULES = tuple(
+    module
+    for area in CODE_AREAS
+    for module in ([ROOT / area] if area.endswith(".py") else sorted((ROOT / area).rglob("*.py")))
+    if module.name not in CODE_NOT_YET
+)
+MIN_WORDS_OF_A_TEXT = 4  # in a string literal; a shorter one may be a name or a key
 # First cells of the tables that tests compare with the words of the code.
 GENERATED_TABLES = (
     "| metric | type |",
@@ -40,6 +52,11 @@ class Rule:
     instead: str  # what to write, with the reason where it is not plain
     example: str  # a sentence that the rule finds
 
+
+# How a docstring begins that does not begin with a verb in the imperative.
+NO_VERB = re.compile(
+    r"(?:The|An?|It|This|These|What|Who|How|When|Where|Whether|If|[A-Z][a-z]+(?<!s)s)\b"
+).match
 
 SUBJECT = "name the subject: a client, a member, a resolver, an admin"
 GLOSSARY = "one word for one thing"
@@ -162,15 +179,53 @@ def sentences(text: str) -> Iterator[str]:
         yield from re.split(r"(?<=[\w)\"'%][.!?;])\s+", passage)
 
 
-def findings(text: str) -> Iterator[str]:
+def texts(source: str) -> Iterator[str]:
+    """Return the docstrings and the texts of a Python module; values in f-strings are CODE."""
+    tree = ast.parse(source)
+    parts = {
+        part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    }
+    docstrings = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # of modules, classes and functions, and below settings
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if node in docstrings:
+                yield text
+            case ast.Constant(value=str(text)) if node not in parts and is_prose(text):
+                yield text
+            case ast.JoinedStr() if is_prose(text := joined(node)):
+                yield text
+
+
+def joined(node: ast.JoinedStr) -> str:
+    """Return the text of an f-string, with CODE for each value."""
+    return "".join(
+        str(part.value) if isinstance(part, ast.Constant) else "CODE" for part in node.values
+    )
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a string literal is a text for people, not a name, pattern or command."""
+    return len(re.findall(r"(?:^|\s)[\"'(]*[A-Za-z][\w'-]*", text)) >= MIN_WORDS_OF_A_TEXT
+
+
+def first_words(source: str) -> Iterator[str]:
+    """Return the first sentence of each function's docstring."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield (ast.get_docstring(node) or "").partition("\n")[0]
+
+
+def findings(text: str, max_words: int = MAX_WORDS) -> Iterator[str]:
     """Return what is against the rules in a page, each with what to do about it."""
     for sentence in sentences(text):
         for rule in RULES:
             if found := re.search(rule.pattern, sentence, re.IGNORECASE):
                 yield f"{found[0]!r} -> {rule.instead}: {sentence}"
         words = len(re.findall(r"\w[\w'.,:/-]*", sentence))
-        if words > MAX_WORDS:
-            yield f"{words} words, more than {MAX_WORDS}: {sentence}"
+        if words > max_words:
+            yield f"{words} words, more than {max_words}: {sentence}"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +243,15 @@ def test_a_page_is_in_plain_english(page: Path) -> None:
 def test_the_comments_of_a_config_are_in_plain_english(path: Path) -> None:
     """So are the texts of the alerts."""
     found = list(findings(comments(path.read_text())))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_docstrings_and_texts_of_code_are_in_plain_english(path: Path) -> None:
+    """Sentences have 25 words at most, and docstrings of functions begin with a verb."""
+    source = path.read_text()
+    found = [each for text in texts(source) for each in findings(text, MAX_WORDS_IN_CODE)]
+    found += [f"not in the imperative: {line}" for line in first_words(source) if NO_VERB(line)]
     assert not found, "\n".join(found)
 
 
@@ -217,3 +281,17 @@ def test_a_long_sentence_is_found_and_code_is_not_read() -> None:
     assert list(findings(comments("# It is\n# not there any\n# more.")))
     assert list(findings(comments('summary: "The log tells why"')))
     assert list(findings("| code | meaning |\n|---|---|\n| `x` | the log tells why |\n"))
+
+
+def test_docstrings_and_texts_of_code_are_read() -> None:
+    """Names and keys are left out; a value in a text counts as one word."""
+    code = (
+        """'One.'\nX = {"key": f"two is {1} of many", "a b": r"\\d+"}\nclass A:\n    'Three.'\n"""
+    )
+    assert sorted(texts(code)) == ["One.", "Three.", "two is CODE of many"]
+    assert [NO_VERB(line) is None for line in ("Return it.", "Returns it.", "The way.")] == [
+        True,
+        False,
+        False,
+    ]
+    assert list(first_words('def f():\n    """Do it.\n\n    Well.\n    """\n')) == ["Do it."]

@@ -1,31 +1,7 @@
-"""Read the config file: TOML in, frozen settings out, or every mistake at once."""
+"""Read the config file: TOML in, frozen settings or every mistake out."""
 
 from rrdns.config.diff import describe_changes, restart_needed
 from rrdns.config.loader import load, parse
-from rrdns.config.settings import (
-    ApiSettings,
-    ChaosSettings,
-    DnsSettings,
-    LogSettings,
-    ProcessSettings,
-    Settings,
-    StoreSettings,
-    TcpSettings,
-)
-from rrdns.core.health.probe_timing import worst_case
+from rrdns.config.settings import DnsSettings, Settings
 
-__all__ = [
-    "ApiSettings",
-    "ChaosSettings",
-    "DnsSettings",
-    "LogSettings",
-    "ProcessSettings",
-    "Settings",
-    "StoreSettings",
-    "TcpSettings",
-    "describe_changes",
-    "load",
-    "parse",
-    "restart_needed",
-    "worst_case",
-]
+__all__ = ["DnsSettings", "Settings", "describe_changes", "load", "parse", "restart_needed"]

@@ -1,16 +1,17 @@
-"""What the values of a config mean to one another: doubles, contradictions, dangers.
+"""Find contradictions between values of a config: duplicates, conflicts, dangers.
 
-Each check looks at values that are right by themselves; what was cut out of the file is
-empty here or named in `broken`, and nothing is concluded from it.
+Each value is valid by itself. A value with a mistake was removed from the file, so it is empty
+here, or its path is in `broken`; no check draws a conclusion from it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rrdns.config import integrations
+from rrdns.config.integration_tables import CommandExporterTable, FileExporterTable
+from rrdns.config.integrations import check_exporters, check_webhooks, duplicates
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
 from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
 from rrdns.config.table import InvalidPaths, SettingPath
@@ -20,7 +21,7 @@ from rrdns.web.transport.tls import TlsConfigError, make_context
 
 
 def check(file: File, broken: InvalidPaths) -> list[Mistake]:
-    """Return every mistake that lies between values; `broken` are places already blamed."""
+    """Return every contradiction; `broken` are the paths that have a mistake already."""
     return [
         *_listeners(file),
         *_tokens(file, broken),
@@ -30,27 +31,27 @@ def check(file: File, broken: InvalidPaths) -> list[Mistake]:
         *_negative_ttls(file, broken),
         *_hostnames(file, broken),
         *_pools(file, broken),
-        *integrations.check_exporters(file, broken),
-        *integrations.check_webhooks(file, broken),
+        *check_exporters(file, broken),
+        *check_webhooks(file, broken),
     ]
 
 
 def check_files(file: File, broken: InvalidPaths, source: str) -> Iterator[Mistake]:
-    """Return every mistake in the files that a config names, and in who may change them.
+    """Return every mistake in the contents and permissions of the files that a config names.
 
-    `source` is the config's own file.
+    `source` is the path of the config.
     """
     certificate, key = file.api.tls_cert, file.api.tls_key
     if certificate and key and not {"api.tls_cert", "api.tls_key"} & broken:
         try:
-            make_context(Path(certificate), Path(key))
+            make_context(certificate, key)
         except TlsConfigError as bad:
             yield Mistake(f"api.{bad.setting}", f"is {bad.path}, which {bad.problem}")
     yield from _rights(file, source)
 
 
 def _rights(file: File, source: str) -> Iterator[Mistake]:
-    """Return what the user that rrdns becomes could change, and so become root by."""
+    """Return the files that rrdns' user could change to become root."""
     who = identity_of(file.process.user, file.process.group)
     if who is None:
         return
@@ -59,92 +60,80 @@ def _rights(file: File, source: str) -> Iterator[Mistake]:
         if why:
             subject = f'is "{path}", which {why}' if place else why
             yield Mistake(place, subject)
-    if file.store.backend is not Backend.MEMORY and file.store.path:
-        why = unfit_state(Path(file.store.path), who)
+    if file.store.backend is not Backend.MEMORY:
+        why = unfit_state(file.store.path, who)
         if why:
             yield Mistake("store.path", why)
 
 
 def _read_by_root(file: File, source: str) -> Iterator[tuple[SettingPath, Path]]:
-    """Return the files that decide what rrdns does, each with the place that names it."""
+    """Return the files that rrdns reads as root, each with the path of its setting."""
     yield "", Path(source)
     for name in ("tls_cert", "tls_key"):
         if path := getattr(file.api, name):
-            yield f"api.{name}", Path(path)
+            yield f"api.{name}", path
     for index, table in enumerate(file.exporters):
-        if table.template and "/" in table.template:
+        if isinstance(table, FileExporterTable) and "/" in table.template:
             yield f"exporters[{index}].template", Path(table.template)
-        for path in program_of([word for word in table.command or () if word]):
-            yield f"exporters[{index}].command", path
+        if isinstance(table, FileExporterTable | CommandExporterTable):
+            for path in program_of([word for word in table.command if word]):
+                yield f"exporters[{index}].command", path
 
 
 def zone_of(hostname: str, zones: Iterable[ZoneTable]) -> ZoneTable | None:
-    """Return the zone that a hostname is in, or at the apex of."""
+    """Return the zone that contains a hostname, or has it as its apex."""
     return next((zone for zone in zones if zone.name and is_inside(hostname, zone.name)), None)
-
-
-def _doubles(
-    values: Iterable[tuple[SettingPath, Hashable]], scope: str, where: str = ""
-) -> Iterator[Mistake]:
-    """Return a mistake for each value that stands somewhere before; empty ones are unknown."""
-    first: dict[Hashable, SettingPath] = {}
-    for place, value in values:
-        if value in ("", None):
-            continue
-        if value in first:
-            yield Mistake(place, f'is "{value}", like {first[value]}; {scope}{where}')
-        first.setdefault(value, place)
 
 
 def _listeners(file: File) -> Iterator[Mistake]:
     listeners = [(f"dns.listen[{i}]", each) for i, each in enumerate(file.dns.listen)]
     listeners.append(("api.listen", file.api.listen))
-    yield from _doubles(listeners, "only one can listen there")
+    yield from duplicates(listeners, "an address and port can have one listener only")
     if "listen" in file.dns.model_fields_set and not file.dns.listen:
         example = 'name an address of this host, such as "10.0.0.53:53", or leave it out'
-        yield Mistake("dns.listen", f"is empty, so nobody could ask; {example}")
+        yield Mistake("dns.listen", f"is empty, so rrdns would get no queries; {example}")
     yield from _covered(listeners)
 
 
 def _covered(listeners: Sequence[tuple[SettingPath, Endpoint | None]]) -> Iterator[Mistake]:
-    """Return a mistake for each listener that a wildcard address with its port leaves no room for.
+    """Return a mistake for each listener whose port a wildcard address takes already.
 
-    IPv4 and IPv6 never take each other's place: the IPv6 sockets take no IPv4.
+    IPv4 and IPv6 do not conflict, because the IPv6 sockets accept no IPv4.
     """
-    everywhere = {
-        (":" in one.host, one.port): (place, one)
-        for place, one in listeners
-        if one is not None and ipaddress.ip_address(one.host).is_unspecified
+    wildcards = {
+        (":" in listener.host, listener.port): (place, listener)
+        for place, listener in listeners
+        if listener is not None and ipaddress.ip_address(listener.host).is_unspecified
     }
-    for place, one in listeners:
-        if one is None or (":" in one.host, one.port) not in everywhere:
+    for place, listener in listeners:
+        if listener is None or (":" in listener.host, listener.port) not in wildcards:
             continue
-        wild_place, wild = everywhere[":" in one.host, one.port]
-        if one != wild:
+        wild_place, wild = wildcards[":" in listener.host, listener.port]
+        if listener != wild:
             yield Mistake(
                 place,
-                f'is "{one}", which {wild_place}, "{wild}", has already: it means every address '
-                "of this host; leave one of them out, or choose another port",
+                f'is "{listener}", which {wild_place} has already: "{wild}" means every address '
+                "of this host; remove one of them, or choose another port",
             )
 
 
 def _tokens(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     tokens = [(f"api.tokens[{i}]", token) for i, token in enumerate(file.api.tokens)]
-    yield from _doubles(
+    yield from duplicates(
         ((f"{place}.name", token.name) for place, token in tokens),
-        "each token needs a name of its own, by which the audit trail calls it",
+        "each token needs its own name, because the audit trail shows it",
     )
     hashes = [(f"{place}.sha256", token.sha256) for place, token in tokens]
-    for mistake in _doubles(hashes, ""):
-        yield Mistake(mistake.path, "is the hash of another token here; make one for each holder")
+    for mistake in duplicates(hashes, ""):
+        yield Mistake(mistake.path, "is the hash of another token; make a token for each holder")
     listen = file.api.listen
     if listen is None or tokens or "api.tokens" in broken or "api" in broken:
         return
     if not ipaddress.ip_address(listen.host).is_loopback:
         yield Mistake(
             "api.listen",
-            f"is {listen}, which other hosts can reach, and there are no [[api.tokens]]: anybody "
-            "could drain; add a token (`rrdns token` makes one), or listen on 127.0.0.1",
+            f"is {listen}, which other hosts can reach, and there are no [[api.tokens]]: every "
+            "host could drain; add a token (`rrdns token` makes one), or listen on 127.0.0.1",
         )
 
 
@@ -152,25 +141,25 @@ def _tls(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     pair = {"tls_cert": file.api.tls_cert, "tls_key": file.api.tls_key}
     for missing, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
         if pair[other] and not pair[missing] and f"api.{missing}" not in broken:
-            yield Mistake(f"api.{missing}", f"is missing; TLS needs it beside api.{other}")
+            yield Mistake(f"api.{missing}", f"is missing; TLS needs it together with api.{other}")
 
 
 def _zones(file: File) -> Iterator[Mistake]:
     zones = [(f"zones[{i}].name", zone.name) for i, zone in enumerate(file.zones)]
-    yield from _doubles(zones, "a zone is written once")
+    yield from duplicates(zones, "each zone is written once")
     for index, table in enumerate(file.zones):
         if not table.allow_query:
             yield Mistake(
                 f"zones[{index}].allow_query",
-                "is empty: nobody could ask; name the networks of your resolvers, or leave it out "
-                "for everybody",
+                "is empty, so every query would be refused; add the networks of your resolvers, or "
+                "leave it out to allow all",
             )
     for place, name in zones:
         for other, parent in zones:
             if name and parent and name != parent and is_inside(name, parent):
                 yield Mistake(
                     place,
-                    f'is "{name}", which lies inside {other}, "{parent}"; leave one of them out',
+                    f'is "{name}", which is inside {other}, "{parent}"; remove one of them',
                 )
 
 
@@ -180,9 +169,9 @@ def _nameservers(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
             (f"zones[{index}].nameservers[{i}]", server)
             for i, server in enumerate(zone.nameservers)
         ]
-        yield from _doubles(
+        yield from duplicates(
             ((f"{place}.name", server.name) for place, server in servers),
-            "a nameserver is written once, with all its addresses",
+            "each nameserver is written once, with all its addresses",
         )
         for place, server in servers:
             yield from _nameserver(place, server, zone, broken)
@@ -192,18 +181,21 @@ def _nameserver(
     place: SettingPath, server: NameserverTable, zone: ZoneTable, broken: InvalidPaths
 ) -> Iterator[Mistake]:
     if server.address and server.addresses:
-        yield Mistake(f"{place}.addresses", "is written beside address; write all of them here")
-    yield from _doubles(
+        yield Mistake(
+            f"{place}.addresses", "is written together with address; write all addresses here"
+        )
+    yield from duplicates(
         ((f"{place}.addresses[{i}]", each) for i, each in enumerate(server.addresses)),
-        "an address is written once",
+        "each address is written once",
     )
-    told = server.address or server.addresses
-    blamed = {f"{place}.address", f"{place}.addresses"} & broken
-    if server.name and zone.name and is_inside(server.name, zone.name) and not told and not blamed:
+    has_address = (
+        server.address or server.addresses or {f"{place}.address", f"{place}.addresses"} & broken
+    )
+    if server.name and zone.name and is_inside(server.name, zone.name) and not has_address:
         yield Mistake(
             f"{place}.address",
-            f'is missing; "{server.name}" is inside the zone "{zone.name}", so nobody else can '
-            'tell its address; add address = "..."',
+            f'is missing; "{server.name}" is inside the zone "{zone.name}", so only rrdns can '
+            'answer with its address; add address = "..."',
         )
 
 
@@ -222,15 +214,15 @@ def _negative_ttls(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
         if zone.negative_ttl > max(ttl, 1):
             yield Mistake(
                 place,
-                f"is {zone.negative_ttl}, more than {at}, {ttl}: a resolver would remember an "
-                f"empty answer for longer than a server's address; {max(ttl, 1)} at most, or "
+                f"is {zone.negative_ttl}, more than {at}, {ttl}: a resolver would cache an empty "
+                f"answer for longer than a server's address; write at most {max(ttl, 1)}, or "
                 "leave it out",
             )
 
 
 def _hostnames(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     hostnames = [(f"pools[{i}].hostname", pool.hostname) for i, pool in enumerate(file.pools)]
-    yield from _doubles(hostnames, "each pool needs a hostname of its own")
+    yield from duplicates(hostnames, "each pool needs its own hostname")
     servers = {server.name: zone.name for zone in file.zones for server in zone.nameservers}
     # With a zone unread, "outside every zone" might be wrong, and a false alarm misleads.
     all_read = "zones" not in broken and all(zone.name for zone in file.zones) and file.zones
@@ -244,35 +236,33 @@ def _hostnames(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
         if zone and hostname in servers and is_inside(hostname, servers[hostname]):
             yield Mistake(
                 place,
-                f'is "{hostname}", the name of a nameserver of the zone: its A records are '
-                "that server's own; give the nameserver another name",
+                f'is "{hostname}", the name of a nameserver of the zone, whose A records are '
+                "that server's; give the nameserver another name",
             )
 
 
 def _pools(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     pools = [(f"pools[{i}]", pool) for i, pool in enumerate(file.pools)]
-    yield from _doubles(
+    yield from duplicates(
         ((f"{place}.name", pool.name) for place, pool in pools), "each pool needs its own name"
     )
     for place, pool in pools:
         yield from _members(place, pool)
         yield from _numbers(place, pool, broken)
         files = [(f"{place}.probe.files[{i}].name", f.name) for i, f in enumerate(pool.probe.files)]
-        yield from _doubles(files, "a file is written once")
+        yield from duplicates(files, "each file is written once")
 
 
 def _members(place: SettingPath, pool: PoolTable) -> Iterator[Mistake]:
     members = [(f"{place}.members[{i}]", member) for i, member in enumerate(pool.members)]
     where = f' of pool "{pool.name}"' if pool.name else " of a pool"
-    yield from _doubles(
+    yield from duplicates(
         ((f"{at}.name", member.name) for at, member in members),
-        "each member needs a name of its own, among those",
-        where,
+        f"each member{where} needs its own name",
     )
-    yield from _doubles(
+    yield from duplicates(
         ((f"{at}.address", member.address) for at, member in members),
-        "each address may be a member once, among those",
-        where,
+        f"each address can be one member{where} only",
     )
 
 
@@ -286,7 +276,6 @@ def _numbers(place: SettingPath, pool: PoolTable, broken: InvalidPaths) -> Itera
     if pool.members and pool.min_members > len(pool.members):
         yield Mistake(
             f"{place}.min_members",
-            f"is {pool.min_members}, and the pool has {len(pool.members)} members: every "
-            "drain would be "
-            "refused; must be less than the number of members",
+            f"is {pool.min_members}, and the pool has {len(pool.members)} members, so every drain "
+            "would be refused; must be less than the number of members",
         )

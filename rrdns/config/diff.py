@@ -1,4 +1,4 @@
-"""Compare two configs: what a reload changes, and what it cannot; and how slow a pool may be."""
+"""Compare two configs: the differences, and which of them need a restart."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rrdns.config.settings import Settings
 from rrdns.core.model import BootFile, Nameserver, Pool
 
 _SECRETS = "dns.cookie_secrets"
-# What is settled before the first query, by a process that reads the config only once.
-_SETTLED_AT_START = (
+# Processes that read the config only once use these before the first query.
+_READ_AT_START = (
     "dns.listen",
     "dns.freebind",
     "dns.workers",
@@ -33,16 +33,16 @@ _SETTLED_AT_START = (
     "log.format",
     "log.level",
 )
-_ALSO_TOLD = ("api.tls_cert", "api.tls_key", "store.audit_days")
+_ALSO_LOGGED = ("api.tls_cert", "api.tls_key", "store.audit_days")
 
 
 def restart_needed(old: Settings, new: Settings) -> tuple[str, ...]:
-    """Return the dotted places that differ and that a reload cannot apply."""
-    return tuple(place for place in _SETTLED_AT_START if _at(old, place) != _at(new, place))
+    """Return the paths of the settings that differ and that a reload cannot apply."""
+    return tuple(place for place in _READ_AT_START if _at(old, place) != _at(new, place))
 
 
 def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
-    """Return a line for each thing that differs, for the log of a reload."""
+    """Return a line for each difference, for the log of a reload."""
     return (
         *_plain_changes(old, new),
         *_token_changes(old, new),
@@ -54,11 +54,11 @@ def describe_changes(old: Settings, new: Settings) -> tuple[str, ...]:
 
 
 def _plain_changes(old: Settings, new: Settings) -> Iterator[str]:
-    for place in (*_SETTLED_AT_START, *_ALSO_TOLD):
+    for place in (*_READ_AT_START, *_ALSO_LOGGED):
         if place != _SECRETS:
             yield from _changed(place, _at(old, place), _at(new, place))
         elif _at(old, place) != _at(new, place):
-            yield f"{place}: replaced by others"
+            yield f"{place}: replaced"
 
 
 def _token_changes(old: Settings, new: Settings) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _token_changes(old: Settings, new: Settings) -> Iterator[str]:
     for name in (name for name in after if name in before):
         yield from _changed(f"token {name}: role", before[name].role, after[name].role)
         if before[name].sha256 != after[name].sha256:
-            yield f"token {name}: replaced by another"
+            yield f"token {name}: replaced"
 
 
 def _zone_changes(old: Settings, new: Settings) -> Iterator[str]:
@@ -116,10 +116,10 @@ def _webhook_changes(old: Settings, new: Settings) -> Iterator[str]:
 
 
 def _replaced(what: str, before: Any, after: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """Tell of values that may hold a key, without showing them."""
+    """Return a line for each value that differs and may be a key, without the value."""
     for name in names:
         if getattr(before, name, None) != getattr(after, name, None):
-            yield f"{what}: {name}: replaced by another"
+            yield f"{what}: {name}: replaced"
 
 
 def _member_changes(before: Pool, after: Pool) -> Iterator[str]:
@@ -141,10 +141,10 @@ def _came_and_went(what: str, before: dict[str, Any], after: dict[str, Any]) -> 
 
 
 def _field_changes(what: str, before: Any, after: Any, leave: tuple[str, ...]) -> Iterator[str]:
-    for each in fields(before):
-        if each.name not in leave:
-            prefix = f"{what}: {each.name}" if ":" not in what else f"{what} {each.name}"
-            yield from _changed(prefix, getattr(before, each.name), getattr(after, each.name))
+    for field in fields(before):
+        if field.name not in leave:
+            prefix = f"{what}: {field.name}" if ":" not in what else f"{what} {field.name}"
+            yield from _changed(prefix, getattr(before, field.name), getattr(after, field.name))
 
 
 def _changed(what: str, before: object, after: object) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Tell who could change a file, and whether a folder may hold what rrdns keeps.
+"""Check the permissions of files that rrdns reads as root, and of the folder of its store.
 
-What rrdns reads as root decides what runs as root. So the user that it becomes must be able to
-change neither those files nor any folder on the way to them; the way through links counts too.
+A file that root reads decides what runs as root. So rrdns' user must not be able to change such a
+file, or a folder on the path to it. Links on the path count, too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_LINKS = 40  # followed on one way, as the kernel does (path_resolution(7))
+MAX_LINKS = 40  # on one path, as the kernel allows (path_resolution(7))
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom rrdns becomes."""
+    """The user and groups that rrdns changes to."""
 
     user: str
     uid: int
@@ -28,7 +28,7 @@ class Identity:
 
 
 def identity_of(user: str | None, group: str | None) -> Identity | None:
-    """Return whom rrdns becomes; None where it stays who it is, or nobody knows that name."""
+    """Return the identity that rrdns changes to; None if it changes none, or a name is unknown."""
     try:
         entry = pwd.getpwnam(user) if user else None
         gids = {grp.getgrnam(group).gr_gid} if group else set()
@@ -41,9 +41,9 @@ def identity_of(user: str | None, group: str | None) -> Identity | None:
 
 
 def changeable(path: Path, who: Identity) -> str:
-    """Return why somebody could change a file, and what mends it; empty when they cannot.
+    """Return why a user could change a file, and the remedy; empty if the user cannot.
 
-    A file that is not there can be made by who may write in the folder that is there.
+    A file that does not exist can be made by a user that may write to its folder.
     """
     for step, found in _way(path):
         why = _why_writable(found, who)
@@ -57,10 +57,10 @@ def changeable(path: Path, who: Identity) -> str:
 
 
 def unfit_state(store: Path, who: Identity) -> str:
-    """Return why the folder of a store, or a file of it there, cannot be used, and what mends it.
+    """Return why the folder of a store, or a file in it, cannot be used, and the remedy.
 
-    Only a folder that rrdns makes itself is given away. One that is there must be the user's own
-    already, and so must all that rrdns keeps in it.
+    rrdns changes the owner of a folder only if it made the folder itself. A folder that exists must
+    belong to the user already, with all files of the store.
     """
     folder = store.parent
     try:
@@ -68,31 +68,29 @@ def unfit_state(store: Path, who: Identity) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f'cannot be used: "{folder}" cannot be looked at ({error.strerror})'
+        return f'cannot be used: "{folder}" cannot be read ({error.strerror})'
     if not stat.S_ISDIR(found.st_mode):
-        return f'cannot be used: "{folder}" is no folder'
+        return f'cannot be used: "{folder}" is not a folder'
     if found.st_uid != who.uid:
         return (
-            f'is in "{folder}", which belongs to {_name(found.st_uid)}, and rrdns gives no folder '
-            f"away that it has not made; choose one of its own, or, if it holds nothing else: "
-            f"chown -R {who.user}: {folder} && chmod 700 {folder}"
+            f'is in "{folder}", which belongs to {_name(found.st_uid)}; rrdns changes the owner '
+            "only of a folder that it made. Choose an own folder, or, if it has no other "
+            f"files: chown -R {who.user}: {folder} && chmod 700 {folder}"
         )
     if found.st_mode & 0o022:
         return (
-            f'is in "{folder}", where others may write, and so take its files away; '
+            f'is in "{folder}", where other users may write, and so replace its files; '
             f"chmod 700 {folder}"
         )
     for file in sorted(folder.glob(f"{store.stem}.*")):
-        told = file.lstat()
-        if told.st_uid != who.uid:
-            return (
-                f'needs "{file}", which belongs to {_name(told.st_uid)}; chown {who.user}: {file}'
-            )
+        owner = file.lstat().st_uid
+        if owner != who.uid:
+            return f'needs "{file}", which belongs to {_name(owner)}; chown {who.user}: {file}'
     return ""
 
 
 def program_of(command: list[str]) -> Iterator[Path]:
-    """Return the program that a command runs, and the files that it is given by name."""
+    """Return the program that a command runs, and the files among its arguments."""
     if not command:
         return
     program = command[0] if "/" in command[0] else shutil.which(command[0])
@@ -104,7 +102,7 @@ def program_of(command: list[str]) -> Iterator[Path]:
 
 
 def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Return all folders, links and files that are gone through to reach a file."""
+    """Return all folders, links and files on the path to a file."""
     left = list(path.absolute().parts)
     here, links = Path(left.pop(0)), 0
     yield here, here.stat()
@@ -115,7 +113,7 @@ def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
             continue
         try:
             found = (here / step).lstat()
-        except OSError:  # what is not there can be made by who may write in the folder before
+        except OSError:  # it does not exist: the folder before it decides who can make it
             return
         if stat.S_ISLNK(found.st_mode):
             links += 1
@@ -132,11 +130,11 @@ def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _why_writable(found: os.stat_result, who: Identity) -> str:
     if found.st_uid == who.uid:
         return f"belongs to {who.user}"
-    # In a folder like /tmp each file is its owner's alone (the sticky bit, chmod(2)).
+    # In a folder like /tmp only its owner may replace a file (the sticky bit, chmod(2)).
     if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
         return ""
     if found.st_mode & stat.S_IWOTH:
-        return "everybody may write"
+        return "every user may write"
     if found.st_mode & stat.S_IWGRP and found.st_gid in who.gids:
         return f"{who.user}'s group may write"
     return ""
@@ -144,8 +142,8 @@ def _why_writable(found: os.stat_result, who: Identity) -> str:
 
 def _remedy(step: Path, found: os.stat_result, who: Identity) -> str:
     if found.st_uid == who.uid:
-        return f"{who.user} could become root by it: chown root: {step}"
-    return f"{who.user} could become root by it: chmod go-w {step}"
+        return f"{who.user} could become root with it: chown root: {step}"
+    return f"{who.user} could become root with it: chmod go-w {step}"
 
 
 def _name(uid: int) -> str:

@@ -1,4 +1,4 @@
-"""The reference of all settings, as `docs/config.md` has it, made from the tables themselves.
+"""Make the reference of all settings, `docs/config.md`, from the tables.
 
 `python -m rrdns.config.reference` prints it; `make reference` writes the page.
 """
@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BeforeValidator, PlainValidator
@@ -19,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic.functional_validators import AfterValidator
 
 from rrdns.config import schema, validators
-from rrdns.config.table import Table
+from rrdns.config.table import Table, inner_tables
 from rrdns.core.model import Endpoint
 
 FIRST_VERSION = "0.1.0"
@@ -39,6 +40,7 @@ _KINDS: dict[Callable[..., Any], str] = {
     validators.domain: "domain name",
     validators.identifier: "name",
     validators.plain_text: "text",
+    validators.path: "path",
     validators.short_text: "text",
     validators.ipv4: "IPv4 address",
     validators.any_address: "IP address",
@@ -48,6 +50,7 @@ _KINDS: dict[Callable[..., Any], str] = {
     validators.cookie_secret: "32 hex digits",
     validators.file_name: "file name",
     validators.hostmaster: "mailbox",
+    validators.subnet: "whole number or text",
 }
 _PLAIN: dict[type, str] = {
     bool: "`true` or `false`",
@@ -59,33 +62,33 @@ _PLAIN: dict[type, str] = {
 
 def reference() -> str:
     """Return the page: a table of settings for each table of the file."""
-    return "\n".join([_INTRODUCTION, *_tables(schema.File, "")]).rstrip() + "\n"
+    return "\n".join([_INTRODUCTION, *_inside(schema.File)]).rstrip() + "\n"
 
 
-def _tables(table: type[Table], above: str) -> Iterator[str]:
-    """Yield the sections of a table and of those below it, in the order of the file."""
-    below = []
-    if above:
-        yield f"## {above}\n"
-        yield "| setting | purpose | value | default | since |"
-        yield "|---|---|---|---|---|"
+def _inside(table: type[Table]) -> Iterator[str]:
+    """Yield the sections of all tables inside a table, in the order of the file."""
+    for info in table.model_fields.values():
+        for inner in inner_tables(info.annotation):
+            yield from _section(inner)
+            yield from _inside(inner)
+
+
+def _section(table: type[Table]) -> Iterator[str]:
+    """Yield the section of a table; a type of exporter has only its own settings there."""
+    yield f"## {_heading(table)}\n"
+    yield "| setting | purpose | value | default | since |"
+    yield "|---|---|---|---|---|"
     texts = descriptions(table)
-    for name, info in table.model_fields.items():
-        inner = _inner_table(info.annotation)
-        if inner is not None:
-            below.append(inner)
-        if above and not (inner and name not in texts):
+    for name in inspect.get_annotations(table):
+        if name in texts:
+            info = table.model_fields[name]
             since = SINCE.get((table, name), FIRST_VERSION)
-            value, default = _value(info), _default(info, inner)
-            yield f"| `{name}` | {texts[name]} | {value} | {default} | {since} |"
-    if above:
-        yield ""
-    for inner in below:
-        yield from _tables(inner, _heading(inner))
+            yield f"| `{name}` | {texts[name]} | {_value(info)} | {_default(info)} | {since} |"
+    yield ""
 
 
 def descriptions(table: type[Table]) -> dict[str, str]:
-    """Return what the text below each setting of a table says of it."""
+    """Return the text below each setting of a table."""
     (body,) = ast.parse(inspect.getsource(table)).body
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - it is the source of a class
     found = {}
@@ -99,19 +102,14 @@ def descriptions(table: type[Table]) -> dict[str, str]:
 
 
 def _heading(table: type[Table]) -> str:
-    return f"`{table.heading}`" if table.heading.startswith("[") else f"Tables in `{table.heading}`"
-
-
-def _inner_table(annotation: Any) -> type[Table] | None:
-    """Return the table that a setting holds, alone or in a list."""
-    for one in (annotation, *get_args(annotation)):
-        if inspect.isclass(one) and issubclass(one, Table):
-            return one
-    return None
+    if not table.heading.startswith("["):
+        return f"Tables in `{table.heading}`"
+    table_name, _, condition = table.heading.partition(" with ")
+    return f"`{table_name}` with `{condition}`" if condition else f"`{table_name}`"
 
 
 def _value(info: FieldInfo) -> str:
-    """Return what may be written."""
+    """Return the values that a setting may have."""
     return _words(info.annotation, info.metadata)
 
 
@@ -131,7 +129,7 @@ def _words(annotation: Any, metadata: list[Any]) -> str:
     if origin is dict:
         return "table of texts"
     if origin in {typing.Union, types.UnionType}:
-        words = (_words(one, []) for one in args if one is not type(None))
+        words = (_words(arg, []) for arg in args if arg is not type(None))
         return " or ".join(dict.fromkeys(words))
     return _name_of(annotation)
 
@@ -148,14 +146,12 @@ def _name_of(kind: type) -> str:
     return "table" if issubclass(kind, Table) else _PLAIN[kind]
 
 
-def _default(info: FieldInfo, inner: type[Table] | None) -> str:
-    """Return the default as TOML writes it; a dash where the setting is required."""
+def _default(info: FieldInfo) -> str:
+    """Return the default as TOML writes it; a dash for a required setting."""
     if isinstance(info.json_schema_extra, dict) and "example" in info.json_schema_extra:
         return "-"
     default = info.get_default(call_default_factory=False)
-    if default is None or (inner is not None and not default):
-        return ""
-    return f"`{_toml(default)}`" if default not in ("", [], {}) else ""
+    return f"`{_toml(default)}`" if default not in (None, "", [], {}) else ""
 
 
 def _toml(value: Any) -> str:
@@ -163,7 +159,7 @@ def _toml(value: Any) -> str:
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, Enum):
         return json.dumps(value.value)
-    if isinstance(value, Endpoint):
+    if isinstance(value, Endpoint | Path):
         return json.dumps(str(value))
     if isinstance(value, bool | str):
         return json.dumps(value)

@@ -1,8 +1,8 @@
-"""The tables of a config file, as pydantic checks them: one model per table.
+"""The tables of a config file: one pydantic model per table, which checks each value by itself.
 
-Each value is checked by itself here; what values mean to one another is `checks`' subject.
-Every setting has a default, so that a file can be read around its mistakes and all of them
-named: a required one defaults to empty text or an empty list, which is never valid.
+Contradictions between values are found in `cross_checks`. Each table builds a dataclass, and takes
+its defaults from it. A required setting has an empty text or list as default, which is never valid.
+So a file with mistakes can be read on, and all mistakes are named.
 """
 
 from __future__ import annotations
@@ -10,25 +10,36 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    PlainValidator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, model_validator
 
 from rrdns.config import validators
-from rrdns.config.integration_tables import ExporterTable, WebhookTable
-from rrdns.config.settings import DEFAULT_API, DEFAULT_DNS, DEFAULT_STORE
-from rrdns.config.table import (
-    Identifier,
-    Table,
-    Text,
-    required,
+from rrdns.config.integration_tables import AnyExporterTable, WebhookTable
+from rrdns.config.settings import (
+    ApiSettings,
+    ChaosSettings,
+    DnsSettings,
+    LogSettings,
+    ProcessSettings,
+    Settings,
+    StoreSettings,
 )
-from rrdns.core.acl import ANY_ADDRESS
-from rrdns.core.model import Endpoint, OnEmpty, Policy, Profile
-from rrdns.web.api.auth import Role
+from rrdns.config.table import FilePath, Identifier, Table, Text, required
+from rrdns.core.connection_limits import TcpLimits
+from rrdns.core.model import (
+    BootFile,
+    Endpoint,
+    Member,
+    Nameserver,
+    OnEmpty,
+    Policy,
+    Pool,
+    ProbeSpec,
+    Profile,
+    Zone,
+    is_inside,
+)
+from rrdns.core.rate_limit import RateLimits
+from rrdns.core.roles import Role, Token
 
 Domain = Annotated[str, AfterValidator(validators.domain)]
 Ipv4 = Annotated[str, AfterValidator(validators.ipv4)]
@@ -40,26 +51,38 @@ Network = Annotated[str, AfterValidator(validators.network)]
 Rate = Annotated[int, AfterValidator(validators.InRange(0, 1_000_000, "responses a second"))]
 Ttl = Annotated[int, AfterValidator(validators.InRange(0, validators.MAX_SECONDS, "seconds"))]
 Count = Annotated[int, AfterValidator(validators.InRange(1, 1000))]
-# None is what TOML cannot say: it stands where a wrong item was cut out.
+# TOML has no null, so None marks an item that had a mistake and was removed.
 Listen = Annotated[Endpoint | None, PlainValidator(validators.endpoint)]
 
 
+# Where the defaults of the tables come from.
+_TCP = TcpLimits()
+_RATES = RateLimits()
+_DNS = DnsSettings()
+_ZONE = Zone(name="", nameservers=(), hostmaster="")
+_PROBE = ProbeSpec(files=())
+_POOL = Pool(name="", hostname="", members=(), probe=_PROBE)
+_API = ApiSettings()
+_STORE = StoreSettings()
+_LOG = LogSettings()
+
+
 class Backend(StrEnum):
-    """Where the store keeps things."""
+    """Where orders and the audit trail are stored."""
 
     SQLITE = "sqlite"
     MEMORY = "memory"
 
 
 class Format(StrEnum):
-    """How a log line looks."""
+    """How a log line is written."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 class Level(StrEnum):
-    """From which level on lines are logged."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -71,14 +94,17 @@ class TcpTable(Table):
     """`[dns.tcp]`."""
 
     heading: ClassVar[str] = "[dns.tcp]"
-    connections: Annotated[int, AfterValidator(validators.InRange(1, 65536))] = 512
+    builds: ClassVar[type[Any]] = TcpLimits
+    connections: Annotated[int, AfterValidator(validators.InRange(1, 65536))] = _TCP.connections
     """Connections at once, per worker. At the limit rrdns closes the longest idle connection of the
     address that has the most."""
-    per_address: Annotated[int, AfterValidator(validators.InRange(1, 65536))] = 64
+    per_address: Annotated[int, AfterValidator(validators.InRange(1, 65536))] = _TCP.per_address
     """Connections of one address (IPv6: one /64) at once, per worker."""
-    idle: Annotated[float, AfterValidator(validators.InRange(0.1, 3600, "seconds"))] = 10.0
+    idle: Annotated[float, AfterValidator(validators.InRange(0.1, 3600, "seconds"))] = _TCP.idle
     """Time without a complete query until rrdns closes a connection."""
-    lifetime: Annotated[float, AfterValidator(validators.InRange(1, 86400, "seconds"))] = 300.0
+    lifetime: Annotated[float, AfterValidator(validators.InRange(1, 86400, "seconds"))] = (
+        _TCP.lifetime
+    )
     """Time until rrdns closes any connection."""
 
 
@@ -86,33 +112,41 @@ class RateLimitTable(Table):
     """`[dns.rate_limit]`."""
 
     heading: ClassVar[str] = "[dns.rate_limit]"
+    builds: ClassVar[type[Any]] = RateLimits
     enabled: bool = True
     """Limits UDP responses to each network, so that rrdns cannot be used to flood others."""
-    answers: Rate = 5000
+    answers: Rate = _RATES.answers
     """Responses with records to one network; 0 means no limit."""
-    negatives: Rate = 5000
+    negatives: Rate = _RATES.negatives
     """NODATA and NXDOMAIN responses to one network; 0 means no limit."""
-    errors: Rate = 1000
+    errors: Rate = _RATES.errors
     """Error responses to one network; 0 means no limit."""
-    window: Annotated[float, AfterValidator(validators.InRange(0, 3600, "seconds"))] = 15.0
+    window: Annotated[float, AfterValidator(validators.InRange(0, 3600, "seconds"))] = _RATES.window
     """Longest time until a network gets responses again after a flood."""
-    slip: Annotated[int, AfterValidator(validators.InRange(0, 10))] = 2
+    slip: Annotated[int, AfterValidator(validators.InRange(0, 10))] = _RATES.slip
     """Every n-th query over the limit gets a truncated response; 0 means none.
 
     A real client then repeats the query over TCP.
     """
-    ipv4_prefix: Annotated[int, AfterValidator(validators.PrefixLength(8, 32))] = 24
+    ipv4_prefix: Annotated[int, AfterValidator(validators.PrefixLength(8, 32))] = _RATES.ipv4_prefix
     """Prefix length of one network."""
-    ipv6_prefix: Annotated[int, AfterValidator(validators.PrefixLength(16, 128))] = 56
+    ipv6_prefix: Annotated[int, AfterValidator(validators.PrefixLength(16, 128))] = (
+        _RATES.ipv6_prefix
+    )
     """Prefix length of one network."""
-    exempt: list[Network | None] = ["127.0.0.0/8", "::1/128"]
+    exempt: list[Network | None] = list(_RATES.exempt)
     """Networks without a limit."""
+
+    def build(self, **others: Any) -> Any:
+        """Return the limits, or None if they are off."""
+        return super().build(**others) if self.enabled else None
 
 
 class ChaosTable(Table):
     """`[dns.chaos]`."""
 
     heading: ClassVar[str] = "[dns.chaos]"
+    builds: ClassVar[type[Any]] = ChaosSettings
     id: ShortText = ""
     """Answer to `id.server` and `hostname.bind`, class CHAOS; without it REFUSED."""
     version: ShortText = ""
@@ -123,14 +157,15 @@ class DnsTable(Table):
     """`[dns]`."""
 
     heading: ClassVar[str] = "[dns]"
-    listen: list[Listen] = list(DEFAULT_DNS)
+    builds: ClassVar[type[Any]] = DnsSettings
+    listen: list[Listen] = list(_DNS.listen)
     """Addresses and ports for UDP and TCP."""
-    freebind: bool = False
+    freebind: bool = _DNS.freebind
     """Also binds addresses that this host does not have yet, for VRRP and for boot order."""
-    workers: Annotated[int, AfterValidator(validators.InRange(0, 512))] = 0
+    workers: Annotated[int, AfterValidator(validators.InRange(0, 512))] = _DNS.workers
     """DNS worker processes; 0 means one per core."""
     tcp: TcpTable = TcpTable()
-    cookies: bool = True
+    cookies: bool = _DNS.cookies
     """DNS cookies (RFC 7873, RFC 9018)."""
     cookie_secret: list[Secret | None] = []
     """Secrets of DNS cookies. The first one makes cookies, all are accepted. Servers that share an
@@ -141,11 +176,17 @@ class DnsTable(Table):
     """
     chaos: ChaosTable = ChaosTable()
 
+    def build(self, **others: Any) -> Any:
+        """Return the settings, with the cookie secrets as bytes."""
+        written = (secret for secret in self.cookie_secret if secret)
+        return super().build(cookie_secrets=tuple(map(bytes.fromhex, written)), **others)
+
 
 class NameserverTable(Table):
     """An entry of a zone's `nameservers`."""
 
     heading: ClassVar[str] = "nameservers"
+    builds: ClassVar[type[Any]] = Nameserver
     name: Domain = required('name = "ns1.pvs.example.test"')
     """Name of the nameserver."""
     address: Address = ""
@@ -153,11 +194,17 @@ class NameserverTable(Table):
     addresses: list[Address | None] = []
     """Several addresses instead of one."""
 
+    def build(self, **others: Any) -> Any:
+        """Return the nameserver, with the address or the addresses."""
+        addresses = (address for address in (self.address, *self.addresses) if address)
+        return super().build(addresses=tuple(addresses), **others)
+
 
 class ZoneTable(Table):
     """`[[zones]]`."""
 
     heading: ClassVar[str] = "[[zones]]"
+    builds: ClassVar[type[Any]] = Zone
     name: Domain = required('name = "pvs.example.test"')
     """Name of the zone that your DNS servers delegate to rrdns."""
     nameservers: list[NameserverTable] = required(
@@ -168,22 +215,22 @@ class ZoneTable(Table):
         'hostmaster = "hostmaster.example.test"'
     )
     """Mailbox for the SOA record, with `@` or as a domain name."""
-    ttl: Ttl = 3600
+    ttl: Ttl = _ZONE.ttl
     """TTL of SOA, NS and the nameservers' addresses."""
     negative_ttl: Ttl | None = None
     """TTL of NODATA and NXDOMAIN.
 
     By default, and at most, the smallest `ttl` of the zone's pools: a longer one would hide a name.
     """
-    serial: Annotated[int, AfterValidator(validators.InRange(0, 2**32 - 1))] = 1
+    serial: Annotated[int, AfterValidator(validators.InRange(0, 2**32 - 1))] = _ZONE.serial
     """Serial of the SOA record. Use the same on every rrdns of the zone."""
-    refresh: Ttl = 3600
+    refresh: Ttl = _ZONE.refresh
     """SOA refresh. Only secondaries use it, and rrdns has none."""
-    retry: Ttl = 600
+    retry: Ttl = _ZONE.retry
     """SOA retry. Only secondaries use it."""
-    expire: Ttl = 1_209_600
+    expire: Ttl = _ZONE.expire
     """SOA expire. Only secondaries use it."""
-    allow_query: list[Network | None] = list(ANY_ADDRESS)
+    allow_query: list[Network | None] = list(_ZONE.allow_query)
     """Networks that may query the zone; other clients get REFUSED."""
 
 
@@ -191,6 +238,7 @@ class FileTable(Table):
     """An entry of a probe's `files`: its name alone, or a table."""
 
     heading: ClassVar[str] = "files"
+    builds: ClassVar[type[Any]] = BootFile
     name: Annotated[str, AfterValidator(validators.file_name)] = required('name = "ARDBP32.BIN"')
     """Name of the file, as targets request it."""
     size: Annotated[int, AfterValidator(validators.InRange(1, 2**32, "bytes"))] | None = None
@@ -213,24 +261,33 @@ class ProbeTable(Table):
     """`[pools.probe]`."""
 
     heading: ClassVar[str] = "[pools.probe]"
+    builds: ClassVar[type[Any]] = ProbeSpec
     files: list[FileTable] = required('files = ["ARDBP32.BIN"]', [])
     """Boot files that must load: names, or tables with the settings of `files`."""
-    port: Annotated[int, AfterValidator(validators.InRange(1, 65535))] = 69
+    port: Annotated[int, AfterValidator(validators.InRange(1, 65535))] = _PROBE.port
     """UDP port of the TFTP servers."""
-    interval: Annotated[float, AfterValidator(validators.InRange(0.1, 3600, "seconds"))] = 1.0
+    interval: Annotated[float, AfterValidator(validators.InRange(0.1, 3600, "seconds"))] = (
+        _PROBE.interval
+    )
     """Time from one probe to the next."""
-    timeout: Annotated[float, AfterValidator(validators.InRange(0.05, 60, "seconds"))] = 1.0
+    timeout: Annotated[float, AfterValidator(validators.InRange(0.05, 60, "seconds"))] = (
+        _PROBE.timeout
+    )
     """Time without a response until a probe fails."""
-    fast_interval: Annotated[float, AfterValidator(validators.InRange(0.05, 3600, "seconds"))] = 0.2
+    fast_interval: Annotated[float, AfterValidator(validators.InRange(0.05, 3600, "seconds"))] = (
+        _PROBE.fast_interval
+    )
     """Time to the next probe while results contradict the standing, so that a change is detected
     early."""
-    full_every: Annotated[float, AfterValidator(validators.InRange(1, 86400, "seconds"))] = 30.0
+    full_every: Annotated[float, AfterValidator(validators.InRange(1, 86400, "seconds"))] = (
+        _PROBE.full_every
+    )
     """Time between full downloads; other probes load one block."""
-    fall: Count = 3
+    fall: Count = _PROBE.fall
     """Failed probes in a row until a member leaves rotation."""
-    rise: Count = 2
+    rise: Count = _PROBE.rise
     """Good probes in a row until it returns."""
-    blksize: Annotated[int, AfterValidator(validators.InRange(8, 65464, "bytes"))] = 1428
+    blksize: Annotated[int, AfterValidator(validators.InRange(8, 65464, "bytes"))] = _PROBE.blksize
     """Block size that full downloads request (RFC 2348); 1428 fits one Ethernet frame with room for
     tunnels."""
 
@@ -239,6 +296,7 @@ class MemberTable(Table):
     """`[[pools.members]]`."""
 
     heading: ClassVar[str] = "[[pools.members]]"
+    builds: ClassVar[type[Any]] = Member
     name: Identifier = required('name = "pvs-1"')
     """Name of the server in the API and on the command line."""
     address: Ipv4 = required('address = "10.0.0.11"')
@@ -253,6 +311,7 @@ class PoolTable(Table):
     """`[[pools]]`."""
 
     heading: ClassVar[str] = "[[pools]]"
+    builds: ClassVar[type[Any]] = Pool
     name: Identifier = required('name = "boot"')
     """Name of the pool in the API and on the command line."""
     hostname: Domain = required('hostname = "boot.pvs.example.test"')
@@ -261,17 +320,17 @@ class PoolTable(Table):
     """Servers of the pool."""
     probe: ProbeTable = required('[pools.probe] with files = ["ARDBP32.BIN"]', ProbeTable())
     """How members are probed."""
-    ttl: Ttl = 5
+    ttl: Ttl = _POOL.ttl
     """Time that a resolver may cache an answer. A dead server stays in caches for so long."""
     allow_zero_ttl: bool = False
     """Allows `ttl = 0`, which some firmware caches for ever."""
-    answers: Annotated[int, AfterValidator(validators.InRange(1, 28))] = 4
+    answers: Annotated[int, AfterValidator(validators.InRange(1, 28))] = _POOL.answers
     """Addresses in one answer, at most. Targets take the first."""
-    policy: Annotated[Policy, BeforeValidator(validators.one_of(Policy))] = Policy.ROUND_ROBIN
+    policy: Annotated[Policy, BeforeValidator(validators.one_of(Policy))] = _POOL.policy
     """Order of the addresses: each is first equally often."""
-    on_empty: Annotated[OnEmpty, BeforeValidator(validators.one_of(OnEmpty))] = OnEmpty.SERVE_ALL
+    on_empty: Annotated[OnEmpty, BeforeValidator(validators.one_of(OnEmpty))] = _POOL.on_empty
     """Response if no member is healthy: all that are not drained, SERVFAIL, or none."""
-    min_members: Annotated[int, AfterValidator(validators.InRange(1, 1000))] = 1
+    min_members: Count = _POOL.min_members
     """rrdns refuses a drain that would leave fewer members that a target can boot from."""
 
 
@@ -279,6 +338,7 @@ class TokenTable(Table):
     """`[[api.tokens]]`."""
 
     heading: ClassVar[str] = "[[api.tokens]]"
+    builds: ClassVar[type[Any]] = Token
     name: Identifier = required('name = "ops"')
     """Name of the holder in the audit trail."""
     role: Annotated[Role | None, BeforeValidator(validators.one_of(Role))] = required(
@@ -293,12 +353,13 @@ class ApiTable(Table):
     """`[api]`."""
 
     heading: ClassVar[str] = "[api]"
-    listen: Listen = DEFAULT_API
+    builds: ClassVar[type[Any]] = ApiSettings
+    listen: Listen = _API.listen
     """Address and port of the API and the page. Without tokens, it must be an address of this host
     only."""
-    tls_cert: Text | None = None
+    tls_cert: FilePath | None = None
     """PEM file with the certificate and its chain, for HTTPS."""
-    tls_key: Text | None = None
+    tls_key: FilePath | None = None
     """PEM file with the private key, not encrypted."""
     tokens: list[TokenTable] = []
     """Bearer tokens. Without tokens every user of this host may do everything."""
@@ -308,11 +369,16 @@ class StoreTable(Table):
     """`[store]`."""
 
     heading: ClassVar[str] = "[store]"
-    backend: Annotated[Backend, BeforeValidator(validators.one_of(Backend))] = Backend.SQLITE
+    builds: ClassVar[type[Any]] = StoreSettings
+    backend: Annotated[Backend, BeforeValidator(validators.one_of(Backend))] = Backend(
+        _STORE.backend
+    )
     """Where orders and the audit trail are kept. `memory` loses all of it when rrdns stops."""
-    path: Text = str(DEFAULT_STORE)
+    path: FilePath = _STORE.path
     """The database. Its folder also holds the snapshot file."""
-    audit_days: Annotated[float, AfterValidator(validators.InRange(1, 36500, "days"))] = 365.0
+    audit_days: Annotated[float, AfterValidator(validators.InRange(1, 36500, "days"))] = (
+        _STORE.audit_days
+    )
     """Age from which audit entries are deleted."""
 
 
@@ -320,9 +386,10 @@ class LogTable(Table):
     """`[log]`."""
 
     heading: ClassVar[str] = "[log]"
-    format: Annotated[Format, BeforeValidator(validators.one_of(Format))] = Format.JSON
+    builds: ClassVar[type[Any]] = LogSettings
+    format: Annotated[Format, BeforeValidator(validators.one_of(Format))] = Format(_LOG.format)
     """JSON lines, or text for people."""
-    level: Annotated[Level, BeforeValidator(validators.one_of(Level))] = Level.INFO
+    level: Annotated[Level, BeforeValidator(validators.one_of(Level))] = Level(_LOG.level)
     """Lowest level that is logged."""
 
 
@@ -330,6 +397,7 @@ class ProcessTable(Table):
     """`[process]`."""
 
     heading: ClassVar[str] = "[process]"
+    builds: ClassVar[type[Any]] = ProcessSettings
     user: Text | None = None
     """User that rrdns changes to once its sockets are bound, if it is started as root."""
     group: Text | None = None
@@ -337,8 +405,9 @@ class ProcessTable(Table):
 
 
 class File(Table):
-    """The file as a whole."""
+    """The whole file."""
 
+    builds: ClassVar[type[Any]] = Settings
     dns: DnsTable = DnsTable()
     zones: list[ZoneTable] = required("[[zones]] with a name, nameservers and hostmaster", [])
     pools: list[PoolTable] = required("[[pools]] with a name, a hostname and members", [])
@@ -346,5 +415,16 @@ class File(Table):
     store: StoreTable = StoreTable()
     log: LogTable = LogTable()
     process: ProcessTable = ProcessTable()
-    exporters: list[ExporterTable] = []
+    exporters: list[AnyExporterTable] = []
     webhooks: list[WebhookTable] = []
+
+    def build(self, **others: Any) -> Any:
+        """Return the settings; a negative TTL that is not written follows the zone's pools."""
+        zones = (zone.build(negative_ttl=self._negative_ttl(zone)) for zone in self.zones)
+        return super().build(zones=tuple(zones), **others)
+
+    def _negative_ttl(self, zone: ZoneTable) -> int:
+        if zone.negative_ttl is not None:
+            return zone.negative_ttl
+        ttls = (pool.ttl for pool in self.pools if is_inside(pool.hostname, zone.name))
+        return max(1, min(ttls, default=_ZONE.negative_ttl))

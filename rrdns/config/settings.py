@@ -1,4 +1,4 @@
-"""What a config file comes to: frozen values that need no further check.
+"""The settings of a config file as frozen values that need no further check, with their defaults.
 
 Names are lower-case without the final dot, addresses canonical, durations float seconds.
 """
@@ -8,30 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint, Pool, Zone
 from rrdns.core.rate_limit import RateLimits
+from rrdns.core.roles import Token
 from rrdns.export.settings import ExporterSettings
 from rrdns.export.webhooks.settings import EventWebhookSettings
-from rrdns.web.api.auth import Token
 
 DEFAULT_DNS = (Endpoint("0.0.0.0", 53), Endpoint("::", 53))  # noqa: S104 - a DNS server's purpose
 DEFAULT_API = Endpoint("127.0.0.1", 8053)
-DEFAULT_STORE = Path("/var/lib/rrdns/rrdns.db")
-
-
-@dataclass(frozen=True, slots=True)
-class TcpSettings:
-    """The limits of DNS over TCP, per worker."""
-
-    connections: int = 512
-    per_address: int = 64
-    idle: float = 10.0  # seconds without a query that end a connection
-    lifetime: float = 300.0  # seconds that end any connection
 
 
 @dataclass(frozen=True, slots=True)
 class ChaosSettings:
-    """What is told under the names of class CHAOS; nothing where it is empty."""
+    """Answers to the names of class CHAOS; an empty one is not answered."""
 
     id: str = ""
     version: str = ""
@@ -39,35 +29,35 @@ class ChaosSettings:
 
 @dataclass(frozen=True, slots=True)
 class DnsSettings:
-    """Where DNS is answered, and by how many."""
+    """Listeners, workers and protocol options of DNS."""
 
     listen: tuple[Endpoint, ...] = DEFAULT_DNS
     workers: int = 0  # 0: one per core
-    tcp: TcpSettings = field(default_factory=TcpSettings)
+    tcp: TcpLimits = field(default_factory=TcpLimits)  # per worker
     cookies: bool = True
-    cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)  # none: made at the start
+    cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)  # empty: made at start
     rate_limit: RateLimits | None = field(default_factory=RateLimits)  # None: no limit
     nsid: str = ""
     chaos: ChaosSettings = field(default_factory=ChaosSettings)
-    freebind: bool = False  # addresses that this host does not have yet are bound, too
+    freebind: bool = False  # also bind addresses that this host does not have yet
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the admin API listens, and whom it knows."""
+    """Listener, TLS and tokens of the admin API."""
 
     listen: Endpoint = DEFAULT_API
     tokens: tuple[Token, ...] = ()
-    tls_cert: Path | None = None  # with tls_key; without them HTTP is served plainly
+    tls_cert: Path | None = None  # with tls_key; without them the API speaks HTTP
     tls_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where orders and the audit trail are kept."""
+    """Where orders and the audit trail are stored."""
 
     backend: str = "sqlite"  # or "memory"
-    path: Path = DEFAULT_STORE
+    path: Path = Path("/var/lib/rrdns/rrdns.db")
     audit_days: float = 365.0
 
 
@@ -81,7 +71,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """Whom to become once the sockets are bound."""
+    """User and group after the sockets are bound."""
 
     user: str | None = None
     group: str | None = None
@@ -89,7 +79,7 @@ class ProcessSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that an admin has decided."""
+    """All settings of a config file."""
 
     zones: tuple[Zone, ...]
     pools: tuple[Pool, ...]
@@ -100,4 +90,4 @@ class Settings:
     process: ProcessSettings = field(default_factory=ProcessSettings)
     exporters: tuple[ExporterSettings, ...] = ()
     webhooks: tuple[EventWebhookSettings, ...] = ()
-    source: str = ""  # the file, as it was named
+    source: str = ""  # the path of the file

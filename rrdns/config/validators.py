@@ -1,7 +1,7 @@
-"""What a single value of the config may be, and the sentence for each that may not.
+"""Checks of single config values, and the message for each value that is wrong.
 
-Every check takes a value of the right TOML type and returns it in its normal form; what it
-raises says what is wrong and what would be right, since that is all an admin gets to read.
+Each check takes a value of the right TOML type and returns its normal form. Its ValueError shows
+what is wrong and what would be right.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
 from rrdns.core.model import Endpoint
@@ -45,7 +46,7 @@ def domain(text: str) -> str:
 def _check_label(label: str, text: str) -> None:
     if not label:
         raise ValueError(
-            f"is {quoted(text)}; a domain name cannot have two dots in a row or begin so"
+            f"is {quoted(text)}; a domain name cannot begin with a dot or have two in a row"
         )
     if len(label) > MAX_LABEL:
         raise ValueError(
@@ -62,18 +63,18 @@ def _check_label(label: str, text: str) -> None:
 
 
 def hostmaster(text: str) -> str:
-    """Return a mailbox as a domain name (RFC 1035, section 8), from either way to write it."""
+    """Return a mailbox as a domain name (RFC 1035, section 8), also if it is written with an @."""
     local, at, rest = text.partition("@")
     if at and "." in local:
         raise ValueError(
-            f"is {quoted(text)}; the part before the @ must have no dot here, such as "
+            f"is {quoted(text)}; the part before the @ cannot have a dot; write it like "
             '"hostmaster@example.test"'
         )
     return domain(f"{local}.{rest}" if at else text)
 
 
 def identifier(text: str) -> str:
-    """Return a name by which the API and the command line call something."""
+    """Return a name for the API and the command line."""
     if not _IDENTIFIER.match(text) or len(text) > MAX_LABEL:
         raise ValueError(
             f"is {quoted(text)}; must be 1 to {MAX_LABEL} letters, digits, dots, hyphens and "
@@ -83,21 +84,26 @@ def identifier(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return a text that is there and can be printed on one line."""
+    """Return a text that is not empty and can be printed on one line."""
     if not text.strip() or not text.isprintable():
         raise ValueError(f"is {quoted(text)}; must be a text of printable characters")
     return text
 
 
+def path(value: object) -> object:
+    """Return the path that a text names; other types are left to pydantic."""
+    return Path(plain_text(value)) if isinstance(value, str) else value
+
+
 def short_text(text: str) -> str:
-    """Return a text that is told to strangers: it must not make answers long."""
+    """Return a text that is short enough for every DNS response."""
     if len(plain_text(text).encode()) > MAX_SHORT_TEXT:
         raise ValueError(f"has {len(text.encode())} bytes; {MAX_SHORT_TEXT} at most")
     return text
 
 
 def cookie_secret(text: str) -> str:
-    """Return a secret of DNS cookies in hex (RFC 9018, section 4.4); a wrong one is not shown."""
+    """Return a secret of DNS cookies in hex (RFC 9018, section 4.4); no message shows it."""
     if not _COOKIE_SECRET.match(text.lower()):
         raise ValueError(
             f"has {len(text)} characters; must be 32 hex digits, as `openssl rand -hex 16` makes"
@@ -106,7 +112,7 @@ def cookie_secret(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """Return a TFTP file name (RFC 1350, section 5: netascii, ended by a zero byte)."""
+    """Return a TFTP file name (RFC 1350, section 5: netascii that a zero byte ends)."""
     if not text or not text.isascii() or not text.isprintable() or len(text) > 255:
         raise ValueError(
             f"is {quoted(text)}; must be a file name of 1 to 255 ASCII characters, "
@@ -116,7 +122,7 @@ def file_name(text: str) -> str:
 
 
 def ipv4(text: str) -> str:
-    """Return a member's address: A records name IPv4 only."""
+    """Return a member's address, which must be IPv4 for A records."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -125,10 +131,10 @@ def ipv4(text: str) -> str:
         ) from None
     if address.version != 4:
         raise ValueError(
-            f"is {quoted(text)}; must be an IPv4 address, since targets ask for A records"
+            f"is {quoted(text)}; must be an IPv4 address, because targets query A records"
         )
     if address.is_unspecified or address.is_multicast or text == "255.255.255.255":
-        raise ValueError(f"is {quoted(text)}, which is no single server's address")
+        raise ValueError(f"is {quoted(text)}, which is not the address of a single server")
     return str(address)
 
 
@@ -141,12 +147,12 @@ def any_address(text: str) -> str:
             f'is {quoted(text)}; must be an IP address, such as "192.0.2.53" or "2001:db8::53"'
         ) from None
     if "%" in text or address.is_unspecified or address.is_multicast:
-        raise ValueError(f"is {quoted(text)}, which is no single server's address")
+        raise ValueError(f"is {quoted(text)}, which is not the address of a single server")
     return str(address)
 
 
 def network(text: str) -> str:
-    """Return a network, IPv4 or IPv6, as an address with a prefix; an address is one of itself."""
+    """Return an IPv4 or IPv6 network with its prefix length; an address is a network of one."""
     try:
         return str(ipaddress.ip_network(text))
     except ValueError:
@@ -158,15 +164,22 @@ def network(text: str) -> str:
     raise ValueError(f"is {quoted(text)}{meant}")
 
 
+def subnet(value: object) -> int | str | None:
+    """Return the id or prefix of a subnet of Kea; None marks one that was removed."""
+    if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"is {toml_type(value)}; must be the id of a subnet, or a prefix in quotes")
+
+
 @dataclass(frozen=True, slots=True)
 class PrefixLength:
-    """A check that a number is a prefix length of whole bytes."""
+    """A check that a prefix length is in a range, and a multiple of 8."""
 
     least: int
     most: int
 
     def __call__(self, value: int) -> int:
-        """Return the length, if it is one."""
+        """Return the prefix length."""
         if not self.least <= value <= self.most or value % 8:
             raise ValueError(f"is {value}; must be {self}")
         return value
@@ -176,7 +189,7 @@ class PrefixLength:
 
 
 def endpoint(text: object) -> Endpoint | None:
-    """Return an address and port to listen on; None stands for one that was cut out."""
+    """Return an address and port to listen on; None marks one that was removed."""
     if text is None:
         return None
     if not isinstance(text, str):
@@ -189,7 +202,7 @@ def endpoint(text: object) -> Endpoint | None:
         address = str(ipaddress.ip_address(host))
     except ValueError:
         raise ValueError(
-            f"is {quoted(text)}, and {quoted(host)} is no IP address; {_ENDPOINT}"
+            f"is {quoted(text)}, and {quoted(host)} is not an IP address; {_ENDPOINT}"
         ) from None
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise ValueError(f"is {quoted(text)}; the port must be 1 to 65535")
@@ -199,12 +212,12 @@ def endpoint(text: object) -> Endpoint | None:
 
 
 def _why_no_listener(address: str, port: str) -> str:
-    """Return why nobody can listen on an address, and what to write; empty where one can."""
+    """Return why rrdns cannot listen on an address, and what to write; empty if it can."""
     found = ipaddress.ip_address(address)
     if found.is_multicast:
-        return "a multicast address, which is nobody's own; write an address of this host"
+        return "a multicast address; write an address of this host"
     if address == "255.255.255.255":
-        return "the broadcast address, which is everybody's; write an address of this host"
+        return "the broadcast address; write an address of this host"
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             return f'an IPv4 address written as IPv6; write "{found.ipv4_mapped}:{port}"'
@@ -228,7 +241,7 @@ def sha256(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InRange:
-    """A check that a number lies in a range; `above` leaves `least` itself out."""
+    """A check that a number is in a range; `above` excludes `least` itself."""
 
     least: float
     most: float
@@ -236,8 +249,8 @@ class InRange:
     above: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the number, if it is in the range."""
-        # Written so that nan, which TOML has, fails it too.
+        """Return the number."""
+        # TOML has nan, and this condition refuses it, too.
         if not (self.least <= value <= self.most) or (self.above and value == self.least):
             unit = f" {self.unit}" if self.unit else ""
             raise ValueError(f"is {value:,}; must be {self}{unit}")
@@ -264,13 +277,13 @@ def one_of(words: type[EnumValue]) -> Callable[[object], EnumValue]:
 
 
 def item_of(words: type[EnumValue]) -> Callable[[object], EnumValue | None]:
-    """Return the same for an item of a list; None stands for one that was cut out."""
+    """Return the same check for an item of a list; None marks one that was removed."""
     check = one_of(words)
     return lambda value: None if value is None else check(value)
 
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:
-    """Return the end of a sentence that asks whether a known word was meant."""
+    """Return " (did you mean ...?)" with the most similar known word; empty if none is similar."""
     if not isinstance(value, str):
         return ""
     near = difflib.get_close_matches(value.lower(), list(known), n=1, cutoff=0.6)
@@ -278,18 +291,18 @@ def did_you_mean(value: object, known: Iterable[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as TOML writes it."""
+    """Return a text in quotes, as TOML writes it."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def listing(words: Iterable[str]) -> str:
-    """Return words as in a sentence: "a", "b" or "c"."""
+    """Return words as a sentence lists them: "a", "b" or "c"."""
     shown = [quoted(word) for word in words]
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def toml_type(value: object) -> str:
-    """Return what TOML calls a value, with its article."""
+    """Return TOML's name for the type of a value, with its article."""
     for type_, words in _KINDS:
         if isinstance(value, type_):
             return words

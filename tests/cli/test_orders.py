@@ -10,9 +10,9 @@ import pytest
 
 from rrdns.cli.admin.wait_until_safe import wait_until
 from rrdns.core.model import OrderKind
+from rrdns.core.roles import Role
 from rrdns.timeformat import rfc3339
 from rrdns.web.api.admin_service import MemberOrderResult
-from rrdns.web.api.auth import Role
 from tests.cli.conftest import Api, Run, api_of
 from tests.cli.terminal import on_a_terminal
 from tests.web.fake_admin_service import FakeAdminService

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.web.api.auth import Role, TokenAuthenticator
+from rrdns.core.roles import Role
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.transport.server import ApiServer
 from rrdns.web.transport.tls import make_context

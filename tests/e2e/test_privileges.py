@@ -224,7 +224,7 @@ def test_what_root_reads_is_not_the_users_to_change(open_folder: Path) -> None:
     for path in (open_folder, rrdns.config, command):
         shutil.chown(path, "nobody")
     said = told("check-config")
-    why = f'the folder "{open_folder}", which belongs to nobody; nobody could become root by it'
+    why = f'the folder "{open_folder}", which belongs to nobody; nobody could become root with it'
     assert f"is in {why}: chown root: {open_folder}" in said
     assert f'exporters[0].command: is "{command}", which' in said
 

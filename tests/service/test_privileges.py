@@ -99,8 +99,8 @@ def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) ->
         privileges._make_folder(store, 0, 0)
     assert str(caught.value).startswith(f"the store {store} could not have its folder made: ")
     assert f"make {store.parent} and give it to rrdns' user" in str(caught.value)
-    assert "is no folder" in unfit_state(store, WHO)
-    assert "cannot be looked at" in unfit_state(store / "deeper" / "rrdns.db", WHO)
+    assert "is not a folder" in unfit_state(store, WHO)
+    assert "cannot be read" in unfit_state(store / "deeper" / "rrdns.db", WHO)
 
 
 @pytest.mark.parametrize("how", ["own", "everybody", "group", "folder", "link", "gone"])
@@ -133,7 +133,7 @@ def test_what_the_user_can_change_is_known(open_folder: Path, how: str) -> None:
             _chown(open_folder, 0, NOBODY.pw_gid)
             open_folder.chmod(0o775)
     why = changeable(file, WHO)
-    assert "could become root by it: ch" in why, why
+    assert "could become root with it: ch" in why, why
 
 
 def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path) -> None:

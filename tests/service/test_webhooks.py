@@ -77,13 +77,13 @@ secret = "x"
     found = [str(mistake) for mistake in caught.value.mistakes]
     starts = [
         "webhooks[0].events[1]: is 'orders'",
-        'webhooks[0].pools[0]: is "boots", and no pool is called so (boot are)',
+        'webhooks[0].pools[0]: is the unknown pool "boots"; the pools are: boot',
         "webhooks[0].timeout: must be more than 0 seconds",
         "webhooks[0].url: must begin with http:// or https://",
         "webhooks[1].events: is empty; name some of standing, override,",
         'webhooks[1].name: is "chat", like webhooks[0].name; each webhook needs its own name',
         "webhooks[1].queue: is 0",
-        "webhooks[1].secret: is no setting of [[webhooks]]",
+        "webhooks[1].secret: is not a setting of [[webhooks]]",
         'webhooks[1].url: is missing; add url = "https://chat.example.test/hooks/rrdns"',
     ]
     assert len(found) == len(starts), found
@@ -107,8 +107,8 @@ def test_a_reload_tells_what_changed_and_no_key() -> None:
     other = hook.replace("KEY1", "KEY2").replace("queue = 5", 'headers = { Authorization = "K" }')
     assert describe_changes(after, parse(BASE + other, "x")) == (
         "webhook chat: queue: 5 -> 1000",
-        "webhook chat: url: replaced by another",
-        "webhook chat: headers: replaced by another",
+        "webhook chat: url: replaced",
+        "webhook chat: headers: replaced",
     )
 
 

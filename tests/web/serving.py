@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from rrdns.web.api.auth import Role, Token, TokenAuthenticator
+from rrdns.core.roles import Role, Token
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import STATIC, make_app
 from rrdns.web.metrics import ProbeMetrics
 from rrdns.web.transport.server import ApiServer

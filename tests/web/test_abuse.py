@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from rrdns.core.events import Event
-from rrdns.web.api.auth import Role
+from rrdns.core.roles import Role
 from rrdns.web.api.request_models import MAX_AUDIT, MAX_NAMES, MAX_REASON
 from rrdns.web.api.request_parsing import MAX_BODY
 from rrdns.web.transport import connections as connections_module

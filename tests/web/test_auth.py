@@ -6,14 +6,13 @@ import hashlib
 
 import pytest
 
+from rrdns.core.roles import Role, Token
 from rrdns.web.api.auth import (
     FORGET_AFTER,
     LOCAL,
     MAX_DELAY,
     MAX_SOURCES,
     Caller,
-    Role,
-    Token,
     TokenAuthenticator,
     is_loopback,
     names_this_host,

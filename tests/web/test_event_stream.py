@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from rrdns.core.events import alarm_cleared, alarm_raised
-from rrdns.web.api.auth import Role
+from rrdns.core.roles import Role
 from tests.web.fake_admin_service import NOW, happened
 from tests.web.serving import TOKENS, Client, serving
 

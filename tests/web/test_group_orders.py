@@ -12,7 +12,8 @@ import pytest
 
 from rrdns.core.health.probe_timing import PUBLISH_SECONDS
 from rrdns.core.model import OrderKind
-from rrdns.web.api.auth import Role, TokenAuthenticator
+from rrdns.core.roles import Role
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.handlers import wait_until_safe
 from rrdns.web.transport.server import ApiServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrdns.web.api.auth import Role
+from rrdns.core.roles import Role
 from tests.web.serving import Client
 
 

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 import structlog
 
+from rrdns.core.roles import Role
 from rrdns.errors import ConfigInvalid
-from rrdns.web.api.auth import Role, TokenAuthenticator
+from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.api.endpoints import ENDPOINTS
 from rrdns.web.api.problems import KINDS
 from rrdns.web.app import make_app

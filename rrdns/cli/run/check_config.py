@@ -158,8 +158,7 @@ def _in_words(settings: Settings) -> list[RenderableType]:
 
 
 def _row(pool: Pool) -> tuple[str, ...]:
-    from rrdns.config import worst_case
-    from rrdns.core.health.probe_timing import detection_time
+    from rrdns.core.health.probe_timing import detection_time, worst_case
 
     members = ", ".join(
         member.name + (" (backup)" if member.backup else "") for member in pool.members
@@ -176,8 +175,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
 
 def _terms(pool: Pool) -> str:
     """Return the sum behind the worst case."""
-    from rrdns.config import worst_case
-    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time
+    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time, worst_case
 
     return (
         f"{detection_time(pool.probe):.2f} s detection ({_detection(pool.probe)}) "
@@ -204,8 +202,7 @@ def _counts(settings: Settings) -> str:
 
 
 def _as_json(settings: Settings) -> dict[str, Any]:
-    from rrdns.config import worst_case
-    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time
+    from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time, worst_case
 
     pools = [
         {

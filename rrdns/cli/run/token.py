@@ -33,7 +33,7 @@ def token(
         rrdns token --name ops --role operator
     """
     from rrdns.config.validators import identifier, one_of
-    from rrdns.web.api.auth import Role
+    from rrdns.core.roles import Role
 
     try:
         checked = one_of(Role)(role)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rrdns.config import DnsSettings, Settings
 from rrdns.config.settings import DEFAULT_DNS
-from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.rlimits import raise_descriptor_limit
@@ -131,12 +130,7 @@ def _children(
             number=number,
             udp=udp[number],
             tcp=tcp,
-            limits=TcpLimits(
-                connections=settings.dns.tcp.connections,
-                per_address=settings.dns.tcp.per_address,
-                idle=settings.dns.tcp.idle,
-                lifetime=settings.dns.tcp.lifetime,
-            ),
+            limits=settings.dns.tcp,
             feed=feed_address,
             snapshot_path=last_good_path(settings),
             served=served,

@@ -14,36 +14,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from rrdns.core.acl import client_key_of
+from rrdns.core.roles import Role, Token
 
 FIRST_DELAY = 0.1  # seconds, after the second wrong token in a row; doubles with each
 MAX_DELAY = 5.0
 FORGET_AFTER = 900.0  # seconds without a wrong token
 MAX_SOURCES = 1024  # addresses remembered; the longest silent one is forgotten first
-
-
-class Role(StrEnum):
-    """What a caller may do; each role may do what the one before it may."""
-
-    VIEWER = "viewer"  # look
-    OPERATOR = "operator"  # drain and resume
-    ADMIN = "admin"  # force up and down
-
-    def may_act_as(self, needed: Role) -> bool:
-        """Tell whether this role includes the other."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token as the config knows it: by its hash."""
-
-    name: str
-    role: Role
-    sha256: str  # lower-case hex
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from rrdns.core.roles import Role
 from rrdns.web.api import problems as p
 from rrdns.web.api import request_models, response_models
-from rrdns.web.api.auth import Role
 
 JSON = "application/json"
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
+from rrdns.core.roles import Role
 from rrdns.web.api import problems
-from rrdns.web.api.auth import Caller, Role, TokenAuthenticator
+from rrdns.web.api.auth import Caller, TokenAuthenticator
 from rrdns.web.api.problems import ApiError
 
 CallerHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]

@@ -16,7 +16,7 @@ from pydantic import (
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import OnEmpty, OrderKind, Policy
-from rrdns.web.api.auth import Role
+from rrdns.core.roles import Role
 
 RECENT = 120  # probes shown of a member
 MAX_RECENT_MEMBERS = 500  # above which a list shows none of them
