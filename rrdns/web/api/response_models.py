@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import OnEmpty, OrderKind, Policy
 from rrdns.core.roles import Role
+from rrdns.timeformat import rfc3339
 
 RECENT = 120  # probes shown of a member
 MAX_RECENT_MEMBERS = 500  # above which a list shows none of them
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Time = Annotated[
+    str, BeforeValidator(rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 
 
 class ResponseModel(BaseModel):
     """What rrdns tells."""
 
-    model_config = ConfigDict(frozen=True, serialize_by_alias=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, serialize_by_alias=True)
 
 
 class Standing(ResponseModel):

@@ -6,16 +6,15 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from rrdns.core.explanation import PossibleChange, possible_changes
+from rrdns.core.explanation import possible_changes
 from rrdns.core.model import OnEmpty
 from rrdns.core.rotation import rotated
 from rrdns.core.status import MemberStatus, PoolStatus
-from rrdns.timeformat import rfc3339
 from rrdns.web.api import request_models, response_models
 from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.request_parsing import read_query
-from rrdns.web.api.serialize import override_view
+from rrdns.web.api.serialize import view
 from rrdns.web.handlers.read import json_response
 
 MAX_TURNS = 28  # a round of more is no reading matter
@@ -43,10 +42,10 @@ def explained(report: PoolStatus, workers: int, now: float) -> response_models.E
     names = [member.member.name for member in report.members if member.why.in_rotation]
     first = report.turn or 0
     turns = range(first, first + min(len(names), MAX_TURNS))
-    return response_models.ExplainedPool(
-        name=report.pool.name,
-        hostname=report.pool.hostname,
-        turn=report.turn,
+    return view(
+        response_models.ExplainedPool,
+        report.pool,
+        report,
         next=[list(rotated(names, turn, report.pool.answers)) for turn in turns],
         sentence=_how_sure(report, workers) if names else _nobody(report),
         members=[_member(report, member, now) for member in report.members],
@@ -74,32 +73,13 @@ def _how_sure(report: PoolStatus, workers: int) -> str:
 
 
 def _member(pool: PoolStatus, report: MemberStatus, now: float) -> response_models.ExplainedMember:
-    return response_models.ExplainedMember(
-        name=report.member.name,
-        address=report.member.address,
+    probe, probed_at = report.deciding_probe or (None, None)
+    return view(
+        response_models.ExplainedMember,
+        report.member,
+        report,
         is_in=report.why.in_rotation,
-        why=report.why,
-        since=rfc3339(report.override.since if report.override else report.since),
-        override=override_view(report.override),
-        probe=_deciding(report),
-        would_change=[_way(way) for way in possible_changes(pool.pool, report, now)],
-    )
-
-
-def _deciding(report: MemberStatus) -> response_models.DecidingProbe | None:
-    if report.deciding_probe is None:
-        return None
-    result, at = report.deciding_probe
-    return response_models.DecidingProbe(
-        verdict=result.verdict, sentence=result.sentence, seconds=result.seconds, at=rfc3339(at)
-    )
-
-
-def _way(way: PossibleChange) -> response_models.PossibleChange:
-    return response_models.PossibleChange(
-        sentence=way.sentence,
-        at=None if way.at is None else rfc3339(way.at),
-        probes=way.probes,
-        seconds=way.seconds,
-        command=way.command,
+        since=(report.override or report).since,
+        probe=probe and view(response_models.DecidingProbe, probe, at=probed_at),
+        would_change=possible_changes(pool.pool, report, now),
     )

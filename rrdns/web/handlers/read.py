@@ -29,21 +29,17 @@ class ReadHandlers:
 
     async def exporters(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the exporters fare."""
-        reports = self._admin_service.service().exporters
         return json_response(
-            response_models.Exporters(exporters=[serialize.exporter_view(one) for one in reports])
+            response_models.Exporters.model_validate(self._admin_service.service())
         )
 
     async def webhooks(self, _: web.Request, _caller: Caller) -> web.StreamResponse:
         """Tell how the webhooks fare."""
-        reports = self._admin_service.service().webhooks
-        return json_response(
-            response_models.Webhooks(webhooks=[serialize.webhook_view(one) for one in reports])
-        )
+        return json_response(response_models.Webhooks.model_validate(self._admin_service.service()))
 
     async def me(self, _: web.Request, caller: Caller) -> web.StreamResponse:
         """Tell callers who they are."""
-        return json_response(response_models.Me(name=caller.name, role=caller.role))
+        return json_response(response_models.Me.model_validate(caller))
 
     async def pools(self, request: web.Request, _: Caller) -> web.StreamResponse:
         """Show all pools."""
@@ -77,9 +73,7 @@ class ReadHandlers:
         )
         shown = found[: asked.limit]
         more = shown[-1].id if len(found) > len(shown) else None
-        page = response_models.Audit(
-            entries=[serialize.audit_view(entry) for entry in shown], next=more
-        )
+        page = response_models.Audit.model_validate({"entries": shown, "next": more})
         return json_response(page)
 
     async def audit_export(self, request: web.Request, _: Caller) -> web.StreamResponse:
@@ -154,6 +148,5 @@ def _json(text: str, status: int = 200) -> web.Response:
 
 
 def _lines(entries: tuple[Event, ...]) -> bytes:
-    return "".join(
-        f"{serialize.audit_view(entry).model_dump_json()}\n" for entry in entries
-    ).encode()
+    models = map(response_models.AuditEntry.model_validate, entries)
+    return "".join(f"{model.model_dump_json()}\n" for model in models).encode()
