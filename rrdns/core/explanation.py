@@ -1,91 +1,92 @@
-"""Say what would change a member's place: more probes, the end of an order, a word of an admin."""
+"""Find what would change whether a member is in rotation: probes, other members, orders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.model import OrderKind, Override, Pool, ProbeSpec
 from rrdns.core.status import MemberStatus
 
 
+class ChangeKind(StrEnum):
+    """What would change whether a member is in rotation."""
+
+    FIRST_PROBE = "first-probe"  # it passes, or fails
+    PROBES = "probes"  # so many in a row pass, or fail
+    OTHERS_OUT = "others-out"  # no other member can be in rotation: for a backup
+    OTHER_UP = "other-up"  # the probes of another member pass: for a last resort
+    ORDER_ENDS = "order-ends"  # at the time that it has
+    ORDER_RESUMED = "order-resumed"  # an admin ends it
+    ORDER_BEGINS = "order-begins"  # at the time that it is scheduled for
+
+
 @dataclass(frozen=True, slots=True)
 class PossibleChange:
-    """One thing that would change whether a member is handed out."""
+    """One event that would change whether a member is in rotation."""
 
-    sentence: str
+    kind: ChangeKind
+    order: OrderKind | None = None  # the one that ends or begins
     at: float | None = None  # Unix seconds: it happens then
     probes: int | None = None  # so many more in a row
     seconds: float | None = None  # about how long they take from now on
-    command: str = ""  # what an admin would say
+    passing: bool = False  # the probes must pass; else they must fail
+    is_counting: bool = False  # some of the probes in a row were counted already
+    stays_out: bool = False  # its probes fail, so the end of the order does not bring it in
 
 
 def possible_changes(pool: Pool, report: MemberStatus, now: float) -> tuple[PossibleChange, ...]:
-    """Return what would take a member out, or bring it in."""
+    """Return the events that would take a member out of rotation, or bring it in."""
     if report.override is not None:
-        ways = _by_order(pool, report, report.override)
+        changes = _by_order(report, report.override)
     elif report.why is EligibilityReason.STANDBY:
-        ways = iter([PossibleChange("no other member can be handed out: it is a backup")])
+        changes = iter([PossibleChange(ChangeKind.OTHERS_OUT)])
     elif report.why is EligibilityReason.LAST_RESORT:  # its own good probes would only keep it in
-        ways = iter(
-            [
-                PossibleChange(
-                    "another member comes back: this one is handed out because all are down"
-                )
-            ]
-        )
+        changes = iter([PossibleChange(ChangeKind.OTHER_UP)])
     else:
-        ways = _by_probes(pool.probe, report, now)
-    return (*ways, *_by_plan(pool, report))
+        changes = _by_probes(pool.probe, report, now)
+    return (*changes, *_by_plan(report))
 
 
-_WORDS = {
-    OrderKind.DRAIN: "drain",
-    OrderKind.FORCE_UP: "force up",
-    OrderKind.FORCE_DOWN: "force down",
-}
-
-
-def _by_order(pool: Pool, report: MemberStatus, order: Override) -> Iterator[PossibleChange]:
-    if order.order is OrderKind.FORCE_UP and report.standing.up:
+def _by_order(report: MemberStatus, override: Override) -> Iterator[PossibleChange]:
+    order, up = override.order, report.standing.up
+    if order is OrderKind.FORCE_UP and up:
         return  # it stays in without the order
-    word = _WORDS[order.order]
-    then = "" if report.standing.up else "; it is down, so it stays out until its probes pass"
-    if order.until is not None:
-        yield PossibleChange(f"the {word} ends by itself{then}", at=order.until)
-    command = f"rrdns resume {report.member.name} --pool {pool.name}"
-    yield PossibleChange(f"somebody ends the {word}{then}", command=command)
+    if override.until is not None:
+        yield PossibleChange(ChangeKind.ORDER_ENDS, order, at=override.until, stays_out=not up)
+    yield PossibleChange(ChangeKind.ORDER_RESUMED, order, stays_out=not up)
 
 
 def _by_probes(probe: ProbeSpec, report: MemberStatus, now: float) -> Iterator[PossibleChange]:
     if not report.standing.probed:
-        yield PossibleChange(
-            "its first probe tells", probes=1, seconds=_to_next(probe, report, now)
-        )
+        seconds, passing = _to_next(probe, report, now), not report.why.in_rotation
+        yield PossibleChange(ChangeKind.FIRST_PROBE, probes=1, seconds=seconds, passing=passing)
         return
-    passing = not report.standing.up
-    needed = (probe.rise if passing else probe.fall) - report.standing.contradicting_probes
+    passing, counted = not report.standing.up, report.standing.contradicting_probes
+    needed = (probe.rise if passing else probe.fall) - counted
     takes = _usual(report) if passing else probe.timeout
     gap = min(probe.fast_interval, probe.interval)
-    seconds = _to_next(probe, report, now) + takes + (needed - 1) * (gap + takes)
-    word = "good" if passing else "failed"
-    more = "more " if report.standing.contradicting_probes else ""
-    row = "probe" if needed == 1 else "probes in a row"
-    yield PossibleChange(f"{needed} {more}{word} {row}", probes=needed, seconds=seconds)
+    yield PossibleChange(
+        ChangeKind.PROBES,
+        probes=needed,
+        seconds=_to_next(probe, report, now) + takes + (needed - 1) * (gap + takes),
+        passing=passing,
+        is_counting=counted > 0,
+    )
 
 
-def _by_plan(pool: Pool, report: MemberStatus) -> Iterator[PossibleChange]:
+def _by_plan(report: MemberStatus) -> Iterator[PossibleChange]:
     if report.plan is None:
         return
-    order = report.plan.override
-    if report.why.in_rotation is not (order.order is OrderKind.FORCE_UP):
-        command = f"rrdns resume {report.member.name} --pool {pool.name}"
-        yield PossibleChange(f"a {_WORDS[order.order]} begins", at=order.since, command=command)
+    override = report.plan.override
+    if report.why.in_rotation is not (override.order is OrderKind.FORCE_UP):
+        yield PossibleChange(ChangeKind.ORDER_BEGINS, override.order, at=override.since)
 
 
 def _to_next(probe: ProbeSpec, report: MemberStatus, now: float) -> float:
-    """Return how long it is to the next probe, about."""
+    """Return about how long it is until the next probe."""
     gap = probe.fast_interval if report.standing.is_contradicted else probe.interval
     # A clock that was set back makes the last probe one of the future.
     return min(gap, max(0.0, (report.probed_at or now) + gap - now))

@@ -74,9 +74,9 @@ def test_an_order_for_later_is_told_shown_and_cancelled(rrdns: Run, api: Api) ->
     """Until then the member stays in."""
     result = rrdns("drain", "pvs-1", "--at", "+2h", "--for", "1h", "--url", api.url)
     assert result.exit_code == 0, result.output
-    assert "pvs-1 of pool boot will be drained at" in result.stdout
+    assert "pvs-1 of pool boot will be drained by local at" in result.stdout
     assert "Safe" not in result.stdout
-    assert "to be drained at" in rrdns("status", "--url", api.url).stdout
+    assert "will be drained by local at" in rrdns("status", "--url", api.url).stdout
     assert api.farm.orders == {}
     rrdns("resume", "pvs-1", "--url", api.url)
     assert api.farm.plans == {}
@@ -117,7 +117,10 @@ def test_the_probes_can_be_overruled(
     api.farm.fall("boot", "pvs-1")
     result = rrdns("force", "pvs-1", direction, "--reason", "I know", "--url", api.url)
     assert result.exit_code == 0, result.output
-    assert f"forced {'in' if direction == 'up' else 'out'} until you resume it" in result.stdout
+    assert (
+        f"forced {'in' if direction == 'up' else 'out'} by local until you resume it"
+        in result.stdout
+    )
     assert api.farm.orders["boot", "pvs-1"].order is order
     done = json.loads(rrdns("force", "pvs-2", "down", "--json", "--url", api.url).stdout)
     assert done["member"]["why"] == "forced-down"
@@ -191,10 +194,10 @@ def test_explain_tells_who_is_next_and_why_others_are_not(rrdns: Run, api: Api) 
     said = rrdns("explain", "boot", "--url", api.url).stdout
     assert "  1. pvs-3\n" in said
     assert "OUT pvs-1  drained by local: patch, since " in said
-    assert "in when the drain ends by itself at " in said
+    assert "in when the drain ends at " in said
     assert "`rrdns resume pvs-1 --pool boot`" in said
-    assert "OUT pvs-2  its probes fail" in said
-    assert "in when 2 good probes in a row, in about " in said
+    assert "OUT pvs-2  down" in said
+    assert "in when 2 probes in a row pass, in about " in said
     told = json.loads(rrdns("explain", "--json", "--url", api.url).stdout)
     assert told["pools"][0]["next"] == [["pvs-3"]]
     assert rrdns("explain", "nope", "--url", api.url).exit_code == 2

@@ -25,7 +25,8 @@ def test_a_drain_tells_until_when_and_when_it_is_safe(rrdns: Run, api: Api) -> N
     assert result.exit_code == 0, result.output
     drained, safe = result.stdout.splitlines()
     assert re.fullmatch(
-        r"pvs-1 of pool boot is drained until [\d: -]+ \(in (2 h|1 h 59 min|1 h 60 min)\)\.",
+        r"pvs-1 of pool boot is drained by local until [\d: -]+ "
+        r"\(in (2 h|1 h 59 min|1 h 60 min)\)\.",
         drained,
     )
     assert re.fullmatch(r"Safe to work on it after [\d: -]+ \(in [0-5]\.\d s\)\.", safe)
@@ -37,7 +38,7 @@ def test_a_drain_tells_until_when_and_when_it_is_safe(rrdns: Run, api: Api) -> N
 def test_a_drain_without_an_end_holds_until_it_is_resumed(rrdns: Run, api: Api) -> None:
     """And it says so."""
     result = rrdns("drain", "pvs-1", "--url", api.url)
-    assert "is drained until you resume it." in result.stdout
+    assert "is drained by local until you resume it." in result.stdout
     assert api.farm.orders["boot", "pvs-1"].until is None
 
 
@@ -46,7 +47,7 @@ def test_draining_twice_tells_that_it_was_drained_already(rrdns: Run, api: Api) 
     rrdns("drain", "pvs-1", "--url", api.url)
     again = rrdns("drain", "pvs-1", "--url", api.url)
     assert again.exit_code == 0
-    assert "was drained already" in again.stdout
+    assert "was already drained by local" in again.stdout
 
 
 def test_the_last_member_is_kept_unless_forced(rrdns: Run, api: Api) -> None:
@@ -83,8 +84,8 @@ def test_a_server_can_be_taken_out_of_all_its_pools_at_once(
         assert "; or all: --all-pools" in rrdns("drain", "pvs-1", "--url", api.url).stderr
         drained = rrdns("drain", "pvs-1", "--all-pools", "--url", api.url)
         assert drained.exit_code == 0
-        assert "pvs-1 of pool boot is drained" in drained.stdout
-        assert "pvs-1 of pool login is drained" in drained.stdout
+        assert "pvs-1 of pool boot is drained by local" in drained.stdout
+        assert "pvs-1 of pool login is drained by local" in drained.stdout
         assert set(two_pools.orders) == {("boot", "pvs-1"), ("login", "pvs-1")}
         assert rrdns("resume", "pvs-1", "--all-pools", "--url", api.url).exit_code == 0
         assert two_pools.orders == {}

@@ -126,6 +126,7 @@ def a_look(steady: float, queries: float, answers: tuple[int, int], members: int
             "name": f"pvs-{n}",
             "in": n != 2,
             "why": "down" if n == 2 else "healthy",
+            "sentence": "down" if n == 2 else "healthy",
             "override": None,
             "last_probe": {
                 "verdict": "timeout" if n == 2 else "ok",

@@ -1,4 +1,4 @@
-"""What would change a member's place, in words and times."""
+"""What would change whether a member is in rotation, and when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rrdns.core.explanation import PossibleChange, possible_changes
+from rrdns.core.explanation import ChangeKind, PossibleChange, possible_changes
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.standing import Standing
 from rrdns.core.model import (
@@ -38,7 +38,8 @@ def a_report(
 def test_a_healthy_member_goes_after_a_run_of_failed_probes() -> None:
     """The next in 1.5 s, and two more 0.2 s after the time-out of the one before."""
     (way,) = possible_changes(POOL, a_report(), NOW)
-    assert (way.sentence, way.probes) == ("3 failed probes in a row", 3)
+    assert (way.kind, way.probes, way.passing) == (ChangeKind.PROBES, 3, False)
+    assert not way.is_counting
     assert way.seconds == pytest.approx(1.5 + 1.0 + 2 * 1.2)
 
 
@@ -53,7 +54,7 @@ def test_a_member_in_doubt_needs_fewer() -> None:
     (way,) = possible_changes(
         POOL, a_report(standing=Standing(up=True, contradicting_probes=2)), NOW
     )
-    assert (way.sentence, way.probes) == ("1 more failed probe", 1)
+    assert (way.probes, way.passing, way.is_counting) == (1, False, True)
     assert way.seconds == pytest.approx(1.0)
 
 
@@ -67,10 +68,10 @@ def test_a_member_that_is_down_comes_back_after_good_probes() -> None:
         probed_at=100.0,
     )
     (way,) = possible_changes(POOL, down, NOW)
-    assert (way.sentence, way.probes) == ("1 more good probe", 1)
+    assert (way.probes, way.passing, way.is_counting) == (1, True, True)
     assert way.seconds == pytest.approx(0.2 + 0.3)
     (way,) = possible_changes(POOL, a_report(EligibilityReason.DOWN, Standing(up=False)), NOW)
-    assert way.sentence == "2 good probes in a row"
+    assert (way.probes, way.passing, way.is_counting) == (2, True, False)
 
 
 def test_a_last_resort_goes_when_another_comes_back() -> None:
@@ -78,32 +79,35 @@ def test_a_last_resort_goes_when_another_comes_back() -> None:
     (way,) = possible_changes(
         POOL, a_report(EligibilityReason.LAST_RESORT, Standing(up=False)), NOW
     )
-    assert way.sentence.startswith("another member comes back")
+    assert way == PossibleChange(ChangeKind.OTHER_UP)
 
 
 def test_a_member_that_was_never_probed_waits_for_its_first_one() -> None:
-    """One tells."""
+    """It goes if that fails, or comes if that passes."""
     assumed = a_report(EligibilityReason.ASSUMED, Standing(up=True, probed=False), probed_at=None)
-    assert possible_changes(POOL, assumed, NOW) == (
-        PossibleChange("its first probe tells", probes=1, seconds=2.0),
-    )
+    first = PossibleChange(ChangeKind.FIRST_PROBE, probes=1, seconds=2.0)
+    assert possible_changes(POOL, assumed, NOW) == (first,)
+    awaiting = replace(assumed, why=EligibilityReason.AWAITING_PROBE)
+    assert possible_changes(POOL, awaiting, NOW) == (replace(first, passing=True),)
 
 
 def test_a_backup_waits_for_all_others_to_go() -> None:
     """Its own probes change nothing."""
     (way,) = possible_changes(POOL, a_report(EligibilityReason.STANDBY), NOW)
-    assert "it is a backup" in way.sentence
+    assert way == PossibleChange(ChangeKind.OTHERS_OUT)
 
 
-def test_an_order_ends_at_its_time_or_by_a_word() -> None:
-    """Whose word that is can be copied."""
+def test_an_order_ends_at_its_time_or_is_resumed() -> None:
+    """The end of an order does not bring in a member whose probes fail."""
     until = replace(DRAIN, until=500.0)
-    ends, word = possible_changes(POOL, a_report(EligibilityReason.DRAINED, override=until), NOW)
-    assert (ends.sentence, ends.at) == ("the drain ends by itself", 500.0)
-    assert word.command == "rrdns resume pvs-2 --pool boot"
+    drained = a_report(EligibilityReason.DRAINED, override=until)
+    assert possible_changes(POOL, drained, NOW) == (
+        PossibleChange(ChangeKind.ORDER_ENDS, OrderKind.DRAIN, at=500.0),
+        PossibleChange(ChangeKind.ORDER_RESUMED, OrderKind.DRAIN),
+    )
     down = a_report(EligibilityReason.DRAINED, Standing(up=False), override=DRAIN)
-    (word,) = possible_changes(POOL, down, NOW)
-    assert "it is down, so it stays out until its probes pass" in word.sentence
+    (resumed,) = possible_changes(POOL, down, NOW)
+    assert resumed == PossibleChange(ChangeKind.ORDER_RESUMED, OrderKind.DRAIN, stays_out=True)
 
 
 def test_an_order_that_holds_up_what_stands_by_itself_is_no_reason() -> None:
@@ -112,7 +116,7 @@ def test_an_order_that_holds_up_what_stands_by_itself_is_no_reason() -> None:
     assert possible_changes(POOL, a_report(EligibilityReason.FORCED_UP, override=forced), NOW) == ()
     down = a_report(EligibilityReason.FORCED_UP, Standing(up=False), override=forced)
     (way,) = possible_changes(POOL, down, NOW)
-    assert way.sentence.startswith("somebody ends the force up; it is down")
+    assert way == PossibleChange(ChangeKind.ORDER_RESUMED, OrderKind.FORCE_UP, stays_out=True)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +138,8 @@ def test_an_order_for_later_is_told_where_it_changes_something(
     assert any(way.at == 900.0 for way in possible_changes(POOL, report, NOW)) is tells
 
 
-def test_an_order_for_later_is_told_with_how_to_cancel_it() -> None:
-    """Beside what the probes may do."""
+def test_an_order_for_later_comes_after_the_probes() -> None:
+    """Both may change the member."""
     plan = ScheduledOverride(replace(DRAIN, since=900.0), 50.0)
     way = possible_changes(POOL, a_report(plan=plan), NOW)[-1]
-    assert (way.at, way.command) == (900.0, "rrdns resume pvs-2 --pool boot")
+    assert way == PossibleChange(ChangeKind.ORDER_BEGINS, OrderKind.DRAIN, at=900.0)

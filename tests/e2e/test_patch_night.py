@@ -103,7 +103,7 @@ def test_a_drain_that_waits_returns_when_no_resolver_names_the_server(
         safe_after = from_rfc3339(member["safe_after"])
         over = from_rfc3339(member["override"]["until"])
         assert member["override"]["reason"] == "patch"
-        assert "pvs-2 of pool boot is drained until" in said
+        assert "pvs-2 of pool boot is drained by" in said
         assert said.endswith("It is safe now.\n")
 
         # It waited no longer than it had to: a TTL, the second that resolvers round up by,

@@ -23,7 +23,9 @@ async def test_a_pool_is_explained(client: Client) -> None:
     assert (drained["why"], drained["since"]) == ("drained", "2026-02-02T02:40:00.000Z")
     assert [way["at"] for way in drained["would_change"]] == ["2026-02-02T04:40:00.000Z", None]
     assert drained["would_change"][1]["command"] == "rrdns resume pvs-1 --pool boot"
-    assert (down["in"], down["would_change"][0]["sentence"]) == (False, "2 good probes in a row")
+    assert drained["sentence"] == "drained by local; its probes pass"
+    assert [way["kind"] for way in drained["would_change"]] == ["order-ends", "order-resumed"]
+    assert (down["in"], down["would_change"][0]["sentence"]) == (False, "2 probes in a row pass")
     assert healthy["would_change"][0]["probes"] == 3
 
 

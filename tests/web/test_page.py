@@ -202,7 +202,7 @@ def test_an_admin_may_force_a_member_in_and_out(browser: Browser, admin_service:
             dialog.get_by_label(way).check()
             dialog.get_by_role("button", name="Force").click()
             expect(badge(page, "pvs-2")).to_have_text(state)
-        expect(row(page, "pvs-2")).to_contain_text("by boss; the probes say it is down")
+        expect(row(page, "pvs-2")).to_contain_text("by boss; its probes fail")
 
 
 def test_an_order_without_a_member_is_shown_and_ended(browser: Browser, tmp_path: Path) -> None:

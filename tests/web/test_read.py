@@ -50,11 +50,13 @@ async def test_a_member_is_shown_with_all_that_is_known(client: Client) -> None:
             "probed": True,
             "contradicting_probes": 0,
             "since": "2026-02-02T02:39:30.000Z",
+            "sentence": "its probes pass",
         },
         "override": None,
         "plan": None,
         "in": True,
         "why": "healthy",
+        "sentence": "healthy",
         "share": pytest.approx(1 / 3),
         "answers": 0,
         "safe_after": None,
@@ -90,7 +92,10 @@ async def test_a_member_that_is_down_and_drained_shows_both(client: Client) -> N
         "reason": "patch",
         "since": "2026-02-02T02:40:00.000Z",
         "until": "2026-02-02T02:41:00.000Z",
+        "sentence": "drained by local",
     }
+    assert member["standing"]["sentence"] == "its probes fail"
+    assert member["sentence"] == "drained by local; its probes fail"
     assert member["safe_after"] == "2026-02-02T02:40:05.000Z"
 
 

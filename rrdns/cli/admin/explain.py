@@ -15,18 +15,6 @@ from rrdns.cli.terminal.output import print_json, print_rich, printable, relativ
 if TYPE_CHECKING:
     from rich.text import Text
 
-_REASONS = {
-    "healthy": "its probes pass",
-    "assumed": "not probed yet, taken to be as it was",
-    "awaiting-probe": "new, and its first probe has not ended",
-    "forced-up": "forced in",
-    "last-resort": "down, and handed out because all are",
-    "down": "its probes fail",
-    "drained": "drained",
-    "forced-down": "forced out",
-    "standby": "a backup that is not needed now",
-}
-
 
 def explain(
     pool: Annotated[
@@ -73,25 +61,18 @@ def _member(member: Mapping[str, Any], now: float) -> Iterator[Text]:
 
     style = "green" if member["in"] else "bold red"
     word = "IN " if member["in"] else "OUT"
-    why = _REASONS.get(member["why"], member["why"])
-    order = member["override"]
+    why, order = member["sentence"], member["override"]
     if order:
-        reason = f": {order['reason']}" if order["reason"] else ""
-        why += f" by {order['by']}{reason}"
+        why = order["sentence"] + (f": {order['reason']}" if order["reason"] else "")
     line = Text(word, style)
     line.append(
         printable(f" {member['name']}  {why}, since {relative_time(member['since'], now)}"),
         "default",
     )
     yield line
-    probe = member["probe"]
-    if probe:
-        took = milliseconds(probe["seconds"])
-        yield Text(
-            printable(
-                f"      said so: {probe['sentence']} ({took}, {relative_time(probe['at'], now)})"
-            )
-        )
+    if probe := member["probe"]:
+        when = f"{milliseconds(probe['seconds'])}, {relative_time(probe['at'], now)}"
+        yield Text(printable(f"      decided by a probe: {probe['sentence']} ({when})"))
     for way in member["would_change"]:
         yield Text(
             printable(f"      {'out' if member['in'] else 'in'} when {_way(way, now)}"), "dim"

@@ -37,9 +37,6 @@ def print_order(done: dict[str, Any], now: float) -> None:
         typer.echo(f"Safe to work on {them} after {relative_time(done['safe_after'], now)}.")
 
 
-_IS = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
-
-
 def _sentence(one: Mapping[str, Any], now: float) -> str:
     member = one["member"]
     name = f"{printable(member['name'])} of pool {printable(member['pool'])}"
@@ -47,10 +44,10 @@ def _sentence(one: Mapping[str, Any], now: float) -> str:
     order = plan if plan and (one["changed"] or not override) else override or {}
     until = order.get("until")
     lasts = f"until {relative_time(until, now)}" if until else "until you resume it"
-    word = _IS.get(order.get("order", ""), "ordered")
+    sentence = printable(order.get("sentence", "ordered"))
     if order is plan and plan:
-        return f"{name} will be {word} at {relative_time(plan['at'], now)}, {lasts}."
-    state = f"is {word}" if one["changed"] else f"was {word} already,"
+        return f"{name} {sentence} at {relative_time(plan['at'], now)}, {lasts}."
+    state = f"is {sentence}" if one["changed"] else f"was already {sentence},"
     return f"{name} {state} {lasts}."
 
 

@@ -194,45 +194,30 @@ def _row(member: Json, now: float) -> tuple[Text, ...]:
 def _reasons(member: Json, now: float) -> Iterator[str]:
     """Return why a member is in or out, the deciding reason first."""
     why, standing, override = member["why"], member["standing"], member.get("override")
-    since = f"since {relative_time(standing['since'], now)}"
     if override:
         yield _order(override, now)
-        yield f"probes say {'up' if standing['up'] else 'down'}"
-    elif why in {"down", "last-resort"}:
-        yield f"{_WHY[why]} {since}"
+        yield str(standing["sentence"])
     else:
-        yield _WHY.get(why) or str(why)
-    if standing["contradicting_probes"]:
-        row = "probe says" if standing["contradicting_probes"] == 1 else "probes in a row say"
-        yield f"{standing['contradicting_probes']} {row} otherwise"
+        sentence = str(member["sentence"])
+        yield (
+            f"{sentence}, since {relative_time(standing['since'], now)}"
+            if why in _DOWN
+            else sentence
+        )
     plan = member.get("plan")
     if plan:
-        coming = _COMING.get(plan["order"], plan["order"])
-        yield f"{coming} {relative_time(plan['at'], now)} by {plan['by']}"
+        yield f"{plan['sentence']} at {relative_time(plan['at'], now)}"
     safe_after = member.get("safe_after")
     if override and not member["in"] and safe_after is not None:
         passed = from_rfc3339(safe_after) <= now
         yield "safe to work on" if passed else f"safe after {relative_time(safe_after, now)}"
 
 
-_WHY = {
-    "healthy": "healthy",
-    "assumed": "not probed yet, taken for healthy",
-    "awaiting-probe": "new, waits for its first probe",
-    "last-resort": "LAST RESORT: handed out though down",
-    "down": "down",
-    "standby": "backup, not needed now",
-}
-_COMING = {
-    "drain": "to be drained at",
-    "force-up": "to be forced in at",
-    "force-down": "to be forced out at",
-}
-_ORDER = {"drain": "drained", "force-up": "forced in", "force-down": "forced out"}
+_DOWN = frozenset({"down", "last-resort"})
 
 
 def _order(override: Json, now: float) -> str:
-    told = f"{_ORDER.get(override['order'], override['order'])} by {override['by']}"
+    told = str(override["sentence"])
     if override.get("reason"):
         told += f": {override['reason']}"
     until = override.get("until")

@@ -167,8 +167,8 @@ def _why(member: Json) -> str:
     order, probe = member.get("override"), member.get("last_probe")
     if order:
         reason = f": {order['reason']}" if order["reason"] else ""
-        return f"{member['why']} by {order['by']}{reason}"
-    return str(member["why"]) if _passed(probe) or not probe else str(probe["sentence"])
+        return f"{order['sentence']}{reason}"
+    return str((member if _passed(probe) or not probe else probe)["sentence"])
 
 
 def _event(entry: Json, now: float) -> Text:

@@ -1,7 +1,4 @@
-"""The JSON of the API: what is told, and what may be asked.
-
-The OpenAPI document is made from these, so what is said here is what is promised.
-"""
+"""The JSON that the API returns; the OpenAPI document is made from these models."""
 
 from __future__ import annotations
 
@@ -9,14 +6,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from rrdns.core.explanation import ChangeKind
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import OnEmpty, OrderKind, Policy
 from rrdns.core.roles import Role
 from rrdns.timeformat import rfc3339
 
-RECENT = 120  # probes shown of a member
-MAX_RECENT_MEMBERS = 500  # above which a list shows none of them
+RECENT = 120  # probes of each member in a response
+MAX_RECENT_MEMBERS = 500  # with more members, a list has no recent probes
 
 Time = Annotated[
     str, BeforeValidator(rfc3339), WithJsonSchema({"type": "string", "format": "date-time"})
@@ -24,18 +22,19 @@ Time = Annotated[
 
 
 class ResponseModel(BaseModel):
-    """What rrdns tells."""
+    """The base of everything that the API returns."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, serialize_by_alias=True)
 
 
 class Standing(ResponseModel):
-    """What the probes say of a member."""
+    """The result of a member's probes so far."""
 
     up: bool
-    probed: bool = Field(description="false: assumed, no probe has told yet")
-    contradicting_probes: int = Field(description="probes in a row that disagree with `up`")
+    probed: bool = Field(description="false: assumed, no probe has ended yet")
+    contradicting_probes: int = Field(description="probes in a row that contradict `up`")
     since: Time
+    sentence: str = Field(description="the standing in words")
 
 
 class Override(ResponseModel):
@@ -46,22 +45,24 @@ class Override(ResponseModel):
     reason: str
     since: Time
     until: Time | None = Field(description="null: until it is resumed")
+    sentence: str = Field(description="the order in words, without times and reason")
 
 
 class Plan(ResponseModel):
-    """An order for later."""
+    """An order that is scheduled for later."""
 
     order: OrderKind
     by: str = Field(description="the name of the token that gave it")
     reason: str
-    at: Time = Field(description="when it comes into force, if the guard allows it then")
+    at: Time = Field(description="when it begins, if the guard allows it then")
     until: Time | None = Field(description="null: until it is resumed")
-    force: bool = Field(description="the guard will be overruled")
-    id: str = Field(description="of the order; what was ordered together has one")
+    force: bool = Field(description="the order overrides the guard")
+    id: str = Field(description="of the order; members that were ordered together share it")
+    sentence: str = Field(description="the order in words, without times and reason")
 
 
 class File(ResponseModel):
-    """A boot file as a whole download found it."""
+    """A boot file as a full download found it."""
 
     name: str
     size: int = Field(description="bytes")
@@ -78,7 +79,7 @@ class Probe(ResponseModel):
     seconds: float
     at: Time
     warnings: list[str]
-    seen: list[File] = Field(description="what this probe loaded; empty for a light one")
+    seen: list[File] = Field(description="files that this probe loaded; empty for a light one")
 
 
 class RecentProbe(ResponseModel):
@@ -90,7 +91,7 @@ class RecentProbe(ResponseModel):
 
 
 class Member(ResponseModel):
-    """A server: what was observed, what was ordered, and what follows."""
+    """A server: its probes, its orders, and whether it is in rotation."""
 
     name: str
     address: str
@@ -99,18 +100,19 @@ class Member(ResponseModel):
     pool: str
     standing: Standing
     override: Override | None
-    plan: Plan | None = Field(description="ordered for later; `resume` cancels it")
-    is_in: bool = Field(serialization_alias="in", description="handed out now")
-    why: EligibilityReason = Field(description="why it is handed out, or is not")
-    share: float = Field(description="of the next answers that name it first, 0 to 1")
-    answers: int = Field(description="answers that named it first since the start")
+    plan: Plan | None = Field(description="an order for later; `resume` cancels it")
+    is_in: bool = Field(serialization_alias="in", description="in rotation now")
+    why: EligibilityReason = Field(description="why it is in rotation, or is not")
+    sentence: str = Field(description="`why` in words")
+    share: float = Field(description="of the next answers that have it first, 0 to 1")
+    answers: int = Field(description="answers that had it first since the start")
     safe_after: Time | None = Field(
-        description="when the last answer that named it has expired; null while it is handed out"
+        description="when the last cached answer with it expires; null while it is in rotation"
     )
     last_probe: Probe | None
-    drift: list[str] = Field(description="how its files differ from the other members'")
-    files: list[File] = Field(description="as its last whole download found them")
-    recent: list[RecentProbe] = Field(description="its last probes, the oldest first")
+    drift: list[str] = Field(description="differences of its files from the other members'")
+    files: list[File] = Field(description="boot files that its last full download found")
+    recent: list[RecentProbe] = Field(description="its last probes, oldest first")
 
 
 class Pool(ResponseModel):
@@ -122,11 +124,13 @@ class Pool(ResponseModel):
     answers: int = Field(description="most addresses in one answer")
     policy: Policy
     on_empty: OnEmpty
-    min_members: int = Field(description="a drain that would leave fewer is refused")
+    min_members: int = Field(description="rrdns refuses a drain that would leave fewer")
     everything_down: bool
-    detection: float = Field(description="worst case from a member's silence to its fall, seconds")
-    worst_case: float = Field(description="... to the end of the last answer with it, seconds")
-    queries: int = Field(description="A queries answered since the start")
+    detection: float = Field(
+        description="worst case from a member's silence until it is out, seconds"
+    )
+    worst_case: float = Field(description="... until the last answer with it expires, seconds")
+    queries: int = Field(description="A queries since the start")
     members: list[Member]
 
 
@@ -137,50 +141,52 @@ class Pools(ResponseModel):
 
 
 class MemberOrderResponse(ResponseModel):
-    """What became of an order for one member, or would become of it."""
+    """The result of an order for one member, or the result that it would have."""
 
-    member: Member = Field(description="as it is now")
-    safe_after: Time = Field(description="when the last answer that may name it has expired")
-    changed: bool = Field(description="false: it was so before")
+    member: Member = Field(description="the member now")
+    safe_after: Time = Field(description="when the last cached answer with the member expires")
+    changed: bool = Field(description="false: the same order was in force before")
 
 
 class OrderResponse(MemberOrderResponse):
-    """What became of an order, or would become of it."""
+    """The result of an order, or the result that it would have."""
 
-    safe: bool = Field(description="`safe_after` has passed, and the member is still out")
-    id: str = Field(description="of the order, as in the audit trail; empty: nothing was changed")
-    dry_run: bool = Field(description="nothing was done")
+    safe: bool = Field(description="`safe_after` is over, and the member is still out")
+    id: str = Field(description="of the order, as in the audit trail; empty: nothing changed")
+    dry_run: bool = Field(description="rrdns changed nothing")
     guard: str | None = Field(
-        description="the guard's word, when it would refuse this (a dry run), or would refuse it "
-        "as things are now (an order for later)"
+        description="why the guard would refuse it: in a dry run, or now for an order for later"
     )
-    remaining: list[str] = Field(description="the members of the pool that are handed out then")
+    remaining: list[str] = Field(description="the members of the pool that are in rotation then")
 
 
 class GroupOrderResponse(ResponseModel):
-    """What became of an order for several members, or would become of it."""
+    """The result of an order for several members, or the result that it would have."""
 
     members: list[MemberOrderResponse]
-    safe_after: Time = Field(description="when that of the last of them has passed")
-    changed: bool = Field(description="false: all was so before")
-    safe: bool = Field(description="`safe_after` has passed, and all of them are still out")
-    id: str = Field(description="of the order, as in the audit trail; empty: nothing was changed")
-    dry_run: bool = Field(description="nothing was done")
+    safe_after: Time = Field(description="the latest `safe_after` of the members")
+    changed: bool = Field(description="false: the same orders were in force before")
+    safe: bool = Field(description="`safe_after` is over, and all members are still out")
+    id: str = Field(description="of the order, as in the audit trail; empty: nothing changed")
+    dry_run: bool = Field(description="rrdns changed nothing")
     guard: str | None = Field(
-        description="the guard's word, when it would refuse this (a dry run), or would refuse it "
-        "as things are now (an order for later)"
+        description="why the guard would refuse it: in a dry run, or now for an order for later"
     )
-    remaining: dict[str, list[str]] = Field(description="by pool, the members handed out then")
+    remaining: dict[str, list[str]] = Field(
+        description="by pool, the members that are in rotation then"
+    )
 
 
 class PossibleChange(ResponseModel):
-    """One thing that would change whether a member is handed out."""
+    """One event that would change whether a member is in rotation."""
+
+    kind: ChangeKind
 
     sentence: str
-    at: Time | None = Field(description="it happens then")
-    probes: int | None = Field(description="so many more probes in a row")
-    seconds: float | None = Field(description="about how long they take from now on")
-    command: str = Field(description="what to say on the command line; may be empty")
+    at: Time | None = Field(description="when it happens")
+    probes: int | None = Field(description="number of probes in a row that it takes")
+    seconds: float | None = Field(description="about how long the probes take from now on")
+    command: str = Field(description="a command that brings it about, or cancels it; may be empty")
 
 
 class DecidingProbe(ResponseModel):
@@ -193,42 +199,46 @@ class DecidingProbe(ResponseModel):
 
 
 class ExplainedMember(ResponseModel):
-    """Why a member is handed out or is not, and what would change that."""
+    """Why a member is in rotation or is not, and what would change that."""
 
     name: str
     address: str
-    is_in: bool = Field(serialization_alias="in", description="handed out now")
+    is_in: bool = Field(serialization_alias="in", description="in rotation now")
     why: EligibilityReason
-    since: Time = Field(description="of the order in force, or of what the probes say")
+    sentence: str = Field(description="`why` in words")
+    since: Time = Field(description="of the order in force, or else of the standing")
     override: Override | None
     probe: DecidingProbe | None = Field(
-        description="the probe that made its standing; null: none has yet, since the start"
+        description="the probe that decided its standing; null: none since the start"
     )
-    would_change: list[PossibleChange] = Field(description="what would change it, each by itself")
+    would_change: list[PossibleChange] = Field(
+        description="events that would change it, each by itself"
+    )
 
 
 class ExplainedPool(ResponseModel):
-    """Who of a pool is answered next, and why others are not."""
+    """The next answers of a pool, and why each member is in them or is not."""
 
     name: str
     hostname: str
-    turn: int | None = Field(description="number of the next answer; null: not told yet")
-    next: list[list[str]] = Field(
-        description="the members in each of the next answers, in its order: one round, after "
-        "which it begins again"
+    turn: int | None = Field(
+        description="number of the next answer; null: no worker has reported it yet"
     )
-    sentence: str = Field(description="how sure `next` is")
+    next: list[list[str]] = Field(
+        description="the members in each of the next answers, in their order, for one round"
+    )
+    sentence: str = Field(description="how `next` is known")
     members: list[ExplainedMember]
 
 
 class Explanation(ResponseModel):
-    """Why what is answered is answered."""
+    """Explanations of the answers of pools."""
 
     pools: list[ExplainedPool]
 
 
 class AuditEntry(ResponseModel):
-    """Who did what to whom, when and why."""
+    """An entry of the audit trail."""
 
     id: int
     at: Time
@@ -243,28 +253,30 @@ class AuditEntry(ResponseModel):
 
 
 class Audit(ResponseModel):
-    """A page of the audit trail, the newest entry first."""
+    """A page of the audit trail, newest entry first."""
 
     entries: list[AuditEntry]
-    next: int | None = Field(description="what to give as `before` for the next page; null: none")
+    next: int | None = Field(
+        description="the value of `before` for the next page; null: there is none"
+    )
 
 
 class Exporter(ResponseModel):
-    """How one exporter fares."""
+    """The state of one exporter."""
 
     name: str
     kind: str = Field(description="file, kea, webhook or command")
     pools: list[str]
-    pending: bool = Field(description="something is not told yet")
+    pending: bool = Field(description="a change is not exported yet")
     failing: bool = Field(description="the last attempt failed")
     last_success: Time | None
-    last_error: str = Field(description="of the last failure, also after a success")
+    last_error: str = Field(description="of the last failure, kept after a success")
     last_error_at: Time | None
     next_try: Time | None
-    serial: int = Field(description="of the snapshot that was told last")
+    serial: int = Field(description="of the snapshot that was exported last")
     delivered: int = Field(description="successes since the service started")
     failed: int = Field(description="failed attempts since the service started")
-    note: str = Field(description="why something is held back, if it is")
+    note: str = Field(description="why rrdns holds an export back, if it does")
 
 
 class Exporters(ResponseModel):
@@ -274,23 +286,23 @@ class Exporters(ResponseModel):
 
 
 class Webhook(ResponseModel):
-    """How one webhook fares."""
+    """The state of one webhook."""
 
     name: str
     origin: str = Field(description="scheme and host of its URL")
-    events: list[str] = Field(description="what it is told of")
-    pools: list[str] = Field(description="and of which pools; none: of all")
+    events: list[str] = Field(description="topics that it gets")
+    pools: list[str] = Field(description="pools whose events it gets; empty: all")
     failing: bool = Field(description="the last attempt failed")
     waiting: int = Field(description="events that are not delivered yet")
-    queue_limit: int = Field(description="how many may wait; then the oldest are let go")
-    attempts: int = Field(description="in a row that failed")
+    queue_limit: int = Field(description="events that may wait; above that rrdns drops the oldest")
+    attempts: int = Field(description="failed attempts in a row")
     last_success: Time | None
-    last_error: str = Field(description="of the last failure, also after a success")
+    last_error: str = Field(description="of the last failure, kept after a success")
     last_error_at: Time | None
     next_try: Time | None
     delivered: int = Field(description="events delivered since the control process started")
     failed: int = Field(description="failed attempts since then")
-    dropped: int = Field(description="events let go since then")
+    dropped: int = Field(description="events dropped since then")
 
 
 class Webhooks(ResponseModel):
@@ -300,14 +312,14 @@ class Webhooks(ResponseModel):
 
 
 class Me(ResponseModel):
-    """Who is calling."""
+    """The caller."""
 
-    name: str = Field(description="of the token; what the audit trail will say")
+    name: str = Field(description="of the token, as in the audit trail")
     role: Role
 
 
 class Alarm(ResponseModel):
-    """Something to know of at once."""
+    """A condition that an admin should know at once."""
 
     name: str
     sentence: str
@@ -325,16 +337,16 @@ class Worker(ResponseModel):
 
 
 class OrphanedOrder(ResponseModel):
-    """An order that fits no member of the config: it is kept until one is there, or it is ended."""
+    """An order without a member in the config; rrdns keeps it until it is resumed."""
 
     pool: str
     member: str
-    address: str = Field(description="which the member had; may be empty")
+    address: str = Field(description="of the member when it was ordered; may be empty")
     order: OrderKind
 
 
 class Readiness(ResponseModel):
-    """Whether targets are being served, and what stands in the way."""
+    """Whether rrdns serves targets, and the alarms if it does not."""
 
     ready: bool
     alarms: list[Alarm]
@@ -344,7 +356,7 @@ class Readiness(ResponseModel):
     published_at: Time
     workers: list[Worker]
     orphaned: list[OrphanedOrder] = Field(
-        description="orders that fit no member of the config; a resume by these names ends one"
+        description="orders without a member in the config; a resume by these names ends one"
     )
 
 
@@ -358,12 +370,12 @@ class Liveness(ResponseModel):
 class FieldError(ResponseModel):
     """One mistake in a request."""
 
-    place: str = Field(description="dotted; empty for the body as a whole")
+    place: str = Field(description="dotted path; empty for the whole body")
     problem: str
 
 
 class Problem(ResponseModel):
-    """What went wrong (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     type: str
     title: str

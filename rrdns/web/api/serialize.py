@@ -8,11 +8,18 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rrdns.core.events import EVERYTHING_DOWN
+from rrdns.core.model import Override
 from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus
 from rrdns.web.api import response_models
 from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
 from rrdns.web.api.response_models import ResponseModel
+from rrdns.web.api.sentences import (
+    member_sentence,
+    override_sentence,
+    plan_sentence,
+    standing_sentence,
+)
 
 M = TypeVar("M", bound=ResponseModel)
 
@@ -41,9 +48,23 @@ def member_view(pool: str, report: MemberStatus, recent: int) -> response_models
         report.member,
         report,
         pool=pool,
-        standing=view(response_models.Standing, report.standing, report),
-        plan=plan and view(response_models.Plan, plan.override, plan, at=plan.override.since),
+        standing=view(
+            response_models.Standing,
+            report.standing,
+            report,
+            sentence=standing_sentence(report.standing),
+        ),
+        override=override_view(report.override),
+        plan=plan
+        and view(
+            response_models.Plan,
+            plan.override,
+            plan,
+            at=plan.override.since,
+            sentence=plan_sentence(plan.override),
+        ),
         is_in=report.why.in_rotation,
+        sentence=member_sentence(report),
         last_probe=probe and view(response_models.Probe, probe, at=report.probed_at),
         drift=[drift.sentence for drift in report.drift],
         files=report.seen,
@@ -52,6 +73,13 @@ def member_view(pool: str, report: MemberStatus, recent: int) -> response_models
             for at, seconds, passed in probes[max(len(probes) - recent, 0) :]
         ],
     )
+
+
+def override_view(override: Override | None) -> response_models.Override | None:
+    """Return an order in force."""
+    if override is None:
+        return None
+    return view(response_models.Override, override, sentence=override_sentence(override))
 
 
 def ordered_view(done: MemberOrderResult) -> response_models.MemberOrderResponse:

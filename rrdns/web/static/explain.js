@@ -62,9 +62,8 @@ function renew(parent, contents, tag) {
 }
 
 function sentencesOf(member, now) {
-  const { in: isIn, since, override, probe, would_change: changes } = member;
-  const state = override ? `${isIn ? "In" : "Out"} by order of ${override.by}` : isIn ? "In" : "Out";
-  const lines = [{ text: `${state} since ${momentOf(since, now)}`, look: "since" }];
+  const { in: isIn, since, sentence, probe, would_change: changes } = member;
+  const lines = [{ text: `${isIn ? "In" : "Out"} since ${momentOf(since, now)}: ${sentence}`, look: "since" }];
   if (probe) {
     lines.push({ text: `The probe that decided: ${probe.sentence} (${probeTime(probe.seconds)}, ${momentOf(probe.at, now)})`, look: "note" });
   }

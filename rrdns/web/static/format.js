@@ -3,21 +3,18 @@
 const COUNT = new Intl.NumberFormat("en");
 const DAY = 86_400_000;
 
-/** What each `why` of the API means: a tone for the eye, a word, and a sentence. */
-const WHYS = {
-  healthy: { tone: "ok", word: "In", sentence: "Serves the boot file" },
-  assumed: { tone: "warn", word: "In", sentence: "Not probed yet; taken to be as it was" },
-  "awaiting-probe": { tone: "idle", word: "New", sentence: "Waits for its first probe" },
-  "forced-up": { tone: "order", word: "Forced in", sentence: "Forced in" },
-  "last-resort": {
-    tone: "bad", word: "Last resort",
-    sentence: "Down, and handed out because nothing else is left",
-  },
-  down: { tone: "bad", word: "Down", sentence: "Does not serve the boot file" },
-  drained: { tone: "order", word: "Drained", sentence: "Drained" },
-  "forced-down": { tone: "order", word: "Forced out", sentence: "Forced out" },
-  standby: { tone: "idle", word: "Standby", sentence: "A backup; not needed now" },
-  "no-member": { tone: "warn", word: "Not in the config", sentence: "Not in the config" },
+/** The badge of each `why` of the API: a tone for the eye, and a word. The API has the sentence. */
+const BADGES = {
+  healthy: { tone: "ok", word: "In" },
+  assumed: { tone: "warn", word: "In" },
+  "awaiting-probe": { tone: "idle", word: "New" },
+  "forced-up": { tone: "order", word: "Forced in" },
+  "last-resort": { tone: "bad", word: "Last resort" },
+  down: { tone: "bad", word: "Down" },
+  drained: { tone: "order", word: "Drained" },
+  "forced-down": { tone: "order", word: "Forced out" },
+  standby: { tone: "idle", word: "Standby" },
+  "no-member": { tone: "warn", word: "Not in the config" },
 };
 
 const DEEDS = {
@@ -29,31 +26,12 @@ const DEEDS = {
   "order-orphaned": "order without a member", "order-stays": "order kept",
 };
 
-/** Return how a member is to be shown: tone, word and sentence. */
-export function stateOf(member) {
-  const known = WHYS[member.why] ?? { tone: "warn", word: member.why, sentence: member.why };
+/** Return the badge of a member. */
+export function badgeOf(member) {
+  const badge = BADGES[member.why] ?? { tone: "warn", word: member.why };
   const doubted = member.why === "healthy" && member.standing.contradicting_probes > 0;
   const sick = member.why === "forced-up" && !member.standing.up;
-  return { ...known, tone: doubted || sick ? "warn" : known.tone, sentence: sentenceOf(member, known) };
-}
-
-function sentenceOf(member, { sentence }) {
-  const { override, standing } = member;
-  if (override) {
-    const besides = standing.up ? "" : standing.probed ? "; the probes say it is down" : "";
-    return `${sentence} by ${override.by}${besides}`;
-  }
-  if (member.why === "healthy" && standing.contradicting_probes > 0) {
-    return `In doubt: ${probes(standing.contradicting_probes)} lost in a row`;
-  }
-  if (member.why === "down" && standing.contradicting_probes > 0) {
-    return `Coming back: ${probes(standing.contradicting_probes)} passed in a row`;
-  }
-  return sentence;
-}
-
-function probes(count) {
-  return count === 1 ? "1 probe" : `${count} probes`;
+  return { ...badge, tone: doubted || sick ? "warn" : badge.tone };
 }
 
 /** Return what an audit entry or event says was done. */

@@ -2,7 +2,7 @@
 
 import { Bar, Sparkline } from "./sparkline.js";
 import { el, setAttribute, setText, setTexts } from "./dom.js";
-import { capital, countOf, lengthOf, momentOf, probeTime, stateOf } from "./format.js";
+import { badgeOf, capital, countOf, lengthOf, momentOf, probeTime } from "./format.js";
 
 const OLD = 10_000; // milliseconds after which a verdict's age is told
 const FLASH = 2500;
@@ -39,8 +39,8 @@ export class MemberRow {
   /** Show the member as it is; `view` says what else is to be known. */
   show(member, view) {
     this.member = member;
-    const state = stateOf(member);
-    setAttribute(this.element, "data-tone", state.tone);
+    const badge = badgeOf(member);
+    setAttribute(this.element, "data-tone", badge.tone);
     setText(this.name, member.name);
     setText(this.address, member.address);
     this.#showTags(view.mayOrder);
@@ -48,10 +48,10 @@ export class MemberRow {
     this.pick.hidden = !view.mayOrder;
     this.pick.checked = view.chosen.has(member.name);
     setAttribute(this.element, "data-chosen", this.pick.checked ? "" : null);
-    setText(this.badge, state.word);
+    setText(this.badge, badge.word);
     setText(this.since, `for ${lengthOf(secondsSince(this.#sinceWhen(), view.now))}`);
     // Of a healthy member the verdict says it all.
-    setText(this.sentence, state.tone === "ok" && member.last_probe ? "" : state.sentence);
+    setText(this.sentence, badge.tone === "ok" && member.last_probe ? "" : capital(member.sentence));
     this.#showOrder(view.now);
     this.#showProbe(view);
     this.bar.show(view.shares.share(member.name), member.share);
@@ -179,12 +179,10 @@ function orderSentence(override, now) {
   return `${reason}until ${end} (${lengthOf(left)} left)`;
 }
 
-const COMING = { drain: "Will be drained", "force-up": "Will be forced in", "force-down": "Will be forced out" };
-
 function planSentence(plan, now) {
   const left = (Date.parse(plan.at) - now) / 1000;
   const reason = plan.reason ? `: “${plan.reason}”` : "";
-  return `${COMING[plan.order] ?? plan.order} at ${momentOf(plan.at, now)} (in ${lengthOf(left)}) by ${plan.by}${reason}`;
+  return `${capital(plan.sentence)} at ${momentOf(plan.at, now)} (in ${lengthOf(left)})${reason}`;
 }
 
 function secondsSince(text, now) {

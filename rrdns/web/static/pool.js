@@ -5,7 +5,7 @@ import { Choice } from "./selection.js";
 import { el, setAttribute, setChildren, setText, setTexts } from "./dom.js";
 import { Explanation } from "./explain.js";
 import { MemberRow } from "./member.js";
-import { countOf, lengthOf, secondsOf, stateOf } from "./format.js";
+import { badgeOf, countOf, lengthOf, secondsOf } from "./format.js";
 
 const EMPTY = {
   "serve-all": "all undrained members if nothing is healthy",
@@ -125,7 +125,7 @@ export class PoolCard {
 /** Return the worst tone of a pool and its members. */
 export function toneOf(pool) {
   if (pool.everything_down) return "bad";
-  const tones = pool.members.map((member) => stateOf(member).tone);
+  const tones = pool.members.map((member) => badgeOf(member).tone);
   const worst = TONES.find((tone) => tones.includes(tone)) ?? "ok";
   // One member down is a warning for the pool; that all are is the alarm.
   return worst === "bad" ? "warn" : worst;
@@ -141,7 +141,7 @@ export function matches(pool, text) {
 function toldOf(pool, shares) {
   const counts = new Map();
   for (const member of pool.members.filter((one) => !one.in)) {
-    const { word } = stateOf(member);
+    const { word } = badgeOf(member);
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   const out = [...counts].map(([word, count]) => `${count} ${word.toLowerCase()}`);
