@@ -255,6 +255,19 @@ def test_the_docstrings_and_texts_of_code_are_in_plain_english(path: Path) -> No
     assert not found, "\n".join(found)
 
 
+def test_the_core_writes_no_commands() -> None:
+    """It returns codes and facts. The CLI and the API know commands and options."""
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in sorted((ROOT / "rrdns" / "core").rglob("*.py"))
+        for text in texts(path.read_text())
+        if re.search(
+            r"(?:^|\s)--[a-z]|`rrdns [a-z]|: rrdns (?:resume|drain|force|query|status) ", text
+        )
+    ]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("name", sorted(NOT_YET))
 def test_a_page_that_is_rewritten_is_checked(name: str) -> None:
     """A page is exempt only while it has findings."""

@@ -16,9 +16,9 @@ import dns.message
 import dns.rrset
 import pytest
 
-from rrdns.cli.tools.delegation_output import print_report
+from rrdns.cli.tools.delegation_output import _HINTS, print_report
 from rrdns.config import load
-from rrdns.core.delegation.observations import NameserverObservation, Observations
+from rrdns.core.delegation.observations import Hint, NameserverObservation, Observations
 from rrdns.core.delegation.report import build_report
 from rrdns.core.model import Endpoint, Nameserver, Zone
 from rrdns.core.snapshot import PoolRRset, Snapshot
@@ -117,13 +117,18 @@ def test_all_well_is_told_with_what_was_seen(rrdns: Run, site: Site) -> None:
     assert lines[-1] == "All is well."
 
 
+def test_every_hint_has_a_command_or_an_option() -> None:
+    """The core knows neither."""
+    assert _HINTS.keys() == set(Hint)
+
+
 def test_a_finding_is_told_with_its_mend(rrdns: Run, site: Site) -> None:
     """And exit status 1."""
     with udp_server(delegating(right=False)) as parent:
         result = rrdns(*site.args("--parent", parent, "--wait", "0"))
     assert result.exit_code == 1
     assert f"no-delegation: example.test at {parent} does not delegate" in result.stdout
-    assert "\n  -> `rrdns delegation` prints what to enter there\n" in result.stdout
+    assert "; `rrdns delegation` prints what to enter there\n" in result.stdout
     assert result.stdout.endswith("\n1 finding.\n")
 
 
@@ -172,8 +177,8 @@ def test_without_names_the_resolvers_of_this_host_are_asked(
     del args[args.index("--resolver") : args.index("--resolver") + 2]
     result = rrdns(*args)
     assert result.exit_code == 0, result.output
-    assert "Note: no resolver was asked; --resolver ADDRESS names one." in result.stdout
-    assert "Note: no parent zone was found and asked" in result.stdout
+    assert "Note: no resolver was queried; --resolver ADDRESS names one." in result.stdout
+    assert "Note: no parent zone was found; --parent ADDRESS names" in result.stdout
 
 
 def test_a_zone_without_a_pool_can_be_checked(rrdns: Run, site: Site) -> None:
@@ -182,7 +187,7 @@ def test_a_zone_without_a_pool_can_be_checked(rrdns: Run, site: Site) -> None:
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["hostname"] is None
-    assert "idle.example.test has no pool, so no answers were looked at" in told["notes"]
+    assert "idle.example.test has no pool, so no answers were checked" in told["notes"]
 
 
 def test_the_pool_can_be_chosen(rrdns: Run, site: Site) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from rrdns.core.delegation.observations import (
     Finding,
     FindingCode,
+    Hint,
     NameserverObservation,
+    Note,
     Observations,
     ParentObservation,
     ResolverObservation,
@@ -173,7 +175,7 @@ def test_a_missing_delegation_says_who_else_was_referred_to() -> None:
     survey = at_parent(delegation=referral("Site.test. 3600 NS ns1.example.test."))
     survey = replace(survey, zone=replace(ZONE, name="pvs.site.test"))
     assert "refers to the servers of site.test" in build_report(survey).findings[0].sentence
-    assert "ask its server with --parent" in build_report(survey).findings[0].remedy
+    assert build_report(survey).findings[0].hint is Hint.OTHER_PARENT
 
 
 def test_what_a_parent_remembers_is_a_delegation_too() -> None:
@@ -257,7 +259,7 @@ def test_a_zone_without_a_pool_is_checked_as_far_as_it_goes() -> None:
     )
     told = build_report(bare)
     assert told.findings == ()
-    assert told.notes == ("pvs.example.test has no pool, so no answers were looked at",)
+    assert told.notes == (Note("pvs.example.test has no pool, so no answers were checked"),)
     assert well(told)[1:] == ["authoritative over UDP and TCP, with EDNS", "it finds the zone"]
     for soa, fault in (
         (QUIET, FindingCode.RESOLVER_SILENT),
@@ -327,9 +329,9 @@ def test_what_could_not_be_told_in_time_is_a_note() -> None:
     told = build_report(survey)
     assert told.findings == ()
     (note,) = told.notes
-    assert note == (
-        "whether the first address turns as seen through 192.0.2.3 could not be told within 6 s; "
-        "--wait allows more"
+    assert note == Note(
+        "the check saw no rotation through 192.0.2.3 within 6 s, and cannot exclude it",
+        Hint.LONGER_TIMEOUT,
     )
 
 
@@ -338,7 +340,9 @@ def test_who_cannot_be_asked_from_here_is_a_note_if_others_can() -> None:
     six = replace(SERVER, server=Endpoint("2001:db8::53", 53), soa=NOBODY, tcp=NOBODY, samples=())
     told = build_report(replace(SURVEY, servers=(SERVER, six)))
     assert told.findings == ()
-    assert told.notes == ("2001:db8::53 could not be asked from here: network is unreachable",)
+    assert told.notes == (
+        Note("2001:db8::53 could not be asked from here: network is unreachable"),
+    )
     assert the(replace(SURVEY, servers=(six,))).code is FindingCode.SILENT
 
 
@@ -349,7 +353,7 @@ def test_a_silent_server_of_a_parent_that_nobody_named_is_a_note() -> None:
     assert the(both).code is FindingCode.PARENT_SILENT
     told = build_report(replace(both, parents_named=False))
     assert told.findings == ()
-    assert told.notes == (f"192.0.2.2 could not be asked from here: {QUIET.reason}",)
+    assert told.notes == (Note(f"192.0.2.2 could not be asked from here: {QUIET.reason}"),)
     alone = replace(SURVEY, parents=(quiet,), parents_named=False)
     assert the(alone).code is FindingCode.PARENT_SILENT
 
@@ -358,13 +362,11 @@ def test_who_was_not_asked_is_told() -> None:
     """And how to name them."""
     told = build_report(replace(SURVEY, parents=(), resolvers=()))
     assert told.notes == (
-        "no server of example.test was found; --parent ADDRESS names one",
-        "no resolver was asked; --resolver ADDRESS names one",
+        Note("no server of example.test was found", Hint.OTHER_PARENT),
+        Note("no resolver was queried", Hint.OTHER_RESOLVER),
     )
     told = build_report(replace(SURVEY, parents=(), parent_zone=""))
-    assert told.notes == (
-        "no parent zone was found and asked; --parent ADDRESS names one of its servers",
-    )
+    assert told.notes == (Note("no parent zone was found", Hint.OTHER_PARENT),)
 
 
 def test_an_odd_port_is_told() -> None:

@@ -108,9 +108,8 @@ def test_pools_that_swapped_names_keep_orders_by_name_first() -> None:
         (
             pool({"pvs-2": "10.0.0.2"}),
             (
-                "the drain of pvs-1 in pool boot fits no member any more: it is kept, and is in "
-                "force again when a member of that name or address is there; to end it: "
-                "rrdns resume pvs-1 --pool boot"
+                "the drain of pvs-1 in pool boot fits no member: it is kept, and is in force again "
+                "when the config has a member of that name or address"
             ),
         ),
     ],

@@ -141,9 +141,10 @@ async def test_an_order_without_a_member_is_kept_shown_and_comes_back(site: Site
         await drain(control)
         site.write({"pvs-2": "10.0.0.2"})
         check = CliRunner().invoke(app, ["check-config", str(site.path)])
-        assert "the drain of pvs-1 in pool boot fits no member any more: it is kept" in " ".join(
+        assert "the drain of pvs-1 in pool boot fits no member: it is kept" in " ".join(
             check.stdout.split()
         )
+        assert "to end it: rrdns resume pvs-1 --pool boot" in " ".join(check.stdout.split())
         await control.reload()
         await control.reload()
         assert told(control).count("order-orphaned") == 1

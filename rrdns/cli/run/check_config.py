@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,10 +86,14 @@ def orders_after(settings: Settings) -> list[str]:
     orders |= {(one.pool, one.member): one for one in overrides}
     assignees = [OrderTarget(*key, one.address, one.hostname) for key, one in orders.items()]
     return [
-        each.sentence(words[each.before.key])
+        each.sentence(words[each.before.key]) + ("" if each.key else _how_to_end(*each.before.key))
         for each in reassign(assignees, settings.pools)
         if each.key is None or each.has_moved or each.after
     ]
+
+
+def _how_to_end(pool: str, member: str) -> str:
+    return f"; to end it: rrdns resume {shlex.quote(member)} --pool {shlex.quote(pool)}"
 
 
 def _notes_on_listeners(settings: Settings) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,20 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from rrdns.core.delegation.observations import Observations
+    from rrdns.core.delegation.observations import Finding, Note, Observations
     from rrdns.core.delegation.report import Report
     from rrdns.net.delegation_survey import SurveyPlan
+
+
+# What the command line offers for each `Hint`.
+_HINTS = {
+    "print-records": "`rrdns delegation` prints what to enter there",
+    "other-parent": "--parent ADDRESS names a server of the parent zone",
+    "other-resolver": "--resolver ADDRESS names one",
+    "query-rrdns": "`rrdns query NAME --server RRDNS` on its host shows that",
+    "show-members": "`rrdns status` shows which members are out, and why",
+    "longer-timeout": "--wait SECONDS allows more time",
+}
 
 
 def check(plan: SurveyPlan, timeout: float, *, as_json: bool) -> int:
@@ -48,18 +58,26 @@ def _in_words(seen: Observations, told: Report) -> Iterator[RenderableType]:
     hostname = f", for {seen.pool.hostname}" if seen.pool is not None else ""
     yield Text(f"The delegation of {seen.zone.name}{hostname}:")
     yield _asked(told)
-    for remedy, findings in groupby(told.findings, key=lambda finding: finding.remedy):
+    for remedy, findings in groupby(told.findings, key=_remedy):
         yield Text("")
         for finding in findings:
             yield Text(f"{finding.code}: {printable(finding.sentence)}", "red")
         yield Text(f"  -> {printable(remedy)}")
     for note in told.notes:
-        yield Text(f"\nNote: {printable(note)}.", "yellow")
+        yield Text(f"\nNote: {printable(_note(note))}.", "yellow")
     count = len(told.findings)
     if count:
         yield Text(f"\n{count} finding{'s' if count > 1 else ''}.", "bold red")
     else:
         yield Text("\nAll is well.", "bold green")
+
+
+def _remedy(finding: Finding) -> str:
+    return f"{finding.remedy}; {_HINTS[finding.hint]}" if finding.hint else finding.remedy
+
+
+def _note(note: Note) -> str:
+    return f"{note.sentence}; {_HINTS[note.hint]}" if note.hint else note.sentence
 
 
 def _asked(told: Report) -> Table:
@@ -87,9 +105,15 @@ def _as_json(seen: Observations, told: Report) -> dict[str, Any]:
         "hostname": seen.pool.hostname if seen.pool is not None else None,
         "asked": asked,
         "findings": [
-            {"role": one.role, "server": one.server, **asdict(finding)}
+            {
+                "role": one.role,
+                "server": one.server,
+                "code": finding.code,
+                "sentence": finding.sentence,
+                "remedy": _remedy(finding),
+            }
             for one in told.servers
             for finding in one.findings
         ],
-        "notes": list(told.notes),
+        "notes": [_note(note) for note in told.notes],
     }

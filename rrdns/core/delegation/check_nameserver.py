@@ -8,6 +8,7 @@ from rrdns.core.acl import ANY_ADDRESS
 from rrdns.core.delegation.observations import (
     Finding,
     FindingCode,
+    Hint,
     NameserverObservation,
     Observations,
     Sample,
@@ -157,7 +158,8 @@ def _answers(seen: NameserverObservation, pool: Pool) -> Iterator[Finding]:
         yield Finding(
             FindingCode.NO_ADDRESS,
             f"{where} has no address for {pool.hostname}: it {describe_failure(last)}",
-            "`rrdns status` tells who is out, and why",
+            "bring a member into rotation",
+            Hint.SHOW_MEMBERS,
         )
         return
     strangers = all_addresses(seen.samples) - {member.address for member in pool.members}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from rrdns.core.delegation.observations import (
     Finding,
     FindingCode,
+    Hint,
     Observations,
     ParentObservation,
     addresses_of,
@@ -24,8 +25,6 @@ from rrdns.core.delegation.observations import (
 from rrdns.core.dns_message import NoResponse, QueryOutcome, ResourceRecord, Response
 from rrdns.core.model import is_inside
 
-PRINTED = "`rrdns delegation` prints what to enter there"
-
 
 def check(seen: ParentObservation, survey: Observations) -> list[Finding]:
     """Return what is wrong at one server of the parent zone."""
@@ -38,7 +37,8 @@ def _find(seen: ParentObservation, survey: Observations) -> Iterator[Finding]:
             FindingCode.PARENT_SILENT,
             f"the parent's server {display_name(seen.server)} does not answer: "
             f"{seen.delegation.reason}",
-            "name another server of the parent zone with --parent, or let this host ask it",
+            "let this host query it, or check another server of the parent zone",
+            Hint.OTHER_PARENT,
         )
     elif names := delegated_to(seen, survey.zone.name):
         yield from _names(names, survey)
@@ -65,32 +65,37 @@ def _missing(seen: ParentObservation, reply: Response, survey: Observations) -> 
         return Finding(
             FindingCode.ANSWERED_ELSEWHERE,
             f"{server} holds a zone {zone} of its own and answers from that, not from rrdns",
-            f"remove the zone {zone} there and delegate it; {PRINTED}",
+            f"remove the zone {zone} there and delegate it",
+            Hint.PRINT_RECORDS,
         )
     if is_lame(seen.apex):
         return Finding(
             FindingCode.PARENT_LAME,
             f"{server} does not hold the parent zone {parent}: it {describe_failure(seen.apex)}",
-            f"--parent is to be a server that holds {parent}",
+            f"check a server that holds {parent}",
+            Hint.OTHER_PARENT,
         )
     if seen.address is not None and addresses_of(seen.address):
         own = join_sorted(addresses_of(seen.address))
         return Finding(
             FindingCode.ANSWERED_ELSEWHERE,
             f"{server} has records of its own for the boot name ({own}) and no delegation",
-            f"remove these records, and delegate {zone}; {PRINTED}",
+            f"remove these records, and delegate {zone}",
+            Hint.PRINT_RECORDS,
         )
     if other := _referral(reply, zone):
         return Finding(
             FindingCode.NO_DELEGATION,
             f"{server} refers to the servers of {other}, and not to those of {zone}",
-            f"the delegation belongs into {other}; ask its server with --parent",
+            f"add the delegation to {other}, and check a server of that zone",
+            Hint.OTHER_PARENT,
         )
     how = "" if reply.rcode == "NOERROR" else f": it {describe_failure(reply)}"
     return Finding(
         FindingCode.NO_DELEGATION,
         f"{parent} at {server} does not delegate {zone}{how}",
-        PRINTED,
+        f"add the delegation to {parent}",
+        Hint.PRINT_RECORDS,
     )
 
 
@@ -130,14 +135,16 @@ def _glue(reply: Response, names: set[str], survey: Observations) -> Iterator[Fi
                 FindingCode.GLUE_MISSING,
                 f"the delegation has no address for {server.name}, which is inside of the zone: "
                 "nobody can find it",
-                f"add the address to the delegation: {join_sorted(wanted)}; {PRINTED}",
+                f"add the address to the delegation: {join_sorted(wanted)}",
+                Hint.PRINT_RECORDS,
             )
         elif told and told != wanted:
             yield Finding(
                 FindingCode.GLUE_WRONG,
                 f"the delegation says that {server.name} is {join_sorted(told)}; it is "
                 f"{join_sorted(wanted)}",
-                f"make its addresses in the delegation {join_sorted(wanted)}; {PRINTED}",
+                f"change its addresses in the delegation to {join_sorted(wanted)}",
+                Hint.PRINT_RECORDS,
             )
 
 

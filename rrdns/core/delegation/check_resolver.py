@@ -9,6 +9,8 @@ from rrdns.core.delegation.check_nameserver import soa_differs
 from rrdns.core.delegation.observations import (
     Finding,
     FindingCode,
+    Hint,
+    Note,
     Observations,
     ResolverObservation,
     Sample,
@@ -39,16 +41,16 @@ def check(seen: ResolverObservation, survey: Observations) -> list[Finding]:
     return list(_find(seen, survey))
 
 
-def inconclusive_note(seen: ResolverObservation, survey: Observations) -> str:
-    """Return what could not be told of a resolver without a finding; empty if all could."""
+def inconclusive_note(seen: ResolverObservation, survey: Observations) -> Note | None:
+    """Return what a check without a finding could not find out; None if it found out all."""
     choices = len(_direct(survey))
     if not seen.samples or survey.pool is None or is_conclusive(seen.samples, choices):
-        return ""
+        return None
     took = seen.samples[-1].at - seen.samples[0].at
-    return (
-        f"whether the first address turns as seen through {display_name(seen.server)} could "
-        "not be told "
-        f"within {took:.0f} s; --wait allows more"
+    return Note(
+        f"the check saw no rotation through {display_name(seen.server)} within {took:.0f} s, "
+        "and cannot exclude it",
+        Hint.LONGER_TIMEOUT,
     )
 
 
@@ -122,8 +124,8 @@ def _broken(
             FindingCode.NAME_UNKNOWN,
             f"{where} says that {pool.hostname} does not exist{because(last)}: it does not follow "
             "the delegation",
-            f"see that the zone it asks delegates {survey.zone.name} (`rrdns delegation` prints "
-            f"how), {_FORGET}",
+            f"see that the zone it asks delegates {survey.zone.name}, {_FORGET}",
+            Hint.PRINT_RECORDS,
         )
     return _fails(seen, pool.hostname, last)
 
@@ -140,8 +142,8 @@ def _fails(seen: ResolverObservation, name: str, outcome: QueryOutcome) -> Findi
     return Finding(
         FindingCode.RESOLVER_FAILS,
         f"{display_name(seen.server)} cannot resolve {name}: it {describe_failure(outcome)}",
-        "see that it finds the delegation and can reach rrdns over UDP and TCP port 53 "
-        "(`rrdns query NAME --server RRDNS` on its host)",
+        "see that it finds the delegation and can reach rrdns over UDP and TCP port 53",
+        Hint.QUERY_RRDNS,
     )
 
 

@@ -56,13 +56,33 @@ class FindingCode(StrEnum):
     TTL_FROZEN = "ttl-frozen"
 
 
+class Hint(StrEnum):
+    """A next step that the command line has a command or an option for."""
+
+    PRINT_RECORDS = "print-records"  # what to enter at the parent
+    OTHER_PARENT = "other-parent"  # query another server of the parent zone
+    OTHER_RESOLVER = "other-resolver"
+    QUERY_RRDNS = "query-rrdns"  # query rrdns from another host
+    SHOW_MEMBERS = "show-members"  # see which members are out, and why
+    LONGER_TIMEOUT = "longer-timeout"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong, and how to mend it."""
+    """Something that is wrong, and its remedy."""
 
     code: FindingCode
     sentence: str
     remedy: str
+    hint: Hint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the check could not find out."""
+
+    sentence: str
+    hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)

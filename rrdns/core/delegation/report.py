@@ -10,7 +10,9 @@ from rrdns.core.delegation import check_nameserver, check_parent, check_resolver
 from rrdns.core.delegation.observations import (
     Finding,
     FindingCode,
+    Hint,
     NameserverObservation,
+    Note,
     Observations,
     ParentObservation,
     ResolverObservation,
@@ -41,7 +43,7 @@ class Report:
     """What is to be told of a delegation."""
 
     servers: tuple[ServerResult, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -61,7 +63,7 @@ def build_report(survey: Observations) -> Report:
     )
 
 
-def _without_unasked(survey: Observations) -> tuple[Observations, list[str]]:
+def _without_unasked(survey: Observations) -> tuple[Observations, list[Note]]:
     """Leave out whom this host cannot ask, if others of its kind answer.
 
     Without IPv6 that is anybody there; of a parent's servers that nobody named, also those that
@@ -83,7 +85,7 @@ S = TypeVar("S", ParentObservation, NameserverObservation, ResolverObservation)
 
 def _asked(
     seen: tuple[S, ...], outcome: Sequence[QueryOutcome], *, silent_too: bool = False
-) -> tuple[tuple[S, ...], list[str]]:
+) -> tuple[tuple[S, ...], list[Note]]:
     """Return who could be asked, and a note for each other one."""
     pairs = list(zip(seen, outcome, strict=True))
     unasked = [
@@ -94,7 +96,7 @@ def _asked(
     if len(unasked) == len(seen):
         return seen, []
     notes = [
-        f"{display_name(one.server)} could not be asked from here: {what.reason}"
+        Note(f"{display_name(one.server)} could not be asked from here: {what.reason}")
         for one, what in unasked
     ]
     return tuple(pair[0] for pair in pairs if pair not in unasked), notes
@@ -160,17 +162,15 @@ def _turns(looks: Sequence[Sample]) -> str:
 
 def _notes(
     survey: Observations, parents: list[ServerResult], resolvers: list[ServerResult]
-) -> Iterator[str]:
+) -> Iterator[Note]:
     if not parents:
-        yield (
-            "no parent zone was found and asked; --parent ADDRESS names one of its servers"
-            if not survey.parent_zone
-            else f"no server of {survey.parent_zone} was found; --parent ADDRESS names one"
-        )
+        parent = survey.parent_zone
+        found = f"no server of {parent} was found" if parent else "no parent zone was found"
+        yield Note(found, Hint.OTHER_PARENT)
     if not resolvers:
-        yield "no resolver was asked; --resolver ADDRESS names one"
+        yield Note("no resolver was queried", Hint.OTHER_RESOLVER)
     if survey.pool is None:
-        yield f"{survey.zone.name} has no pool, so no answers were looked at"
+        yield Note(f"{survey.zone.name} has no pool, so no answers were checked")
     for seen, asked in zip(survey.resolvers, resolvers, strict=True):
         if not asked.findings and (note := check_resolver.inconclusive_note(seen, survey)):
             yield note

@@ -51,8 +51,8 @@ class Reassignment:
         what = f"the {order} of {member} in pool {pool}"
         if self.key is None:
             return (
-                f"{what} fits no member any more: it is kept, and is in force again when a member "
-                f"of that name or address is there; to end it: rrdns resume {member} --pool {pool}"
+                f"{what} fits no member: it is kept, and is in force again when the config has a "
+                "member of that name or address"
             )
         if self.has_moved:
             to = self.key[1] if self.key[0] == pool else f"{self.key[1]} in pool {self.key[0]}"
