@@ -1,41 +1,43 @@
-"""The error tree of rrdns: each error stores facts and writes its own sentence.
+"""The error tree of rrdns: each error has its facts as fields, and a template for its message.
 
-A failed probe is not an error but a result (`core.probe`), and a datagram that
-nobody can read is answered or dropped (`wire.responder`), never raised.
+A failed probe is not an error but a result (`core.health.probe_result`). A datagram that cannot be
+parsed is answered or dropped (`wire.answers.responder`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class RrdnsError(Exception):
     """Anything that rrdns itself raises."""
 
+    message: ClassVar[str] = ""  # with the names of fields in braces
+
+    def __str__(self) -> str:
+        return self.message.format_map(vars(self)) if self.message else super().__str__()
+
 
 class NotFound(RrdnsError):
-    """Something was named that does not exist."""
+    """A name does not exist."""
 
 
+@dataclass(eq=False)
 class UnknownPool(NotFound):
     """The request names a pool that is not configured."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"no pool is called {self.name!r}"
+    message = "no pool is called {name!r}"
+    name: str
 
 
+@dataclass(eq=False)
 class UnknownMember(NotFound):
     """The request names a member that the pool does not have."""
 
-    def __init__(self, name: str, pool: str | None = None, near: tuple[str, ...] = ()) -> None:
-        super().__init__(name, pool, near)
-        self.name = name
-        self.pool = pool
-        self.near = near  # names that may have been meant
+    name: str
+    pool: str | None = None
+    near: tuple[str, ...] = ()  # similar names
 
     def __str__(self) -> str:
         where = f"pool {self.pool!r} has no" if self.pool else "no pool has a"
@@ -44,63 +46,55 @@ class UnknownMember(NotFound):
 
 
 class NoMemberMatches(UnknownMember):
-    """A tag or pattern fits no member."""
+    """A tag or pattern matches no member."""
 
     def __str__(self) -> str:
         return f"no member has {self.name}"
 
 
 class Refused(RrdnsError):
-    """An order is understood, and carrying it out would do harm."""
+    """An order is understood, and would do harm."""
 
 
+@dataclass(eq=False)
 class AmbiguousMember(Refused):
     """Several pools have a member of that name, and the order is for one of them."""
 
-    def __init__(self, name: str, pools: tuple[str, ...]) -> None:
-        super().__init__(name, pools)
-        self.name = name
-        self.pools = pools
+    name: str
+    pools: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.name!r} is a member of several pools: {', '.join(self.pools)}"
 
 
+@dataclass(eq=False)
 class VersionMismatch(Refused):
     """The member changed since the caller read it."""
 
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version  # of the member now
-
-    def __str__(self) -> str:
-        return "the member changed since you read it; read it again and decide anew"
+    message = "the member changed since you read it (ETag mismatch); read it again and retry"
+    version: str  # of the member now
 
 
+@dataclass(eq=False)
 class TooFewMembers(Refused):
-    """A drain would leave a pool without enough members to hand out."""
+    """A drain would leave a pool with too few members in rotation."""
 
-    def __init__(
-        self, pool: str, member: str, staying: tuple[str, ...] = (), keep: int = 1, count: int = 1
-    ) -> None:
-        super().__init__(pool, member, staying, keep, count)
-        self.pool = pool
-        self.member = member
-        self.remaining = staying  # who would be left to boot from
-        self.required = keep
-        self.count = count  # of the members that `member` names
+    pool: str
+    member: str
+    remaining: tuple[str, ...] = ()  # members that a target can boot from after the drain
+    required: int = 1
+    count: int = 1  # of the members that `member` names
 
     def __str__(self) -> str:
         if self.required <= 1:
             last = "is the last member" if self.count == 1 else "are the last members"
-            hand = "is" if self.count == 1 else "are"
             return (
-                f"'{self.member}' {last} of pool {self.pool!r} that {hand} handed out; "
+                f"'{self.member}' {last} in rotation of pool {self.pool!r}; "
                 "bring another one back first, or force the drain"
             )
         return (
             f"draining '{self.member}' would leave {self._remaining_names()} of pool {self.pool!r} "
-            f"handed out, and {self.required} must stay; bring another one back first, or force it"
+            f"in rotation, and {self.required} must stay; bring another one back first, or force it"
         )
 
     def _remaining_names(self) -> str:
@@ -110,37 +104,33 @@ class TooFewMembers(Refused):
         return f"only {names}"
 
 
+@dataclass(eq=False)
 class StoreFailed(RrdnsError):
     """The store could not read or write; nothing was changed."""
 
-    def __init__(self, path: str, doing: str, reason: str) -> None:
-        super().__init__(path, doing, reason)
-        self.path = path
-        self.doing = doing
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the store {self.path} could not {self.doing}: {self.reason}"
+    message = "the store {path} could not {doing}: {reason}"
+    path: str
+    doing: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong in a config file, where it is, and what would be right."""
+    """One mistake in a config file: its path, and what would be right."""
 
-    path: str  # dotted: "pools[0].members[2].address"; empty for the file as a whole
+    path: str  # dotted: "pools[0].members[2].address"; empty for the whole file
     problem: str
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}" if self.path else self.problem
 
 
+@dataclass(eq=False)
 class ConfigInvalid(RrdnsError):
     """A config file has mistakes; all of them are listed."""
 
-    def __init__(self, path: str, mistakes: tuple[Mistake, ...]) -> None:
-        super().__init__(path, mistakes)
-        self.path = path
-        self.mistakes = mistakes
+    path: str
+    mistakes: tuple[Mistake, ...]
 
     def __str__(self) -> str:
         count = len(self.mistakes)
@@ -148,26 +138,22 @@ class ConfigInvalid(RrdnsError):
         return "\n".join([title, *(f"  {mistake}" for mistake in self.mistakes)])
 
 
+@dataclass(eq=False)
 class ListenersFailed(RrdnsError):
     """Some addresses could not be bound; all of them are listed."""
 
-    def __init__(self, failures: tuple[ListenFailed, ...]) -> None:
-        super().__init__(failures)
-        self.failures = failures
+    failures: tuple[ListenFailed, ...]
 
     def __str__(self) -> str:
         return "\n".join(str(failure) for failure in self.failures)
 
 
+@dataclass(eq=False)
 class ListenFailed(RrdnsError):
     """An address could not be bound."""
 
-    def __init__(self, what: str, address: str, reason: str, *, is_absent: bool = False) -> None:
-        super().__init__(what, address, reason)
-        self.what = what
-        self.address = address
-        self.reason = reason
-        self.is_absent = is_absent  # this host has no such address, or no such family
-
-    def __str__(self) -> str:
-        return f"cannot listen for {self.what} on {self.address}: {self.reason}"
+    message = "cannot listen for {what} on {address}: {reason}"
+    what: str
+    address: str
+    reason: str
+    is_absent: bool = False  # this host has no such address, or no such family

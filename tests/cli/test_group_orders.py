@@ -41,7 +41,7 @@ def test_a_whole_rack_is_refused_or_forced(rrdns: Run, api: Api) -> None:
     """With the guard's word, and nothing done."""
     refused = rrdns("drain", "--tag", "rack-1", "--url", api.url)
     assert (refused.exit_code, api.farm.orders) == (1, {})
-    assert "are the last members of pool 'boot'" in refused.stderr
+    assert "are the last members in rotation of pool 'boot'" in refused.stderr
     assert rrdns("drain", "--tag", "rack-1", "--force", "--url", api.url).exit_code == 0
     assert len(api.farm.orders) == 3
 

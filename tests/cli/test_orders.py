@@ -57,7 +57,7 @@ def test_the_last_member_is_kept_unless_forced(rrdns: Run, api: Api) -> None:
     assert refused.exit_code == 1
     assert refused.stdout == ""
     sentence, advice = refused.stderr.splitlines()
-    assert sentence.startswith("rrdns: 'pvs-1' is the last member of pool 'boot'")
+    assert sentence.startswith("rrdns: 'pvs-1' is the last member in rotation of pool 'boot'")
     assert "--force" in advice
     assert rrdns("drain", "pvs-1", "--force", "--url", api.url).exit_code == 0
     assert ("boot", "pvs-1") in api.farm.orders

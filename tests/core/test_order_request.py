@@ -100,7 +100,7 @@ def test_the_guard_looks_at_all_members_of_an_order_together() -> None:
     assert guarded(BOOT, wanted[:2]) is None
     refused = guarded(BOOT, wanted)
     assert str(refused) == (
-        "'pvs-1', 'pvs-2', 'pvs-3' are the last members of pool 'boot' that are handed out; "
+        "'pvs-1', 'pvs-2', 'pvs-3' are the last members in rotation of pool 'boot'; "
         "bring another one back first, or force the drain"
     )
 
@@ -158,7 +158,7 @@ def test_the_guard_says_who_would_be_left() -> None:
     """With `min_members` above one, the names tell an admin whom to bring back beside them."""
     pool = replace(BOOT, min_members=2)
     wanted = [a_drain(name) for _, name in ALL_OF_BOOT]
-    rest = "handed out, and 2 must stay; bring another one back first, or force it"
+    rest = "in rotation, and 2 must stay; bring another one back first, or force it"
     assert str(guarded(pool, wanted[:2])) == (
         f"draining 'pvs-1', 'pvs-2' would leave only 'pvs-3' of pool 'boot' {rest}"
     )

@@ -37,7 +37,9 @@ def test_two_admins_never_drain_the_last_two_members(tmp_path: Path) -> None:
             )
             winners.add(winner)
             problem = next(reply for status, reply in replies if status == 409)
-            assert problem["detail"].startswith(f"'{loser}' is the last member of pool 'boot'")
+            assert problem["detail"].startswith(
+                f"'{loser}' is the last member in rotation of pool 'boot'"
+            )
             assert rrdns.addresses() == [servers[loser].address]
             rrdns.json("POST", f"/v1/pools/boot/members/{winner}/resume", {})
         drains = _drains(rrdns)

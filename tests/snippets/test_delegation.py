@@ -165,7 +165,7 @@ def test_an_address_that_is_needed_and_not_told_is_asked_for(form: Format) -> No
     """The sentence says where to write it."""
     with pytest.raises(NameserverAddressMissing, match="the address of rrdns1") as caught:
         delegation_text(form, BARE)
-    assert 'address = "..." beside that name' in str(caught.value)
+    assert 'address = "..." next to that name' in str(caught.value)
 
 
 @pytest.mark.parametrize("form", [Format.BIND, Format.BIND_RESOLVER, Format.KNOT, Format.UNBOUND])

@@ -115,6 +115,7 @@ async def test_an_order_for_later_is_shown_and_can_be_cancelled(client: Client, 
         "until": "2026-02-02T05:40:00.000Z",
         "force": False,
         "id": answer.json["id"],
+        "sentence": "will be drained by local",
     }
     assert (await client.get(MEMBER)).headers["ETag"] != tag
     assert (await client.post(f"{MEMBER}/resume")).json["changed"] is True

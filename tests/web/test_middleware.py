@@ -93,7 +93,7 @@ async def test_a_role_that_is_too_low_is_told_so(strict: Client) -> None:
     """By name."""
     answer = await strict.post(f"{MEMBER}/drain", role=Role.VIEWER)
     assert (answer.status, answer.problem) == (403, "forbidden")
-    assert answer.json["detail"] == "'viewer-token' is a viewer; this takes an operator"
+    assert answer.json["detail"] == "'viewer-token' is a viewer; this needs an operator"
     assert strict.admin_service.orders == {}
 
 

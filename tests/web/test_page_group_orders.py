@@ -100,7 +100,9 @@ def test_the_guard_is_heard_before_anybody_confirms(browser: Browser, admin_serv
         bar = page.get_by_role("group", name="Orders for the selected members")
         bar.get_by_role("button", name="Drain them").click()
         dialog = page.get_by_role("dialog")
-        expect(dialog.get_by_role("alert")).to_contain_text("are the last members of pool 'boot'")
+        expect(dialog.get_by_role("alert")).to_contain_text(
+            "are the last members in rotation of pool 'boot'"
+        )
         expect(dialog.get_by_label("all the same")).to_be_visible()
         with page.expect_response("**/v1/orders/drain") as answered:
             dialog.get_by_role("button", name="Drain").click()

@@ -9,19 +9,16 @@ from rrdns.core.model import Nameserver, is_inside
 from rrdns.errors import RrdnsError
 
 
+@dataclass(eq=False)
 class NameserverAddressMissing(RrdnsError):
-    """A text needs the address of a nameserver, and the config does not tell it."""
+    """A text needs the address of a nameserver, and the config does not have it."""
 
-    def __init__(self, nameserver: str, zone: str) -> None:
-        super().__init__(nameserver, zone)
-        self.nameserver = nameserver
-        self.zone = zone
-
-    def __str__(self) -> str:
-        return (
-            f"the address of {self.nameserver} is needed, and the config does not tell it; write "
-            f'address = "..." beside that name in the nameservers of {self.zone}'
-        )
+    message = (
+        "the address of {nameserver} is needed, and the config does not have it; write "
+        'address = "..." next to that name in the nameservers of {zone}'
+    )
+    nameserver: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""All calls of the API as one table: what the router, the guard and OpenAPI are made from."""
+"""The table of all endpoints, for the router, the role check and OpenAPI."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """One call: who may make it, what goes in, and what comes out."""
+    """One endpoint: its role, its request, its response and its problems."""
 
     id: str
     method: str
     path: str
     summary: str
-    needs: Role | None  # None: open to everybody who can connect
+    needs: Role | None  # None: without a token
     answer: type[BaseModel] | None = None
     media: str = JSON
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     problems: tuple[p.ProblemType, ...] = ()
-    tagged: bool = False  # answers with an ETag
+    tagged: bool = False  # the response has an ETag
     notes: str = ""
 
     @property
     def kinds(self) -> tuple[p.ProblemType, ...]:
-        """Return all kinds of problems that the call may answer with."""
+        """Return all types of problems that the endpoint may return."""
         guarded = (p.UNAUTHORIZED, p.FORBIDDEN, p.TOO_MANY) if self.needs else ()
         asked = (p.INVALID,) if self.query else ()
         return (*self.problems, *guarded, *asked, p.INTERNAL)
@@ -42,9 +42,9 @@ _MEMBER = "/v1/pools/{pool}/members/{member}"
 _NOBODY = (p.UNKNOWN_POOL, p.UNKNOWN_MEMBER)
 _BODY = (p.BAD_JSON, p.TOO_SLOW, p.STALE, p.TOO_LARGE, p.NOT_JSON, p.INVALID)
 _TAG_NOTE = (
-    "The ETag names the order in force and the reason why a member is handed out or not, not "
-    "its counters. Send it (or the pool's) as If-Match with an order, and the order is refused "
-    "with 412 when somebody or something was quicker."
+    "The ETag covers the order in force and why a member is in rotation or not, but not its "
+    "counters. Send it (or the pool's) as If-Match with an order. rrdns then refuses the order "
+    "with 412 if the member changed in the meantime."
 )
 
 
@@ -59,7 +59,7 @@ def _order(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndpoin
         body=request_models.OrderBody,
         problems=(*_NOBODY, *_BODY, *((p.LAST_MEMBER,) if guarded else ()), p.STORE_FAILED),
         tagged=True,
-        notes="The same order twice is one: `changed` is false then.",
+        notes="If the same order is in force already, `changed` is false.",
     )
 
 
@@ -79,8 +79,8 @@ def _together(verb: str, summary: str, needs: Role, *, guarded: bool) -> ApiEndp
             *((p.LAST_MEMBER,) if guarded else ()),
             p.STORE_FAILED,
         ),
-        notes="For all that are meant or for none: the guard looks at them together, and they "
-        "are kept together. Each gets a line of its own in the audit trail, with the order's id.",
+        notes="The order is given to all selected members or to none. The guard checks them "
+        "together. Each member gets an entry in the audit trail, with the order's id.",
     )
 
 
@@ -89,7 +89,7 @@ ENDPOINTS = (
         "exporters",
         "GET",
         "/v1/exporters",
-        "What other systems were told",
+        "Exporters and their last results",
         Role.VIEWER,
         answer=response_models.Exporters,
     ),
@@ -97,12 +97,12 @@ ENDPOINTS = (
         "webhooks",
         "GET",
         "/v1/webhooks",
-        "What webhooks were told of events, and what waits",
+        "Webhooks, their last results and waiting events",
         Role.VIEWER,
         answer=response_models.Webhooks,
     ),
     ApiEndpoint(
-        "me", "GET", "/v1/me", "Who is calling, and as what", Role.VIEWER, answer=response_models.Me
+        "me", "GET", "/v1/me", "Name and role of the caller", Role.VIEWER, answer=response_models.Me
     ),
     ApiEndpoint(
         "pools",
@@ -129,7 +129,7 @@ ENDPOINTS = (
         "member",
         "GET",
         _MEMBER,
-        "One member: standing, order, why it is in or out",
+        "One member: standing, order, why it is in rotation or not",
         Role.VIEWER,
         answer=response_models.Member,
         query=request_models.ShowQuery,
@@ -141,14 +141,14 @@ ENDPOINTS = (
         "explain",
         "GET",
         "/v1/explain",
-        "Who is answered next, why others are not, and what would change it",
+        "The next answers, why each member is in them or not, and what would change that",
         Role.VIEWER,
         answer=response_models.Explanation,
         query=request_models.ExplainQuery,
         problems=(p.UNKNOWN_POOL,),
     ),
     _order(
-        "drain", "Take a member out of the answers; it is probed on", Role.OPERATOR, guarded=True
+        "drain", "Take a member out of rotation; rrdns still probes it", Role.OPERATOR, guarded=True
     ),
     ApiEndpoint(
         "resume",
@@ -160,20 +160,27 @@ ENDPOINTS = (
         body=request_models.ResumeBody,
         problems=(*_NOBODY, *_BODY, p.LAST_MEMBER, p.STORE_FAILED),
         tagged=True,
-        notes="An order for later is cancelled, too. Without any, nothing changes, and `changed` "
-        "is false.",
+        notes="This cancels an order for later, too. Without an order nothing changes, and "
+        "`changed` is false.",
     ),
-    _order("force-up", "Hand a member out whatever the probes say", Role.ADMIN, guarded=False),
-    _order("force-down", "Keep a member out whatever the probes say", Role.ADMIN, guarded=True),
-    _together("drain", "Take several members out of the answers", Role.OPERATOR, guarded=True),
-    _together("resume", "End what is ordered for several members", Role.OPERATOR, guarded=False),
-    _together("force-up", "Hand several members out", Role.ADMIN, guarded=False),
-    _together("force-down", "Keep several members out", Role.ADMIN, guarded=True),
+    _order(
+        "force-up", "Keep a member in rotation, even if its probes fail", Role.ADMIN, guarded=False
+    ),
+    _order(
+        "force-down",
+        "Keep a member out of rotation, even if its probes pass",
+        Role.ADMIN,
+        guarded=True,
+    ),
+    _together("drain", "Take several members out of rotation", Role.OPERATOR, guarded=True),
+    _together("resume", "End the orders for several members", Role.OPERATOR, guarded=False),
+    _together("force-up", "Keep several members in rotation", Role.ADMIN, guarded=False),
+    _together("force-down", "Keep several members out of rotation", Role.ADMIN, guarded=True),
     ApiEndpoint(
         "audit",
         "GET",
         "/v1/audit",
-        "Who did what, when and why; the newest first",
+        "The audit trail, newest entry first",
         Role.VIEWER,
         answer=response_models.Audit,
         query=request_models.AuditQuery,
@@ -183,7 +190,7 @@ ENDPOINTS = (
         "audit-export",
         "GET",
         "/v1/audit/export",
-        "The whole audit trail as JSON lines, the newest first",
+        "The whole audit trail as JSON lines, newest entry first",
         Role.VIEWER,
         media="application/jsonl",
         query=request_models.AuditFilter,
@@ -193,12 +200,12 @@ ENDPOINTS = (
         "events",
         "GET",
         "/v1/events",
-        "What happens, as server-sent events",
+        "Events as they happen (server-sent events)",
         Role.VIEWER,
         media="text/event-stream",
         problems=(p.BAD_REQUEST,),
-        notes="With Last-Event-ID the events since then come first; a `gap` event says that some "
-        "are not known any more, so that everything should be read anew.",
+        notes="With Last-Event-ID, rrdns first sends the events since then. A `gap` event means "
+        "that some are lost, so read the state again.",
     ),
     ApiEndpoint(
         "openapi", "GET", "/v1/openapi.json", "This document", None, media="application/json"
@@ -215,7 +222,7 @@ ENDPOINTS = (
         "readiness",
         "GET",
         "/readyz",
-        "Targets are served; 503 with the alarms when a pool is all down or a worker is missing",
+        "rrdns serves targets; 503 with the alarms if a pool is down or a worker is missing",
         None,
         answer=response_models.Readiness,
     ),
@@ -223,7 +230,7 @@ ENDPOINTS = (
         "metrics",
         "GET",
         "/metrics",
-        "For Prometheus",
+        "Metrics for Prometheus",
         None,
         media="text/plain",
     ),
@@ -231,7 +238,7 @@ ENDPOINTS = (
         "problem",
         "GET",
         "/problems/{kind}",
-        "What a kind of problem means",
+        "The meaning of a problem type",
         None,
         media="text/plain",
         problems=(p.NOT_FOUND,),

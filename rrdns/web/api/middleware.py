@@ -1,4 +1,4 @@
-"""What every request passes before its handler: who is calling, and is the answer safe to show."""
+"""Authenticate each request before its handler, and add headers and problem documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rrdns.web.api.problems import ApiError
 CallerHandler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 Sleep = Callable[[float], Awaitable[None]]
 
-MAX_WAITING = 64  # wrong tokens whose answers are held back at once
+MAX_WAITING = 64  # delayed responses to wrong tokens at once
 
 _REALM = 'Bearer realm="rrdns"'
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -30,12 +30,12 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "rrdns",  # which versions stand behind it is nobody's business
+    "Server": "rrdns",  # without versions, which would help an attacker
 }
 
 
 class RoleGuard:
-    """Lets authenticated callers in, each for what their role may do."""
+    """The check that a caller is authenticated, and has the role that a call needs."""
 
     def __init__(self, authenticator: TokenAuthenticator, sleep: Sleep = asyncio.sleep) -> None:
         self._authenticator = authenticator
@@ -43,24 +43,24 @@ class RoleGuard:
         self._waiting = 0
 
     def require_role(self, needed: Role, handler: CallerHandler) -> Handler:
-        """Return a handler that only callers with the role get through to."""
+        """Return a handler that refuses callers without the role."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request)
             if not caller.role.may_act_as(needed):
                 raise ApiError(
                     problems.FORBIDDEN,
-                    f"{caller.name!r} is {_article(caller.role)}; this takes {_article(needed)}",
+                    f"{caller.name!r} is {_article(caller.role)}; this needs {_article(needed)}",
                 )
             return await handler(request, caller)
 
         return guarded
 
     def check_host(self, request: web.Request) -> None:
-        """Refuse a request for a host name that is not ours to answer for.
+        """Refuse a request for a host name that rrdns does not serve.
 
         Raises:
-            Trouble: it is such a one.
+            ApiError: The host name is not served.
         """
         host = request.headers.get("Host", "")
         if not self._authenticator.is_allowed_host(host):
@@ -73,7 +73,9 @@ class RoleGuard:
         if caller is not None:
             return caller
         if self._authenticator.allows_local:
-            raise ApiError(problems.FORBIDDEN, "no tokens are configured: only this host may call")
+            raise ApiError(
+                problems.FORBIDDEN, "no tokens are configured, so only this host may call"
+            )
         if bearer is None:
             raise ApiError(
                 problems.UNAUTHORIZED,
@@ -83,7 +85,7 @@ class RoleGuard:
         await self._hold_back(self._authenticator.failure_delay(source))
         raise ApiError(
             problems.UNAUTHORIZED,
-            "the token is not known",
+            "unknown token",
             headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
         )
 
@@ -101,7 +103,7 @@ class RoleGuard:
 
 
 def error_middleware(guard: RoleGuard) -> Middleware:
-    """Return the middleware that turns whatever goes wrong into a problem document."""
+    """Return the middleware that turns every exception into a problem document."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -115,21 +117,21 @@ def error_middleware(guard: RoleGuard) -> Middleware:
 
 
 async def handle_expect(request: web.Request) -> web.StreamResponse | None:
-    """Let a caller that waits for it send its body (RFC 9110, section 10.1.1).
+    """Send 100 Continue to a caller that waits for it (RFC 9110, section 10.1.1).
 
-    aiohttp asks this before any middleware.
+    aiohttp calls this before any middleware.
     """
     if request.version < HttpVersion11:
         return None
     if request.headers.get("Expect", "").lower() != "100-continue":
         return ApiError(problems.UNEXPECTED).response()
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # or aiohttp takes the answer for begun already
+    request.writer.output_size = 0  # else aiohttp assumes that the response has begun
     return None
 
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add what a browser should know to every answer."""
+    """Add the security and cache headers to every response."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
     is_page = request.path == "/" or request.path.startswith("/static/")

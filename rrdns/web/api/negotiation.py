@@ -1,6 +1,6 @@
-"""Choose how an answer is written by what its caller accepts (RFC 9110, section 12).
+"""Choose the form of a response by the headers of its request (RFC 9110, section 12).
 
-A weight of 0 is a no. What depends on a request's header says so in `Vary`.
+A weight of 0 refuses a form. Each header that a response depends on is in its `Vary`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from aiohttp import web
 
 _CODINGS = ("gzip", "deflate", "identity")  # the better one first
-_LEAST = 0.0001  # below any weight: identity is accepted where nothing is said of it
+_LEAST = 0.0001  # below any weight: identity is accepted unless it is refused
 
 
 def compress(request: web.Request, response: web.StreamResponse) -> None:
-    """Have a response compressed if its caller accepts that."""
+    """Compress a response if its caller accepts that."""
     vary_by(response, "Accept-Encoding")
     coding = coding_for(request.headers.getall("Accept-Encoding", []))
     if coding != "identity":
@@ -22,13 +22,13 @@ def compress(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def vary_by(response: web.StreamResponse, header: str) -> None:
-    """Say that a response depends on a header of the request."""
+    """Add a header of the request to the response's `Vary`."""
     before = response.headers.get("Vary")
     response.headers["Vary"] = f"{before}, {header}" if before else header
 
 
 def coding_for(fields: Iterable[str]) -> str:
-    """Return the coding for these `Accept-Encoding` fields; identity when they accept none."""
+    """Return the coding for these `Accept-Encoding` fields; identity if they accept none."""
     weights = {item.partition(";")[0].strip().lower(): weight for item, weight in _weighed(fields)}
     others = weights.get("*", 0.0)
     worth = {coding: weights.get(coding, others) for coding in _CODINGS}
@@ -39,8 +39,8 @@ def coding_for(fields: Iterable[str]) -> str:
 
 
 def accepted(fields: Iterable[str]) -> list[str]:
-    """Return what `Accept` fields accept, the dearest first, each with its parameters."""
-    ranked = sorted(_weighed(fields), key=lambda one: -one[1])
+    """Return the media types of `Accept` fields by weight, each with its parameters."""
+    ranked = sorted(_weighed(fields), key=lambda pair: -pair[1])
     return [item for item, weight in ranked if weight > 0.0]
 
 
@@ -57,5 +57,5 @@ def _weight(item: str) -> float:
             try:
                 return float(value)
             except ValueError:
-                return 0.0  # what is not understood is not accepted
+                return 0.0  # an invalid weight refuses it
     return 1.0

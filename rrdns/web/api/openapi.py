@@ -1,4 +1,4 @@
-"""Describe the API as OpenAPI 3.1, from the table of calls and the models."""
+"""Describe the API as OpenAPI 3.1, from the table of endpoints and the models."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Json = dict[str, Any]
 _PATH_SCHEMAS: dict[str, Json] = {"kind": {"enum": sorted(KINDS)}}
 _REF = "#/components/schemas/{model}"
 _ABOUT = """\
-Watch and steer what rrdns answers. Times are RFC 3339 in UTC. Mistakes are answered with
-problem documents (RFC 9457). With tokens configured, `/v1` needs `Authorization: Bearer`;
-without, only this host may call, and may do everything. `/healthz`, `/readyz` and `/metrics`
-are open, as their callers rarely carry tokens."""
+Monitor rrdns, and take members out of rotation or back. Times are RFC 3339 in UTC. Errors are
+problem documents (RFC 9457). If tokens are configured, `/v1` needs `Authorization: Bearer`.
+Otherwise only this host may call, with the role admin. `/healthz`, `/readyz` and `/metrics` need
+no token, because their callers rarely have one."""
 
 
 def describe(*, with_tokens: bool) -> Json:
@@ -44,7 +44,7 @@ def describe(*, with_tokens: bool) -> Json:
 
 
 def _schemas() -> tuple[dict[type[BaseModel], Json], Json]:
-    """Return how to refer to each model, and what they all look like."""
+    """Return the reference to each model, and the schemas of all."""
     modes: dict[type[BaseModel], JsonSchemaMode] = {response_models.Problem: "serialization"}
     for call in ENDPOINTS:
         if call.answer is not None:
@@ -71,7 +71,7 @@ def _operation(call: ApiEndpoint, refs: dict[type[BaseModel], Json], *, with_tok
     if call.needs is not None:
         operation["description"] = f"Needs the role {call.needs}. {call.notes}".strip()
     if call.body is not None:
-        # The body may be empty; its media type is needed all the same.
+        # The body may be empty, but its media type is required.
         operation["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": refs[call.body]}},
@@ -116,8 +116,8 @@ def _headers_read(call: ApiEndpoint) -> dict[str, Json]:
 
 
 def _without_null(schema: Json) -> Json:
-    """Return a query parameter's schema: it can be left out, and cannot be null."""
-    options = [one for one in schema.pop("anyOf", []) if one != {"type": "null"}]
+    """Return a query parameter's schema, in which it may be absent but not null."""
+    options = [option for option in schema.pop("anyOf", []) if option != {"type": "null"}]
     schema = {**schema, **(options[0] if options else {})}
     if schema.get("default", 0) is None:
         del schema["default"]
@@ -132,7 +132,7 @@ def _responses(call: ApiEndpoint, refs: dict[type[BaseModel], Json]) -> Json:
         done["headers"] = {"ETag": {"schema": {"type": "string"}}}
     responses: Json = {"200": done}
     if call.id == "readiness":
-        responses["503"] = {**done, "description": "Not ready; the alarms say why"}
+        responses["503"] = {**done, "description": "Not ready; the alarms show why"}
     by_status: defaultdict[int, list[ProblemType]] = defaultdict(list)
     for kind in call.kinds:
         by_status[kind.status].append(kind)
@@ -144,9 +144,9 @@ def _responses(call: ApiEndpoint, refs: dict[type[BaseModel], Json]) -> Json:
 def _problem_response(
     status: int, kinds: list[ProblemType], refs: dict[type[BaseModel], Json]
 ) -> Json:
-    said = " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds)
+    meanings = " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds)
     response: Json = {
-        "description": said,
+        "description": meanings,
         "content": {CONTENT_TYPE: {"schema": refs[response_models.Problem]}},
     }
     if status in {429, 503}:

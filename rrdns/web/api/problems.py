@@ -1,6 +1,6 @@
-"""Say what went wrong as RFC 9457 problem documents, whatever went wrong and wherever.
+"""Turn errors into problem documents (RFC 9457).
 
-`type` is a stable path that scripts may compare; `GET` it to read what it means.
+`type` is a stable path that scripts may compare. `GET` it to read its meaning.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of problem, as scripts know it."""
+    """A type of problem, by the name that scripts compare."""
 
     name: str  # the last part of `type`
     status: int
@@ -40,41 +40,37 @@ class ProblemType:
 
     @property
     def type(self) -> str:
-        """Return the URI reference that names the kind (RFC 9457, section 3.1.1)."""
+        """Return the URI reference of the type (RFC 9457, section 3.1.1)."""
         return f"/problems/{self.name}"
 
 
-BAD_JSON = ProblemType("bad-json", 400, "Not JSON", "The body cannot be read as JSON in UTF-8.")
-BAD_REQUEST = ProblemType(
-    "bad-request", 400, "Bad request", "The request breaks the rules of HTTP."
-)
+BAD_JSON = ProblemType("bad-json", 400, "Not JSON", "The body is not JSON in UTF-8.")
+BAD_REQUEST = ProblemType("bad-request", 400, "Bad request", "The request is not valid HTTP.")
 UNAUTHORIZED = ProblemType(
-    "unauthorized", 401, "Who are you?", "The call needs a bearer token, or has a wrong one."
+    "unauthorized", 401, "Unauthorized", "The bearer token is missing or wrong."
 )
-FORBIDDEN = ProblemType(
-    "forbidden", 403, "Not allowed", "The token's role does not allow this call."
-)
+FORBIDDEN = ProblemType("forbidden", 403, "Forbidden", "The token's role does not allow this call.")
 WRONG_HOST = ProblemType(
     "wrong-host",
     403,
     "Wrong host name",
-    "Without tokens only calls to localhost or an address are served (against DNS rebinding).",
+    "Without tokens, rrdns serves localhost and addresses only, against DNS rebinding.",
 )
-NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing at this path.")
-UNKNOWN_POOL = ProblemType("unknown-pool", 404, "Unknown pool", "No such pool is configured.")
+NOT_FOUND = ProblemType("not-found", 404, "Not found", "The path does not exist.")
+UNKNOWN_POOL = ProblemType("unknown-pool", 404, "Unknown pool", "The config has no such pool.")
 UNKNOWN_MEMBER = ProblemType(
     "unknown-member", 404, "Unknown member", "The pool has no such member."
 )
 WRONG_METHOD = ProblemType(
-    "wrong-method", 405, "Wrong method", "The path knows other methods; see Allow."
+    "wrong-method", 405, "Method not allowed", "The path has other methods; see Allow."
 )
-TOO_SLOW = ProblemType("too-slow", 408, "Too slow", "The body did not come in time.")
-REFUSED = ProblemType("refused", 409, "Refused", "Carrying out the order would do harm.")
+TOO_SLOW = ProblemType("too-slow", 408, "Request timeout", "The body did not arrive in time.")
+REFUSED = ProblemType("refused", 409, "Refused", "The order would do harm.")
 LAST_MEMBER = ProblemType(
     "last-member",
     409,
     "Too few members would be left",
-    "The order would leave fewer members than must stay; `force` overrides that.",
+    "The order would leave fewer members than `min_members`. `force` overrides that.",
 )
 AMBIGUOUS_MEMBER = ProblemType(
     "ambiguous-member",
@@ -85,26 +81,30 @@ AMBIGUOUS_MEMBER = ProblemType(
 STALE = ProblemType(
     "stale",
     412,
-    "Somebody was quicker",
-    "What If-Match names is no longer so; look again, then decide.",
+    "Precondition failed",
+    "The member changed since you read it (ETag mismatch). Read it again and retry.",
 )
-TOO_LARGE = ProblemType("too-large", 413, "Too large", "The body is larger than any order can be.")
+TOO_LARGE = ProblemType("too-large", 413, "Content too large", "The body is larger than any order.")
 NOT_JSON = ProblemType(
     "wrong-media-type",
     415,
-    "Wrong media type",
-    "Send `Content-Type: application/json`, and `{}` or nothing where there is nothing to say.",
+    "Unsupported media type",
+    "Send `Content-Type: application/json`, even if the body is `{}` or empty.",
 )
 UNEXPECTED = ProblemType(
-    "expectation", 417, "Too much expected", "Of Expect only 100-continue is known."
+    "expectation", 417, "Expectation failed", "Only `Expect: 100-continue` is supported."
 )
-INVALID = ProblemType("invalid", 422, "Not understood", "The request has mistakes; all are listed.")
+INVALID = ProblemType(
+    "invalid", 422, "Invalid request", "The request has mistakes; all are listed."
+)
 TOO_MANY = ProblemType(
-    "too-many", 429, "Too many", "Too many calls of this kind at once; wait and retry."
+    "too-many", 429, "Too many requests", "Too many calls of this kind at once. Wait and retry."
 )
-INTERNAL = ProblemType("internal", 500, "Defect", "rrdns has a defect; its log says more.")
+INTERNAL = ProblemType(
+    "internal", 500, "Internal error", "rrdns has a defect. Its log has the traceback."
+)
 STORE_FAILED = ProblemType(
-    "store-failed", 503, "Store failed", "The store cannot be used; nothing was changed."
+    "store-failed", 503, "Store failed", "The store cannot be used. Nothing was changed."
 )
 
 KINDS: Mapping[str, ProblemType] = {
@@ -112,7 +112,7 @@ KINDS: Mapping[str, ProblemType] = {
 }
 _OF_STATUS = {
     400: BAD_REQUEST,
-    403: NOT_FOUND,  # aiohttp's word for a directory of static files
+    403: NOT_FOUND,  # aiohttp's status for a directory of static files
     404: NOT_FOUND,
     405: WRONG_METHOD,
     413: TOO_LARGE,
@@ -130,7 +130,7 @@ _OF_ERROR: tuple[tuple[type[RrdnsError], ProblemType], ...] = (
 
 @dataclass
 class ApiError(Exception):
-    """A request cannot be served; the answer is a problem document."""
+    """A request failed; the response is a problem document."""
 
     kind: ProblemType
     detail: str = ""
@@ -158,17 +158,17 @@ class ApiError(Exception):
         )
 
 
-def invalid(slips: Sequence[FieldError]) -> ApiError:
-    """Return the trouble of a request with these mistakes."""
-    count = len(slips)
-    said = "; ".join(
-        f"{slip.place}: {slip.problem}" if slip.place else slip.problem for slip in slips
+def invalid(errors: Sequence[FieldError]) -> ApiError:
+    """Return the error of a request with these mistakes."""
+    count = len(errors)
+    listed = "; ".join(
+        f"{error.place}: {error.problem}" if error.place else error.problem for error in errors
     )
-    return ApiError(INVALID, f"{count} mistake{'s' if count != 1 else ''}: {said}", slips)
+    return ApiError(INVALID, f"{count} mistake{'s' if count != 1 else ''}: {listed}", errors)
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return pydantic's findings as mistakes that a caller can mend."""
+    """Return pydantic's errors in words for a caller."""
     return [
         FieldError(
             place=".".join(str(part) for part in found["loc"]),
@@ -179,14 +179,14 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def _problem(found: ErrorDetails) -> str:
-    said = _SAID.get(found["type"])
-    if said is None:
+    message = _MESSAGES.get(found["type"])
+    if message is None:
         return found["msg"].removeprefix("Value error, ")
-    return said.format(**found.get("ctx", {}))
+    return message.format(**found.get("ctx", {}))
 
 
 def from_error(error: RrdnsError) -> ApiError:
-    """Return one of rrdns' own errors as a trouble; a kind without a place is a defect."""
+    """Return the API error of one of rrdns' errors; one without a problem type is a defect."""
     for base, kind in _OF_ERROR:
         if isinstance(error, base):
             facts: dict[str, Any] = {}
@@ -205,7 +205,7 @@ def from_error(error: RrdnsError) -> ApiError:
 
 
 def from_exception(error: Exception) -> ApiError:
-    """Return anything that a handler raised as a trouble."""
+    """Return the API error of anything that a handler raised."""
     match error:
         case ApiError():
             return error
@@ -228,12 +228,14 @@ def _of_http(error: web.HTTPException) -> ApiError:
 
 
 def _defect(error: Exception) -> ApiError:
-    structlog.get_logger().error("a call to the API hit a defect", part="api", exc_info=error)
+    structlog.get_logger().error(
+        "an API call failed because of a defect", part="api", exc_info=error
+    )
     return ApiError(INTERNAL)
 
 
-_SAID = {
-    "extra_forbidden": "there is no such setting",
+_MESSAGES = {
+    "extra_forbidden": "unknown field",
     "model_type": "the body must be a JSON object",
     "bool_type": "must be true or false",
     "string_type": "must be text",

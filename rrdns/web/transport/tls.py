@@ -7,6 +7,7 @@ out wrong harms nothing.
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from rrdns.errors import RrdnsError
@@ -16,17 +17,14 @@ _MARKS = {"tls_cert": b"-----BEGIN CERTIFICATE-----", "tls_key": b"PRIVATE KEY--
 _WHAT = {"tls_cert": "no certificate", "tls_key": "no private key"}
 
 
+@dataclass(eq=False)
 class TlsConfigError(RrdnsError):
     """A certificate and key cannot be used."""
 
-    def __init__(self, setting: str, path: Path, problem: str) -> None:
-        super().__init__(setting, path, problem)
-        self.setting = setting  # whose file is to blame: "tls_cert" or "tls_key"
-        self.path = path
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"api.{self.setting}: {self.path} {self.problem}"
+    message = "api.{setting}: {path} {problem}"
+    setting: str  # whose file is to blame: "tls_cert" or "tls_key"
+    path: Path
+    problem: str
 
 
 def make_context(certificate: Path, key: Path) -> ssl.SSLContext:
