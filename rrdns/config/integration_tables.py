@@ -30,7 +30,16 @@ class ExporterKind(StrEnum):
     COMMAND = "command"
 
 
+def _some_topics(topics: list[EventTopic | None]) -> list[EventTopic | None]:
+    if not topics:
+        raise ValueError(f"is empty; name some of {', '.join(EventTopic)}, or leave it out")
+    return topics
+
+
 Seconds = Annotated[float, AfterValidator(validators.InRange(0, 86400, "seconds"))]
+Timeout = Annotated[float, AfterValidator(validators.InRange(0, 86400, "seconds", above=True))]
+Url = Annotated[str, AfterValidator(validators.url)]
+Topic = Annotated[EventTopic | None, BeforeValidator(validators.item_of(EventTopic))]
 Option66Setting = Annotated[Option66, BeforeValidator(validators.one_of(Option66))]
 
 
@@ -53,7 +62,7 @@ class ExporterTable(Table):
     otherwise never."""
     refresh_every: Seconds = _FILE.refresh_every
     """Time until an export without a change; 0 means never."""
-    timeout: Seconds = _FILE.timeout
+    timeout: Timeout = _FILE.timeout
     """Time limit of one attempt."""
 
 
@@ -62,7 +71,9 @@ class FileExporterTable(ExporterTable):
 
     heading: ClassVar[str] = '[[exporters]] with type = "file"'
     builds: ClassVar[type[Any]] = FileSettings
-    path: FilePath = required('path = "/var/lib/rrdns-export/dnsmasq.hosts"', _FILE.path)
+    path: Annotated[Path, BeforeValidator(validators.absolute_path)] = required(
+        'path = "/var/lib/rrdns-export/dnsmasq.hosts"', _FILE.path
+    )
     """The file to replace."""
     template: Text = required('template = "dnsmasq-hosts"')
     """Name of a template of rrdns, or path of your own."""
@@ -91,7 +102,7 @@ class KeaExporterTable(ExporterTable):
     """As above, with another default."""
     socket: FilePath | None = None
     """Path of the control socket."""
-    url: Text = _KEA.url
+    url: Url = _KEA.url
     """URL of the control agent."""
     service: Text = _KEA.service
     """Service behind the control agent."""
@@ -122,7 +133,7 @@ class WebhookExporterTable(ExporterTable):
 
     heading: ClassVar[str] = '[[exporters]] with type = "webhook"'
     builds: ClassVar[type[Any]] = WebhookSettings
-    url: Text = required('url = "https://ipam.example.test/hooks/pvs"')
+    url: Url = required('url = "https://ipam.example.test/hooks/pvs"')
     """URL for the POST."""
     secret_file: FilePath | None = None
     """File with the key that signs each body."""
@@ -167,7 +178,7 @@ class WebhookTable(Table):
     builds: ClassVar[type[Any]] = EventWebhookSettings
     name: Identifier = required('name = "chat"')
     """Name in the API, in alarms and metrics."""
-    url: Text = required('url = "https://chat.example.test/hooks/rrdns"')
+    url: Url = required('url = "https://chat.example.test/hooks/rrdns"')
     """URL for the POST of each event."""
     secret_file: FilePath | None = None
     """File with the key that signs each body. Without it nothing is signed."""
@@ -175,13 +186,11 @@ class WebhookTable(Table):
     """CA certificates in PEM, if the system's are not enough."""
     headers: dict[str, str] = dict(_EVENTS.headers)
     """HTTP headers to add."""
-    events: list[Annotated[EventTopic | None, BeforeValidator(validators.item_of(EventTopic))]] = (
-        list(_EVENTS.events)
-    )
+    events: Annotated[list[Topic], AfterValidator(_some_topics)] = list(_EVENTS.events)
     """Topics to send."""
     pools: list[Identifier | None] = []
     """Pools whose events are sent; by default all. Events without a pool are always sent."""
-    timeout: Seconds = _EVENTS.timeout
+    timeout: Timeout = _EVENTS.timeout
     """Time limit of one attempt."""
     queue: Annotated[int, AfterValidator(validators.InRange(1, 100_000, "events"))] = _EVENTS.queue
     """Events that may wait; above that rrdns drops the oldest."""

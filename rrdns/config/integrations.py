@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 
+from rrdns.config.integration_tables import FileExporterTable
 from rrdns.config.schema import File
 from rrdns.config.table import InvalidPaths, SettingPath
 from rrdns.errors import Mistake
 from rrdns.export.errors import ExportFailed
 from rrdns.export.file.render import read_template
-from rrdns.export.settings import ExporterSettings, FileSettings, find_mistakes
-from rrdns.export.webhooks.settings import webhook_mistakes
+from rrdns.export.settings import find_mistakes
 
 
 def check_exporters(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
@@ -20,8 +20,11 @@ def check_exporters(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     for index, table in enumerate(file.exporters):
         path = f"exporters[{index}]"
         yield from _unknown_pools(path, table.pools, file, broken)
+        if isinstance(table, FileExporterTable) and f"{path}.template" not in broken:
+            yield from _unreadable(f"{path}.template", table.template)
         if not any(invalid.startswith(path) for invalid in broken):
-            yield from _between(path, table.build())
+            for name, problem in find_mistakes(table.build()):
+                yield Mistake(f"{path}.{name}", problem)
 
 
 def check_webhooks(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
@@ -29,11 +32,7 @@ def check_webhooks(file: File, broken: InvalidPaths) -> Iterator[Mistake]:
     names = ((f"webhooks[{i}].name", table.name) for i, table in enumerate(file.webhooks))
     yield from duplicates(names, "each webhook needs its own name")
     for index, table in enumerate(file.webhooks):
-        path = f"webhooks[{index}]"
-        yield from _unknown_pools(path, table.pools, file, broken)
-        for name, problem in webhook_mistakes(table.build()):
-            if name in table.model_fields_set and f"{path}.{name}" not in broken:
-                yield Mistake(f"{path}.{name}", problem)
+        yield from _unknown_pools(f"webhooks[{index}]", table.pools, file, broken)
 
 
 def duplicates(values: Iterable[tuple[SettingPath, Hashable]], rule: str) -> Iterator[Mistake]:
@@ -61,11 +60,8 @@ def _unknown_pools(
             )
 
 
-def _between(path: SettingPath, settings: ExporterSettings) -> Iterator[Mistake]:
-    for name, problem in find_mistakes(settings):
-        yield Mistake(f"{path}.{name}", problem)
-    if isinstance(settings, FileSettings):
-        try:
-            read_template(settings.template)
-        except ExportFailed as error:
-            yield Mistake(f"{path}.template", str(error))
+def _unreadable(path: SettingPath, template: str) -> Iterator[Mistake]:
+    try:
+        read_template(template)
+    except ExportFailed as error:
+        yield Mistake(path, str(error))

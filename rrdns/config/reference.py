@@ -41,6 +41,8 @@ _KINDS: dict[Callable[..., Any], str] = {
     validators.identifier: "name",
     validators.plain_text: "text",
     validators.path: "path",
+    validators.absolute_path: "absolute path",
+    validators.url: "URL",
     validators.short_text: "text",
     validators.ipv4: "IPv4 address",
     validators.any_address: "IP address",

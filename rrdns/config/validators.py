@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from rrdns.core.model import Endpoint
 
@@ -93,6 +94,26 @@ def plain_text(text: str) -> str:
 def path(value: object) -> object:
     """Return the path that a text names; other types are left to pydantic."""
     return Path(plain_text(value)) if isinstance(value, str) else value
+
+
+def absolute_path(value: object) -> object:
+    """Return the absolute path that a text names; other types are left to pydantic."""
+    if isinstance(found := path(value), Path) and not found.is_absolute():
+        raise ValueError(f'is "{found}"; must be an absolute path')
+    return found
+
+
+def url(text: str) -> str:
+    """Return a URL of HTTP with a host; no message shows it, because it may have a key."""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:  # brackets of an IPv6 address that do not close
+        host = None
+    if not host:
+        raise ValueError("has no host; write it like https://HOST/PATH")
+    return plain_text(text)
 
 
 def short_text(text: str) -> str:
@@ -258,7 +279,7 @@ class InRange:
 
     def __str__(self) -> str:
         if self.above:
-            return f"more than {self.least:,}, and {self.most:,} at most"
+            return f"above {self.least:,} and up to {self.most:,}"
         return f"{self.least:,} to {self.most:,}"
 
 

@@ -78,7 +78,7 @@ secret = "x"
     starts = [
         "webhooks[0].events[1]: is 'orders'",
         'webhooks[0].pools[0]: is the unknown pool "boots"; the pools are: boot',
-        "webhooks[0].timeout: must be more than 0 seconds",
+        "webhooks[0].timeout: is 0.0; must be above 0 and up to 86,400 seconds",
         "webhooks[0].url: must begin with http:// or https://",
         "webhooks[1].events: is empty; name some of standing, override,",
         'webhooks[1].name: is "chat", like webhooks[0].name; each webhook needs its own name',
@@ -94,7 +94,7 @@ secret = "x"
 @pytest.mark.parametrize("url", ["https://", "http:///hook", "https://[::1/hook"])
 def test_a_url_without_a_host_is_a_mistake(url: str) -> None:
     """It is found when the config is read, not when the first event comes."""
-    with pytest.raises(ConfigInvalid, match=r"webhooks\[0\].url: names no host"):
+    with pytest.raises(ConfigInvalid, match=r"webhooks\[0\].url: has no host"):
         parse(BASE + f'[[webhooks]]\nname = "chat"\nurl = "{url}"\n', "x")
 
 

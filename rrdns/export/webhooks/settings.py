@@ -1,24 +1,21 @@
-"""Settings of an event webhook, and what is wrong between them."""
+"""The settings of an event webhook."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from rrdns.export.settings import _of_url
-
 
 class EventTopic(StrEnum):
-    """What an event is about, as a webhook chooses it."""
+    """The topics of events that a webhook can choose."""
 
-    STANDING = "standing"  # the probes say otherwise of a member
-    OVERRIDE = "override"  # an order was given, ended, lifted or put off
+    STANDING = "standing"  # a member came up or went down
+    OVERRIDE = "override"  # an order began, ended, or was scheduled
     EVERYTHING_DOWN = "everything-down"  # no member of a pool is healthy, or one is again
     DRIFT = "drift"  # a member's files differ from the others'
     RELOAD = "reload"  # the config was read again, or refused
-    WARNING = "warning"  # a boot file is odd
+    WARNING = "warning"  # something is unusual about a boot file
     ALARM = "alarm"  # any other alarm, and its end
     SERVICE = "service"  # rrdns started or stopped
 
@@ -34,7 +31,7 @@ DEFAULT_TOPICS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventWebhookSettings:
-    """A URL that is told of events as they happen."""
+    """A URL that gets events as they happen."""
 
     name: str
     url: str = field(repr=False)  # may hold a key
@@ -42,15 +39,6 @@ class EventWebhookSettings:
     ca_file: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     events: tuple[EventTopic, ...] = DEFAULT_TOPICS
-    pools: tuple[str, ...] = ()  # none: of all
-    timeout: float = 10.0  # seconds, of one attempt
-    queue: int = 1000  # most events that wait for a receiver
-
-
-def webhook_mistakes(settings: EventWebhookSettings) -> Iterator[tuple[str, str]]:
-    """Return what is wrong with a webhook's settings, as (setting, problem)."""
-    yield from _of_url("url", settings.url)
-    if not settings.events:
-        yield "events", f"is empty; name some of {', '.join(EventTopic)}, or leave it out"
-    if not settings.timeout > 0:
-        yield "timeout", "must be more than 0 seconds"
+    pools: tuple[str, ...] = ()  # empty: all
+    timeout: float = 10.0  # of one attempt, in seconds
+    queue: int = 1000  # events that may wait
