@@ -12,7 +12,7 @@ from rrdns.core.status import MemberStatus
 
 
 class ChangeKind(StrEnum):
-    """What would change whether a member is in rotation."""
+    """The kinds of events that change whether a member is in rotation."""
 
     FIRST_PROBE = "first-probe"  # it passes, or fails
     PROBES = "probes"  # so many in a row pass, or fail

@@ -1,6 +1,6 @@
-"""The nouns of rrdns as frozen values: zones, pools, members, and what is asked of them.
+"""The values that rrdns works with: zones, pools, members, probe settings and orders.
 
-Nothing here is checked: `rrdns.config` builds these from a file and names every mistake.
+Nothing here is checked. `rrdns.config` builds these from a file and names every mistake.
 Domain names are lower-case text without the final dot; addresses are canonical text;
 durations are float seconds.
 """
@@ -25,13 +25,13 @@ class Endpoint:
 
 
 class Policy(StrEnum):
-    """The order in which the members of a pool are handed out."""
+    """The order of the addresses in the answers of a pool."""
 
     ROUND_ROBIN = "round-robin"
 
 
 class OnEmpty(StrEnum):
-    """What a pool answers when no member of it is healthy."""
+    """The response of a pool without a healthy member."""
 
     SERVE_ALL = "serve-all"  # every member that is not drained: one of them may still boot a target
     SERVFAIL = "servfail"
@@ -55,20 +55,20 @@ class Zone:
     hostmaster: str  # as a domain name: hostmaster.example.test
     ttl: int = 3600  # of SOA, NS and glue, seconds
     negative_ttl: int = 5  # SOA MINIMUM (RFC 2308, section 4), seconds
-    serial: int = 1  # nothing is transferred, so it need not move; equal on every rrdns of a zone
+    serial: int = 1  # the same on every rrdns of a zone; there are no transfers
     refresh: int = 3600
     retry: int = 600
     expire: int = 1_209_600
-    allow_query: tuple[str, ...] = ANY_ADDRESS  # networks; askers from elsewhere are refused
+    allow_query: tuple[str, ...] = ANY_ADDRESS  # networks; other clients are refused
 
 
 def is_inside(name: str, zone: str) -> bool:
-    """Tell whether a name is in a zone; the apex is."""
+    """Return whether a name is in a zone, or its apex."""
     return name == zone or name.endswith(f".{zone}")
 
 
 class Profile(StrEnum):
-    """What asks a server for a boot file, and so what it must understand of the answers."""
+    """The firmware that loads a boot file, which decides the options of a probe."""
 
     BIOS = "bios"  # a PXE ROM: it takes nearly everything
     IPXE = "ipxe"
@@ -77,13 +77,13 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BootFile:
-    """A file that a member must serve, and what is known of its content beforehand."""
+    """A file that a member must serve, and what its content must be."""
 
     name: str
     size: int | None = None  # bytes
     sha256: str | None = None  # lower-case hex
     require_marker: bool = False
-    profile: Profile | None = None  # None: as the file's name tells
+    profile: Profile | None = None  # None: by the name of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,11 @@ class ProbeSpec:
     files: tuple[BootFile, ...]
     port: int = 69
     interval: float = 1.0  # from one start to the next
-    timeout: float = 1.0  # of silence that ends a probe
-    fast_interval: float = 0.2  # from an end to the next start, while in doubt
-    full_every: float = 30.0  # between two whole downloads
+    timeout: float = 1.0  # without a response, until a probe fails
+    fast_interval: float = (
+        0.2  # from an end to the next start, while results contradict the standing
+    )
+    full_every: float = 30.0  # between two full downloads
     fall: int = 3
     rise: int = 2
     blksize: int = 1428  # RFC 2348: fits an Ethernet frame with IPv4, UDP and TFTP headers
@@ -107,7 +109,7 @@ class Member:
 
     name: str
     address: str  # IPv4
-    backup: bool = False  # handed out only when no other member can be
+    backup: bool = False  # in rotation only if no other member can be
     tags: tuple[str, ...] = ()
 
 
@@ -120,25 +122,25 @@ class Pool:
     members: tuple[Member, ...]
     probe: ProbeSpec
     ttl: int = 5
-    answers: int = 4  # most addresses in one answer
+    answers: int = 4  # addresses in one answer, at most
     policy: Policy = Policy.ROUND_ROBIN
     on_empty: OnEmpty = OnEmpty.SERVE_ALL
-    min_members: int = 1  # a drain that would leave fewer members handed out is refused
+    min_members: int = 1  # the guard refuses a drain that would leave fewer in rotation
 
     def member(self, name: str) -> Member | None:
         """Return the member of that name, or None."""
         return next((member for member in self.members if member.name == name), None)
 
 
-JUMP = 1.0  # seconds: a clock that is set by less has not jumped
+JUMP = 1.0  # seconds; a smaller change of the clock is not a jump
 
 
 class OrderKind(StrEnum):
-    """What an admin may order for a member."""
+    """An order that an admin can give for a member."""
 
-    DRAIN = "drain"  # out of the answers, still probed
-    FORCE_UP = "force-up"  # in, whatever the probes say
-    FORCE_DOWN = "force-down"  # out, whatever the probes say
+    DRAIN = "drain"  # out of rotation, still probed
+    FORCE_UP = "force-up"  # in rotation, even if its probes fail
+    FORCE_DOWN = "force-down"  # out of rotation, even if its probes pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +154,19 @@ class Override:
     since: float
     reason: str = ""
     until: float | None = None  # None: until it is resumed
-    # Of an order for a length of time: by how much the date was ahead of the steady clock, and in
-    # which boot, when `until` was worked out. None: `until` was given as a date.
+    # For an order with a duration: the offset of the wall clock to the steady clock, and the boot,
+    # when `until` was computed. None: `until` was given as a date.
     ahead: float | None = None
     boot: str = ""
-    # Which server it is for, whatever the config calls that later; empty: not known.
+    # The server that it is for, even if the config renames it; empty: not known.
     address: str = ""
     hostname: str = ""
 
     def ends_by_clock(self, ahead: float, boot: str) -> Override:
-        """Return the order with its end as the clock shows that now.
+        """Return the order with its end on the wall clock as it is set now.
 
-        A length of time stays as long when the clock is set. After another boot, of which
-        nobody knows how long it took, the date counts that was shown.
+        A duration does not change when the clock is set. After another boot, whose length is not
+        known, the last shown date counts.
         """
         if self.ahead is None or self.until is None:
             return self
@@ -174,20 +176,20 @@ class Override:
         return self if abs(jump) <= JUMP else replace(self, until=self.until + jump, ahead=ahead)
 
     def is_active(self, now: float) -> bool:
-        """Tell whether the order (still) holds at `now`."""
+        """Return whether the order is in force at `now`."""
         return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledOverride:
-    """An order that comes into force later, at `override.since`."""
+    """An order that begins later, at `override.since`."""
 
     override: Override
     given_at: float
     force: bool = False
-    id: str = ""  # what was ordered together has one
+    id: str = ""  # members that were ordered together share it
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return whose plan it is: a member of a pool has one at most."""
+        """Return the pool and the member, which has one such order at most."""
         return self.override.pool, self.override.member

@@ -1,7 +1,7 @@
-"""What there is to tell about pools and members: observed, ordered, and what follows.
+"""The state of the service, its pools and members, exporters and webhooks.
 
-The control process fills these in; the API, the metrics and the page show them.
-Times are Unix seconds.
+The control process makes these values. The API, the metrics and the page show them. Times are Unix
+seconds.
 """
 
 from __future__ import annotations
@@ -18,43 +18,41 @@ from rrdns.core.model import Member, Override, Pool, ScheduledOverride
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """One member as of now."""
+    """The state of one member."""
 
     member: Member
-    standing: Standing  # observed
+    standing: Standing  # from its probes
     since: float  # when the standing last changed
-    override: Override | None  # ordered
-    why: EligibilityReason  # combined
-    share: float  # of the next answers that name it first, 0 to 1
-    answers: int  # that named it first, since the service started
+    override: Override | None  # in force
+    why: EligibilityReason  # why it is in rotation, or is not
+    share: float  # of the next answers that have it first, 0 to 1
+    answers: int  # that had it first, since the service started
     probed_at: float | None = None
     last_probe: ProbeResult | None = None
     recent: tuple[tuple[float, float, bool], ...] = ()  # (at, seconds, passed), oldest first
-    seen: tuple[LoadedFile, ...] = ()  # as the last full probe loaded them
+    seen: tuple[LoadedFile, ...] = ()  # loaded by the last full probe
     drift: tuple[Drift, ...] = ()
-    safe_after: float | None = None  # when the last answer that named it has expired
-    plan: ScheduledOverride | None = None  # ordered for later
-    deciding_probe: tuple[ProbeResult, float] | None = (
-        None  # the probe that made the standing, and when
-    )
+    safe_after: float | None = None  # when the last cached answer with it expires
+    plan: ScheduledOverride | None = None  # for later
+    deciding_probe: tuple[ProbeResult, float] | None = None  # that made the standing, and when
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """One pool as of now."""
+    """The state of one pool."""
 
     pool: Pool
     members: tuple[MemberStatus, ...]
     everything_down: bool
-    detection: float  # worst case, from a member's silence to its fall, seconds
-    worst_case: float  # from its silence to the end of the last answer that names it, seconds
+    detection: float  # worst case, from a member's silence until it is out, seconds
+    worst_case: float  # ... until the last answer with it expires, seconds
     queries: int = 0  # A queries answered since the service started
-    turn: int | None = None  # the next one, as far as a worker has told
+    turn: int | None = None  # the next one; None: no worker has reported it yet
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something an admin should know of at once."""
+    """A condition that an admin should know at once."""
 
     name: str  # "everything-down", "store-failed", "worker-missing", "listen-failed" ...
     sentence: str
@@ -64,7 +62,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One DNS worker as of now."""
+    """The state of one DNS worker."""
 
     number: int
     connected: bool
@@ -74,35 +72,35 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExporterStatus:
-    """What one exporter has told the system it serves, and whether it got through."""
+    """The state of one exporter."""
 
     name: str
     kind: str  # "file", "kea", "webhook" or "command"
     pools: tuple[str, ...]
-    pending: bool  # something is not told yet
+    pending: bool  # a change is not exported yet
     failing: bool  # the last attempt failed
     attempts: int = 0  # in a row that failed
     last_success: float | None = None
     last_error: str = ""  # the last failure's sentence, also after a success
     last_error_at: float | None = None
     next_try: float | None = None
-    serial: int = 0  # of the snapshot that was told last
+    serial: int = 0  # of the snapshot that was exported last
     delivered: int = 0  # successes since the service started
     failed: int = 0  # failed attempts since the service started
-    note: str = ""  # why something is held back, if it is
+    note: str = ""  # why an export is held back, if it is
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
-    """How one webhook fares that is told of events."""
+    """The state of one webhook."""
 
     name: str
     origin: str  # scheme and host of its URL: the rest may hold a key
-    events: tuple[str, ...]  # what it is told of
-    pools: tuple[str, ...]  # and of which; none: of all
+    events: tuple[str, ...]  # topics that it gets
+    pools: tuple[str, ...]  # whose events it gets; empty: all
     failing: bool = False  # the last attempt failed
     waiting: int = 0  # events that are not delivered yet
-    queue_limit: int = 0  # how many may wait
+    queue_limit: int = 0  # events that may wait
     attempts: int = 0  # in a row that failed
     last_success: float | None = None
     last_error: str = ""  # the last failure's sentence, also after a success
@@ -110,7 +108,7 @@ class WebhookStatus:
     next_try: float | None = None
     delivered: int = 0  # events delivered since the service started
     failed: int = 0  # failed attempts since the service started
-    dropped: int = 0  # events let go since the service started
+    dropped: int = 0  # events dropped since the service started
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +123,10 @@ class ServiceStatus:
     published_at: float
     workers: tuple[WorkerStatus, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
-    unanswered: int = 0  # datagrams that got no answer
+    unanswered: int = 0  # datagrams without a response
     configured_at: float = 0.0  # when the config in force was read
-    reload_failed: bool = False  # the config was read again since, and refused
+    reload_failed: bool = False  # a newer config was refused
     exporters: tuple[ExporterStatus, ...] = ()
     webhooks: tuple[WebhookStatus, ...] = ()
     dropped_lines: Mapping[str, int] = field(default_factory=dict)  # of the log, by process
-    orphaned: tuple[Override, ...] = ()  # orders that fit no member of the config, and are kept
+    orphaned: tuple[Override, ...] = ()  # orders without a member in the config

@@ -44,8 +44,8 @@ class CommandFailed(ExportFailed):
     output: str = ""
 
     def __str__(self) -> str:
-        said = f"; it said: {self.output[-MAX_QUOTED:]}" if self.output else ""
-        return f"{self.command} {self.reason}{said}"
+        output = f"; its output: {self.output[-MAX_QUOTED:]}" if self.output else ""
+        return f"{self.command} {self.reason}{output}"
 
 
 @dataclass(eq=False)
@@ -59,7 +59,7 @@ class SignalFailed(ExportFailed):
 
 @dataclass(eq=False)
 class DeliveryFailed(ExportFailed):
-    """A server did not answer, or its answer was not understood."""
+    """A server did not answer, or its answer makes no sense."""
 
     message = "{where}: {reason}"
     where: str

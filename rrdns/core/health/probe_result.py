@@ -17,7 +17,7 @@ class ProbeDepth(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a probe says of a member."""
+    """The result of a probe of a member."""
 
     OK = "ok"
     SLOW = "slow"  # all came, but the first answer, or a pause, was longer than it should: passed
