@@ -74,7 +74,7 @@ def _runs(pid: int) -> bool:
 
 async def test_how_a_command_failed_is_told() -> None:
     """Its status or signal, and the end of what it said."""
-    with pytest.raises(CommandFailed, match=r"^sh -c 'echo why; exit 3' ended with status 3; it "):
+    with pytest.raises(CommandFailed, match=r"^sh -c 'echo why; exit 3' ended with status 3; its "):
         await run(["sh", "-c", "echo why; exit 3"])
     with pytest.raises(CommandFailed, match="was ended by SIGTERM"):
         await run(["sh", "-c", "kill $$"])

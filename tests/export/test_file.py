@@ -319,7 +319,7 @@ async def test_a_command_that_failed_is_run_again(tmp_path: Path) -> None:
     """The file alone is not enough: its reader must have been told."""
     path, flag = tmp_path / "file", tmp_path / "flag"
     exporter = FileExporter(settings(path, command=("sh", "-c", f"echo no luck; test -e {flag}")))
-    with pytest.raises(CommandFailed, match="ended with status 1; it said: no luck"):
+    with pytest.raises(CommandFailed, match="ended with status 1; its output: no luck"):
         await exporter.export([view(1)])
     flag.touch()
     assert await exporter.export([view(1)]) == "no luck"
