@@ -9,15 +9,12 @@ import pytest
 from rrdns.core.explanation import ChangeKind, PossibleChange
 from rrdns.core.health.eligibility import EligibilityReason
 from rrdns.core.health.standing import Standing
-from rrdns.core.model import Member, OrderKind, Override
+from rrdns.core.model import Member, OrderKind, Override, ScheduledOverride
 from rrdns.core.status import MemberStatus
 from rrdns.web.api.sentences import (
     change_command,
     change_sentence,
-    member_sentence,
-    override_sentence,
-    plan_sentence,
-    standing_sentence,
+    sentences_of,
 )
 
 UP, DOWN = Standing(up=True), Standing(up=False)
@@ -30,7 +27,7 @@ STATUS = MemberStatus(
 @pytest.mark.parametrize("why", EligibilityReason)
 def test_every_reason_has_a_sentence(why: EligibilityReason) -> None:
     """Also without the order that it may come from, as after a race with its end."""
-    assert member_sentence(replace(STATUS, why=why))
+    assert sentences_of(replace(STATUS, why=why)).member
 
 
 @pytest.mark.parametrize(
@@ -64,7 +61,7 @@ def test_a_member_is_shown_with_its_reason(
 ) -> None:
     """With an order, the probes are shown, too: both decide what comes after it."""
     status = replace(STATUS, why=why, standing=standing, override=override)
-    assert member_sentence(status) == sentence
+    assert sentences_of(status).member == sentence
 
 
 @pytest.mark.parametrize(
@@ -78,19 +75,26 @@ def test_a_member_is_shown_with_its_reason(
 def test_every_order_has_a_sentence(order: OrderKind, words: str) -> None:
     """In force, and for later."""
     override = replace(DRAIN, order=order)
-    assert override_sentence(override) == words
-    assert plan_sentence(override) == f"will be {words}"
+    ordered = sentences_of(replace(STATUS, override=override))
+    assert (ordered.override, ordered.plan) == (words, "")
+    planned = sentences_of(replace(STATUS, plan=ScheduledOverride(override, 40.0)))
+    assert (planned.override, planned.plan) == ("", f"will be {words}")
     ends = change_sentence(PossibleChange(ChangeKind.ORDER_ENDS, order))
     assert ends == f"the {order.value.replace('-', ' ')} ends"
 
 
 def test_the_standing_is_what_the_probes_show() -> None:
     """A member that was not probed is not called healthy."""
-    assert standing_sentence(UP) == "its probes pass"
-    assert standing_sentence(DOWN) == "its probes fail"
-    assert standing_sentence(Standing(up=True, probed=False)) == "not probed yet"
-    doubtful = Standing(up=True, contradicting_probes=2)
-    assert standing_sentence(doubtful) == "its probes pass, but the last 2 probes failed"
+    for standing, sentence in (
+        (UP, "its probes pass"),
+        (DOWN, "its probes fail"),
+        (Standing(up=True, probed=False), "not probed yet"),
+        (
+            Standing(up=True, contradicting_probes=2),
+            "its probes pass, but the last 2 probes failed",
+        ),
+    ):
+        assert sentences_of(replace(STATUS, standing=standing)).standing == sentence
 
 
 @pytest.mark.parametrize(

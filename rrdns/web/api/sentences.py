@@ -6,6 +6,7 @@ They name no times. The CLI and the page add those, in the form that suits them.
 from __future__ import annotations
 
 import shlex
+from typing import NamedTuple
 
 from rrdns.core.explanation import ChangeKind, PossibleChange
 from rrdns.core.health.eligibility import EligibilityReason
@@ -37,28 +38,32 @@ _ORDER_NAMES = {
 }
 
 
-def member_sentence(report: MemberStatus) -> str:
-    """Return why a member is in rotation or out."""
-    if report.override is not None:
-        return f"{override_sentence(report.override)}; {standing_sentence(report.standing)}"
-    return _REASONS[report.why] + _contradiction(report.standing)
+class Sentences(NamedTuple):
+    """The sentences of a member; empty without an order."""
+
+    member: str  # why it is in rotation or out
+    standing: str  # the result of its probes
+    override: str  # the order in force, and who gave it
+    plan: str  # the order for later, and who gave it
 
 
-def standing_sentence(standing: Standing) -> str:
-    """Return what the probes show."""
+def sentences_of(report: MemberStatus) -> Sentences:
+    """Return the sentences of a member."""
+    standing = _standing(report.standing)
+    override = _order(report.override) if report.override else ""
+    plan = f"will be {_order(report.plan.override)}" if report.plan else ""
+    reason = _REASONS[report.why] + _contradiction(report.standing)
+    return Sentences(f"{override}; {standing}" if override else reason, standing, override, plan)
+
+
+def _standing(standing: Standing) -> str:
     if not standing.probed:
         return "not probed yet"
     return f"its probes {'pass' if standing.up else 'fail'}{_contradiction(standing)}"
 
 
-def override_sentence(override: Override) -> str:
-    """Return what an order in force does, and who gave it."""
+def _order(override: Override) -> str:
     return f"{_ORDERED[override.order]} by {override.by}"
-
-
-def plan_sentence(override: Override) -> str:
-    """Return what an order for later will do, and who gave it."""
-    return f"will be {override_sentence(override)}"
 
 
 def change_sentence(change: PossibleChange) -> str:

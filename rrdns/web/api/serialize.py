@@ -8,29 +8,27 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rrdns.core.events import EVERYTHING_DOWN
-from rrdns.core.model import Override
 from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus
 from rrdns.web.api import response_models
 from rrdns.web.api.admin_service import MemberOrderResult, OrderResult
 from rrdns.web.api.response_models import ResponseModel
-from rrdns.web.api.sentences import (
-    member_sentence,
-    override_sentence,
-    plan_sentence,
-    standing_sentence,
-)
+from rrdns.web.api.sentences import sentences_of
 
 M = TypeVar("M", bound=ResponseModel)
 
 
 def view(model: type[M], *sources: object, **others: object) -> M:
     """Return a model of `others`, and of attributes of the first source that has them."""
-    values = dict(others)
+    return model.model_validate(values(model, *sources, **others))
+
+
+def values(model: type[ResponseModel], *sources: object, **others: object) -> dict[str, object]:
+    """Return the values of a model that is part of another, which validates them."""
     for name in model.model_fields.keys() - others.keys():
         source = next(source for source in sources if hasattr(source, name))
-        values[name] = getattr(source, name)
-    return model.model_validate(values)
+        others[name] = getattr(source, name)
+    return others
 
 
 def pool_view(report: PoolStatus, recent: int) -> response_models.Pool:
@@ -41,31 +39,21 @@ def pool_view(report: PoolStatus, recent: int) -> response_models.Pool:
 
 def member_view(pool: str, report: MemberStatus, recent: int) -> response_models.Member:
     """Return a member with up to `recent` of its last probes."""
-    plan, probes = report.plan, report.recent
+    override, plan, probes = report.override, report.plan, report.recent
     probe = None if report.probed_at is None else report.last_probe
+    words, models = sentences_of(report), response_models
     return view(
         response_models.Member,
         report.member,
         report,
         pool=pool,
-        standing=view(
-            response_models.Standing,
-            report.standing,
-            report,
-            sentence=standing_sentence(report.standing),
-        ),
-        override=override_view(report.override),
+        standing=values(models.Standing, report.standing, report, sentence=words.standing),
+        override=override and values(models.Override, override, sentence=words.override),
         plan=plan
-        and view(
-            response_models.Plan,
-            plan.override,
-            plan,
-            at=plan.override.since,
-            sentence=plan_sentence(plan.override),
-        ),
+        and values(models.Plan, plan.override, plan, at=plan.override.since, sentence=words.plan),
         is_in=report.why.in_rotation,
-        sentence=member_sentence(report),
-        last_probe=probe and view(response_models.Probe, probe, at=report.probed_at),
+        sentence=words.member,
+        last_probe=probe and values(models.Probe, probe, at=report.probed_at),
         drift=[drift.sentence for drift in report.drift],
         files=report.seen,
         recent=[
@@ -73,13 +61,6 @@ def member_view(pool: str, report: MemberStatus, recent: int) -> response_models
             for at, seconds, passed in probes[max(len(probes) - recent, 0) :]
         ],
     )
-
-
-def override_view(override: Override | None) -> response_models.Override | None:
-    """Return an order in force."""
-    if override is None:
-        return None
-    return view(response_models.Override, override, sentence=override_sentence(override))
 
 
 def ordered_view(done: MemberOrderResult) -> response_models.MemberOrderResponse:

@@ -14,8 +14,8 @@ from rrdns.web.api import request_models, response_models
 from rrdns.web.api.admin_service import AdminService
 from rrdns.web.api.auth import Caller
 from rrdns.web.api.request_parsing import read_query
-from rrdns.web.api.sentences import change_command, change_sentence, member_sentence
-from rrdns.web.api.serialize import override_view, view
+from rrdns.web.api.sentences import change_command, change_sentence, sentences_of
+from rrdns.web.api.serialize import values, view
 from rrdns.web.handlers.read import json_response
 
 MAX_TURNS = 28  # a round of more is no reading matter
@@ -75,18 +75,19 @@ def _how_sure(report: PoolStatus, workers: int) -> str:
 
 def _member(pool: PoolStatus, report: MemberStatus, now: float) -> response_models.ExplainedMember:
     probe, probed_at = report.deciding_probe or (None, None)
-    names = pool.pool.name, report.member.name
+    names, words = (pool.pool.name, report.member.name), sentences_of(report)
     return view(
         response_models.ExplainedMember,
         report.member,
         report,
         is_in=report.why.in_rotation,
         since=(report.override or report).since,
-        probe=probe and view(response_models.DecidingProbe, probe, at=probed_at),
-        sentence=member_sentence(report),
-        override=override_view(report.override),
+        probe=probe and values(response_models.DecidingProbe, probe, at=probed_at),
+        sentence=words.member,
+        override=report.override
+        and values(response_models.Override, report.override, sentence=words.override),
         would_change=[
-            view(
+            values(
                 response_models.PossibleChange,
                 change,
                 sentence=change_sentence(change),
