@@ -25,7 +25,7 @@ from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import MemberStatus
 from rrdns.errors import VersionMismatch
 from rrdns.service.control.context import ControlContext
-from rrdns.service.control.order_changes import Forecast, OrderChanges
+from rrdns.service.control.order_changes import Forecast, OrderChanges, pools_of
 from rrdns.service.events.order_events import (
     Attribution,
     order_event,
@@ -178,39 +178,33 @@ class OrderExecutor:
 
     def _result(self, decision: _Decision) -> OrderResult:
         request, now, ahead = decision.request, self._clock(), self._clock.ahead()
-        members, firsts = [], dict[str, dict[str, int]]()
+        feed = self._context.worker_feed
+        firsts = {pool: feed.firsts(pool) for pool in pools_of(request.targets)}
+        members, in_rotation = [], dict[str, tuple[str, ...]](dict.fromkeys(firsts, ()))
         for key in request.targets:
-            pool = key[0]
-            if pool not in firsts:
-                firsts[pool] = dict(self._context.worker_feed.firsts(pool))
-            if self._states.has(*key):
-                report = member_status(self._states, *key, now, firsts[pool], ahead)
-            else:
+            pool, name = key
+            if not self._states.has(*key):
                 report = _without_member(key, self._states.override(*key), now)
+                safe_after = decision.at if request.dry_run else now
+                members.append(MemberOrderResult(pool, report, safe_after, key in decision.changed))
+                continue
+            record, plan = self._states.record(pool), self._states.scheduled_override(*key)
+            selection = record.selection()
+            in_rotation[pool] = tuple(member.name for member in selection.members)
+            if request.dry_run:
+                safe_after = self._states.safe_after_if_withdrawn(*key, decision.at, ahead)
+            report = member_status(record, name, selection, now, firsts[pool], plan, ahead)
             if not request.dry_run:
                 safe_after = report.safe_after or now
-            elif self._states.has(*key):
-                safe_after = self._states.safe_after_if_withdrawn(*key, decision.at, ahead)
-            else:
-                safe_after = decision.at
             members.append(MemberOrderResult(pool, report, safe_after, key in decision.changed))
         is_open = request.dry_run or decision.is_scheduled  # the forecast is still to come true
         return OrderResult(
             id=decision.id if decision.changed and not request.dry_run else "",
             members=tuple(members),
             guard=decision.forecast.refusal if is_open else None,
-            remaining=decision.forecast.remaining if is_open else self._in_rotation(firsts),
+            remaining=decision.forecast.remaining if is_open else in_rotation,
             dry_run=request.dry_run,
         )
-
-    def _in_rotation(self, pools: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Return the members in rotation now, by pool."""
-        return {
-            pool: tuple(member.name for member in self._states.record(pool).selection().members)
-            if pool in self._states
-            else ()
-            for pool in pools
-        }
 
 
 def _without_member(key: Target, override: Override | None, now: float) -> MemberStatus:

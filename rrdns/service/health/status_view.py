@@ -12,23 +12,7 @@ from rrdns.core.orders.cache_expiry import (
     safe_after,
 )
 from rrdns.core.status import MemberStatus, PoolStatus
-from rrdns.service.health.member_state import MemberState
 from rrdns.service.health.pool_states import PoolState, PoolStates
-
-
-def member_status(
-    states: PoolStates,
-    pool: str,
-    member: str,
-    now: float,
-    firsts: Mapping[str, int],
-    ahead: float = 0.0,
-) -> MemberStatus:
-    """Return the status of one member; `firsts` counts first places by address."""
-    record, member_state = states.record(pool), states.state(pool, member)
-    answers = firsts.get(member_state.member.address, 0)
-    plan = states.scheduled_override(pool, member)
-    return _member_status(record, member_state, record.selection(), now, answers, plan, ahead)
 
 
 def pool_status(
@@ -43,16 +27,10 @@ def pool_status(
     selection = record.selection()
     firsts = firsts or {}
     members = tuple(
-        _member_status(
-            record,
-            member_state,
-            selection,
-            now,
-            firsts.get(member_state.member.address, 0),
-            states.scheduled_override(pool, name),
-            ahead,
+        member_status(
+            record, name, selection, now, firsts, states.scheduled_override(pool, name), ahead
         )
-        for name, member_state in record.members.items()
+        for name in record.members
     )
     return PoolStatus(
         pool=record.pool,
@@ -64,16 +42,17 @@ def pool_status(
     )
 
 
-def _member_status(
+def member_status(
     record: PoolState,
-    member_state: MemberState,
+    name: str,
     selection: Selection,
     now: float,
-    answers: int,
+    firsts: Mapping[str, int],
     plan: ScheduledOverride | None,
     ahead: float,
 ) -> MemberStatus:
-    name = member_state.member.name
+    """Return the status of one member; `firsts` counts first places by address."""
+    member_state = record.members[name]
     why = selection.reasons[name]
     exposure = record.cached.get(member_state.member.address, NEVER)
     safe = None if why.in_rotation else safe_after(exposure, now - ahead)
@@ -84,7 +63,7 @@ def _member_status(
         override=member_state.override,
         why=why,
         share=1 / len(selection.members) if why.in_rotation else 0.0,
-        answers=answers,
+        answers=firsts.get(member_state.member.address, 0),
         probed_at=member_state.probed_at,
         last_probe=member_state.last_probe,
         recent=tuple(member_state.recent),

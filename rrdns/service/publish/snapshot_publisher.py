@@ -110,12 +110,13 @@ class SnapshotPublisher:
         removed = tuple(removed)
         pools = tuple(sorted(name for name in changed if name in self._states))
         before = self._worker_feed.snapshot
+        selections = {name: self._states.record(name).selection() for name in pools}
         change = diff(before, [self._states.rrset(name) for name in pools], removed)
         if change is not None:
             self._worker_feed.publish(change)
         self._published(pools, since if change is not None else None)
         if pools or removed:
-            self._notify(change or SnapshotDelta(before.serial), pools, removed)
+            self._notify(change or SnapshotDelta(before.serial), selections, removed)
         return self._worker_feed.snapshot.serial
 
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
@@ -127,7 +128,8 @@ class SnapshotPublisher:
         self._changed.clear()
         self._worker_feed.publish_full(Snapshot(serial=serial, zones=zones, rrsets=rrsets))
         self._published(pools, asyncio.get_running_loop().time())
-        self._notify(None, pools, removed)
+        selections = {name: self._states.record(name).selection() for name in pools}
+        self._notify(None, selections, removed)
 
     def on_worker_progress(self) -> None:
         """Note from which snapshot every worker answers now: no older answer is given any more."""
@@ -148,9 +150,11 @@ class SnapshotPublisher:
         self.on_worker_progress()
 
     def _notify(
-        self, change: SnapshotDelta | None, pools: tuple[str, ...], removed: tuple[str, ...]
+        self,
+        change: SnapshotDelta | None,
+        selections: Mapping[str, Selection],
+        removed: tuple[str, ...],
     ) -> None:
-        selections = {name: self._states.record(name).selection() for name in pools}
         snapshot = self._worker_feed.snapshot
         publication = Publication(self.published_at, snapshot, change, selections, removed)
         for subscriber in self._subscribers:
