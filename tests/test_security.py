@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from rrdns.wire.answers.responder import respond
 from rrdns.wire.answers.response import MAX_AMPLIFICATION
 from tests.differential import servers
 from tests.differential.questions import questions
 from tests.fuzz.corpus import corpus
 from tests.net import amplification
 from tests.net.documented import function_exists, message, rows
+from tests.wire.sample_zones import respond
 
 TEXT = amplification.PAGE.read_text()
 BOUNDS = re.findall(

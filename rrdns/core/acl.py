@@ -1,6 +1,6 @@
 """Decide whether an address is in one of several networks.
 
-One look at the first byte of an address says enough of nearly all of them.
+For nearly all addresses the first byte decides.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class PrefixSet:
 
     @property
     def covers_all(self) -> bool:
-        """Tell whether no address is outside."""
+        """Return whether no address is outside."""
         return self.by_first_byte == bytes([ALL]) * 256
 
     def covers(self, address: bytes) -> bool:
-        """Tell whether an address is in one of the networks."""
+        """Return whether an address is in one of the networks."""
         extent = self.by_first_byte[address[0]]
         if extent != SOME:
             return extent == ALL
         return self._is_within(address, address)
 
     def _is_within(self, low: bytes, high: bytes) -> bool:
-        """Tell whether the addresses from `low` to `high` are in one of the networks."""
+        """Return whether the addresses from `low` to `high` are in one of the networks."""
         at = bisect_right(self._firsts, low) - 1
         return at >= 0 and high <= self._lasts[at]
 
@@ -65,7 +65,7 @@ def _merged(
 
 
 class AccessList:
-    """The askers that something is told to; nobody else gets it."""
+    """The clients that may ask for something."""
 
     __slots__ = ("_networks",)
 
@@ -76,22 +76,22 @@ class AccessList:
 
     @property
     def allows_all(self) -> bool:
-        """Tell whether there is no address outside."""
+        """Return whether there is no address outside."""
         return all(networks.covers_all for networks in self._networks.values())
 
     def allows(self, address: bytes) -> bool:
-        """Tell whether an address, as it stands in a packet, belongs to it."""
+        """Return whether an address, as it stands in a packet, belongs to it."""
         networks = self._networks.get(len(address))
         return networks is not None and networks.covers(address)
 
 
 def client_key(address: bytes) -> bytes:
-    """Return what counts as one asker's: an IPv4 address, or an IPv6 /64 (RFC 6177)."""
+    """Return what counts as one client: an IPv4 address, or an IPv6 /64 (RFC 6177)."""
     return address[:8]
 
 
 def client_key_of(host: str) -> bytes:
-    """Return whose an address in text is; empty for what is no address."""
+    """Return the client key of an address in text; empty if it is not an address."""
     try:
         return client_key(ipaddress.ip_address(host.partition("%")[0]).packed)
     except ValueError:

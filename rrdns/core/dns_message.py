@@ -1,6 +1,6 @@
-"""What a DNS server said to a question, in words; or that it said nothing.
+"""The response of a DNS server in text, or that there was none.
 
-Names and data are text as `wire.client` reads it: with the final dot, in the case it came in.
+Names and data are as `wire.dns.client` decodes them: with the final dot, in the case as sent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ResourceRecord:
-    """A resource record in words."""
+    """A resource record in text."""
 
     name: str
     ttl: int
@@ -23,7 +23,7 @@ class ResourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExtendedError:
-    """Why a server answers as it does (RFC 8914)."""
+    """Why a server responds as it does (RFC 8914)."""
 
     code: int
     name: str  # of the code, as IANA registers it
@@ -35,7 +35,7 @@ class ExtendedError:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer in words."""
+    """A response in text."""
 
     rcode: str  # "NOERROR" ...
     flags: tuple[str, ...]  # "aa", "tc", "rd", "ra"
@@ -47,7 +47,7 @@ class Response:
 
     @property
     def truncated(self) -> bool:
-        """Tell whether the whole answer has to be asked for over TCP."""
+        """Return whether the whole response must be fetched over TCP."""
         return "tc" in self.flags
 
     def data(self, rtype: str) -> tuple[str, ...]:
@@ -57,10 +57,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """No answer came, or none that can be read."""
+    """No response came, or none that can be decoded."""
 
     reason: str
-    is_local_error: bool = False  # this host could not even ask
+    is_local_error: bool = False  # this host could not send the query
 
 
 QueryOutcome = Response | NoResponse

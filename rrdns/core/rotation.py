@@ -1,7 +1,7 @@
-"""The order policies: which address stands first at which turn.
+"""Rotate a list: which address is first at which turn.
 
-Firmware takes the first address and tries no second one (docs: domain), so what a
-rotation shares out evenly is the first place.
+Firmware takes the first address and does not try a second one, so each must be first equally
+often.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def rotated(members: Sequence[T], turn: int, most: int) -> tuple[T, ...]:
     """Return up to `most` members in the order of that turn, beginning with number `turn`.
 
-    Over any len(members) turns in a row each member stands first exactly once.
+    Over any len(members) turns in a row each member is first exactly once.
     """
     size = len(members)
     if size == 0:

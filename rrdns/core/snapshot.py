@@ -1,13 +1,14 @@
-"""All that a responder may know: the zones, and per pool the addresses to hand out now.
+"""All that a worker knows: the zones, and for each pool the addresses in rotation.
 
-Snapshots are immutable. A change of anything makes a new one; a `SnapshotDelta` says only what
-is different, so that its cost grows with what changed and not with what exists.
+Snapshots are immutable. A change of anything makes a new one. A `SnapshotDelta` has only what
+is different, so its cost grows with what changed and not with what exists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from rrdns.core.health.eligibility import EligibilityReason, Selection
 from rrdns.core.model import OnEmpty, Pool, Zone
@@ -17,15 +18,16 @@ _OUT_BY_ORDER = frozenset({EligibilityReason.DRAINED, EligibilityReason.FORCED_D
 
 @dataclass(frozen=True, slots=True)
 class PoolRRset:
-    """What a responder knows of one pool: who is handed out, and how."""
+    """What a worker knows of one pool: which members are in rotation, and how."""
 
     pool: str
     hostname: str
     ttl: int
     answers: int  # most addresses in one answer
-    addresses: tuple[str, ...]  # IPv4, in the order of the config; rotated by the responder
+    addresses: tuple[str, ...]  # IPv4, in the order of the config; workers rotate them
     is_silent: bool = False  # with no address at all: do not respond, instead of SERVFAIL
-    counter_slot: int = 0  # where workers that share their turns count this pool's
+    counter_slot: int = 0  # where the turns of this pool are
+    member_slots: tuple[int, ...] = ()  # by address: where the responses are counted
     is_drained: bool = False  # there is no address since all members are drained
 
 
@@ -47,11 +49,15 @@ class SnapshotDelta:
     removed: tuple[str, ...] = ()  # pools that are no more
 
 
-def rrset_of(pool: Pool, selection: Selection, slot: int = 0) -> PoolRRset:
-    """Return what responders shall know of a pool.
+def rrset_of(
+    pool: Pool, selection: Selection, slots: Mapping[str, int] = MappingProxyType({})
+) -> PoolRRset:
+    """Return what workers shall know of a pool.
 
-    Where only first probes can tell whom to answer, nothing is said: a client repeats its query,
-    while SERVFAIL may end a boot.
+    `slots`: of the counters of the members by address, and of the pool by "".
+
+    While first probes are missing, workers do not respond: a client repeats its query, but
+    SERVFAIL may end a boot.
     """
     waits = not selection.members and selection.is_awaiting
     return PoolRRset(
@@ -61,7 +67,8 @@ def rrset_of(pool: Pool, selection: Selection, slot: int = 0) -> PoolRRset:
         answers=pool.answers,
         addresses=tuple(member.address for member in selection.members),
         is_silent=waits or pool.on_empty is OnEmpty.SILENT,
-        counter_slot=slot,
+        counter_slot=slots.get("", 0),
+        member_slots=tuple(slots.get(member.address, 0) for member in selection.members),
         is_drained=not selection.members and _OUT_BY_ORDER.issuperset(selection.reasons.values()),
     )
 

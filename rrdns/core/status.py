@@ -122,8 +122,8 @@ class ServiceStatus:
     serial: int  # of the last published snapshot
     published_at: float
     workers: tuple[WorkerStatus, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict)  # queries by "kind/rcode"
-    unanswered: int = 0  # datagrams without a response
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by kind and RCODE
+    unanswered: int = 0  # datagrams that got no response
     configured_at: float = 0.0  # when the config in force was read
     reload_failed: bool = False  # a newer config was refused
     exporters: tuple[ExporterStatus, ...] = ()

@@ -1,10 +1,9 @@
-"""Turns that all workers share, so that the rotation is exact over all of them.
+"""What several workers share: the turns of the pools, and the buckets of the rate limit.
 
-One anonymous mapping, made before the workers are forked, holds a counter per pool and
-one mutex. A worker that dies or is stopped while it holds the mutex must not hold up the
-others: the mutex is robust, and whoever has waited once in vain waits no more until it has
-the mutex again. It takes its turns without it meanwhile: some may then be given twice, and
-that is all.
+A mutex makes the rotation exact over all of them. A worker that dies or is
+stopped while it holds the mutex must not block the others: the mutex is robust, and a worker
+that has waited once in vain does not wait again until it gets the mutex. Meanwhile it takes
+turns without it. Some turns may then be given twice; nothing else happens.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from rrdns.core.rate_limit import RATE_BUCKETS, RateBuckets
+from rrdns.shm.rotation_counter import RotationCounters, Turns
 
-SLOTS = 65_536
 # Seconds to wait for the mutex: a crowded host keeps a holder off its core for a tenth of one.
 LOCK_TIMEOUT = 0.25
 _TRIES = 20
@@ -27,37 +27,54 @@ _PTHREAD_PROCESS_SHARED = 1
 _PTHREAD_MUTEX_ROBUST = 1
 
 
-class SharedRotationCounters:
-    """One counter per slot, shared with every process forked after it was made.
-
-    Pools beyond `SLOTS` share one with another pool: each of their turns is still nobody else's.
-    """
+class SharedRotationCounters(RotationCounters):
+    """The next turn of each pool, by its slot, for several workers."""
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, _MUTEX_BYTES + 8 * SLOTS)
-        self._counters = memoryview(self._map)[_MUTEX_BYTES:].cast("Q")
-        self._mutex = _Mutex(self._map)
+        super().__init__()
+        self._mutex = _Mutex(mmap.mmap(-1, _MUTEX_BYTES))
 
-    def take(self, slot: int, count: int = 1) -> int:
-        """Return the next turn of a slot, and keep `count` turns from there for the caller."""
-        counters, slot = self._counters, slot % SLOTS
+    def turns(self) -> Turns:
+        """Return the turns as one thread takes them."""
+        return SharedTurns(self.counters, self._mutex)
+
+    def take(self, slot: int) -> int:
+        """Return the next turn of a slot, which no other response gets."""
         held = self._mutex.acquire()
-        turn = counters[slot]
-        counters[slot] = (turn + count) & 0x7FFF_FFFF_FFFF_FFFF
+        turn = super().take(slot)
         if held:
             self._mutex.release()
         return turn
 
-    def peek(self, slot: int) -> int:
-        """Return the next turn of a slot: one word of memory, read without the mutex."""
-        return self._counters[slot % SLOTS]
+
+class SharedTurns(Turns):
+    """How a loop takes turns that other workers take too: one lock for a batch of responses."""
+
+    __slots__ = ("_is_locked", "_mutex")
+
+    def __init__(self, counters: memoryview, mutex: _Mutex) -> None:
+        super().__init__(counters)
+        self.held = self._is_locked = False
+        self._mutex = mutex
+
+    def hold(self) -> None:
+        """Keep other workers from taking turns, if the mutex can be had in time."""
+        self._is_locked = self._mutex.acquire()
+        self.held = True
+
+    def release(self) -> None:
+        """Let other workers take turns."""
+        self.held = False
+        if self._is_locked:
+            self._is_locked = False
+            self._mutex.release()
 
 
 def shared_rate_buckets() -> RateBuckets:
-    """Return the accounts of networks, shared with every process forked after this.
+    """Return the buckets of networks, shared with every process forked after this.
 
-    No mutex guards them: two workers that take from one account at once may take one response
-    instead of two, and a flood that does so is in debt all the same.
+    No mutex guards them: two workers that count in one bucket at once may count one response
+    instead of two, and a flood is still over its limit.
     """
     return memoryview(mmap.mmap(-1, 8 * RATE_BUCKETS)).cast("d")
 
@@ -77,20 +94,22 @@ class _Mutex:
         failed = libc.pthread_mutex_init(self._mutex, attributes)
         if failed:
             raise OSError(failed, os.strerror(failed))
-        self._try: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_trylock
-        # This one waits, and lets other threads run (CDLL): a worker must not stand still for a
-        # holder off its core, and the holder may be another thread here that needs the interpreter.
-        # It counts on the monotonic clock (glibc 2.30), as a wall clock that is set back meanwhile
-        # would make it wait for hours.
-        self._timed = ctypes.CDLL(None).pthread_mutex_clocklock
-        self._unlock: Callable[[ctypes.c_void_p], int] = libc.pthread_mutex_unlock
+        self._try: Callable[[], int] = partial(libc.pthread_mutex_trylock, self._mutex)
+        self.release: Callable[[], int] = partial(libc.pthread_mutex_unlock, self._mutex)
         self._recover = libc.pthread_mutex_consistent
         self._wait_long = True
+        # This call waits, and lets other threads run (CDLL): the holder may be a thread of this
+        # process that needs the interpreter. It uses the monotonic clock (glibc 2.30): if the wall
+        # clock is set back meanwhile, it would wait for hours.
+        self._timed = ctypes.CDLL(None).pthread_mutex_clocklock
 
     def acquire(self) -> bool:
-        """Lock, and tell whether that succeeded in time."""
+        """Lock; return whether that succeeded in time."""
         for _ in range(_TRIES if self._wait_long else 1):
-            failed = self._try(self._mutex)
+            failed = self._try()
+            if not failed:
+                self._wait_long = True
+                return True
             if failed != errno.EBUSY:
                 return self._got(failed)
         if not self._wait_long:
@@ -98,10 +117,6 @@ class _Mutex:
         until = time.monotonic() + LOCK_TIMEOUT
         deadline = _Timespec(int(until), int(until % 1 * 1e9))
         return self._got(self._timed(self._mutex, time.CLOCK_MONOTONIC, ctypes.byref(deadline)))
-
-    def release(self) -> None:
-        """Unlock."""
-        self._unlock(self._mutex)
 
     def _got(self, failed: int) -> bool:
         if failed == errno.EOWNERDEAD:  # its holder died; a counter is whole or not written

@@ -1,18 +1,16 @@
-"""Show Prometheus what is known: gathered at each scrape from the reports, kept nowhere."""
+"""Show Prometheus what is known: collected from the reports at each scrape."""
 
 from __future__ import annotations
 
 import platform
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
@@ -26,49 +24,52 @@ from rrdns.core.status import MemberStatus, PoolStatus, ServiceStatus, WebhookSt
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 
 
-Taken = tuple[list[tuple[str, float]], float]  # the buckets, each with all below it; the sum
-
-
-@dataclass(slots=True)
-class Durations:
-    """How long something took, each time."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one time."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    def taken(self) -> Taken:
-        """Return the buckets as Prometheus wants them, and the sum."""
-        bounds, below = [*map(str, BUCKETS), "+Inf"], 0
-        buckets = []
-        for bound, count in zip(bounds, self.counts, strict=True):
-            below += count
-            buckets.append((bound, float(below)))
-        return buckets, self.total
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class ProbeMetrics:
     """Counts probes as they end, and times publications; the control process feeds it."""
 
     def __init__(self) -> None:
-        self.publications = Durations()
-        self.durations = {depth: Durations() for depth in ProbeDepth}
+        self.publications = Histogram(
+            "rrdns_publish_duration_seconds",
+            "From a change until the last worker answered by it.",
+            buckets=BUCKETS,
+            registry=None,
+        )
+        self.durations = Histogram(
+            "rrdns_probe_duration_seconds",
+            "How long probes took, failed ones included.",
+            ["depth"],
+            buckets=BUCKETS,
+            registry=None,
+        )
+        for depth in ProbeDepth:
+            self.durations.labels(depth.value)
         self.failures: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def observe(self, pool: str, member: str, result: ProbeResult) -> None:
         """Count a probe."""
-        self.durations[result.depth].add(result.seconds)
+        self.durations.labels(result.depth.value).observe(result.seconds)
         if not result.passed:
             self.failures[pool, member][result.verdict.value] += 1
 
     def keep_only(self, members: set[tuple[str, str]]) -> None:
-        """Forget members that are no more."""
+        """Forget members that were removed."""
         for gone in self.failures.keys() - members:
             del self.failures[gone]
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics, as of now."""
+        yield from self.durations.collect()
+        yield from self.publications.collect()
+        failures = CounterMetricFamily(
+            "rrdns_probe_failures", "Probes that failed.", labels=["pool", "member", "verdict"]
+        )
+        for (pool, member), verdicts in self.failures.items():
+            for verdict, count in verdicts.items():
+                failures.add_metric([pool, member, verdict], count)
+        yield failures
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # the registry keeps collectors by identity
@@ -77,9 +78,7 @@ class Scrape(Collector):
 
     pools: Sequence[PoolStatus]
     service: ServiceStatus
-    durations: dict[ProbeDepth, Taken]
-    publications: Taken
-    failures: dict[tuple[str, str], dict[str, int]]
+    probes: Sequence[Metric]
     now: float
 
     def collect(self) -> Iterator[Metric]:
@@ -90,51 +89,21 @@ class Scrape(Collector):
         yield from _webhook_metrics(self.service)
         yield from _pool_metrics(self.pools)
         yield from _member_metrics(self.pools)
-        yield from self._probe_metrics()
-
-    def _probe_metrics(self) -> Iterator[Metric]:
-        histogram = HistogramMetricFamily(
-            "rrdns_probe_duration_seconds",
-            "How long probes took, failed ones included.",
-            labels=["depth"],
-        )
-        for depth, (buckets, total) in self.durations.items():
-            histogram.add_metric([depth.value], buckets, total)
-        yield histogram
-        publications = HistogramMetricFamily(
-            "rrdns_publish_duration_seconds",
-            "From a change until the last worker answered by it.",
-        )
-        publications.add_metric([], *self.publications)
-        yield publications
-        failures = CounterMetricFamily(
-            "rrdns_probe_failures", "Probes that failed.", labels=["pool", "member", "verdict"]
-        )
-        for (pool, member), verdicts in self.failures.items():
-            for verdict, count in verdicts.items():
-                failures.add_metric([pool, member, verdict], count)
-        yield failures
+        yield from self.probes
 
 
 def scrape(
     pools: Sequence[PoolStatus], service: ServiceStatus, stats: ProbeMetrics, now: float
 ) -> Scrape:
-    """Take down what a scrape shows; writing it out may then happen in another thread."""
+    """Return what a scrape shows now; another thread may then write it out."""
     stats.keep_only({(pool.pool.name, one.member.name) for pool in pools for one in pool.members})
-    return Scrape(
-        pools=pools,
-        service=service,
-        durations={depth: durations.taken() for depth, durations in stats.durations.items()},
-        publications=stats.publications.taken(),
-        failures={key: dict(counts) for key, counts in stats.failures.items()},
-        now=now,
-    )
+    return Scrape(pools, service, tuple(stats.collect()), now)
 
 
 def exposition(taken: Scrape, accept: Sequence[str]) -> tuple[bytes, str]:
-    """Return a scrape in the format that the scraper likes best, and its content type.
+    """Return a scrape in the format that the scraper prefers, and its content type.
 
-    `accept`: what it accepts, the dearest first.
+    `accept`: what it accepts, the most preferred first.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(taken)
@@ -193,9 +162,8 @@ def _service_metrics(service: ServiceStatus, now: float) -> Iterator[Metric]:
     queries = CounterMetricFamily(
         "rrdns_queries", "Queries by kind and RCODE, over all workers.", labels=["kind", "rcode"]
     )
-    for key, count in service.counts.items():
-        kind, _, rcode = key.partition("/")
-        queries.add_metric([kind, rcode], count)
+    for labels, count in service.counts.items():
+        queries.add_metric(labels, count)
     yield queries
     yield CounterMetricFamily(
         "rrdns_unanswered",

@@ -31,7 +31,8 @@ def snapshot_from_json(value: dict[str, Any]) -> Snapshot:
 
 def rrset_from_json(value: dict[str, Any]) -> PoolRRset:
     """Return the RRset that `dataclasses.asdict` made into `value`."""
-    return PoolRRset(**{**value, "addresses": tuple(value["addresses"])})
+    sequences = {name: tuple(value.get(name, ())) for name in ("addresses", "member_slots")}
+    return PoolRRset(**{**value, **sequences})
 
 
 def zone_from_json(value: dict[str, Any]) -> Zone:

@@ -18,7 +18,7 @@ from rrdns.core.rate_limit import (
 )
 
 RATES = RateLimits(answers=100, negatives=50, errors=10, window=5.0, slip=2)
-HERE, THERE = b"\x0a\0\0", b"\x0a\0\1"
+HERE, THERE = (RateLimiter.place(network) for network in (b"\x0a\0\0", b"\x0a\0\1"))
 
 
 def limiter(limits: RateLimits = RATES) -> RateLimiter:
@@ -136,7 +136,9 @@ def test_random_sources_push_nobody_out() -> None:
         books.allow(HERE, ResponseClass.ANSWERS, 1.0)
     for number in range(200_000):  # within 2 seconds
         books.allow(
-            b"\x14" + number.to_bytes(3, "big"), ResponseClass.ANSWERS, 1 + number / 100_000
+            RateLimiter.place(b"\x14" + number.to_bytes(3, "big")),
+            ResponseClass.ANSWERS,
+            1 + number / 100_000,
         )
     assert len(accounts) == RATE_BUCKETS
     assert not books.allow(HERE, ResponseClass.ANSWERS, 3.0)

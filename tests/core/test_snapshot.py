@@ -84,8 +84,10 @@ def test_a_rota_holds_the_addresses_of_the_selection() -> None:
     spec = ProbeSpec((BootFile("ARDBP32.BIN"),))
     pool = Pool("boot", "boot.example", members, spec, on_empty=OnEmpty.SILENT)
     drain = {"pvs-2": Override("boot", "pvs-2", OrderKind.DRAIN, "anna", 0.0)}
-    rrset = rrset_of(pool, select(pool, {}, drain), slot=3)
-    assert rrset == PoolRRset("boot", "boot.example", 5, 4, ("10.0.0.1", "10.0.0.3"), True, 3)
+    rrset = rrset_of(pool, select(pool, {}, drain), {"": 7, "10.0.0.1": 8})
+    assert rrset == PoolRRset(
+        "boot", "boot.example", 5, 4, ("10.0.0.1", "10.0.0.3"), True, 7, (8, 0)
+    )
     assert pool.member("pvs-3") is members[2]
     assert pool.member("pvs-9") is None
 

@@ -50,9 +50,8 @@ def table() -> AnswerTable:
             ttl=TTL,
             answers=28,
             addresses=addresses(members),
-            counter_slot=slot,
         )
-        for slot, (name, members) in enumerate(POOLS.items())
+        for name, members in POOLS.items()
     ]
     return AnswerTable.build(
         Snapshot(1, ZONES, {rrset.pool: rrset for rrset in rrsets}), server_info=MANNERS

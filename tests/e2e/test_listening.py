@@ -155,7 +155,7 @@ def test_further_batches_cost_next_to_nothing() -> None:
     assert made[0].rows_of is made[1].rows_of is made[2].rows_of
     with bind_udp(Endpoint("::1", 0)) as six:
         other = DatagramBatch(six, packet_info=True)
-        assert other.rows_of[1][0].tails is made[0].rows_of[1][0].tails
+        assert other.slots[0].tails is made[0].slots[0].tails
         del other
     del made
     for sock in socks:

@@ -74,7 +74,7 @@ def rules() -> list[tuple[str, str]]:
 async def shown() -> list[Metric]:
     """Return all metrics there are, each with samples that show its labels."""
     stats = ProbeMetrics()
-    stats.publications.add(0.01)
+    stats.publications.observe(0.01)
     stats.observe("boot", "pvs-2", ProbeResult(Verdict.TIMEOUT, "silence", ProbeDepth.LIGHT, 0.2))
     async with serving(stats=stats) as client:
         client.admin_service.fall("boot", "pvs-1", "pvs-2", "pvs-3")

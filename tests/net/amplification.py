@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from rrdns.core.model import Zone
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import respond
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.server_info import MAX_NSID_BYTES, ServerInfo
 from tests.net.documented import Row, message
 from tests.peers import ROOT
 from tests.wire import sample_zones
+from tests.wire.sample_zones import respond
 
 PAGE = ROOT / "docs" / "security.md"
 HEADS = ("answer", "query", "answer to it", "factor", "query with EDNS", "answer to it", "factor")

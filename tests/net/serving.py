@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import Endpoint
+from rrdns.core.rate_limit import RateLimitState
 from rrdns.net.server.sockets import bind_tcp, bind_udp
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import RateLimitState, UdpLoop
+from rrdns.net.server.udp import UdpLoop
 from rrdns.wire.answers.answer_table import CurrentTable
 
 

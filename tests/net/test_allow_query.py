@@ -10,16 +10,16 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
+from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits, RateLimitState
 from rrdns.core.snapshot import SnapshotDelta
-from rrdns.net.server.udp import RateLimitState
+from rrdns.shm.counters import Counters
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.server_info import ServerInfo
 from tests.net.serving import tcp_read, tcp_service, udp_service
 from tests.wire import sample_zones
-from tests.wire.sample_zones import option, query
+from tests.wire.sample_zones import counts, option, query
 
 INSIDE, OUTSIDE = "127.1.1.1", "127.2.1.1"
 GUARDED = replace(sample_zones.ZONES[0], allow_query=("127.1.0.0/16", "192.0.2.0/24", "::1/128"))
@@ -29,7 +29,7 @@ EXPLAINED = (dns.rcode.REFUSED, 0, (15,))
 
 def answers(*, shared: bool = False) -> CurrentTable:
     """Return the documented answers, the first zone's for its audience only."""
-    turns = SharedRotationCounters() if shared else None
+    turns = Counters(rotation=SharedRotationCounters()) if shared else None
     snapshot = sample_zones.snapshot(zones=(GUARDED, sample_zones.ZONES[1]))
     server_info = ServerInfo(cookie_keys=CookieKeys((bytes(16),)))
     return CurrentTable(AnswerTable.build(snapshot, turns, server_info=server_info))
@@ -70,14 +70,14 @@ def test_a_zone_answers_its_audience_and_refuses_all_others(
         client(INSIDE) as inside,
         client(OUTSIDE) as integrations,
     ):
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         for _ in range(3):
             assert ask(integrations, port, query()) == REFUSED
             assert ask(inside, port, query()) == ANSWERED
             assert ask(integrations, port, query(use_edns=0)) == EXPLAINED
             assert ask(inside, port, query(use_edns=0)) == ANSWERED
     assert not defects
-    counted = known.table.counts().queries
+    counted = counts(known.table).queries
     assert (counted["a/noerror"], counted["prohibited/refused"]) == (6, 6)
 
 
@@ -158,11 +158,11 @@ def test_another_audience_holds_from_the_next_table_on() -> None:
         for allowed, expected in ((("10.0.0.0/8",), REFUSED), (("0.0.0.0/0", "::/0"), ANSWERED)):
             zone = replace(GUARDED, allow_query=allowed)
             snapshot = sample_zones.snapshot(zones=(zone, sample_zones.ZONES[1]))
-            known.table = AnswerTable.build(snapshot, None, known.table)
+            known.table = AnswerTable.build(snapshot, before=known.table)
             assert [ask(sock, port, query()) for _ in range(2)] == [expected] * 2
         # A member that leaves changes the pool, and nothing of who may ask.
         zone = replace(GUARDED, allow_query=("10.0.0.0/8",))
-        known.table = AnswerTable.build(sample_zones.snapshot(zones=(zone,)), None, known.table)
+        known.table = AnswerTable.build(sample_zones.snapshot(zones=(zone,)), before=known.table)
         assert ask(sock, port, query()) == REFUSED
         known.table = known.table.with_delta(
             SnapshotDelta(9, (sample_zones.rrset("boot", members=2),))
@@ -175,6 +175,5 @@ def test_where_nobody_is_kept_out_nothing_is_looked_up() -> None:
     table = sample_zones.table()
     for _ in range(2):
         assert sample_zones.ask(table, query()).answer
-    assert table.packet_cache
+    assert [condition for *_, condition, _ in table.packet_cache.values()] == [None]
     assert not table.tree.has_acl
-    assert not table.acl_cache

@@ -14,15 +14,15 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits
-from rrdns.net.server.udp import RateLimitState
+from rrdns.core.rate_limit import RATE_BUCKETS, RateLimits, RateLimitState
+from rrdns.shm.counters import Counters
 from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.server_info import ServerInfo
 from tests.net.serving import udp_service
 from tests.wire import sample_zones
-from tests.wire.sample_zones import option, query
+from tests.wire.sample_zones import counts, option, query
 
 NOBODY: tuple[str, ...] = ()
 
@@ -62,7 +62,9 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
 ) -> None:
     """For each kind of answer, on each way through the loop; what was dropped is counted."""
     answers = CurrentTable(
-        AnswerTable.build(sample_zones.snapshot(), SharedRotationCounters() if shared else None)
+        AnswerTable.build(
+            sample_zones.snapshot(), Counters(rotation=SharedRotationCounters()) if shared else None
+        )
     )
     limits = quota(answers=5, negatives=5, errors=5, slip=0)
     with (
@@ -71,7 +73,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
         client("127.1.1.2") as neighbour,
         client("127.1.2.1") as other,
     ):
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         for ident in range(20):
             greedy.sendto(ident.to_bytes(2, "big") + message[2:], ("127.0.0.1", port))
         time.sleep(0.05)
@@ -87,7 +89,7 @@ def test_a_network_beyond_its_rate_gets_nothing_and_another_all(
         assert ask(neighbour, port, message) is None
         assert ask(other, port, message) is not None
     assert not defects
-    dropped = {k: n for k, n in answers.table.counts().queries.items() if k.endswith("/dropped")}
+    dropped = {k: n for k, n in counts(answers.table).queries.items() if k.endswith("/dropped")}
     assert sum(dropped.values()) == 19
 
 
@@ -99,7 +101,7 @@ def test_every_second_limited_answer_is_truncated(busy: bool) -> None:
         udp_service(answers, quota=quota(answers=50, slip=2)) as (loop, port, _),
         client("127.1.1.1") as sock,
     ):
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         message = query(use_edns=0)
         for _ in range(200):
             sock.sendto(message, ("127.0.0.1", port))
@@ -114,7 +116,7 @@ def test_every_second_limited_answer_is_truncated(busy: bool) -> None:
     parsed = dns.message.from_wire(cut[0])
     assert (parsed.rcode(), len(parsed.answer), parsed.edns) == (dns.rcode.NOERROR, 0, 0)
     assert len(cut[0]) <= len(message)
-    assert answers.table.counts().queries["a/slipped"] == len(cut)
+    assert counts(answers.table).queries["a/slipped"] == len(cut)
 
 
 def test_a_client_with_our_cookie_has_no_limit() -> None:
@@ -160,7 +162,7 @@ def test_exempt_addresses_have_no_limit(
         udp_service(answers, quota=limits) as (loop, port, _),
         client("127.1.1.1") as sock,
     ):
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         seen = [ask(sock, port, query()) is not None for _ in range(6)]
     assert all(seen) is is_exempt
 
@@ -242,7 +244,7 @@ def test_a_spoofed_flood_gets_no_more_than_the_limit_and_harms_nobody(rate: int)
             assert ask(good, port, message) is not None
             time.sleep(0.005)
         sent = int(flood.stdout.read())
-    queries = answers.table.counts().queries
+    queries = counts(answers.table).queries
     answered = queries["a/noerror"] - asked + queries["a/slipped"]
     assert not defects
     assert asked > 50  # 900 where the machine is calm

@@ -24,7 +24,7 @@ from rrdns.wire.answers.responder import respond
 from tests.net.serving import tcp_read, tcp_service
 from tests.peers import wait_until
 from tests.wire import sample_zones
-from tests.wire.sample_zones import first, query
+from tests.wire.sample_zones import counts, first, query
 
 TCP_CLOSE = 7  # tcp_states.h of Linux
 
@@ -97,7 +97,7 @@ def test_queries_on_one_connection_are_answered_in_order() -> None:
             sock.sendall(bytes([byte]))
         assert [tcp_read(sock)[:2] for _ in range(2)] == [b"\0\7", b"\0\x08"]
         assert service.open == 1
-    assert answers.table.counts().queries["a/noerror"] == 302
+    assert counts(answers.table).queries["a/noerror"] == 302
 
 
 def test_a_client_that_has_asked_its_last_still_gets_its_answers() -> None:
@@ -266,11 +266,9 @@ def test_the_loop_lives_while_many_ask_for_much(monkeypatch: pytest.MonkeyPatch)
     """It beats, lets others in and can be stopped before all of them have their answers."""
     real = respond
 
-    def slow(
-        message: bytes, table: AnswerTable, address: bytes, now: float, *, tcp: bool
-    ) -> bytes | None:
+    def slow(message: bytes, table: AnswerTable, address: bytes, now: float) -> bytes | None:
         time.sleep(0.1)
-        return real(message, table, address, now, tcp=tcp)
+        return real(message, table, address, now)
 
     monkeypatch.setattr("rrdns.net.server.tcp.respond", slow)
     with tcp_service(CurrentTable(sample_zones.table())) as (service, port):
@@ -484,12 +482,10 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
     """Were the responder to raise, the connection would go on."""
     real, told = respond, []
 
-    def broken(
-        message: bytes, table: AnswerTable, address: bytes, now: float, *, tcp: bool
-    ) -> bytes | None:
+    def broken(message: bytes, table: AnswerTable, address: bytes, now: float) -> bytes | None:
         if message[:2] == b"\0\1":
             raise ZeroDivisionError
-        return real(message, table, address, now, tcp=tcp)
+        return real(message, table, address, now)
 
     monkeypatch.setattr("rrdns.net.server.tcp.respond", broken)
     answers = CurrentTable(sample_zones.table())
@@ -499,7 +495,7 @@ def test_a_defect_costs_one_answer_and_is_told(monkeypatch: pytest.MonkeyPatch) 
             sock.sendall(numbered(1) + numbered(2))
             assert tcp_read(sock)[:2] == b"\0\2"
     assert [(type(error), message[:2]) for error, message in told] == [(ZeroDivisionError, b"\0\1")]
-    assert answers.table.registry.dropped == 2
+    assert counts(answers.table).dropped == 2
 
 
 def test_a_defect_of_the_loop_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,13 +19,14 @@ from rrdns.core.snapshot import SnapshotDelta
 from rrdns.net.server.batch_io import BATCH
 from rrdns.net.server.sockets import bind_udp
 from rrdns.net.server.udp import UdpLoop
+from rrdns.shm.counters import Counters
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
 from rrdns.wire.answers.responder import find_response
 from tests.net.serving import udp_client, udp_service
 from tests.peers import wait_until
 from tests.wire import sample_zones
-from tests.wire.sample_zones import first, query, rrset
+from tests.wire.sample_zones import counts, first, query, rrset
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_first_places_are_even_over_udp(client: socket.socket) -> None:
                 assert none[:2] == some[:2] == ident.to_bytes(2, "big")
                 firsts[socket.inet_ntoa(some[51:55])] += 1
     assert set(firsts.values()) == {1000}
-    assert answers.table.counts().turns["boot"] == dict(firsts)
+    assert counts(answers.table).turns["boot"] == dict(firsts)
     assert not defects
 
 
@@ -78,7 +79,7 @@ def test_every_query_of_a_burst_is_answered(client: socket.socket, size: int) ->
         with pytest.raises(TimeoutError):
             client.recv(4096)
     assert got == set(range(size))
-    assert answers.table.registry.dropped == size
+    assert counts(answers.table).dropped == size
     assert not defects
 
 
@@ -95,7 +96,7 @@ def test_a_datagram_of_any_length_costs_its_own_answer_only(
     assert len(long) == length
     with udp_service(answers) as (loop, port, defects):
         for busy in (False, True):
-            loop._repeats.busy_until = 1e18 if busy else 0.0
+            loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
             rcode = exchange(client, port, long)[3] & 15
             assert rcode == (0 if length <= 1536 else 1)
             assert exchange(client, port, numbered(8))[:2] == b"\0\x08"
@@ -122,7 +123,7 @@ def test_the_answer_comes_from_the_address_that_was_asked(
         udp_service(answers, listen) as (loop, port, defects),
         udp_client(asked) as client,
     ):
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         for ident in range(3 * BATCH):
             client.sendto(numbered(ident), (asked, port))
         for _ in range(3 * BATCH):
@@ -142,15 +143,15 @@ def test_what_many_hosts_were_asked_takes_no_turn(host: str, to: str, own: str, 
     answers = CurrentTable(sample_zones.table())
     with udp_service(answers, host) as (loop, port, _), udp_client(host) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        loop._repeats.busy_until = 1e18 if busy else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if busy else 0.0
         expected = exchange(client, port, numbered(1), own)[51:55]
         for ident in (2, 3, 4):  # after each comes one that is answered
             client.sendto(numbered(ident), (to, port))
             got = exchange(client, port, numbered(ident + 100), own)
             assert int.from_bytes(got[:2], "big") == ident + 100
     assert got[51:55] == expected  # three more answers of three servers' turns
-    assert sum(answers.table.counts().turns["boot"].values()) == 4
-    assert answers.table.registry.dropped == 3
+    assert sum(counts(answers.table).turns["boot"].values()) == 4
+    assert counts(answers.table).dropped == 3
 
 
 def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(client: socket.socket) -> None:
@@ -165,7 +166,7 @@ def test_a_retransmit_gets_the_same_answer_and_takes_no_turn(client: socket.sock
         assert exchange(client, port, numbered(1)) == answer
         assert first(dns.message.from_wire(exchange(client, port, numbered(2)))) == "10.0.0.2"
         assert first(dns.message.from_wire(exchange(another, port, numbered(1)))) == "10.0.0.3"
-    counted = answers.table.counts()
+    counted = counts(answers.table)
     assert sum(counted.turns["boot"].values()) == 3
     assert counted.queries["a/noerror"] == 3 + 2 + 1
 
@@ -191,14 +192,14 @@ def test_a_defect_costs_one_answer_and_is_told(
             raise ZeroDivisionError
         return find_response(datagram, table, address, now)
 
-    monkeypatch.setattr("rrdns.net.server.udp.find_response", broken)
+    monkeypatch.setattr("rrdns.wire.answers.responder.find_response", broken)
     answers = CurrentTable(sample_zones.table())
     with udp_service(answers) as (_, port, defects):
         client.sendto(numbered(1, "bad.pvs.example.test"), ("127.0.0.1", port))
         assert exchange(client, port, numbered(2))[:2] == b"\0\2"
         assert [type(error) for error, _ in defects] == [ZeroDivisionError]
         assert b"bad" in defects[0][1]
-    assert answers.table.registry.dropped == 1
+    assert counts(answers.table).dropped == 1
 
 
 def test_a_defect_outside_the_responder_does_not_end_the_loop_either(client: socket.socket) -> None:
@@ -228,7 +229,7 @@ def test_an_answer_that_cannot_be_sent_costs_none_of_the_others(client: socket.s
             raw.sendto(header + message, ("127.0.0.1", 0))
             client.sendto(numbered(100 + ident), ("127.0.0.1", port))
         got = {int.from_bytes(client.recv(4096)[:2], "big") for _ in range(20)}
-        wait_until(lambda: answers.table.registry.dropped == 20, what="counted")
+        wait_until(lambda: counts(answers.table).dropped == 20, what="counted")
     assert got == set(range(100, 120))
     assert not defects
 
@@ -257,6 +258,7 @@ WORKER = """
 import os, sys
 from rrdns.core.model import Endpoint
 from rrdns.net.server.sockets import bind_udp
+from rrdns.shm.counters import Counters
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.net.server.udp import UdpLoop
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
@@ -267,9 +269,9 @@ for number in range(2):
     read, write = os.pipe()
     if os.fork() == 0:
         sock = bind_udp(Endpoint("127.0.0.1", {port}), reuse_port=True)
-        table = AnswerTable.build(sample_zones.snapshot(), turns)
+        table = AnswerTable.build(sample_zones.snapshot(), Counters(rotation=turns))
         loop = UdpLoop(sock, CurrentTable(table))
-        loop._repeats.busy_until = 1e18 if {busy} else 0.0
+        loop._responder.retransmits.busy_until = 1e18 if {busy} else 0.0
         os.write(write, b"x")
         loop.run()
     os.read(read, 1)
@@ -313,10 +315,12 @@ def test_turns_are_even_over_two_workers(busy: bool) -> None:
 
 def test_shared_turns_serve_a_batch_with_errors_in_it(client: socket.socket) -> None:
     """Several pools, errors and silence in one batch: each takes its own turns."""
-    answers = CurrentTable(AnswerTable.build(sample_zones.snapshot(), SharedRotationCounters()))
+    answers = CurrentTable(
+        AnswerTable.build(sample_zones.snapshot(), Counters(rotation=SharedRotationCounters()))
+    )
     names = ("boot", "deep.site", "lone", "quiet", "empty", "nope")
     with udp_service(answers) as (loop, port, defects):
-        loop._repeats.busy_until = 1e18
+        loop._responder.retransmits.busy_until = 1e18
         for ident in range(300):
             name = f"{names[ident % 6]}.pvs.example.test"
             client.sendto(numbered(ident, name), ("127.0.0.1", port))
@@ -327,6 +331,6 @@ def test_shared_turns_serve_a_batch_with_errors_in_it(client: socket.socket) -> 
                 firsts[answer.id % 6, first(answer)] += 1
     assert not defects
     assert sorted(firsts.values()) == [16, 16, 17, 17, 17, 17, 50]
-    assert answers.table.counts().turns["boot"] == {
+    assert counts(answers.table).turns["boot"] == {
         address: count for (pool, address), count in firsts.items() if pool == 0
     }

@@ -117,8 +117,8 @@ class Office:
         return self.now
 
     async def open(self) -> None:
-        serial = await self.recovery.restore(settled=False)
-        self.publisher.publish_all(ZONES, serial + 1)
+        before = await self.recovery.restore(settled=False)
+        self.publisher.publish_all(ZONES, before.serial + 1)
 
     def answers(self) -> tuple[str, ...]:
         return self.worker_feed.snapshot.rrsets["boot"].addresses

@@ -52,7 +52,16 @@ async def controlling(path: Path, applied_text: str = "") -> AsyncIterator[Contr
         sock.listen()
         sock.setblocking(False)
     applied = AppliedConfig(anonymous_file())
-    plan = ControlParams(load(path), path, applied, feed, api, (), restarted=bool(applied_text))
+    plan = ControlParams(
+        load(path),
+        path,
+        applied,
+        feed,
+        api,
+        (),
+        AppliedConfig(anonymous_file()),
+        restarted=bool(applied_text),
+    )
     if applied_text:
         applied.keep(applied_text)
         plan = control_module._as_applied(plan)

@@ -90,7 +90,6 @@ def test_a_reload_keeps_what_is_known_of_members_that_stay() -> None:
         EligibilityReason.AWAITING_PROBE,
     ]
     assert states.rrset("boot").ttl == 9
-    assert states.rrset("other").counter_slot != states.rrset("boot").counter_slot
     assert states.configure((other,), 120.0) == ("boot",)
 
 

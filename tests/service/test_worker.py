@@ -17,7 +17,7 @@ from rrdns.service.processes.worker import Worker, WorkerParams
 from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import set_up
 from rrdns.service.runtime.served_zones import ServedZones
-from rrdns.shm.segment import CounterSegment
+from rrdns.shm.counters import Counters
 from rrdns.store.last_snapshot import SnapshotFile
 
 
@@ -58,9 +58,7 @@ async def test_a_worker_whose_udp_loop_has_ended_beats_no_more(
     await snapshot_file.close()
     ear, stopping = Ear(), asyncio.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        plan = WorkerParams(
-            0, (udp,), (), TcpLimits(), "\0nobody", snapshot_file.path, None, CounterSegment()
-        )
+        plan = WorkerParams(0, (udp,), (), TcpLimits(), "\0nobody", snapshot_file.path, Counters())
         running = asyncio.create_task(Worker(plan).run(ear, stopping))
         await asyncio.wait_for(ear.answers.wait(), 5)
         assert ear.beats  # while it waited for something to answer from
@@ -92,8 +90,7 @@ async def test_a_worker_does_not_answer_from_a_snapshot_of_other_zones(
             TcpLimits(),
             "\0nobody",
             snapshot_file.path,
-            None,
-            CounterSegment(),
+            Counters(),
             served=here,
         )
         with capture_logs() as lines:

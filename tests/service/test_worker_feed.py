@@ -14,7 +14,7 @@ from rrdns.core.snapshot import PoolRRset, Snapshot, SnapshotDelta
 from rrdns.service.publish.worker_channel import read_message
 from rrdns.service.publish.worker_feed import WorkerFeed
 from rrdns.service.runtime.log_setup import set_up
-from rrdns.shm.segment import CounterSegment
+from rrdns.shm.counters import Counters
 from rrdns.wire import worker_protocol
 
 ROTA = PoolRRset("boot", "boot.example", 5, 4, ("10.0.0.1",))
@@ -40,7 +40,7 @@ class Farm:
         self.changed = asyncio.Event()
         self.workers: list[Worker] = []
         self.worker_feed = WorkerFeed(
-            (CounterSegment(), CounterSegment()), self.changed.set, clock=lambda: self.now
+            (Counters(), Counters()), self.changed.set, clock=lambda: self.now
         )
 
     async def worker(self, number: int) -> Worker:

@@ -98,7 +98,7 @@ class FakeAdminService:
             serial=7,
             published_at=NOW - 5,
             workers=self.workers,
-            counts={"a/NOERROR": 12, "aaaa/NOERROR": 3, "other/REFUSED": 1},
+            counts={("a", "NOERROR"): 12, ("aaaa", "NOERROR"): 3, ("other", "REFUSED"): 1},
             unanswered=3,
             dropped_lines={"supervisor": 0, "control": 17},
             configured_at=NOW - 60,

@@ -116,7 +116,7 @@ async def test_publications_are_timed_and_the_unanswered_counted(client: Client)
     """How long a change waits for the last worker; what no answer was sent to."""
     stats = ProbeMetrics()
     for seconds in (0.0005, 0.004):
-        stats.publications.add(seconds)
+        stats.publications.observe(seconds)
     async with serving(stats=stats) as watched:
         found = await scraped(watched)
     assert found[key("publish_duration_seconds_bucket", le="0.001")] == 1

@@ -116,13 +116,18 @@ def test_a_cookie_with_any_other_byte_is_worth_nothing(at: int, change: int) -> 
 
 def test_only_valid_cookies_are_known_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stranger's cookies take no memory."""
-    monkeypatch.setattr(cookies, "MAX_KNOWN", 10)
+    monkeypatch.setattr(cookies, "MAX_COOKIES", 10)
+    monkeypatch.setattr(cookies, "MAX_CLIENTS", 4)
     cookie_keys = CookieKeys((OURS,))
     for number in range(100):
         client = number.to_bytes(8, "big")
         cookie_keys.check(client + b"\1\0\0\0" + NOW.to_bytes(4, "big") + bytes(8), ADDRESS, NOW)
-    assert not cookie_keys._known
-    for number in range(25):
-        cookie = cookie_keys.make(number.to_bytes(8, "big"), ADDRESS, NOW)
-        assert cookie_keys.check(cookie, ADDRESS, NOW).is_valid
-        assert len(cookie_keys._known) <= 10
+    assert not cookie_keys._verified
+    for last in range(6):
+        address = ADDRESS[:3] + bytes([last])
+        for number in range(25):
+            cookie = cookie_keys.make(number.to_bytes(8, "big"), address, NOW)
+            assert cookie_keys.check(cookie, address, NOW).is_valid
+            assert cookie_keys.is_fresh(cookie, address, NOW)
+            assert len(cookie_keys._verified) <= 4
+            assert all(len(known) <= 10 for known in cookie_keys._verified.values())

@@ -13,9 +13,8 @@ from rrdns.core.health.standing import Standing
 from rrdns.core.model import Member, OnEmpty, OrderKind, Override, Pool, ProbeSpec
 from rrdns.core.snapshot import PoolRRset, Snapshot, rrset_of
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import respond
 from rrdns.wire.dns.query import QueryError, parse_query
-from tests.wire.sample_zones import ZONE, documented, option, query, rrset, snapshot
+from tests.wire.sample_zones import ZONE, documented, option, query, respond, rrset, snapshot
 
 ELSEWHERE = bytes([198, 51, 100, 7])
 NOT_ALLOWED, NOT_OURS, NOT_READY, OTHER = 18, 20, 14, 0

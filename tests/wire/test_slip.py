@@ -8,10 +8,10 @@ import dns.rcode
 import pytest
 
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import slip_response
+from rrdns.wire.answers.responder import find_response, slip_response
 from tests.wire import sample_zones
 
-KIND, ASKER = "a/noerror", bytes([192, 0, 2, 1])
+CLIENT = bytes([192, 0, 2, 1])
 
 
 @pytest.fixture
@@ -22,17 +22,20 @@ def table() -> AnswerTable:
 
 def slipped(message: bytes, table: AnswerTable) -> dns.message.Message:
     """Return what an asker gets, which must be something."""
-    entry = slip_response(message, table, ASKER, 0.0, KIND)
+    entry = find_response(message, table, CLIENT)
     assert entry is not None
-    assert entry.length <= len(message) + 24  # a cookie of ours is the most that is added
-    return dns.message.from_wire(message[:2] + entry.body(0))
+    body = slip_response(entry, b"")
+    assert body is not None
+    assert len(body) <= len(message) + 22  # a server cookie is the most that is added
+    return dns.message.from_wire(message[:2] + body)
 
 
 def test_what_is_no_question_gets_nothing(table: AnswerTable) -> None:
     """A runt, a response, a malformed one: nobody would come again for it."""
     query = sample_zones.query()
     for message in (b"", query[:11], query[:2] + b"\x81" + query[3:], query[:-2]):
-        assert slip_response(message, table, ASKER, 0.0, KIND) is None
+        entry = find_response(message, table, CLIENT)
+        assert entry is None or slip_response(entry, b"") is None
 
 
 @pytest.mark.parametrize("options", [(), ((3, b""),), ((10, b"short"),)])

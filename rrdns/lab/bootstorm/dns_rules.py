@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import NamedTuple
 
-from rrdns.wire.dns.query import CLASS_IN, HEADER_BYTES, QR, TYPE_A, TYPE_AAAA, Rcode
+from rrdns.wire.dns.names import HEADER_BYTES
+from rrdns.wire.dns.query import CLASS_IN, QR, TYPE_A, TYPE_AAAA, Rcode
 
 TYPE_CNAME = 5
 

@@ -58,33 +58,46 @@ class Mmsghdr(ctypes.Structure):
 class Slot(NamedTuple):
     """Where the parts of one slot are."""
 
-    tails: list[slice]  # of `ring`, by the length of a datagram: that without its ID
+    tails: list[slice]  # of `buffer`, by the length of a datagram: that without its ID
     length: int  # in `lengths`
     size: int  # in `sizes`
-    data: int  # in `ring`: where the datagram begins
-    address: slice  # of `ring`: the source address and the ID
+    data: int  # in `buffer`: where the datagram begins
+    address: int | slice  # in `addresses`
+    source: slice  # of `buffer`: the source address with the port, and the ID
 
 
 @cache
-def _rows_of(address_bytes: int) -> tuple[tuple[Slot, ...], ...]:
-    """Return the slots of a batch, by how many of them are used.
+def _slots_of(family: int) -> tuple[Slot, ...]:
+    """Return the slots of a batch.
 
     They say where things are and not what is there, so all batches of a family share them: on its
     own each would take 26 ms and 4 MB.
     """
     word, size = ctypes.sizeof(ctypes.c_uint32), ctypes.sizeof(ctypes.c_size_t)
-    rows = []
-    for slot in range(BATCH):
-        data = slot * _STRIDE + _ADDRESS_BYTES
-        row = Slot(
+    name_bytes = SOCKADDR_BYTES[socket.AddressFamily(family)]
+    where = ADDRESS_IN_NAME[socket.AddressFamily(family)]
+    slots = []
+    for number in range(BATCH):
+        data = number * _STRIDE + _ADDRESS_BYTES
+        name = data - name_bytes
+        address = slice(name + where.start, name + where.stop)
+        slot = Slot(
             tails=_tails(data),
-            length=(slot * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
-            size=(slot * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
+            length=(number * ctypes.sizeof(Mmsghdr) + Mmsghdr.length.offset) // word,
+            size=(number * ctypes.sizeof(Iovec) + Iovec.length.offset) // size,
             data=data,
-            address=slice(data - address_bytes, data + 2),
+            address=address.start // word if family == socket.AF_INET else address,
+            source=slice(name, data + 2),
         )
-        rows.append(row)
-    return tuple(tuple(rows[:count]) for count in range(BATCH + 1))
+        slots.append(slot)
+    return tuple(slots)
+
+
+@cache
+def _rows_of(family: int) -> tuple[tuple[tuple[Any, ...], ...], ...]:
+    """Return the slots by how many of them are used, as tuples that are unpacked quickly."""
+    rows = tuple(map(tuple, _slots_of(family)))
+    return tuple(rows[:count] for count in range(BATCH + 1))
 
 
 @cache
@@ -94,7 +107,7 @@ def _tails(data: int) -> list[slice]:
 
 
 class PacketInfo(NamedTuple):
-    """How an address family tells which local address a datagram was sent to."""
+    """How an address family shows which local address a datagram was sent to."""
 
     level: int
     kind: int
@@ -135,16 +148,20 @@ class DatagramBatch:
         family = socket.AddressFamily(sock.family)
         self._address = SOCKADDR_BYTES[family]
         self._info = PACKET_INFO[family] if packet_info else None
-        # Of the local addresses, where they are IPv6: a link-local one is told by it.
+        # Of the local addresses, if they are IPv6: it shows a link-local one.
         self._first_bytes: memoryview | None = None
         self.buffer = mmap.mmap(-1, BATCH * _STRIDE)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
+        # Where source addresses are read. An IPv4 address is a word, which is quicker than a slice.
+        self.addresses: Any = self.buffer
+        if family == socket.AF_INET:
+            self.addresses = memoryview(self.buffer).cast("I")
         self._control = (ctypes.c_char * (BATCH * CONTROL_BYTES))()
         self._incoming, _ = incoming = self._headers(base)
         self._outgoing, iovecs = self._headers(base)
         self.lengths = memoryview(incoming[0]).cast("B").cast("I")
         self.sizes = memoryview(iovecs).cast("B").cast("L")
-        self.rows_of = _rows_of(self._address)
+        self.slots, self.rows_of = _slots_of(family), _rows_of(family)
         self._prepare_control()
         self._keep = (incoming, iovecs)  # the kernel is given their addresses
         self._fd = fd = sock.fileno()
@@ -186,19 +203,19 @@ class DatagramBatch:
             return
         for slot in range(count):
             if self._is_broadcast(slot):
-                self.lengths[self.rows_of[BATCH][slot].length] = 0
+                self.lengths[self.slots[slot].length] = 0
 
     def _has_broadcasts(self, count: int) -> bool:
-        """Tell whether any of several datagrams was sent to many, at the cost of one look."""
+        """Return whether any of several datagrams was sent to many hosts, by one comparison."""
         if self._first_bytes is not None:
             return _MULTICAST in bytes(self._first_bytes[: count * CONTROL_BYTES : CONTROL_BYTES])
         step, end = self._words, count * self._words
         return self._interfaces[1:end:step] != self._interfaces[2:end:step]
 
     def _is_broadcast(self, slot: int) -> bool:
-        """Tell whether a datagram was sent to many.
+        """Return whether a datagram was sent to many hosts.
 
-        Over IPv4 the kernel then tells another local address than the destination (ip(7)).
+        Over IPv4 the kernel then reports another local address than the destination (ip(7)).
         """
         if self._first_bytes is not None:
             return self._first_bytes[slot * CONTROL_BYTES] == _MULTICAST
@@ -220,7 +237,7 @@ class DatagramBatch:
             self._interfaces[: count * self._words : self._words] = self._zeros[:count]
 
     def _is_link_local(self, slot: int) -> bool:
-        """Tell whether a datagram was sent to an address in fe80::/10 (RFC 4291, section 2.4)."""
+        """Return whether a datagram was sent to an address in fe80::/10 (RFC 4291, section 2.4)."""
         first, at = self._first_bytes, slot * CONTROL_BYTES
         return first is not None and first[at] == _LINK_LOCAL and first[at + 1] & 0xC0 == 0x80
 

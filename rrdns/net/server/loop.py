@@ -1,4 +1,4 @@
-"""What every loop that answers has: it blocks in a thread of its own, and never ends by itself."""
+"""What the UDP and TCP loops have in common: each blocks in its own thread and never ends."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 HEARTBEAT = 0.25  # seconds: how soon a loop with nothing to do shows that it lives
 RECOVERY = 0.01  # seconds of rest when waiting for something to do itself fails
 
-OnError = Callable[[BaseException, bytes], None]  # with the message that met it
+OnError = Callable[[BaseException, bytes], None]  # with the message that caused it
 
 
 class Loop(Protocol):
-    """What answers on sockets, in a thread of its own."""
+    """Responds on sockets, in its own thread."""
 
     heartbeat: float  # changes at least twice a second while the loop lives
 

@@ -31,7 +31,7 @@ def bind_udp(
 ) -> socket.socket:
     """Return a UDP socket bound to an endpoint; `reuse_port` lets several share it.
 
-    On a wildcard address each datagram tells which local address it was sent to, so that
+    On a wildcard address each datagram shows which local address it was sent to, so that
     it can be answered from there. `freebind` binds an address that this host does not have yet.
 
     Raises:
@@ -70,7 +70,7 @@ def bind_tcp(
 
 
 def is_wildcard(sock: socket.socket) -> bool:
-    """Tell whether a socket is bound to every address of the host."""
+    """Return whether a socket is bound to every address of the host."""
     return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_unspecified
 
 
@@ -118,7 +118,7 @@ def _bind(sock: socket.socket, address: tuple[str | int, ...]) -> None:
 
 
 def _is_broadcast(host: str) -> bool:
-    """Tell whether an IPv4 address is the broadcast address of a network of this host.
+    """Return whether an IPv4 address is the broadcast address of a network of this host.
 
     The kernel binds one all the same, and connects to it only who asks for that (ip(7)); a route
     that prohibits an address refuses it to everybody. Nothing is sent.
@@ -136,14 +136,14 @@ def _is_broadcast(host: str) -> bool:
 
 
 def is_tentative(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:
-    """Tell whether an IPv6 address is this host's and not yet known to be nobody else's."""
+    """Return whether an IPv6 address is this host's and not yet known to be nobody else's."""
     return any(
         flags & _IFA_F_TENTATIVE and not flags & _IFA_F_DADFAILED for flags in _flags(host, table)
     )
 
 
 def is_duplicate(host: str, table: Path = Path("/proc/net/if_inet6")) -> bool:
-    """Tell whether this host may not use an IPv6 address, since another one on the link has it."""
+    """Return whether this host may not use an IPv6 address, as another one on the link has it."""
     return any(flags & _IFA_F_DADFAILED for flags in _flags(host, table))
 
 

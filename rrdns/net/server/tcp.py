@@ -1,7 +1,7 @@
 """Answer DNS over TCP (RFC 7766): several queries on one connection, in the order they come.
 
-Everything that a stranger can make grow has a bound here: the connections, in all and from
-one address, the bytes of a query in the making, the answers that nobody fetches, and the
+Everything that a client can make grow has a bound here: the connections, in all and from one
+address, the bytes of an unfinished query, the responses that the client does not read, and the
 time for all of it.
 
 The loop has a thread of its own, but shares the interpreter with those that answer over UDP.
@@ -84,7 +84,7 @@ class TcpLoop:
         while not self._stopping:
             try:
                 self._round()
-            except Exception as error:  # noqa: BLE001 - the loop outlives any defect; it is told
+            except Exception as error:  # noqa: BLE001 - the loop outlives any defect, which is logged
                 self._tell(error, b"")
                 time.sleep(RECOVERY)
         for listener in self._listeners:
@@ -115,9 +115,9 @@ class TcpLoop:
         """Return the answer to a message; a defect costs this answer only."""
         table = self._answers.table
         try:
-            return respond(message, table, address, time.time(), tcp=True)
-        except Exception as error:  # noqa: BLE001 - no message may end the service; it is told
-            table.registry.count_unanswered()
+            return respond(message, table, address, time.time())
+        except Exception as error:  # noqa: BLE001 - no message may end the service
+            table.counters.count_unanswered()
             self._tell(error, message)
             return None
 
@@ -142,7 +142,7 @@ class TcpLoop:
             self.heartbeat = now = time.monotonic()
             if (
                 now >= looked + ACCEPT_INTERVAL
-            ):  # however much is asked, nobody waits outside for its end
+            ):  # new clients do not wait until all queries are answered
                 looked = now
                 self._reopen(now)
                 for listener in self._listeners:
@@ -154,7 +154,7 @@ class TcpLoop:
             connection.on_ready(events)
         except OSError:  # gone
             connection.reset()
-        except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
+        except Exception as error:  # noqa: BLE001 - no client may end the service
             connection.reset()
             self._tell(error, b"")
 
@@ -173,9 +173,9 @@ class TcpLoop:
                 time.sleep(YIELD_SLEEP)
         except BlockingIOError:  # that was all, or another worker was quicker
             return
-        except OSError:  # as without descriptors: it goes on when there are some
+        except OSError:  # such as a lack of descriptors, which ends
             pass
-        except Exception as error:  # noqa: BLE001 - no client may end the service; it is told
+        except Exception as error:  # noqa: BLE001 - no client may end the service
             self._tell(error, b"")
         self._selector.unregister(listener.sock)
         self._paused.append(listener)
@@ -223,7 +223,7 @@ class _Connection(TrackedConnection):
         self._unsent = b""
         self._ended = False  # the client sends no more
         self._watched = EVENT_READ
-        self._low = 1  # bytes that must have come before the kernel tells of any
+        self._low = 1  # bytes that must have come before the kernel reports any
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait_for_query()
@@ -235,7 +235,7 @@ class _Connection(TrackedConnection):
             OSError: the client is gone.
         """
         if self.sock.fileno() < 0:
-            return  # dropped after the kernel had told of it
+            return  # closed after the kernel had reported it
         if events & EVENT_WRITE:
             self._send(b"")
         if events & EVENT_READ:
@@ -252,14 +252,14 @@ class _Connection(TrackedConnection):
             self._watch(EVENT_READ)
 
     def close(self) -> None:
-        """End the connection; the kernel goes on with what it has been given to send."""
+        """Close the connection; the kernel still sends what it has been given."""
         self._loop.dismiss(self)
         self.sock.close()
 
     def reset(self) -> None:
-        """End the connection, and keep nothing for who fetches nothing (RFC 1035, section 4.2.2).
+        """Reset the connection of a client that does not read (RFC 1035, section 4.2.2).
 
-        Else what the kernel holds for it would stay, beside the connections that are counted.
+        Otherwise the kernel would keep the unsent bytes, in addition to the counted connections.
         """
         with suppress(OSError):
             if _unfetched_bytes(self.sock):
@@ -273,9 +273,9 @@ class _Connection(TrackedConnection):
             self._ended = not data
 
     def _answer(self) -> bool:
-        """Answer what is whole, as far as the client fetches the answers.
+        """Respond to complete queries, as long as the client reads the responses.
 
-        Tell whether that was anything: more may wait behind it.
+        Return whether there was any: more may wait behind it.
         """
         if self._unsent:  # RFC 7766, section 6.2.3 asks for such limits
             return False
@@ -323,6 +323,6 @@ def _end_of_query(data: bytes, at: int) -> int:
 
 
 def _unfetched_bytes(sock: socket.socket) -> int:
-    """Return how much of what was sent the other side has not acknowledged (tcp(7), SIOCOUTQ)."""
-    told = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
-    return int.from_bytes(told, sys.byteorder)
+    """Return how many sent bytes the client has not acknowledged (tcp(7), SIOCOUTQ)."""
+    unsent = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(unsent, sys.byteorder)

@@ -32,6 +32,6 @@ def reduce_wakeup_latency() -> None:
         libc.syscall(number, 0, attributes, 0)
 
 
-# Lets threads go on that wait for the core or for the interpreter's lock; with none, it costs
+# Lets threads run that wait for the core or for the interpreter's lock. With none, it costs
 # well under a microsecond. Python 3.11's own sched_yield keeps the lock meanwhile.
 yield_cpu: Callable[[], object] = ctypes.CDLL(None).sched_yield

@@ -11,7 +11,6 @@ from rrdns.core.status import ExporterStatus, PoolStatus, ServiceStatus, Webhook
 from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orders import OrderExecutor
 from rrdns.service.health.status_view import pool_status
-from rrdns.shm.counters import UNANSWERED
 from rrdns.web.event_buffer import EventBuffer
 
 
@@ -62,8 +61,6 @@ class ControlAdminService:
     def service(self) -> ServiceStatus:
         """Report on the service as a whole."""
         alarms = self._context.recorder.alarms()
-        counts = self._context.worker_feed.queries()
-        unanswered = counts.pop(UNANSWERED, 0)
         everything_down = any(alarm.name == EVERYTHING_DOWN for alarm in alarms)
         return ServiceStatus(
             version=__version__,
@@ -73,8 +70,8 @@ class ControlAdminService:
             serial=self._context.worker_feed.snapshot.serial,
             published_at=self._context.publisher.published_at,
             workers=self._context.worker_feed.workers(),
-            counts=counts,
-            unanswered=unanswered,
+            counts=self._context.worker_feed.queries(),
+            unanswered=self._context.worker_feed.unanswered(),
             configured_at=self._configured_at,
             reload_failed=self._reload_failed,
             exporters=self._exporters(),

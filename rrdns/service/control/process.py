@@ -49,7 +49,7 @@ from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
 from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.service.runtime.state_files import outbox_path
-from rrdns.shm.segment import CounterSegment
+from rrdns.shm.counters import Counters
 from rrdns.web.api.auth import TokenAuthenticator
 from rrdns.web.app import make_app
 from rrdns.web.metrics import ProbeMetrics
@@ -74,7 +74,8 @@ class ControlParams:
     applied: AppliedConfig
     feed: socket.socket  # listening
     api: socket.socket  # listening
-    pages: tuple[CounterSegment, ...]  # where the workers count
+    counters: tuple[Counters, ...]  # where the workers count
+    slots: AppliedConfig  # which counter is which pool's and member's
     restarted: bool  # it was running a moment ago
     dropped_lines: Callable[[], Mapping[str, int]] = dict  # of the log, by process
     served: ServedZones | None = None
@@ -99,10 +100,12 @@ class Control:
         # Another store waits for a restart: it would know none of the orders in force.
         store, snapshot_file = make_store(self._bound), make_snapshot_file(self._bound)
         stats = ProbeMetrics()
-        self._states = states = PoolStates()
+        self._worker_feed = feed = WorkerFeed(
+            plan.counters, self._workers_changed, kept_slots=plan.slots
+        )
+        self._states = states = PoolStates(feed.slots.of)
         self._recorder = recorder = EventRecorder(store, clocks)
-        self._worker_feed = feed = WorkerFeed(plan.pages, self._workers_changed)
-        self._publisher = SnapshotPublisher(states, feed, clocks, stats.publications.add)
+        self._publisher = SnapshotPublisher(states, feed, clocks, stats.publications.observe)
         self._saver = SnapshotSaver(states, snapshot_file, recorder, clocks)
         self._integrations = Integrations(recorder, clocks, outbox_path(self._bound))
         self._publisher.subscribe(PoolAlarms(states, recorder).on_publication)
@@ -189,6 +192,7 @@ class Control:
         async with self._order_changes.lock:  # one under way must find its members
             orphaned = frozenset((one.pool, one.member) for one in self._states.orphans())
             gone = self._states.configure(settings.pools, self._clock(), self._clock.ahead())
+            self._worker_feed.assign_slots(settings.pools)
             followed = record_reassigned(self._states, self._recorder, orphaned)
             await self._recovery.save_reassigned()
         self._order_changes.changed.set()
@@ -230,10 +234,12 @@ class Control:
 
     async def _start(self) -> None:
         self._states.configure(self._settings.pools, self._clock(), self._clock.ahead())
-        serial = await self._recovery.restore(settled=self._plan.restarted)
+        before = await self._recovery.restore(settled=self._plan.restarted)
+        self._worker_feed.slots.adopt(before)
+        self._worker_feed.assign_slots(self._settings.pools, before.serial)
         any_new = any(record.awaited() for record in self._states)
         self._publisher.publish_first(
-            self._settings.zones, serial + 1, all_pools=self._plan.restarted
+            self._settings.zones, before.serial + 1, all_pools=self._plan.restarted
         )
         await self._worker_feed.start(self._plan.feed)
         self._await_first_results(

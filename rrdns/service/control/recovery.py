@@ -12,7 +12,7 @@ from collections.abc import Callable
 from rrdns.config import Settings
 from rrdns.core.events import SYSTEM_ACTOR
 from rrdns.core.model import OrderKind, Override
-from rrdns.core.snapshot import PoolRRset
+from rrdns.core.snapshot import PoolRRset, Snapshot
 from rrdns.errors import StoreFailed
 from rrdns.service.control.context import ControlContext
 from rrdns.service.control.orphaned_orders import record_reassigned
@@ -53,8 +53,8 @@ class StateRecovery:
             self._recorder.system_event("store-renewed", reason=sentence), bad=True
         )
 
-    async def restore(self, *, settled: bool) -> int:
-        """Restore standings and orders; return the serial of the last publication.
+    async def restore(self, *, settled: bool) -> Snapshot:
+        """Restore standings and orders; return the last snapshot.
 
         `settled`: we were running a moment ago, so that the standings still hold.
         """
@@ -72,7 +72,7 @@ class StateRecovery:
             self._recorder.raise_alarm(STORE_FAILED, str(error))
             await self._infer_drains(remembered, "the store cannot be read")
         self._restore_answers(remembered)
-        return remembered.snapshot.serial if remembered is not None else 0
+        return remembered.snapshot if remembered is not None else Snapshot()
 
     async def _load_orders(self) -> None:
         """Put the orders in the store in force, each for the server that it was given for.

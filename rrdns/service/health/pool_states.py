@@ -7,7 +7,7 @@ steady clock, and `ahead` is by how much the date is ahead of that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rrdns.core.health.drift import Drift, find_drift
@@ -41,7 +41,6 @@ class PoolState:
     """What is known of one pool."""
 
     pool: Pool
-    slot: int
     members: dict[str, MemberState]
     drift: tuple[Drift, ...] = ()
     cached: dict[str, CachedAnswers] = field(default_factory=dict)  # by address
@@ -111,7 +110,9 @@ class PoolState:
 class PoolStates:
     """All pools and their members."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots_of: Callable[[str], Mapping[str, int]] = lambda _: {}) -> None:
+        """Take what knows the counters of a pool and its members."""
+        self._slots_of = slots_of
         self._records: dict[str, PoolState] = {}
         self.held_pools: set[str] = (
             set()
@@ -166,13 +167,10 @@ class PoolStates:
         servers, in this one step: `reassigned` tells how.
         """
         before = self._records
-        taken = {record.slot for record in before.values()}
-        fresh_slots = iter(slot for slot in range(len(taken) + 1_000_000) if slot not in taken)
         by_hostname = {record.pool.hostname: record for record in before.values()}
         self._records = {}
         for pool in pools:
             old = before.get(pool.name)
-            slot = old.slot if old is not None else next(fresh_slots)
             former = old or by_hostname.get(pool.hostname)  # a pool may get another name
             proven = former is not None and probes_alike(former.pool.probe, pool.probe)
             known = former.members.values() if former is not None else ()
@@ -182,7 +180,7 @@ class PoolStates:
             }
             drift = old.drift if old is not None else ()
             cached_answers = former.still_cached(now - ahead) if former is not None else {}
-            self._records[pool.name] = PoolState(pool, slot, member_states, drift, cached_answers)
+            self._records[pool.name] = PoolState(pool, member_states, drift, cached_answers)
             self._hold(self._records[pool.name], was_held=old is not None and old.is_held)
         self.held_pools &= self._records.keys()
         self._reassign(self._orders, self._plans)
@@ -372,7 +370,7 @@ class PoolStates:
     def rrset(self, pool: str) -> PoolRRset:
         """Return what responders shall know of a pool now."""
         record = self.record(pool)
-        return rrset_of(record.pool, record.selection(), record.slot)
+        return rrset_of(record.pool, record.selection(), self._slots_of(pool))
 
     def on_published(self, pool: str, serial: int) -> None:
         """Note that what `rrset` gives is what responders are told with `serial`."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from rrdns.config import DnsSettings, Settings
 from rrdns.config.settings import DEFAULT_DNS
 from rrdns.core.model import Endpoint
+from rrdns.core.rate_limit import RateLimitState
 from rrdns.errors import ListenersFailed, ListenFailed, RrdnsError
 from rrdns.net.rlimits import raise_descriptor_limit
 from rrdns.net.server.sockets import bind_tcp, bind_udp
-from rrdns.net.server.udp import RateLimitState
 from rrdns.service.processes import worker
 from rrdns.service.processes.store_lock import StoreLock
 from rrdns.service.processes.supervisor import EXIT_CONFIG, Child, Main, Supervisor
@@ -29,7 +29,8 @@ from rrdns.service.runtime.log_setup import get_log, set_up
 from rrdns.service.runtime.log_writer import DropCounters
 from rrdns.service.runtime.served_zones import ServedZones
 from rrdns.service.runtime.state_files import last_good_path
-from rrdns.shm.segment import CounterSegment
+from rrdns.shm.counters import Counters
+from rrdns.shm.rotation_counter import RotationCounters
 from rrdns.shm.shared_rotation import SharedRotationCounters, shared_rate_buckets
 from rrdns.web.transport.tls import make_context
 from rrdns.wire.dns.cookies import KEY_BYTES, CookieKeys
@@ -106,12 +107,13 @@ def _children(
     """Return the processes, each with what it does with its own sockets."""
     count = len(udp)
     feed, feed_address = _bind_feed()
-    turns = SharedRotationCounters() if count > 1 else None
+    rotation = SharedRotationCounters() if count > 1 else RotationCounters()
     server_info = _server_info(settings.dns)
     limits = settings.dns.rate_limit
     quota = RateLimitState(limits, shared_rate_buckets()) if limits is not None else None
     applied = AppliedConfig(anonymous_file())
-    pages = tuple(CounterSegment() for _ in range(count))
+    counters = tuple(Counters(rotation=rotation) for _ in range(count))
+    slots = AppliedConfig(anonymous_file())
     served = ServedZones(settings.zones)
     log = settings.log
 
@@ -120,7 +122,7 @@ def _children(
 
         set_up(log.format, log.level, "control", drops)
         plan = process.ControlParams(
-            settings, path, applied, feed, api, pages, restarted, drops.totals, served
+            settings, path, applied, feed, api, counters, slots, restarted, drops.totals, served
         )
         return partial(_guarded, partial(process.main, plan))
 
@@ -134,8 +136,7 @@ def _children(
             feed=feed_address,
             snapshot_path=last_good_path(settings),
             served=served,
-            rotation=turns,
-            counters=pages[number],
+            counters=counters[number],
             server_info=server_info,
             rate_limit=quota,
             restarted=restarted,

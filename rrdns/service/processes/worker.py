@@ -1,7 +1,7 @@
-"""A DNS worker: an answer table, loops that answer from it, and the feed that renews it.
+"""A DNS worker: an answer table, loops that respond from it, and the feed that renews it.
 
 It never waits for the control process: with nothing on the feed it starts from the last
-good snapshot on disk, and it answers from what it has until something newer comes.
+snapshot on disk, and it responds from what it has until something newer comes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from rrdns.core.connection_limits import TcpLimits
+from rrdns.core.rate_limit import RateLimitState
 from rrdns.core.snapshot import Snapshot, SnapshotDelta
 from rrdns.errors import StoreFailed
 from rrdns.net.server.loop import Loop
 from rrdns.net.server.tcp import TcpLoop
-from rrdns.net.server.udp import RateLimitState, UdpLoop
+from rrdns.net.server.udp import UdpLoop
 from rrdns.service.publish.worker_channel import read_message
 from rrdns.service.runtime.heartbeat import Heartbeat
 from rrdns.service.runtime.log_setup import flush, get_log
 from rrdns.service.runtime.served_zones import ServedZones
-from rrdns.shm.segment import CounterSegment
-from rrdns.shm.shared_rotation import SharedRotationCounters
+from rrdns.shm.counters import Counters
 from rrdns.store.last_snapshot import SnapshotFile
 from rrdns.wire import worker_protocol
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
@@ -52,8 +52,7 @@ class WorkerParams:
     limits: TcpLimits
     feed: str  # the address of the control process's Unix socket
     snapshot_path: Path | None
-    rotation: SharedRotationCounters | None  # None: this worker is alone
-    counters: CounterSegment  # where it counts
+    counters: Counters  # where it counts, and the turns that it shares with other workers
     server_info: ServerInfo = DEFAULT_SERVER_INFO
     rate_limit: RateLimitState | None = None  # None: no rate is limited
     served: ServedZones | None = None  # None: whatever is on disk is this rrdns's
@@ -65,9 +64,8 @@ class Worker:
 
     def __init__(self, plan: WorkerParams) -> None:
         self._plan = plan
-        nothing = AnswerTable.build(
-            Snapshot(), plan.rotation, server_info=plan.server_info, pages=plan.counters
-        )
+        plan.counters.segment.register_process()
+        nothing = AnswerTable.build(Snapshot(), plan.counters, server_info=plan.server_info)
         self._answers = CurrentTable(nothing)
         self._has_table = asyncio.Event()
         loops = [UdpLoop(sock, self._answers, self._defect, plan.rate_limit) for sock in plan.udp]
@@ -164,7 +162,7 @@ class Worker:
         if isinstance(news, SnapshotDelta):
             self._answers.table = table.with_delta(news)
         else:
-            self._answers.table = AnswerTable.build(news, self._plan.rotation, table)
+            self._answers.table = AnswerTable.build(news, before=table)
         self._has_table.set()
 
     @property
@@ -177,7 +175,7 @@ class Worker:
         while True:
             await asyncio.sleep(BEAT_INTERVAL)
             beats = [loop.heartbeat for loop in self._loops]
-            # A thread that has ended has an ident all the same.
+            # A thread that has ended still has an ident.
             started = bool(self._threads) and self._threads[0].ident is not None
             if not started or all(now != before for now, before in zip(beats, seen, strict=True)):
                 heartbeat.alive()

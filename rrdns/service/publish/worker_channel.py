@@ -11,7 +11,7 @@ from rrdns.wire import worker_protocol
 
 
 def _check_owner(writer: asyncio.StreamWriter) -> None:
-    """Refuse whoever does not run as we do: an abstract address has no file permissions.
+    """Refuse processes of other users: an abstract address has no file permissions.
 
     Raises:
         ValueError: the other side belongs to another user.
@@ -30,7 +30,7 @@ async def read_message(reader: asyncio.StreamReader) -> worker_protocol.Message:
 
     Raises:
         EOFError: the other side is gone.
-        ValueError: what came is no message.
+        ValueError: it is not a valid message.
     """
     length = int.from_bytes(await reader.readexactly(worker_protocol.LENGTH_BYTES), "big")
     if length > worker_protocol.MAX_BYTES:

@@ -1,8 +1,7 @@
 """Give each new snapshot to every DNS worker, and read what they have counted.
 
-Workers come and go; each gets the whole snapshot when it comes and only changes
-afterwards. Publishing never waits for a worker; who wants to know that all answer from
-a snapshot asks `applied`.
+Workers come and go. Each gets the whole snapshot when it connects and only changes afterwards.
+Publishing never waits for a worker; `wait_applied` waits until all respond from a snapshot.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rrdns.core.model import Pool
 from rrdns.core.orders.cache_expiry import STALE_WORKER_SECONDS
 from rrdns.core.snapshot import Snapshot, SnapshotDelta, apply
 from rrdns.core.status import WorkerStatus
 from rrdns.service.publish.worker_channel import _check_owner, read_message
+from rrdns.service.runtime.applied_config import AppliedConfig
 from rrdns.service.runtime.log_setup import get_log
-from rrdns.shm.counters import CounterReader
-from rrdns.shm.segment import CounterSegment
+from rrdns.shm.counters import CounterReader, Counters, Labels
+from rrdns.shm.slots import CounterSlots
 from rrdns.wire import worker_protocol
 
 
@@ -39,7 +39,7 @@ class WorkerConnection:
 class WorkerState:
     """What is known of a worker over all its restarts."""
 
-    reader: CounterReader  # of its counts
+    counters: Counters
     link: WorkerConnection | None = None
     gone_at: float = 0.0  # when the last link ended, monotonic seconds
 
@@ -49,15 +49,21 @@ class WorkerFeed:
 
     def __init__(
         self,
-        pages: Sequence[CounterSegment],
+        counters: Sequence[Counters],
         on_workers: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        kept_slots: AppliedConfig | None = None,
     ) -> None:
+        self._reader = CounterReader([one.segment for one in counters])
+        self._rotation = counters[0].rotation if counters else None
+        if kept_slots is not None:
+            self.slots = CounterSlots(self._reader, kept_slots.text(), kept_slots.keep)
+        else:
+            self.slots = CounterSlots(self._reader)
         self.snapshot = Snapshot()
         self._clock = clock
         self._workers = {
-            number: WorkerState(CounterReader(counts), gone_at=clock())
-            for number, counts in enumerate(pages)
+            number: WorkerState(one, gone_at=clock()) for number, one in enumerate(counters)
         }
         self._on_workers = on_workers
         self._progress = asyncio.Condition()
@@ -102,10 +108,10 @@ class WorkerFeed:
         return self.applied_serial() >= serial
 
     def applied_serial(self) -> int:
-        """Return the serial from which, or from a later one, everybody answers who answers.
+        """Return the lowest serial from which a worker may still respond.
 
         A worker that lives connects again at once, and one that hangs is replaced: who is
-        gone for longer than `STRAGGLER` gives no old answers any more.
+        gone for longer than `STALE_WORKER_SECONDS` no longer responds.
         """
         now = self._clock()
         serials = [
@@ -116,7 +122,7 @@ class WorkerFeed:
         return min(serials, default=self.snapshot.serial)
 
     def connected(self) -> bool:
-        """Tell whether every worker is here and answers from some snapshot."""
+        """Return whether every worker is connected and responds from some snapshot."""
         return all(record.link and record.link.serial for record in self._workers.values())
 
     def workers(self) -> tuple[WorkerStatus, ...]:
@@ -126,29 +132,32 @@ class WorkerFeed:
                 number=number,
                 connected=record.link is not None,
                 serial=record.link.serial if record.link else 0,
-                restarts=max(record.reader.starts - 1, 0),
+                restarts=max(record.counters.segment.starts - 1, 0),
             )
             for number, record in self._workers.items()
         )
 
-    def queries(self) -> dict[str, int]:
-        """Return what all workers have counted, by kind and rcode; NOTHING: what got no answer."""
-        total: Counter[str] = Counter()
-        for record in self._workers.values():
-            total.update(record.reader.queries())
-        return dict(total)
+    def assign_slots(self, pools: Iterable[Pool], serial: int = 0) -> None:
+        """Give each pool and member its counter; `serial` is that of the last snapshot."""
+        last = max(serial, self.snapshot.serial)
+        self.slots.assign(pools, last + 1, self.applied_serial())
+
+    def queries(self) -> Mapping[Labels, int]:
+        """Return what all workers have counted, by kind and RCODE."""
+        return self._reader.queries(self.slots.end, self.slots.retired)
+
+    def unanswered(self) -> int:
+        """Return how many datagrams got no response."""
+        return self._reader.unanswered()
 
     def firsts(self, pool: str) -> dict[str, int]:
-        """Return how often each address of a pool stood first in an answer."""
-        total: Counter[str] = Counter()
-        for record in self._workers.values():
-            total.update(record.reader.first_counts(pool))
-        return dict(total)
+        """Return how often each address of a pool was first in a response."""
+        return self.slots.counts(pool)
 
     def turn(self, pool: str) -> int | None:
-        """Return a pool's next turn as far as is known; workers share their turns."""
-        known = [record.reader.next_turn(pool) for record in self._workers.values()]
-        return max((turn for turn in known if turn is not None), default=None)
+        """Return a pool's next turn."""
+        slot = self.slots.of(pool).get("")
+        return None if self._rotation is None or slot is None else self._rotation.peek(slot)
 
     def _send(self, message: bytes) -> None:
         for record in self._workers.values():
@@ -168,7 +177,7 @@ class WorkerFeed:
         except (EOFError, ConnectionError):
             pass  # it ended, or we did; the supervisor sees to it
         except ValueError as error:
-            self._log.error("a worker sent what is no message", error=str(error))
+            self._log.error("a worker sent an invalid message", error=str(error))
         finally:
             writer.close()
             self._on_disconnect(link)

@@ -1,6 +1,6 @@
-"""One answer in all the forms that askers need: with and without EDNS, one body per turn.
+"""One response in all the forms that clients need: with and without EDNS, one body per turn.
 
-What is the same for everybody is encoded once; an asker adds only its own question.
+What is the same for all clients is encoded once. A query adds only its question.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ from typing import NamedTuple
 
 from rrdns.core.acl import AccessList
 from rrdns.core.rotation import rotated
-from rrdns.shm.rotation_counter import RotationCounter
+from rrdns.shm.counters import RotationCounter
 from rrdns.wire.dns import records
-from rrdns.wire.dns.query import AA, HEADER_BYTES, QR, RD, TC, Edns, Query, Rcode
+from rrdns.wire.dns.edns_options import NO_OPTIONS, OptionResult
+from rrdns.wire.dns.names import HEADER_BYTES
+from rrdns.wire.dns.query import AA, QR, RD, TC, Edns, Query, Rcode
 
-MIN_PAYLOAD = 512  # what every asker can take (RFC 1035, section 2.3.4)
+MIN_PAYLOAD = 512  # bytes that every client can take (RFC 1035, section 2.3.4)
 TCP_PAYLOAD = 65535
-MAX_CACHED_BYTES = 2048  # of answers to one exact query
-# An answer over UDP may have so many bytes for one of the query's: whoever sends queries in
-# another's name gains no more by us.
+MAX_CACHED_BYTES = 2048  # of responses to one exact query
+# A response over UDP may have so many bytes for each byte of the query: a client that sends queries
+# with a forged source gains no more by rrdns.
 MAX_AMPLIFICATION = 4
 
 _PLAIN, _WITH_OPT, _WITH_DO = range(3)
 _OPTS = (b"", records.opt_record(wants_dnssec=False), records.opt_record(wants_dnssec=True))
 OPT_BYTES = len(_OPTS[_WITH_OPT])
+NAME_AT = HEADER_BYTES - 2  # where the name of a question begins in a message without its ID
 
 Section = tuple[int, bytes]  # how many records, and they
 EMPTY: Section = (0, b"")
 
 
 class PrefixedBodies:
-    """Answers that are put together when they are sent."""
+    """Responses that are put together when they are sent."""
 
     __slots__ = ("_bodies", "_head")
 
@@ -46,23 +49,23 @@ class PrefixedBodies:
 
 
 class BodiesWithOptions:
-    """Answers that end in an OPT record without options, with options put into it."""
+    """Responses that end in an OPT record without options, with another end."""
 
-    __slots__ = ("_answers", "_end")
+    __slots__ = ("_bodies", "_end")
 
-    def __init__(self, answers: Bodies, options: bytes) -> None:
-        self._answers = answers
-        self._end = len(options).to_bytes(2, "big") + options
+    def __init__(self, bodies: Bodies, end: bytes) -> None:
+        self._bodies = bodies
+        self._end = end
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._bodies)
 
     def __getitem__(self, turn: int) -> bytes:
-        return self._answers[turn][:-2] + self._end
+        return self._bodies[turn][:-2] + self._end
 
 
 class PartialBodies:
-    """Answers with fewer addresses than others get, made when they are sent."""
+    """Responses with fewer addresses than others get, made when they are sent."""
 
     __slots__ = ("_head", "_most", "_opt", "_turning")
 
@@ -79,91 +82,114 @@ class PartialBodies:
         return self._head + b"".join(rotated(self._turning, turn, self._most)) + self._opt
 
 
-Bodies = tuple[bytes, ...] | PrefixedBodies | BodiesWithOptions | PartialBodies
+class RecasedBodies:
+    """Responses in which the name of the question is written in other case."""
+
+    __slots__ = ("_bodies", "_end", "_name")
+
+    def __init__(self, bodies: Bodies, name: bytes) -> None:
+        self._bodies = bodies
+        self._name = name
+        self._end = NAME_AT + len(name)
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def __getitem__(self, turn: int) -> bytes:
+        body = self._bodies[turn]
+        return body[:NAME_AT] + self._name + body[self._end :]
+
+
+Bodies = tuple[bytes, ...] | PrefixedBodies | BodiesWithOptions | PartialBodies | RecasedBodies
 
 
 class EncodedResponses(NamedTuple):
-    """The answers to one exact message, each without the two bytes of its ID."""
+    """The responses to a query, each without the two bytes of its ID, and who gets them."""
 
-    answers: Bodies  # one per turn, all of one length
-    rotation: RotationCounter
-    length: int  # of a whole answer, ID included
+    bodies: Bodies  # one per turn, all of one length
+    counter: RotationCounter
+    query: Query | None = None  # None: no question that a client could ask again
+    condition: Condition | None = None  # None: every client gets these responses
+    options: OptionResult = NO_OPTIONS  # what the EDNS options of the query asked for
+
+    @property
+    def length(self) -> int:
+        """Return the length of a whole response, ID included."""
+        return 2 + len(self.bodies[0])
+
+    def unpacked(self) -> CacheEntry:
+        """Return what a hit needs, as a tuple that is unpacked quickly."""
+        _, slot, cells, size, response_class = self.counter
+        return self.bodies, slot, cells, size, response_class, self.condition, self
 
     def body(self, turn: int) -> bytes:
-        """Return the answer of a turn, behind its ID."""
-        return self.answers[turn % len(self.answers)]
+        """Return the response of a turn, behind its ID."""
+        return self.bodies[turn % len(self.bodies)]
 
     def flattened(self) -> EncodedResponses:
-        """Return the same in the form in which it is quickest to send again.
+        """Return the same in the form that is quickest to send again.
 
-        Large pools stay as they are, or a memo full of them would need much memory.
+        Large pools stay as they are, or a cache full of them would need much memory.
         """
-        many = len(self.answers)
+        many = len(self.bodies)
         if many * self.length > MAX_CACHED_BYTES:
             return self
-        return self._replace(answers=tuple(self.answers[turn] for turn in range(many)))
+        return self._replace(bodies=tuple(self.bodies[turn] for turn in range(many)))
 
-    def with_options(self, options: bytes) -> EncodedResponses:
-        """Return the same with options in the OPT record that these answers end in."""
-        answers, rotation, length = self
-        return EncodedResponses(
-            BodiesWithOptions(answers, options), rotation, length + len(options)
-        )
+    def with_options(self, options: bytes, size: int = 0) -> EncodedResponses:
+        """Return the same with options in the OPT record at the end.
+
+        `size`: how many bytes of options follow behind these.
+        """
+        if not options:
+            return self
+        bodies, counter, query, condition, asked = self
+        length = (len(options) + size).to_bytes(2, "big")
+        bodies = BodiesWithOptions(bodies, length + options)
+        return EncodedResponses(bodies, counter, query, condition, asked)
+
+    def recased(self, name: bytes) -> EncodedResponses:
+        """Return the same for a query with the same name in other case."""
+        query, condition = self.query, self.condition
+        query = query and query._replace(question=name + query.question[len(name) :])
+        if condition is not None and condition.refusal is not None:
+            refused = condition.refusal.entry.recased(name)
+            condition = condition._replace(refusal=condition.refusal._replace(entry=refused))
+        bodies = RecasedBodies(self.bodies, name)
+        return self._replace(bodies=bodies, query=query, condition=condition)
 
 
-class CookieVerified(EncodedResponses):
-    """The answers to an asker that has shown to be where it says it is (RFC 7873)."""
+CacheEntry = tuple[  # see `EncodedResponses.unpacked`
+    Bodies, int, tuple[int, ...], int, int, "Condition | None", EncodedResponses
+]
+Rendered = tuple[EncodedResponses, bytes]  # with the option that belongs at the end of each
 
-    __slots__ = ()
 
+class Refusal(NamedTuple):
+    """The responses for clients that an access list does not allow."""
 
-class AccessControlled(NamedTuple):
-    """The answers to one exact message where it matters who asks."""
-
-    entry: EncodedResponses
-    refusal: EncodedResponses
-    why: bytes  # option of the refusal; none in an answer without OPT
     acl: AccessList
-    entry_why: bytes = b""  # option of the other answer
-
-    def of(self, address: bytes) -> tuple[EncodedResponses, bytes]:
-        """Return an asker's answers, and an option that goes with them."""
-        if self.acl.allows(address):
-            return self.entry, self.entry_why
-        return self.refusal, self.why
-
-    def kept(self) -> AccessControlled:
-        """Return the same in the form in which it is quickest to send again."""
-        return self._replace(entry=self.entry.flattened())
-
-
-class WithExtendedError(NamedTuple):
-    """The answers to one exact message, and the option that tells why they are an error."""
-
     entry: EncodedResponses
-    why: bytes
-
-    def of(self, _address: bytes) -> tuple[EncodedResponses, bytes]:
-        """Return the answers, and the option that goes with them."""
-        return self.entry, self.why
-
-    def whole(self) -> EncodedResponses:
-        """Return the answers with the option in them."""
-        return self.entry.with_options(self.why)
+    suffix: bytes
 
 
-CacheEntry = EncodedResponses | WithExtendedError | AccessControlled
+class Condition(NamedTuple):
+    """What the responses to a cached query depend on, besides its bytes."""
+
+    has_cookie: bool  # the key is without the cookie, and a cookie follows the bodies
+    suffix: bytes  # what follows the cookie
+    refusal: Refusal | None = None
 
 
 class RotatingRecords(NamedTuple):
     """Records that take turns in standing first."""
 
     records: tuple[bytes, ...]
-    max_addresses: int  # of them in one answer
+    max_addresses: int  # in one response
 
 
 class ResponseTemplate:
-    """The answer to a kind of question."""
+    """The response to a kind of question."""
 
     __slots__ = (
         "_additional",
@@ -172,13 +198,13 @@ class ResponseTemplate:
         "_flags",
         "_forms",
         "_turning",
+        "counter",
         "extended_error",
-        "rotation",
     )
 
     def __init__(
         self,
-        rotation: RotationCounter,
+        counter: RotationCounter,
         *,
         rcode: Rcode = Rcode.NOERROR,
         aa: bool = True,
@@ -188,7 +214,7 @@ class ResponseTemplate:
         turning: RotatingRecords | None = None,
         why: bytes = b"",
     ) -> None:
-        self.rotation = rotation
+        self.counter = counter
         self.extended_error = why  # the option of an extended error, for queries with OPT
         self._flags = QR | (AA if aa else 0) | rcode
         self._answer = answer
@@ -197,15 +223,18 @@ class ResponseTemplate:
         self._turning = turning
         self._forms: list[_Form | None] = [None, None, None]
 
-    def render(self, query: Query, most: int) -> EncodedResponses:
-        """Return the answers to a query, each in at most `most` bytes."""
+    def render(self, query: Query, most: int) -> Rendered:
+        """Return the responses to a query, each in at most `most` bytes, without its options."""
+        why = self.extended_error if query.edns is not None else b""
+        return self._render(query, most - len(why)), why
+
+    def _render(self, query: Query, most: int) -> EncodedResponses:
         kind = _form_of(query.edns)
         form = self._forms[kind] or self._encode(kind)
         head = (form.lead_rd if query.flags & RD else form.lead) + query.question
-        length = 2 + len(head) + form.body_bytes
-        if length > most:
+        if 2 + len(head) + form.body_bytes > most:
             return self._shorter(query, kind, most)
-        return EncodedResponses(PrefixedBodies(head, form.bodies), self.rotation, length)
+        return EncodedResponses(PrefixedBodies(head, form.bodies), self.counter, query)
 
     def _encode(self, kind: int) -> _Form:
         additionals = self._additional[0] + (kind != _PLAIN)
@@ -227,37 +256,37 @@ class ResponseTemplate:
         return form
 
     def _shorter(self, query: Query, kind: int, most: int) -> EncodedResponses:
-        """Return the answer without its additional records, or else nothing but TC.
+        """Return the response without its additional records, or with nothing but TC.
 
-        What is only additional may be left out unsaid (RFC 2181, section 9).
+        Additional records may be left out without TC (RFC 2181, section 9).
         """
         if self._turning is not None:
             return self._fewer(query, kind, most, self._turning)
         body = self._answer[1] + self._authority[1] + _OPTS[kind]
         if HEADER_BYTES + len(query.question) + len(body) > most:
-            return truncated(query, self.rotation, self._flags)
+            return truncated(query, self.counter, self._flags)
         flags = self._flags | (query.flags & RD)
         counts = _counts(self._answer[0], self._authority[0], kind != _PLAIN)
         head = flags.to_bytes(2, "big") + counts + query.question
-        return EncodedResponses((head + body,), self.rotation, 2 + len(head) + len(body))
+        return EncodedResponses((head + body,), self.counter, query)
 
     def _fewer(
         self, query: Query, kind: int, most: int, turning: RotatingRecords
     ) -> EncodedResponses:
-        """Return the answers with as many addresses as there is room for, and no TC.
+        """Return the responses with as many addresses as there is room for, and no TC.
 
-        They are a choice from the members anyway, and firmware takes the first.
+        Firmware takes the first address anyway.
         """
         fixed = HEADER_BYTES + len(query.question) + len(_OPTS[kind])
         count = max((most - fixed) // records.A_RECORD_BYTES, 1)
         flags = self._flags | (query.flags & RD)
         head = flags.to_bytes(2, "big") + _counts(count, 0, kind != _PLAIN) + query.question
-        answers = PartialBodies(head, turning.records, count, _OPTS[kind])
-        return EncodedResponses(answers, self.rotation, fixed + count * records.A_RECORD_BYTES)
+        bodies = PartialBodies(head, turning.records, count, _OPTS[kind])
+        return EncodedResponses(bodies, self.counter, query)
 
 
 class _Form(NamedTuple):
-    """A reply for one kind of asker."""
+    """A response for one kind of client."""
 
     lead: bytes  # flags and counts
     lead_rd: bytes  # the same for a query with RD
@@ -266,19 +295,18 @@ class _Form(NamedTuple):
 
 
 def udp_size_limit(edns: Edns | None, query_bytes: int) -> int:
-    """Return how many bytes an asker gets over UDP (RFC 6891, section 6.2.3)."""
+    """Return how many bytes a client gets over UDP (RFC 6891, section 6.2.3)."""
     most = MAX_AMPLIFICATION * query_bytes
     if edns is None:
         return min(MIN_PAYLOAD, most)
     return min(max(MIN_PAYLOAD, min(edns.payload, records.MAX_UDP_PAYLOAD)), most)
 
 
-def truncated(query: Query, rotation: RotationCounter, flags: int = QR) -> EncodedResponses:
-    """Return the answer that has nothing but TC: the asker shall come over TCP."""
+def truncated(query: Query, counter: RotationCounter, flags: int = QR) -> EncodedResponses:
+    """Return the response that has nothing but TC: the client shall use TCP."""
     kind = _form_of(query.edns)
     head = (flags | TC | (query.flags & RD)).to_bytes(2, "big") + _counts(0, 0, kind != _PLAIN)
-    answer = head + query.question + _OPTS[kind]
-    return EncodedResponses((answer,), rotation, 2 + len(answer))
+    return EncodedResponses((head + query.question + _OPTS[kind],), counter, query)
 
 
 def _form_of(edns: Edns | None) -> int:
@@ -286,7 +314,7 @@ def _form_of(edns: Edns | None) -> int:
 
 
 def max_addresses(name: bytes) -> int:
-    """Return how many A records fit the smallest answer, with OPT, for a name."""
+    """Return how many A records fit the smallest response, with OPT, for a name."""
     left = MIN_PAYLOAD - HEADER_BYTES - len(name) - 4 - OPT_BYTES
     return left // records.A_RECORD_BYTES
 

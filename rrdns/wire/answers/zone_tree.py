@@ -1,7 +1,7 @@
-"""The names that exist: zone tops, hostnames, nameservers, and what lies between them.
+"""The names that exist: zone apexes, hostnames, nameservers, and the names between them.
 
-There are no wildcards (RFC 4592) and no delegations below a zone of ours, so a name is
-either in the tree or it does not exist, and nothing exists below a leaf (RFC 8020).
+There are no wildcards (RFC 4592) and no delegations below these zones. So a name that is not
+in the tree does not exist, and nothing exists below a leaf (RFC 8020).
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from dataclasses import dataclass, field, replace
 from rrdns.core.acl import AccessList
 from rrdns.core.model import Zone
 from rrdns.core.snapshot import PoolRRset, Snapshot
-from rrdns.shm.rotation_counter import CounterRegistry
+from rrdns.shm.counters import ResponseKind, counter_of
 from rrdns.wire.answers.response import ResponseTemplate
 from rrdns.wire.dns import records
 from rrdns.wire.dns.query import TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_NS, TYPE_SOA
 
-APEX_OFFSET = 12  # where a zone's name begins in a message that asks for the zone's top
+APEX_OFFSET = 12  # where a zone's name begins in a query for its apex
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneApex:
-    """A zone as its answers need it."""
+    """A zone as its responses need it."""
 
     zone: Zone
     name: bytes  # lower case, on the wire
-    minimum: int  # of the SOA: no "no" may outlive an address
-    acl: AccessList | None = None  # None: everybody
+    minimum: int  # of the SOA: no negative response may outlive an address
+    acl: AccessList | None = None  # None: any client
 
     def authority(self, offset: int) -> tuple[int, bytes]:
-        """Return the SOA under a "no", for a question in which the zone's name is at `offset`."""
+        """Return the SOA of a negative response to a question with the zone's name at `offset`."""
         ttl = min(self.zone.ttl, self.minimum)  # RFC 2308, section 3
         record = records.soa(self.zone, self.minimum, ttl)
         return 1, records.encode([record], self.zone.name, offset)
 
 
 class Node:
-    """A name that exists; a type that it has no reply for is NODATA."""
+    """A name that exists; a type without a response is NODATA."""
 
     __slots__ = ("apex", "responses")
 
@@ -45,7 +45,7 @@ class Node:
         self, top: ZoneApex, replies: dict[int, ResponseTemplate | None] | None = None
     ) -> None:
         self.apex = top
-        self.responses = replies or {}  # by type; None: say nothing at all
+        self.responses = replies or {}  # by type; None: no response at all
 
 
 @dataclass(slots=True)
@@ -54,19 +54,19 @@ class ZoneTree:
 
     apexes: dict[bytes, ZoneApex] = field(default_factory=dict)
     nodes: dict[bytes, Node] = field(default_factory=dict)
-    has_acl: bool = False  # a zone has an audience
+    has_acl: bool = False  # a zone has an access list
 
     def copy(self) -> ZoneTree:
         """Return a tree of the same zones in which other names can be put."""
         return replace(self, nodes=dict(self.nodes))
 
     def acl_of(self, name: bytes) -> AccessList | None:
-        """Return who may ask for a name; None is everybody."""
+        """Return which clients may ask for a name; None: any client."""
         top = self.apex_of(name) if self.has_acl else None
         return top.acl if top else None
 
     def apex_of(self, name: bytes) -> ZoneApex | None:
-        """Return the deepest zone that a name is in."""
+        """Return the apex of the deepest zone that a name is in."""
         tops, at = self.apexes, 0
         while True:
             top = tops.get(name[at:])
@@ -75,14 +75,12 @@ class ZoneTree:
             at += name[at] + 1
 
     def parent_apex(self, name: bytes) -> ZoneApex | None:
-        """Return the zone on the parent's side of a zone's top, if it is ours too."""
+        """Return the zone on the parent's side of an apex, if it is served here too."""
         return self.apex_of(name[name[0] + 1 :]) if name[0] else None
 
 
-def build_tree(
-    snapshot: Snapshot, pools: Mapping[str, ResponseTemplate | None], registry: CounterRegistry
-) -> ZoneTree:
-    """Return the tree of a snapshot; `pools` holds each pool's reply, None for silence."""
+def build_tree(snapshot: Snapshot, pools: Mapping[str, ResponseTemplate | None]) -> ZoneTree:
+    """Return the tree of a snapshot; `pools` has each pool's response, None for silence."""
     tree = ZoneTree()
     for zone in snapshot.zones:
         name = records.wire_name(zone.name)
@@ -91,30 +89,30 @@ def build_tree(
         tree.apexes[name] = ZoneApex(zone, name, zone.negative_ttl, known)
     tree.has_acl = any(top.acl for top in tree.apexes.values())
     _lower_minimums(tree, snapshot.rrsets.values())
-    _add_nameservers(tree, snapshot.zones, registry)
+    _add_nameservers(tree, snapshot.zones)
     hostnames = set()
     for rrset in snapshot.rrsets.values():
         name = records.wire_name(rrset.hostname)
         node = _add_name(tree, name)
         if node is not None:
-            # Whatever else bears the name: a nameserver's AAAA would lure targets away.
+            # Also if the name is a nameserver's: its AAAA would lure targets away.
             node.responses = {TYPE_A: pools[rrset.pool]}
             hostnames.add(name)
     for top in tree.apexes.values():
-        _add_top(tree, _top_node(tree, top), hostnames, registry)
-    _answer_any(tree, registry)
+        _add_top(tree, _top_node(tree, top), hostnames)
+    _answer_any(tree)
     return tree
 
 
-def _answer_any(tree: ZoneTree, registry: CounterRegistry) -> None:
-    """Let every name that has records answer ANY with one of ours (RFC 8482, section 4.2).
+def _answer_any(tree: ZoneTree) -> None:
+    """Let every name that has records respond to ANY with HINFO (RFC 8482, section 4.2).
 
-    One of its own RRsets would do as well, but A records in a resolver's cache from there
-    would stand outside the rotation.
+    One of its own RRsets would do as well, but a resolver would cache A records from there
+    outside the rotation.
     """
     replies = {
         name: ResponseTemplate(
-            registry.counter("any/noerror"), answer=(1, records.any_hinfo_record(top.zone.ttl))
+            counter_of(ResponseKind.ANY), answer=(1, records.any_hinfo_record(top.zone.ttl))
         )
         for name, top in tree.apexes.items()
     }
@@ -124,15 +122,15 @@ def _answer_any(tree: ZoneTree, registry: CounterRegistry) -> None:
 
 
 def _lower_minimums(tree: ZoneTree, rrsets: Iterable[PoolRRset]) -> None:
-    """Let no negative answer of a zone outlive an address in it (RFC 2308, section 4)."""
+    """Let no negative response of a zone outlive an address in it (RFC 2308, section 4)."""
     for rrset in rrsets:
         top = tree.apex_of(records.wire_name(rrset.hostname))
         if top is not None and rrset.ttl < top.minimum:
             tree.apexes[top.name] = replace(top, minimum=rrset.ttl)
 
 
-def _add_nameservers(tree: ZoneTree, zones: Iterable[Zone], registry: CounterRegistry) -> None:
-    """Give the nameservers that are in a zone of ours their addresses."""
+def _add_nameservers(tree: ZoneTree, zones: Iterable[Zone]) -> None:
+    """Add the addresses of the nameservers that are in one of the zones."""
     addresses: dict[bytes, dict[str, None]] = {}
     for zone in zones:
         for nameserver in zone.nameservers:
@@ -149,7 +147,7 @@ def _add_nameservers(tree: ZoneTree, zones: Iterable[Zone], registry: CounterReg
             if ours:
                 answer = (len(ours), b"".join(ours))
                 node.responses[rtype] = ResponseTemplate(
-                    registry.counter("nameserver/noerror"), answer=answer
+                    counter_of(ResponseKind.NAMESERVER), answer=answer
                 )
 
 
@@ -158,7 +156,7 @@ def _top_node(tree: ZoneTree, top: ZoneApex) -> Node:
 
 
 def _add_name(tree: ZoneTree, name: bytes) -> Node | None:
-    """Return the node of a name, with all that lies between it and its zone's top (RFC 4592)."""
+    """Add the node of a name, and those between it and its zone's apex (RFC 4592)."""
     top = tree.apex_of(name)
     if top is None:
         return None
@@ -170,13 +168,11 @@ def _add_name(tree: ZoneTree, name: bytes) -> Node | None:
         at += name[at] + 1
 
 
-def _add_top(
-    tree: ZoneTree, node: Node, hostnames: Container[bytes], registry: CounterRegistry
-) -> None:
-    """Give a zone's top its SOA and NS."""
+def _add_top(tree: ZoneTree, node: Node, hostnames: Container[bytes]) -> None:
+    """Add the SOA and NS of a zone."""
     top, zone = node.apex, node.apex.zone
     soa = records.encode([records.soa(zone, top.minimum, zone.ttl)], zone.name, APEX_OFFSET)
-    node.responses[TYPE_SOA] = ResponseTemplate(registry.counter("soa/noerror"), answer=(1, soa))
+    node.responses[TYPE_SOA] = ResponseTemplate(counter_of(ResponseKind.SOA), answer=(1, soa))
     names = records.nameservers(zone)
     glue = [
         record
@@ -187,12 +183,12 @@ def _add_top(
     alone = records.encode(names, zone.name, APEX_OFFSET)
     both = records.encode([*names, *glue], zone.name, APEX_OFFSET)
     node.responses[TYPE_NS] = ResponseTemplate(
-        registry.counter("ns/noerror"),
+        counter_of(ResponseKind.NS),
         answer=(len(names), alone),
         additional=(len(glue), both[len(alone) :]),
     )
 
 
 def _has_glue(tree: ZoneTree, top: ZoneApex, name: bytes, hostnames: Container[bytes]) -> bool:
-    """Tell whether a nameserver's addresses belong under this zone's NS records."""
+    """Return whether a nameserver's addresses belong to this zone's NS records."""
     return tree.apex_of(name) is top and name not in hostnames

@@ -11,7 +11,8 @@ from dnslib.label import DNSLabel
 
 from rrdns.core.dns_message import ExtendedError, ResourceRecord, Response
 from rrdns.wire.dns.edns_options import EXTENDED_ERROR
-from rrdns.wire.dns.query import MAX_LABEL_BYTES, MAX_NAME_BYTES, end_of_question
+from rrdns.wire.dns.names import MAX_LABEL_BYTES, MAX_NAME_BYTES
+from rrdns.wire.dns.query import end_of_question
 
 TYPES = ("A", "AAAA", "ANY", "CNAME", "DS", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 PAYLOAD = 1232  # what is taken over UDP where EDNS is used (RFC 9715, section 3)

@@ -1,6 +1,6 @@
 """Make and check server cookies as all servers of an address can (RFC 7873, RFC 9018).
 
-A cookie proves that its bearer received an answer of ours at the address it asks from.
+A valid cookie proves that its client has received a response at the address that it queries from.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ SIZES = frozenset({CLIENT_BYTES, *range(CLIENT_BYTES + 8, CLIENT_BYTES + 33)})
 VALID_FOR = 3600  # seconds
 AHEAD = 300  # how far another server's clock may be before ours
 FRESH_FOR = 1800  # a cookie that is older is renewed
-MAX_KNOWN = 4096  # valid cookies that need not be hashed again
+MAX_CLIENTS = 512  # addresses whose valid cookies need not be hashed again
+MAX_COOKIES = 128  # such cookies of one address: resolvers behind NAT share it
 _VERSION = 1
 _HEAD = b"\x01\0\0\0"
 _SECONDS = 0x1_0000_0000
 
 
 class CookieCheck(NamedTuple):
-    """What a cookie is worth, and the one to answer with."""
+    """Whether a cookie is valid, and the one to send."""
 
     is_valid: bool
     cookie: bytes  # client cookie and server cookie
@@ -35,7 +36,7 @@ class CookieCheck(NamedTuple):
 class CookieKeys:
     """The secrets of one server address."""
 
-    __slots__ = ("_known", "_secrets")
+    __slots__ = ("_secrets", "_verified")
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         """Take secrets of 16 bytes each: the first makes cookies, all of them check.
@@ -43,16 +44,28 @@ class CookieKeys:
         So a secret can be changed under way (RFC 9018, section 5).
         """
         self._secrets = secrets
-        # A resolver sends the same cookie for half an hour. Only valid ones are kept, so
-        # strangers cannot push out anything but by earning cookies themselves.
-        self._known: set[bytes] = set()
+        # By address and cookie, when it was made. A resolver sends the same cookie for half an
+        # hour. Only valid cookies are remembered, so a client must receive each of them first.
+        self._verified: dict[bytes, dict[bytes, int]] = {}
+
+    def is_fresh(self, cookie: bytes, address: bytes, now: int) -> bool:
+        """Return whether a cookie is known to be valid, and need not be renewed yet."""
+        known = self._verified.get(address)
+        made = known.get(cookie) if known is not None else None
+        return made is not None and -AHEAD <= now - made <= FRESH_FOR
 
     def check(self, cookie: bytes, address: bytes, now: int) -> CookieCheck:
-        """Return what a client's cookie (of one of SIZES) is worth at an address at Unix time."""
+        """Return whether a client's cookie (of one of SIZES) is valid, and the one to send.
+
+        `now` is Unix time.
+        """
+        if self.is_fresh(cookie, address, now):
+            return CookieCheck(is_valid=True, cookie=cookie)
         if len(cookie) == WHOLE_BYTES and cookie[CLIENT_BYTES] == _VERSION:
             age = _age(cookie, now)
             if -AHEAD <= age <= VALID_FOR and self._is_ours(cookie, address):
                 if age <= FRESH_FOR:
+                    self._remember(cookie, address, now - age)
                     return CookieCheck(is_valid=True, cookie=cookie)
                 return CookieCheck(is_valid=True, cookie=self.make(cookie, address, now))
         return CookieCheck(is_valid=False, cookie=self.make(cookie, address, now))
@@ -63,16 +76,17 @@ class CookieKeys:
         return made + _hash(self._secrets[0], made + address)
 
     def _is_ours(self, cookie: bytes, address: bytes) -> bool:
-        key = cookie + address
-        if key in self._known:
-            return True
         signed = cookie[:-8] + address  # reserved bits as they came (RFC 9018, section 4.2)
-        if not any(compare_digest(_hash(secret, signed), cookie[-8:]) for secret in self._secrets):
-            return False
-        if len(self._known) >= MAX_KNOWN:
-            self._known.clear()
-        self._known.add(key)
-        return True
+        return any(compare_digest(_hash(secret, signed), cookie[-8:]) for secret in self._secrets)
+
+    def _remember(self, cookie: bytes, address: bytes, made: int) -> None:
+        """Remember a valid cookie; what is full is emptied, for one address or for all."""
+        if address not in self._verified and len(self._verified) >= MAX_CLIENTS:
+            self._verified.clear()
+        known = self._verified.setdefault(address, {})
+        if len(known) >= MAX_COOKIES:
+            known.clear()
+        known[cookie] = made
 
 
 def _age(cookie: bytes, now: int) -> int:

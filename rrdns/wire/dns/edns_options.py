@@ -1,7 +1,6 @@
-"""Read the EDNS options of a query, and write those of its answer (RFC 6891, section 6.1.2).
+"""Process the EDNS options of a query, and encode those of its response (RFC 6891, section 6.1.2).
 
-Options that nobody here knows are ignored; one that is known and malformed makes the whole
-message so.
+Unknown options are ignored. A known option that is malformed makes the whole message malformed.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ KEEPALIVE = 11  # RFC 7828
 PADDING = 12  # RFC 7830
 EXTENDED_ERROR = 15  # RFC 8914
 # Extended errors (RFC 8914, section 4)
-OTHER = 0  # none of the other codes says it; the text does
+OTHER = 0  # no other code fits; the text has the reason
 NOT_READY = 14
 PROHIBITED = 18
 NOT_AUTHORITATIVE = 20
 
-PADDING_BLOCK = 468  # of answers (RFC 8467, section 4.1)
-_ADDRESS_BITS = {0: 0, 1: 32, 2: 128}  # by family; 0 is how some say "nobody's"
+PADDING_BLOCK = 468  # of responses (RFC 8467, section 4.1)
+_ADDRESS_BITS = {0: 0, 1: 32, 2: 128}  # by family; some clients send 0 for no address
 _head = Struct("!HH").unpack_from
 _subnet = Struct("!HBB").unpack_from  # FAMILY, SOURCE PREFIX-LENGTH, SCOPE PREFIX-LENGTH
 
 
 class CookieStatus(Enum):
-    """What a query shows of the server cookie that its asker was given."""
+    """What a query shows of the server cookie that its client was given."""
 
     ABSENT = auto()
     NEW = auto()  # only a client cookie
     WRONG = auto()
-    VALID = auto()  # the asker is where it says it is
+    VALID = auto()  # the client has its real address
 
 
 class OptionResult(NamedTuple):
-    """What the options of a query come to."""
+    """What the options of a query result in."""
 
-    options: bytes = b""  # of the answer, but for padding
-    wants_padding: bool = False  # the answer is padded too
+    options: bytes = b""  # of the response, without padding
+    wants_padding: bool = False  # the response is padded, too
     cookie: CookieStatus = CookieStatus.ABSENT
 
 
@@ -54,30 +53,30 @@ NO_OPTIONS = OptionResult()
 def process(
     options: bytes, server_info: ServerInfo, address: bytes, now: int, *, tcp: bool
 ) -> OptionResult | None:
-    """Return what well-formed options ask for; None where what one says is malformed."""
+    """Return what options ask for; None if one is malformed."""
     found = _by_code(options)
-    told, cookie = [], CookieStatus.ABSENT
+    response, cookie = [], CookieStatus.ABSENT
     if COOKIE in found and server_info.cookie_keys is not None:
         shown = found[COOKIE]
         if len(shown) not in cookies.SIZES:  # RFC 7873, section 5.2.2
             return None
         judged = server_info.cookie_keys.check(shown, address, now)
         cookie = _cookie(judged, shown)
-        told.append(encode_option(COOKIE, judged.cookie))
+        response.append(encode_option(COOKIE, judged.cookie))
     if NSID in found and server_info.nsid:
-        told.append(encode_option(NSID, server_info.nsid))
+        response.append(encode_option(NSID, server_info.nsid))
     if CLIENT_SUBNET in found:
         if not _is_subnet(found[CLIENT_SUBNET]):  # RFC 7871, section 7.1.2
             return None
-        told.append(_everybodys(found[CLIENT_SUBNET]))
+        response.append(_for_all_clients(found[CLIENT_SUBNET]))
     if tcp and KEEPALIVE in found:  # over UDP it is ignored (RFC 7828, section 3.2.2)
         if found[KEEPALIVE]:  # a client has no time-out to tell (section 3.2.1)
             return None
-        told.append(encode_option(KEEPALIVE, _tenths(server_info.tcp_idle)))
+        response.append(encode_option(KEEPALIVE, _tenths(server_info.tcp_idle)))
     # RFC 7830, section 6 has padding behind encryption only. A query that pads over TCP comes
     # from behind some, such as a TLS proxy; over UDP padding would serve amplifiers alone.
     pads = tcp and PADDING in found
-    return OptionResult(b"".join(told), pads, cookie)
+    return OptionResult(b"".join(response), pads, cookie)
 
 
 def encode_option(code: int, data: bytes) -> bytes:
@@ -86,7 +85,7 @@ def encode_option(code: int, data: bytes) -> bytes:
 
 
 def extended_error(code: int, text: str = "") -> bytes:
-    """Return the option that tells why an answer is an error (RFC 8914, section 2)."""
+    """Return the option with the reason of an error (RFC 8914, section 2)."""
     return encode_option(EXTENDED_ERROR, code.to_bytes(2, "big") + text.encode())
 
 
@@ -113,7 +112,7 @@ def _by_code(options: bytes) -> dict[int, bytes]:
 
 
 def _is_subnet(data: bytes) -> bool:
-    """Tell whether a client subnet is well-formed: no bit too many (RFC 7871, section 6)."""
+    """Return whether a client subnet is well-formed: no bit too many (RFC 7871, section 6)."""
     if len(data) < 4:
         return False
     family, source, scope = _subnet(data)
@@ -123,8 +122,8 @@ def _is_subnet(data: bytes) -> bool:
     return not unused or not data[-1] & ((1 << unused) - 1)
 
 
-def _everybodys(subnet: bytes) -> bytes:
-    """Return a subnet with scope 0: the answer is the same for all (RFC 7871, section 7.2.1)."""
+def _for_all_clients(subnet: bytes) -> bytes:
+    """Return a subnet with scope 0: the response is the same for all (RFC 7871, section 7.2.1)."""
     return encode_option(CLIENT_SUBNET, subnet[:3] + b"\0" + subnet[4:])
 
 

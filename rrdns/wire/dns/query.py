@@ -1,8 +1,7 @@
-"""Read the question in a datagram, by hand and without trust.
+"""Parse and check the question in a datagram.
 
-Whatever a stranger sends becomes a value: a `Query`, a `Fault` (which RCODE it earns, and
-what of it may be echoed), or None where silence is the right answer. Nothing is looked up
-here; what a question deserves is the responder's business.
+Any bytes become a value: a `Query`, a `QueryError` (the RCODE, and what may be echoed), or None
+if there must be no response. Nothing is looked up here; that is the responder's task.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
-HEADER_BYTES = 12
-MAX_NAME_BYTES = 255  # RFC 1035, section 2.3.4
-MAX_LABEL_BYTES = 63
+from rrdns.wire.dns.names import HEADER_BYTES, MAX_NAME_BYTES, end_of_name
 
 QR = 0x8000
 OPCODE = 0x7800
@@ -43,7 +40,6 @@ _header = Struct("!6H").unpack_from
 _pair = Struct("!2H").unpack_from
 _record = Struct("!HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _RECORD_BYTES = 10
-_POINTER = 0xC0
 
 
 class Rcode(IntEnum):
@@ -61,9 +57,9 @@ class Rcode(IntEnum):
 
 
 class Edns(NamedTuple):
-    """What the OPT record of a query says (RFC 6891, section 6.1)."""
+    """The OPT record of a query (RFC 6891, section 6.1)."""
 
-    payload: int  # bytes that the asker can take over UDP
+    payload: int  # bytes that the client can take over UDP
     version: int
     wants_dnssec: bool  # DO (RFC 3225), copied into the answer
     options: bytes  # well-formed code, length, data triples
@@ -134,23 +130,15 @@ def parse_query(datagram: bytes) -> Query | QueryError | None:
 
 
 def end_of_question(datagram: bytes) -> int:
-    """Return where the first question ends; 0 where it is malformed.
+    """Return where the first question ends; 0 if it is malformed.
 
     A pointer in the first name of a message has nothing before it to point to (RFC 1035,
-    section 4.1.4), so every length byte above 63 is wrong.
+    section 4.1.4).
     """
-    at = HEADER_BYTES
-    try:
-        while length := datagram[at]:
-            if length > MAX_LABEL_BYTES:
-                return 0
-            at += length + 1
-    except IndexError:
+    end = end_of_name(datagram, HEADER_BYTES)
+    if not end or end - HEADER_BYTES > MAX_NAME_BYTES or end + 4 > len(datagram):
         return 0
-    end = at + 5
-    if end > len(datagram) or at >= HEADER_BYTES + MAX_NAME_BYTES:
-        return 0
-    return end
+    return end + 4
 
 
 def _unsupported(datagram: bytes, ident: int, flags: int, questions: int) -> QueryError:
@@ -179,12 +167,12 @@ def _unsupported(datagram: bytes, ident: int, flags: int, questions: int) -> Que
 def _end_of_questions(datagram: bytes, questions: int) -> int:
     """Return where several questions end; 0 where one is malformed.
 
-    They are read for the sake of the OPT record behind them alone: its asker is owed one in the
-    answer (RFC 6891, section 7).
+    They are read only for the OPT record behind them: the response must have one, too (RFC 6891,
+    section 7).
     """
     at = HEADER_BYTES
     for _ in range(questions):
-        at = _skip_name(datagram, at)
+        at = end_of_name(datagram, at, may_point=True)
         if not at or at + 4 > len(datagram):
             return 0
         at += 4
@@ -196,9 +184,9 @@ def _read_tail(datagram: bytes, at: int, others: int, additionals: int) -> _Tail
     if not others and additionals == 1 and datagram[at : at + 3] == b"\0\0\x29":
         return _read_lone_opt(datagram, at)
     edns, tsig = None, b""
-    is_misplaced = False  # TSIG must be the last; an OPT behind it is read all the same
+    is_misplaced = False  # TSIG must be the last; an OPT behind it is still read
     for number in range(others + additionals):
-        start = _skip_name(datagram, at)
+        start = end_of_name(datagram, at, may_point=True)
         if not start or start + _RECORD_BYTES > len(datagram):
             return _Tail(sound=False, edns=edns)
         rtype, rclass, ttl, size = _record(datagram, start)
@@ -229,30 +217,13 @@ def _read_lone_opt(datagram: bytes, at: int) -> _Tail:
 
 
 def _edns(rclass: int, ttl: int, options: bytes) -> Edns:
-    """Return what an OPT record says: CLASS is a size, TTL is version and flags."""
+    """Return the values of an OPT record: CLASS is a size, TTL is version and flags."""
     return Edns(rclass, (ttl >> 16) & 0xFF, bool(ttl & EDNS_DO), options)
 
 
 def _are_options(options: bytes) -> bool:
-    """Tell whether an OPT record's data are whole options (RFC 6891, section 6.1.2)."""
+    """Return whether an OPT record's data are complete options (RFC 6891, section 6.1.2)."""
     at, size = 0, len(options)
     while at + 4 <= size:
         at += 4 + int.from_bytes(options[at + 2 : at + 4], "big")
     return at == size
-
-
-def _skip_name(datagram: bytes, at: int) -> int:
-    """Return where a record's name ends; 0 where it is malformed. Pointers are not followed."""
-    start = at
-    try:
-        while length := datagram[at]:
-            if length >= _POINTER:
-                # Only backwards, or a reader could go round for ever.
-                target = (length & 0x3F) << 8 | datagram[at + 1]
-                return at + 2 if HEADER_BYTES <= target < start else 0
-            if length > MAX_LABEL_BYTES:
-                return 0
-            at += length + 1
-    except IndexError:
-        return 0
-    return at + 1

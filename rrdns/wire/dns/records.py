@@ -45,7 +45,7 @@ def any_hinfo_record(ttl: int) -> bytes:
 
 
 def chaos_record(text: str) -> bytes:
-    """Return a TXT record of class CHAOS, which nobody shall keep (RFC 4892, section 3)."""
+    """Return a TXT record of class CHAOS, which must not be cached (RFC 4892, section 3)."""
     data = text.encode()
     head = (TYPE_TXT, CLASS_CHAOS, 0, 0, 1 + len(data))
     fields = b"".join(number.to_bytes(2, "big") for number in head)

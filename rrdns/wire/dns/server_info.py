@@ -1,4 +1,4 @@
-"""What a server tells of itself when it is asked: its names, its patience, its cookies."""
+"""What a server can be asked about itself: its names, its TCP timeout, its cookie keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_NSID_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Settled at the start of a worker; what is empty is not told."""
+    """Fixed at the start of a worker; empty values are not sent."""
 
     nsid: bytes = b""  # RFC 5001
     chaos_id: str = ""  # id.server and hostname.bind (RFC 4892)

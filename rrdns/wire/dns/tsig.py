@@ -1,13 +1,13 @@
-"""Say to a signed query that we know no key (RFC 8945, section 5.2.1).
+"""Respond to a signed query with BADKEY (RFC 8945, section 5.2.1).
 
-rrdns has no keys: nothing here is secret, and nothing can be changed over DNS. The asker
-is told so in the way of the protocol, so that it need not guess why.
+rrdns has no keys: nothing here is secret, and nothing can be changed over DNS.
 """
 
 from __future__ import annotations
 
 from struct import Struct
 
+from rrdns.wire.dns.names import MAX_NAME_BYTES, end_of_name
 from rrdns.wire.dns.query import TYPE_TSIG
 
 BADKEY = 17
@@ -17,17 +17,16 @@ _tail = Struct("!HHH").unpack_from  # original ID, error, other length
 
 
 def bad_key(record: bytes) -> bytes | None:
-    """Return the unsigned TSIG record that answers one with a key we do not know.
+    """Return the unsigned TSIG record with which to respond to one with an unknown key.
 
-    None where the record is malformed, or its names are compressed: then there is no way
-    to repeat them.
+    None if the record is malformed, or its names are compressed and so cannot be repeated.
     """
-    data = _end_of_name(record, 0)
+    data = _end(record, 0)
     if not data or data + 10 > len(record):
         return None
     _, rclass, _, _ = _head(record, data)
     algorithm = data + 10
-    at = _end_of_name(record, algorithm)
+    at = _end(record, algorithm)
     if not at or at + 10 > len(record) or rclass != 255:
         return None
     signed, fudge, mac = _fixed(record, at)
@@ -51,14 +50,7 @@ def bad_key(record: bytes) -> bytes | None:
     return record[:data] + head + rdata
 
 
-def _end_of_name(record: bytes, at: int) -> int:
-    """Return where an uncompressed name ends; 0 where it is not one."""
-    start = at
-    while at < len(record) and at - start < 255:
-        length = record[at]
-        if length == 0:
-            return at + 1
-        if length > 63:
-            return 0
-        at += length + 1
-    return 0
+def _end(record: bytes, at: int) -> int:
+    """Return where an uncompressed name ends; 0 if it is malformed."""
+    end = end_of_name(record, at)
+    return end if end - at <= MAX_NAME_BYTES else 0
