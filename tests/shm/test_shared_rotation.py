@@ -56,6 +56,7 @@ def test_a_loop_that_waits_in_vain_goes_on_without_the_mutex(
     assert not rotation._mutex.acquire()
     holder.release()
     assert rotation._mutex.acquire()
+    rotation._mutex.release()  # the C library keeps a list of the robust mutexes of a thread
 
 
 def test_threads_of_a_worker_hold_each_other_up_no_longer_than_it_takes() -> None:

@@ -189,7 +189,8 @@ class Responder:
                         tat += costs[response_class]
                         if tat <= now + bursts[response_class]:
                             buckets[place + response_class] = tat
-                        elif not allow(place, response_class, now):
+                        else:
+                            allow(place, response_class, now)  # takes the penalty
                             body = self._limited(entry, place, end)
                             sizes[size_at] = 2 + len(body) if body else 0
                             buffer[data + 2 : data + 2 + len(body)] = body
