@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Role(StrEnum):
     """What a caller may do; each role includes the ones before it."""
 
-    VIEWER = "viewer"  # read
-    OPERATOR = "operator"  # drain and resume
-    ADMIN = "admin"  # force up and down
+    rank: int  # a role includes those of a lower rank
 
-    def may_act_as(self, needed: Role) -> bool:
-        """Return whether this role includes the other."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+    VIEWER = "viewer", 0  # read
+    OPERATOR = "operator", 1  # drain and resume
+    ADMIN = "admin", 2  # force up and down
+
+    def __new__(cls, value: str, rank: int) -> Self:
+        """Make a role of its word and its rank."""
+        role = str.__new__(cls, value)
+        role._value_ = value
+        role.rank = rank
+        return role
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,6 @@ def test_the_same_order_again_is_the_same_within_two_seconds() -> None:
     assert not is_active_already(order, replace(order, until=902.1))
     assert not is_active_already(order, replace(order, until=None))
     assert not is_active_already(order, replace(order, reason="other"))
-    assert not is_active_already(None, order)
 
 
 def test_the_same_plan_again_is_the_same() -> None:

@@ -94,7 +94,8 @@ class Office:
         )
         self.saver = SnapshotSaver(self.states, self.snapshot_file, self.recorder, self.clocks)
         self.publisher.subscribe(PoolAlarms(self.states, self.recorder).on_publication)
-        self.publisher.subscribe(self.saver.on_publication)
+        if self.snapshot_file is not None:
+            self.publisher.subscribe(self.saver.on_publication)
         self.context = ControlContext(
             self.states,
             self.store,

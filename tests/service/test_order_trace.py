@@ -17,7 +17,7 @@ from rrdns.web.transport.server import ApiServer
 from tests.service.control_harness import Office
 from tests.web.serving import bound
 
-MAX_STAYS = 74  # consecutive calls inside one module are one stay
+MAX_STAYS = 60  # consecutive calls inside one module are one stay
 
 
 class Trace:

@@ -168,7 +168,8 @@ class FakeAdminService:
         return [
             (one.pool, one.member)
             for one in command.overrides(self.now)
-            if not is_active_already(self.orders.get((one.pool, one.member)), one)
+            if (before := self.orders.get((one.pool, one.member))) is None
+            or not is_active_already(before, one)
         ]
 
     def _refusal(self, command: OrderRequest) -> TooFewMembers | None:

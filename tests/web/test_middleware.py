@@ -76,7 +76,7 @@ async def test_each_call_takes_its_role(
     """200 with the role or a higher one, 403 with a lower one, 401 without a token."""
     expected: dict[Role | None, int] = {None: 200 if needs is None else 401}
     for role in Role:
-        expected[role] = 200 if needs is None or role.may_act_as(needs) else 403
+        expected[role] = 200 if needs is None or role.rank >= needs.rank else 403
     found = {role: await status(strict, method, path, role) for role in (None, *Role)}
     assert found == expected
 

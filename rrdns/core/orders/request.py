@@ -142,9 +142,9 @@ def active_at(
     return {name: one for name, one in then.items() if one.is_active(at)}
 
 
-def is_active_already(before: Override | None, wanted: Override) -> bool:
+def is_active_already(before: Override, wanted: Override) -> bool:
     """Tell whether an order is in force already: asking twice is one order."""
-    if before is None or (before.order, before.reason) != (wanted.order, wanted.reason):
+    if (before.order, before.reason) != (wanted.order, wanted.reason):
         return False
     if (before.ahead is None) != (wanted.ahead is None):  # a length of time, or a date
         return False

@@ -25,7 +25,7 @@ from rrdns.core.orders.version import member_version, pool_version
 from rrdns.core.status import MemberStatus
 from rrdns.errors import VersionMismatch
 from rrdns.service.control.context import ControlContext
-from rrdns.service.control.order_changes import Forecast, OrderChanges, pools_of
+from rrdns.service.control.order_changes import Forecast, OrderChanges
 from rrdns.service.events.order_events import (
     Attribution,
     order_event,
@@ -72,8 +72,8 @@ class OrderExecutor:
         """
         serial = None
         async with self._changes.lock:
-            now = self._clock()
-            decision = self._decide(replace(request, targets=self._targets(request)), now)
+            targets = self._targets(request)
+            decision = self._decide(replace(request, targets=targets), self._clock())
             if decision.changed and not request.dry_run:
                 serial = await self._changes.commit(decision.batch)
         if serial is not None and (decision.batch.set or decision.batch.removed):
@@ -120,7 +120,7 @@ class OrderExecutor:
         fresh, events = dict[Target, Override](), []
         for one in self._overrides(replace(request, at=None), now):
             before = self._states.override(one.pool, one.member)
-            if not is_active_already(before, one):
+            if before is None or not is_active_already(before, one):
                 fresh[one.pool, one.member] = one
                 events.append(set_event(one, before, signed))
         forecast = self._changes.forecast(request.targets, fresh.values())
@@ -179,7 +179,7 @@ class OrderExecutor:
     def _result(self, decision: _Decision) -> OrderResult:
         request, now, ahead = decision.request, self._clock(), self._clock.ahead()
         feed = self._context.worker_feed
-        firsts = {pool: feed.firsts(pool) for pool in pools_of(request.targets)}
+        firsts = {pool: feed.firsts(pool) for pool in {pool for pool, _ in request.targets}}
         members, in_rotation = [], dict[str, tuple[str, ...]](dict.fromkeys(firsts, ()))
         for key in request.targets:
             pool, name = key

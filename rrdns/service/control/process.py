@@ -110,7 +110,8 @@ class Control:
         self._integrations = Integrations(recorder, clocks, outbox_path(self._bound))
         self._publisher.subscribe(PoolAlarms(states, recorder).on_publication)
         self._publisher.subscribe(ExporterFeed(states, self._integrations.exporters).on_publication)
-        self._publisher.subscribe(self._saver.on_publication)
+        if snapshot_file is not None:
+            self._publisher.subscribe(self._saver.on_publication)
         context = ControlContext(
             states, store, self._publisher, self._saver, feed, recorder, clocks
         )

@@ -372,10 +372,11 @@ class PoolStates:
         record = self.record(pool)
         return rrset_of(record.pool, record.selection(), self._slots_of(pool))
 
-    def on_published(self, pool: str, serial: int) -> None:
-        """Note that what `rrset` gives is what responders are told with `serial`."""
+    def on_published(self, pool: str, serial: int) -> Selection:
+        """Note that the RRset of a pool is published with `serial`; return its selection."""
         record = self.record(pool)
-        named = {member.address for member in record.selection().members}
+        selection = record.selection()
+        named = {member.address for member in selection.members}
         record.cached = {
             address: after_publish(
                 record.cached.get(address, NEVER),
@@ -384,6 +385,7 @@ class PoolStates:
             )
             for address in record.cached.keys() | named
         }
+        return selection
 
     def on_applied(self, pool: str, serial: int, at: float) -> None:
         """Note that since `at` (by the steady clock) all workers answer from `serial` or later."""

@@ -16,6 +16,7 @@ class PoolAlarms:
     def __init__(self, states: PoolStates, recorder: EventRecorder) -> None:
         self._states = states
         self._recorder = recorder
+        self._raised: set[str] = set()  # pools
 
     def on_publication(self, publication: Publication) -> None:
         """Raise or clear the alarm of each pool of a publication."""
@@ -23,8 +24,11 @@ class PoolAlarms:
             if selection.everything_down:
                 pool = self._states.record(name).pool
                 self._recorder.raise_alarm(EVERYTHING_DOWN, _sentence(pool, selection), name)
-            else:
+                self._raised.add(name)
+            elif name in self._raised:
                 self._recorder.clear_alarm(EVERYTHING_DOWN, name)
+                self._raised.discard(name)
+        self._raised.difference_update(publication.removed)
 
 
 def _sentence(pool: Pool, selection: Selection) -> str:

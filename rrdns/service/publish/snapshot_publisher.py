@@ -102,21 +102,21 @@ class SnapshotPublisher:
         """Publish at once what is marked; return the serial that holds it."""
         if self._first is not None:
             return self._worker_feed.snapshot.serial
-        self._flushed_at = since = asyncio.get_running_loop().time()
+        self._flushed_at = asyncio.get_running_loop().time()
+        since = self._changed_at if self._timer is not None else self._flushed_at
         if self._timer is not None:
             self._timer.cancel()
-            self._timer, since = None, self._changed_at
+            self._timer = None
         changed, self._changed = self._changed, set()
         removed = tuple(removed)
         pools = tuple(sorted(name for name in changed if name in self._states))
         before = self._worker_feed.snapshot
-        selections = {name: self._states.record(name).selection() for name in pools}
         change = diff(before, [self._states.rrset(name) for name in pools], removed)
         if change is not None:
             self._worker_feed.publish(change)
-        self._published(pools, since if change is not None else None)
-        if pools or removed:
-            self._notify(change or SnapshotDelta(before.serial), selections, removed)
+            self._published(change, pools, removed, since)
+        else:  # no answer changed, but perhaps a standing, which is saved
+            self._published(SnapshotDelta(before.serial), pools, removed, None)
         return self._worker_feed.snapshot.serial
 
     def publish_all(self, zones: tuple[Zone, ...], serial: int) -> None:
@@ -127,9 +127,7 @@ class SnapshotPublisher:
         rrsets = {name: self._states.rrset(name) for name in pools}
         self._changed.clear()
         self._worker_feed.publish_full(Snapshot(serial=serial, zones=zones, rrsets=rrsets))
-        self._published(pools, asyncio.get_running_loop().time())
-        selections = {name: self._states.record(name).selection() for name in pools}
-        self._notify(None, selections, removed)
+        self._published(None, pools, removed, asyncio.get_running_loop().time())
 
     def on_worker_progress(self) -> None:
         """Note from which snapshot every worker answers now: no older answer is given any more."""
@@ -141,21 +139,20 @@ class SnapshotPublisher:
             for name in first.pools:
                 self._states.on_applied(name, first.serial, at)
 
-    def _published(self, pools: tuple[str, ...], since: float | None) -> None:
-        self.published_at = self._clock()
-        serial = self._worker_feed.snapshot.serial
-        for name in pools:
-            self._states.on_published(name, serial)
-        self._unapplied.append(_Unapplied(serial, pools, since))
-        self.on_worker_progress()
-
-    def _notify(
+    def _published(
         self,
         change: SnapshotDelta | None,
-        selections: Mapping[str, Selection],
+        pools: tuple[str, ...],
         removed: tuple[str, ...],
+        since: float | None,
     ) -> None:
+        """Note what was published, and call the subscribers."""
+        self.published_at = self._clock()
         snapshot = self._worker_feed.snapshot
-        publication = Publication(self.published_at, snapshot, change, selections, removed)
-        for subscriber in self._subscribers:
-            subscriber(publication)
+        selections = {name: self._states.on_published(name, snapshot.serial) for name in pools}
+        self._unapplied.append(_Unapplied(snapshot.serial, pools, since))
+        self.on_worker_progress()
+        if pools or removed or change is None:
+            publication = Publication(self.published_at, snapshot, change, selections, removed)
+            for subscriber in self._subscribers:
+                subscriber(publication)

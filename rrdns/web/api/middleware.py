@@ -47,7 +47,7 @@ class RoleGuard:
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request)
-            if not caller.role.may_act_as(needed):
+            if caller.role.rank < needed.rank:
                 raise ApiError(
                     problems.FORBIDDEN,
                     f"{caller.name!r} is {_article(caller.role)}; this needs {_article(needed)}",

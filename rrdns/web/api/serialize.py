@@ -39,10 +39,15 @@ def pool_view(report: PoolStatus, recent: int) -> response_models.Pool:
 
 def member_view(pool: str, report: MemberStatus, recent: int) -> response_models.Member:
     """Return a member with up to `recent` of its last probes."""
+    return view(response_models.Member, **_member(pool, report, recent))
+
+
+def _member(pool: str, report: MemberStatus, recent: int) -> dict[str, object]:
+    """Return the values of a member, as part of another model."""
     override, plan, probes = report.override, report.plan, report.recent
     probe = None if report.probed_at is None else report.last_probe
     words, models = sentences_of(report), response_models
-    return view(
+    return values(
         response_models.Member,
         report.member,
         report,
@@ -63,12 +68,6 @@ def member_view(pool: str, report: MemberStatus, recent: int) -> response_models
     )
 
 
-def ordered_view(done: MemberOrderResult) -> response_models.MemberOrderResponse:
-    """Return the result of an order for one member."""
-    member = member_view(done.pool, done.report, recent=0)
-    return view(response_models.MemberOrderResponse, done, member=member)
-
-
 def done_view(done: OrderResult, now: float) -> response_models.OrderResponse:
     """Return the result of an order for a single member."""
     member = done.members[0]
@@ -76,7 +75,7 @@ def done_view(done: OrderResult, now: float) -> response_models.OrderResponse:
         response_models.OrderResponse,
         member,
         done,
-        member=member_view(member.pool, member.report, recent=0),
+        member=_member(member.pool, member.report, recent=0),
         safe=not done.dry_run and is_safe(member, now),
         guard=done.guard and str(done.guard),
         remaining=done.remaining[member.pool],
@@ -88,7 +87,14 @@ def together_view(done: OrderResult, now: float) -> response_models.GroupOrderRe
     return view(
         response_models.GroupOrderResponse,
         done,
-        members=[ordered_view(member) for member in done.members],
+        members=[
+            values(
+                response_models.MemberOrderResponse,
+                member,
+                member=_member(member.pool, member.report, recent=0),
+            )
+            for member in done.members
+        ],
         safe_after=max(member.safe_after for member in done.members),
         changed=any(member.changed for member in done.members),
         safe=not done.dry_run and all(is_safe(member, now) for member in done.members),

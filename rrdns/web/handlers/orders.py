@@ -67,10 +67,11 @@ class OrderHandlers:
         order = OrderRequest((), kind, caller.name, body.reason, dry_run=body.dry_run)
         if not isinstance(body, request_models.OrderBody):
             return order
+        order = replace(order, force=body.force)
+        if body.at is None and body.until is None and body.lasting is None:
+            return order
         at, until = resolve_times(body, self._clock())
-        return replace(
-            order, at=at, until=until, lasting=body.lasting is not None, force=body.force
-        )
+        return replace(order, at=at, until=until, lasting=body.lasting is not None)
 
     async def _execute(
         self, request: web.Request, order: OrderRequest, *, waits: bool
