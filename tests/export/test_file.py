@@ -203,6 +203,15 @@ async def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+async def test_a_mistake_in_a_template_is_named_with_its_file_and_line(tmp_path: Path) -> None:
+    """The author of the template reads where to look."""
+    path, template = tmp_path / "file", tmp_path / "template"
+    template.write_text("$exporter\n$other\n")
+    with pytest.raises(TemplateInvalid, match=f"^template {template}, line 2: .* field .other"):
+        await FileExporter(settings(path, template=str(template))).export([view(1)])
+    assert not path.exists()
+
+
 async def test_a_zone_file_holds_one_zone(tmp_path: Path) -> None:
     """Pools of two zones cannot stand in one file."""
     other = replace(view(2, pool="login"), zone=Zone("other.test", (), "x.test"))

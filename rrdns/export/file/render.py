@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from rrdns.export.errors import TemplateInvalid
-from rrdns.export.file.template import fill
 from rrdns.export.file.template_fields import fields_of
 from rrdns.export.pool_view import PoolView, to_json
 from rrdns.export.settings import FileSettings
+from rrdns.template import TemplateMalformed, fill
 
 JSON = "json"
 READY_MADE = ("bind-zone", "dnsmasq-hosts", "dnsmasq-options", "hosts", "isc-dhcpd", JSON)
@@ -29,7 +29,10 @@ def render(settings: FileSettings, views: Sequence[PoolView], zone_serial: int) 
     if name in ZONE_FILES:
         _check_zone(name, views)
     fields = fields_of(settings.name, views, settings.option66, zone_serial)
-    return fill(name, read_template(name), fields)
+    try:
+        return fill(read_template(name), fields)
+    except TemplateMalformed as error:
+        raise TemplateInvalid(name, error.problem, error.line) from error
 
 
 def read_template(name: str) -> str:

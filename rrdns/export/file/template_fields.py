@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rrdns.core.model import Zone
-from rrdns.export.file.template import Item
 from rrdns.export.pool_view import Option66, PoolView
+from rrdns.template import Item
 
 
 def fields_of(

@@ -1,4 +1,4 @@
-"""Print what makes DNS servers ask rrdns for its zone: the delegation, or a way around it.
+"""Render what makes DNS servers ask rrdns for its zone: the delegation, or a way around it.
 
 A parent zone gets NS records with glue (RFC 1034, section 4.2.1). A resolver that cannot find
 them from the root is told the addresses itself. Each text can go as it is into the file that
@@ -7,15 +7,16 @@ its first line names; what holds only for some stands in it as a comment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
-from rrdns.snippets.delegation import parents, resolvers
-from rrdns.snippets.delegation.records import Delegation
+from rrdns.snippets.delegation.records import Delegation, NameserverAddressMissing
+from rrdns.snippets.delegation.template_fields import fields_of
+from rrdns.snippets.rendering import render
 
 
 class Format(StrEnum):
-    """Whom a text is for."""
+    """The DNS server that a text is for. Its template has the same name."""
 
     WINDOWS = "windows"
     BIND = "bind"
@@ -34,22 +35,27 @@ TITLES: Mapping[Format, str] = {
     Format.DNSMASQ: "dnsmasq: dnsmasq.conf",
 }
 
-_WRITERS: Mapping[Format, Callable[[Delegation], str]] = {
-    Format.WINDOWS: parents.windows,
-    Format.BIND: parents.bind,
-    Format.BIND_RESOLVER: resolvers.bind,
-    Format.KNOT: parents.knot,
-    Format.UNBOUND: resolvers.unbound,
-    Format.DNSMASQ: resolvers.dnsmasq,
-}
-
 
 def delegation_text(form: Format | str, delegation: Delegation) -> str:
     """Return the text to enter.
 
     Raises:
         ValueError: there is no such format.
-        NameserverAddressMissing: it needs the address of a nameserver, and the config does not
-            tell it.
+        NameserverAddressMissing: the format needs the address of a nameserver, and the config
+            has none.
     """
-    return _WRITERS[Format(form)](delegation)
+    form = Format(form)
+    _check_addresses(form, delegation)
+    return render(f"delegation/{form}", fields_of(delegation))
+
+
+def _check_addresses(form: Format, it: Delegation) -> None:
+    """Refuse a delegation without the addresses that the format needs.
+
+    The PowerShell command needs one for each nameserver, dnsmasq at least one.
+    """
+    is_missing = (form is Format.WINDOWS and it.without_address) or (
+        form is Format.DNSMASQ and not it.addresses
+    )
+    if is_missing:
+        raise NameserverAddressMissing(it.without_address[0], it.zone)

@@ -1,20 +1,21 @@
-"""Print what to enter at a DHCP server, ready for the members that are handed out now.
+"""Render what an admin enters at a DHCP server, for the members that are in rotation now.
 
-Each snippet gives both boot files by client architecture (option 93, RFC 4578) and says in
-its comments what an admin should know before using it.
+Each snippet has both boot files by client architecture (option 93, RFC 4578). Its comments
+say what an admin must know before using it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
-from rrdns.snippets.dhcp import options, servers
 from rrdns.snippets.dhcp.boot_options import BootFiles, DhcpBootOptions
+from rrdns.snippets.dhcp.template_fields import fields_of
+from rrdns.snippets.rendering import render
 
 
 class Format(StrEnum):
-    """Whom a snippet is for."""
+    """A DHCP server, or an option. Its template has the same name."""
 
     WINDOWS = "windows"
     KEA = "kea"
@@ -22,16 +23,6 @@ class Format(StrEnum):
     DNSMASQ = "dnsmasq"
     OPTION66 = "option66"
     OPTION150 = "option150"
-
-
-WRITERS: Mapping[Format, Callable[[DhcpBootOptions], str]] = {
-    Format.WINDOWS: servers.windows,
-    Format.KEA: servers.kea,
-    Format.ISC: servers.isc,
-    Format.DNSMASQ: servers.dnsmasq,
-    Format.OPTION66: options.option66,
-    Format.OPTION150: options.option150,
-}
 
 
 def snippet(
@@ -49,4 +40,4 @@ def snippet(
     if not addresses:
         raise ValueError(f"nobody is handed out for {hostname} now, so there is nothing to enter")
     boot = DhcpBootOptions(hostname, tuple(addresses), boot_files or BootFiles())
-    return WRITERS[Format(form)](boot)
+    return render(f"dhcp/{Format(form)}", fields_of(boot))
