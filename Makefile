@@ -26,7 +26,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-script test long long-together long-alone rounds lint format cover rest fuzz reference differences bench image lock clean
+.PHONY: help demo demo-script test long long-together long-alone rounds lint format cover rest fuzz reference differences bench dist image lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ differences: $(READY) ## Ask Knot DNS and NSD the same as rrdns, and write docs/
 
 bench: $(READY) ## Compare rrdns with other DNS servers (needs some Debian packages; try ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)
+
+dist: $(READY) ## Build the source distribution and the wheel, and try the wheel outside of the checkout
+	tools/dist $(BIN)/python
 
 image: ## Build the container image rrdns:latest with docker, podman or buildah
 	tools/image $(ARGS)

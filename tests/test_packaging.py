@@ -16,6 +16,7 @@ import typer
 import typer.core
 import typer.main
 
+import rrdns
 import rrdns.config
 from rrdns.cli.main import app
 from rrdns.errors import ConfigInvalid
@@ -65,6 +66,14 @@ def wanted(requirements: Sequence[str]) -> Iterator[str]:
         name = re.match(r"[A-Za-z0-9._-]+", requirement)
         assert name is not None
         yield re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def test_the_version_is_the_same_in_the_code_the_package_and_the_changelog() -> None:
+    """A tag of this commit can have the version's name."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## \[(.*?)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert newest is not None
+    assert PROJECT["version"] == rrdns.__version__ == newest[1]
 
 
 def test_every_dependency_is_locked_to_a_version_with_its_hashes() -> None:
