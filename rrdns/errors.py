@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class RrdnsError(Exception):
-    """Anything that rrdns itself raises."""
+    """Every error that rrdns itself raises."""
 
     message: ClassVar[str] = ""  # with the names of fields in braces
 

@@ -2,8 +2,8 @@
 
 Fields are those of `string.Template`: `$field` or `${field}`, and `$$` for a dollar sign. The
 lines between `%each list` and `%end` are repeated for every item of the list; in them the item's
-fields are valid, too. The lines between `%wrap` and `%end` are comments: a long one is broken into
-several, each behind the same mark, and an empty one is left out. Blocks can be nested. A line that
+fields are valid, too. The lines between `%wrap` and `%end` are comments. A long one is broken into
+several, each behind the same mark; an empty one is left out. Blocks can be nested. A line that
 must begin with a percent sign begins with `%%`.
 """
 

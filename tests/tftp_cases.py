@@ -170,9 +170,9 @@ CASES = [
     _case(
         "tsize that nobody asked for",
         Script(tells_size=True),
-        uefi=_edk2_fails("its OACK has tsize where nobody asked for it"),
+        uefi=_edk2_fails("its OACK has tsize without a request for it"),
     ),
-    _case("tsize 0", Script(tsize="0"), uefi=_edk2_fails("its OACK says tsize 0")),
+    _case("tsize 0", Script(tsize="0"), uefi=_edk2_fails("its OACK has tsize 0")),
     _case(
         "empty OACK",
         Script(empty_oack=True),
@@ -198,14 +198,14 @@ CASES = [
     _case(
         "NULs behind the last option",
         Script(tail=b"\0\0\0"),
-        _warned("has NULs behind its last option"),
+        _warned("has NULs after its last option"),
     ),
     _case("stray ACK behind the OACK", Script(stray=b"\0\4\0\0"), _warned("sent a stray packet")),
     _case("noise behind the OACK", Script(stray=b"HTTP/1.1 400"), _warned("sent a stray packet")),
     _case(
         "option twice with one value",
         Script(twice="blksize"),
-        _warned("names the option 'blksize' twice"),
+        _warned("has the option 'blksize' twice"),
     ),
     _case("first answer after 1.3 s", Script(answers_after=1.3), _SLOW),
     _case("lost first request", Script(loses_requests=1), timeout=1.6),
@@ -243,7 +243,7 @@ CASES = [
         "space before the number of blksize",
         Script(blksize=" {}"),
         _warned("writes the value of blksize as ' 14"),
-        uefi=Expected(Verdict.BAD_REPLY, "its blksize is ' 1468', which is no number"),
+        uefi=Expected(Verdict.BAD_REPLY, "its blksize is ' 1468', which is not a number"),
     ),
     _case(
         "space behind the number of tsize",
@@ -275,13 +275,13 @@ CASES = [
     _case(
         "goes on from another port",
         Script(moves="port"),
-        Expected(Verdict.WRONG_SOURCE, "the transfer went on from port "),
+        Expected(Verdict.WRONG_SOURCE, "the transfer continued from port "),
         timeout=0.6,
     ),
     _case(
         "goes on from another address",
         Script(moves="address"),
-        Expected(Verdict.WRONG_SOURCE, "the transfer went on from 127."),
+        Expected(Verdict.WRONG_SOURCE, "the transfer continued from 127."),
         timeout=0.6,
     ),
 ]

@@ -1,4 +1,4 @@
-"""The command line: every verb, and nothing loaded before it is needed."""
+"""The command line. The module of a verb is imported when the verb is used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import typer
 
 from rrdns.cli.terminal.errors import INTERRUPTED, REFUSED, CommandGroup, sentence_of
 
-_SERVICE, _ADMIN, _TRY = "Run it", "Ask and order (over the admin API)", "Look closer"
-_VERBS = {  # in the order of `--help`: the module that has the verb, its name there, its panel
+_SERVICE, _ADMIN, _TOOLS = (
+    "Run rrdns",
+    "Administer a running rrdns (over its API)",
+    "Test and set up",
+)
+_VERBS = {  # in the order of `--help`: the verb's module, its name there, its panel
     "serve": ("run.serve", "serve", _SERVICE),
     "check-config": ("run.check_config", "check_config", _SERVICE),
     "token": ("run.token", "token", _SERVICE),
@@ -25,25 +29,25 @@ _VERBS = {  # in the order of `--help`: the module that has the verb, its name t
     "force": ("admin.orders", "force", _ADMIN),
     "explain": ("admin.explain", "explain", _ADMIN),
     "audit": ("admin.audit", "audit", _ADMIN),
-    "probe": ("tools.probe", "probe", _TRY),
-    "query": ("tools.query", "query", _TRY),
-    "boot": ("tools.boot", "boot", _TRY),
-    "lab": ("tools.lab", "app", _TRY),
-    "dhcp": ("tools.dhcp", "dhcp", _TRY),
-    "delegation": ("tools.delegation", "delegation", _TRY),
+    "probe": ("tools.probe", "probe", _TOOLS),
+    "query": ("tools.query", "query", _TOOLS),
+    "boot": ("tools.boot", "boot", _TOOLS),
+    "lab": ("tools.lab", "app", _TOOLS),
+    "dhcp": ("tools.dhcp", "dhcp", _TOOLS),
+    "delegation": ("tools.delegation", "delegation", _TOOLS),
 }
 
 
 class LazyVerbs(CommandGroup):
-    """The verbs, each imported when it is used: `rrdns serve` must not wait for the others."""
+    """The verbs. Each is imported when it is used, so that `rrdns serve` starts fast."""
 
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - the library's signature
         """Return the names of all verbs."""
         return list(_VERBS)
 
     def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ARG002 - as above
-        """Return a verb; None: there is no such one."""
-        if cmd_name not in _VERBS:  # all are wanted, to suggest one that is spelled alike
+        """Return a verb, or None if there is no verb of this name."""
+        if cmd_name not in _VERBS:  # the library suggests a similar name from `commands`
             self.commands.update((name, _load(name)) for name in _VERBS)
             return None
         if cmd_name not in self.commands:
@@ -96,31 +100,31 @@ def rrdns(
 ) -> None:
     """Authoritative DNS for the name that Citrix Provisioning targets boot from.
 
-    Only servers that really serve the boot file are answered, each first equally often.
+    The answers contain only servers that really serve the boot file. Each is first equally often.
     """
 
 
 def main() -> None:
     """Run the command line."""
-    _open_what_is_closed()
+    _reopen_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a reason has
+        if isinstance(stream, TextIOWrapper):  # a terminal may lack a character of a message
             stream.reconfigure(errors="replace")
     try:
         app(prog_name="rrdns")
-    except KeyboardInterrupt:  # before there is a verb
+    except KeyboardInterrupt:  # before a verb runs
         sys.exit(INTERRUPTED)
-    except OSError as error:  # help that cannot be written
-        print(f"rrdns: {sentence_of(error)}", file=sys.stderr)  # noqa: T201 - as in trouble
+    except OSError as error:  # the help cannot be written
+        print(f"rrdns: {sentence_of(error)}", file=sys.stderr)  # noqa: T201 - the message itself
         sys.exit(REFUSED)
 
 
-def _open_what_is_closed() -> None:
-    """Let standard streams that the caller has closed (`rrdns drain pvs-1 >&-`) go nowhere.
+def _reopen_closed_streams() -> None:
+    """Open /dev/null for each standard stream that the caller closed (`rrdns drain pvs-1 >&-`).
 
-    Opened first and in this order they get their own numbers, which no socket can take then.
+    They are opened first and in this order, so that they get the numbers 0 to 2, not a socket.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
-            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+            null = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Ask a zone's parent, rrdns itself and resolvers what the check of a delegation has to know.
+"""Query a zone's parent, rrdns itself and resolvers for the check of a delegation.
 
-Whom to ask is found where nobody names it: resolvers in /etc/resolv.conf, the parent and its
-servers through them. Everything is asked at once, in threads, since most of the time is spent
-waiting; what it means is decided in `core.delegation_report`.
+Without options, the resolvers are those of /etc/resolv.conf, and they resolve the parent and its
+servers. All servers are queried at the same time, in threads, since most of the time is spent
+waiting. `core.delegation` decides what the answers mean.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Endpoint, Pool, Zone, is_inside
 from rrdns.net import dns_client
 
-MAX_PARENTS = 8  # servers of a parent zone that are asked; some have dozens
-MAX_SAMPLES = 16  # at rrdns itself, at once
+MAX_PARENTS = 8  # queried servers of a parent zone; some zones have dozens
+MAX_SAMPLES = 16  # queries for the boot hostname at each address of rrdns
 THREADS = 16
-SAMPLE_INTERVAL = 0.2  # seconds between two signs of life
+SAMPLE_INTERVAL = 0.2  # seconds between two updates of the progress
 
 _LOCAL = {
     errno.ENETUNREACH,
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class QueryFunction(Protocol):
-    """Ask a server one question; see `wire.client.ask` for how."""
+    """Send one query to a server; `wire.dns.client.encode_query` has the options."""
 
     def __call__(
         self,
@@ -65,43 +65,43 @@ class QueryFunction(Protocol):
         checking_disabled: bool = False,
         edns: bool = False,
     ) -> QueryOutcome:
-        """Return what it says."""
+        """Return the response, or why there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a survey does outside of itself."""
+    """The functions that a survey calls: queries, clock, pauses and progress."""
 
     query: QueryFunction
     clock: Callable[[], float]
-    pause: Callable[[float], bool]  # True: do not go on
-    stop: Callable[[], None]  # whoever pauses
-    tick: Callable[[], None]  # called now and then, to show that it goes on
+    pause: Callable[[float], bool]  # True: the survey is stopped
+    stop: Callable[[], None]  # ends all pauses
+    tick: Callable[[], None]  # called repeatedly, to show progress
 
 
 @dataclass(frozen=True, slots=True)
 class SurveyPlan:
-    """What to ask whom."""
+    """The zone and the servers of a survey."""
 
     zone: Zone
     pool: Pool | None
-    timeout: float  # seconds that watching a resolver may take
+    timeout: float  # seconds of watching a resolver
     resolvers: tuple[Endpoint, ...] = ()
-    parents: tuple[Endpoint, ...] = ()  # none: those that the resolvers tell
-    servers: tuple[Endpoint, ...] = ()  # none: at the addresses of the zone's nameservers
+    parents: tuple[Endpoint, ...] = ()  # empty: the servers that the resolvers find
+    servers: tuple[Endpoint, ...] = ()  # empty: the addresses of the zone's nameservers
 
 
 def real_environment(timeout: float, tick: Callable[[], None]) -> Environment:
-    """Return the world of real sockets, clocks and pauses."""
-    ending = threading.Event()
-    return Environment(query_function(timeout), time.monotonic, ending.wait, ending.set, tick)
+    """Return the environment with real sockets, clocks and pauses."""
+    stopped = threading.Event()
+    return Environment(query_function(timeout), time.monotonic, stopped.wait, stopped.set, tick)
 
 
 def query_function(timeout: float) -> QueryFunction:
-    """Return how to ask over real sockets."""
+    """Return the function that queries over real sockets."""
 
-    def ask(
+    def query(
         server: Endpoint, name: str, rtype: str, *, tcp: bool = False, **how: bool
     ) -> QueryOutcome:
         try:
@@ -114,30 +114,32 @@ def query_function(timeout: float) -> QueryFunction:
             local = getattr(error, "errno", None) in _LOCAL
             return NoResponse(dns_client.describe_error(error, timeout), is_local_error=local)
 
-    return ask
+    return query
 
 
 def run_survey(plan: SurveyPlan, world: Environment) -> Observations:
-    """Ask everybody, and return what was seen."""
+    """Query all servers, and return the observations."""
     with ThreadPoolExecutor(THREADS) as threads:
         try:
             return _survey(plan, world, threads)
         except BaseException:
-            world.stop()  # else the threads would be waited for
+            world.stop()  # otherwise the executor waits for the threads
             raise
 
 
 def _survey(plan: SurveyPlan, world: Environment, threads: ThreadPoolExecutor) -> Observations:
-    def each(see: Callable[[S], T], whom: Iterable[S]) -> tuple[T, ...]:
-        futures = [threads.submit(see, one) for one in whom]
+    def each(observe: Callable[[S], T], subjects: Iterable[S]) -> tuple[T, ...]:
+        futures = [threads.submit(observe, subject) for subject in subjects]
         while wait(futures, timeout=SAMPLE_INTERVAL).not_done:
             world.tick()
         return tuple(future.result() for future in futures)
 
     [(parent_zone, parents)] = each(lambda _: _parents(plan, world), [None])
     [places] = each(lambda _: _zone_servers(plan, world), [None])
-    at_parents = each(lambda one: _observe_parent(one, parent_zone, plan, world), parents)
-    at_servers = each(lambda one: _observe_nameserver(*one, plan, world), _servers(plan, places))
+    at_parents = each(lambda server: _observe_parent(server, parent_zone, plan, world), parents)
+    at_servers = each(
+        lambda server: _observe_nameserver(*server, plan, world), _servers(plan, places)
+    )
     seen = Observations(
         zone=plan.zone,
         pool=plan.pool,
@@ -148,16 +150,16 @@ def _survey(plan: SurveyPlan, world: Environment, threads: ThreadPoolExecutor) -
         unresolved=tuple(name for name, addresses in places.items() if not addresses),
     )
     at_resolvers = each(
-        lambda one: _observe_resolver(one, seen, plan.timeout, world), plan.resolvers
+        lambda server: _observe_resolver(server, seen, plan.timeout, world), plan.resolvers
     )
     return replace(seen, resolvers=at_resolvers)
 
 
-# Whom to ask
+# The servers to query
 
 
 def _parents(plan: SurveyPlan, world: Environment) -> tuple[str, tuple[Endpoint, ...]]:
-    """Return the name of the parent zone, and its servers: those that are named, or all."""
+    """Return the name of the parent zone, and its servers: the given ones, or all."""
     above = plan.zone.name.partition(".")[2]
     for server in plan.parents:
         if zone := _zone_of(above, world.query(server, above, "SOA", recurse=False)):
@@ -166,14 +168,14 @@ def _parents(plan: SurveyPlan, world: Environment) -> tuple[str, tuple[Endpoint,
         return above, plan.parents
     for resolver in plan.resolvers:
         zone = _zone_of(above, world.query(resolver, above, "SOA"))
-        # The root or a top-level domain for a name deeper down: nobody there knows of it.
+        # The root or a top-level domain cannot be the parent of a deeper name.
         if zone and ("." in zone or "." not in above):
             return zone, tuple(_nameservers_of(zone, resolver, plan, world))[:MAX_PARENTS]
     return "", ()
 
 
 def _zone_of(name: str, outcome: QueryOutcome) -> str:
-    """Return the zone that a name is in, as an SOA record in any section tells it."""
+    """Return the zone of a name, from an SOA record in any section."""
     records = (*outcome.answer, *outcome.authority) if isinstance(outcome, Response) else ()
     owners = (normalized(record.name) for record in records if record.type == "SOA")
     return next((owner for owner in owners if owner and is_inside(name, owner)), "")
@@ -189,7 +191,7 @@ def _nameservers_of(
 
 
 def _addresses(name: str, resolvers: Iterable[Endpoint], world: Environment) -> tuple[str, ...]:
-    """Return the addresses of a name, IPv4 before IPv6, from the first resolver that knows any."""
+    """Return the addresses of a name from the first resolver that has any, IPv4 before IPv6."""
     for resolver in resolvers:
         for rtype in ("A", "AAAA"):
             outcome = world.query(resolver, name, rtype)
@@ -199,7 +201,7 @@ def _addresses(name: str, resolvers: Iterable[Endpoint], world: Environment) -> 
 
 
 def _zone_servers(plan: SurveyPlan, world: Environment) -> dict[str, tuple[str, ...]]:
-    """Return the addresses of each nameserver, from the config or else from a resolver."""
+    """Return the addresses of each nameserver, from the config or from a resolver."""
     return {
         server.name: server.addresses or _addresses(server.name, plan.resolvers, world)
         for server in plan.zone.nameservers
@@ -208,13 +210,17 @@ def _zone_servers(plan: SurveyPlan, world: Environment) -> dict[str, tuple[str, 
 
 
 def _servers(plan: SurveyPlan, places: Mapping[str, tuple[str, ...]]) -> list[tuple[Endpoint, str]]:
-    """Return where rrdns should answer, and the nameserver's name there."""
-    named = [(server, "") for server in plan.servers]
-    found = [(Endpoint(one, DNS_PORT), name) for name, all_ in places.items() for one in all_]
-    return named or found
+    """Return the addresses where rrdns should answer, each with its nameserver's name."""
+    given = [(server, "") for server in plan.servers]
+    resolved = [
+        (Endpoint(address, DNS_PORT), name)
+        for name, addresses in places.items()
+        for address in addresses
+    ]
+    return given or resolved
 
 
-# What they say
+# The observations
 
 
 def _observe_parent(
@@ -256,7 +262,7 @@ def _observe_nameserver(
 
 
 def _samples(server: Endpoint, pool: Pool | None, world: Environment) -> tuple[Sample, ...]:
-    """Ask rrdns so often that each address comes first, where it turns."""
+    """Query rrdns often enough that each address is first, if it rotates."""
     times = min(2 * len(pool.members) + 2, MAX_SAMPLES) if pool else 0
     return tuple(_sample(server, pool.hostname, world) for _ in range(times) if pool)
 
@@ -267,22 +273,22 @@ def _sample(server: Endpoint, hostname: str, world: Environment) -> Sample:
 
 
 def _observe_resolver(
-    server: Endpoint, seen: Observations, patience: float, world: Environment
+    server: Endpoint, seen: Observations, timeout: float, world: Environment
 ) -> ResolverObservation:
-    """Ask a resolver; `seen` is what the parents and rrdns said before."""
+    """Query a resolver; `seen` has the observations of the parents and rrdns."""
     soa = world.query(server, seen.zone.name, "SOA")
     if seen.pool is None:
         return ResolverObservation(server, soa)
     if isinstance(soa, NoResponse):
         return ResolverObservation(server, soa, (Sample(world.clock(), soa),))
-    looks = _watch(server, seen.servers, seen.pool, patience, world)
-    if addresses_of(looks[-1].outcome):
-        return ResolverObservation(server, soa, looks)
+    samples = _watch(server, seen.servers, seen.pool, timeout, world)
+    if addresses_of(samples[-1].outcome):
+        return ResolverObservation(server, soa, samples)
     own = next(filter(None, (first_nameserver(parent.apex) for parent in seen.parents)), "")
     return ResolverObservation(
         server,
         soa,
-        looks,
+        samples,
         unchecked=world.query(server, seen.pool.hostname, "A", checking_disabled=True),
         parent=world.query(server, own, "A") if own else None,
     )
@@ -292,26 +298,26 @@ def _watch(
     server: Endpoint,
     at_servers: Sequence[NameserverObservation],
     pool: Pool,
-    patience: float,
+    timeout: float,
     world: Environment,
 ) -> tuple[Sample, ...]:
-    """Look at the boot hostname through a resolver until it has shown what it does with it."""
+    """Query a resolver for the boot hostname until its caching and rotation are clear."""
     direct = {address for seen in at_servers for address in all_addresses(seen.samples)}
     choices = len(direct or pool.members)
-    looks: list[Sample] = []
-    while (pause := next_sample_in(looks, choices, patience)) is not None:
+    samples: list[Sample] = []
+    while (pause := next_sample_in(samples, choices, timeout)) is not None:
         if pause:
             if world.pause(pause):
                 break
             _advance_rotation(at_servers, pool, choices, world)
-        looks.append(_sample(server, pool.hostname, world))
-    return tuple(looks)
+        samples.append(_sample(server, pool.hostname, world))
+    return tuple(samples)
 
 
 def _advance_rotation(
     at_servers: Sequence[NameserverObservation], pool: Pool, choices: int, world: Environment
 ) -> None:
-    """Move the turn on by chance: askers in step with each other would always see the same."""
+    """Advance the rotation randomly: resolvers queried in step would always get the same answer."""
     for seen in at_servers:
         if seen.samples:
             for _ in range(secrets.randbelow(choices)):

@@ -1,7 +1,6 @@
-"""Ask a DNS server one question and wait for its answer, for people who look at what it says.
+"""Send one query to a DNS server and wait for its answer, for the command line.
 
-Blocking, since whoever asks has nothing else to do; what must not wait for it does so in a
-thread.
+It blocks, since its callers have nothing else to do, or use a thread.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One answer, and how it came."""
+    """One answer, its time and its transport."""
 
     response: Response
     seconds: float
@@ -35,23 +34,21 @@ class Exchange:
 def query(
     server: Endpoint, datagram: bytes, *, tcp: bool = False, timeout: float = 2.0
 ) -> Exchange:
-    """Return what a server answers to a query; a truncated answer is asked for again over TCP.
+    """Return a server's answer to a query; repeat the query over TCP if it is truncated.
 
     Raises:
-        OSError: nobody answers in time, or the server cannot be reached.
-        EOFError: it closes the connection.
-        ValueError: what comes cannot be read.
+        OSError: the server does not answer in time, or cannot be reached.
+        EOFError: the server closes the connection.
+        ValueError: the answer cannot be decoded.
     """
     started = time.perf_counter()
     exchange = _over_tcp if tcp else _over_udp
-    reply, over = (
-        client.decode_response(exchange(server, datagram, timeout)),
-        "TCP" if tcp else "UDP",
-    )
+    reply = client.decode_response(exchange(server, datagram, timeout))
+    transport = "TCP" if tcp else "UDP"
     if reply.truncated and not tcp:
         reply = client.decode_response(_over_tcp(server, datagram, timeout))
-        over = "TCP, since UDP was cut"
-    return Exchange(reply, time.perf_counter() - started, over)
+        transport = "TCP, since UDP was truncated"
+    return Exchange(reply, time.perf_counter() - started, transport)
 
 
 def query_with_reason(
@@ -64,41 +61,41 @@ def query_with_reason(
     edns: bool = False,
     **how: bool,
 ) -> Exchange:
-    """Ask as `ask` does; an error is asked for once more with EDNS, since only there is its reason.
+    """Return the answer to a query. If it is an error, repeat the query with EDNS for the reason.
 
-    `how`: see `wire.client.ask`. Boot firmware asks without EDNS, and so the answer stays the first
-    one; the second one adds the extended errors, where it comes.
+    `how` has options of `wire.dns.client.encode_query`. Boot firmware does not use EDNS, so the
+    first answer is returned. If there is a second one, its extended errors are added.
 
     Raises:
-        OSError, EOFError, ValueError: as `ask` does; and it is no domain name.
+        OSError, EOFError, ValueError: as `query` does, or the name is not a domain name.
     """
     datagram = client.encode_query(name, rtype, secrets.randbelow(65536), edns=edns, **how)
-    answered = query(server, datagram, tcp=tcp, timeout=timeout)
-    if edns or answered.response.rcode == "NOERROR":
-        return answered
+    exchange = query(server, datagram, tcp=tcp, timeout=timeout)
+    if edns or exchange.response.rcode == "NOERROR":
+        return exchange
     with suppress(OSError, EOFError, ValueError):
         datagram = client.encode_query(name, rtype, secrets.randbelow(65536), edns=True, **how)
         again = _over_tcp if tcp else _over_udp_once
         reason = client.decode_response(again(server, datagram, timeout))
-        if reason.rcode == answered.response.rcode:
-            reply = replace(answered.response, extended_errors=reason.extended_errors)
-            return replace(answered, response=reply)
-    return answered
+        if reason.rcode == exchange.response.rcode:
+            reply = replace(exchange.response, extended_errors=reason.extended_errors)
+            return replace(exchange, response=reply)
+    return exchange
 
 
 def system_resolvers(path: Path = RESOLV_CONF) -> tuple[Endpoint, ...]:
-    """Return the DNS servers that this host asks; none where it names none."""
+    """Return the DNS servers of this host; empty if it has none."""
     try:
         lines = [line.split() for line in path.read_text(errors="replace").splitlines()]
     except OSError:
         return ()
     hosts = (words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
-    # What follows a % is a link, which only fe80:: addresses have.
+    # The text after a % is a link, which only fe80:: addresses have.
     return tuple(dict.fromkeys(Endpoint(host.partition("%")[0], DNS_PORT) for host in hosts))
 
 
 def describe_error(error: OSError | EOFError, timeout: float) -> str:
-    """Return in words why there is no answer."""
+    """Return a text about why there is no answer."""
     if isinstance(error, TimeoutError):
         return str(error) or f"no answer within {timeout:g} s, {TRIES} times"
     return (getattr(error, "strerror", None) or str(error)).lower()
@@ -109,7 +106,7 @@ def _over_udp_once(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
 
 
 def _over_udp(server: Endpoint, datagram: bytes, timeout: float, tries: int = TRIES) -> bytes:
-    """Return the response to a query; what is no response to it is passed over."""
+    """Return the response to a query; ignore datagrams that do not answer it."""
     with _socket(server, socket.SOCK_DGRAM) as sock:
         for _ in range(tries):
             sock.send(datagram)
@@ -132,9 +129,9 @@ def _over_tcp(server: Endpoint, datagram: bytes, timeout: float) -> bytes:
             head = stream.read(2)
             body = stream.read(int.from_bytes(head, "big"))
     if len(head) < 2 or len(body) < int.from_bytes(head, "big"):
-        raise EOFError("it closed the connection")
+        raise EOFError("the server closed the connection")
     if not client.is_response_to(datagram, body):
-        raise ValueError("what came over TCP is no answer to the question")
+        raise ValueError("the message over TCP does not answer the query")
     return body
 
 

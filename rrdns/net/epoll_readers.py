@@ -1,8 +1,8 @@
-"""Tell short-lived sockets when they can be read, for less than the loop's own readers cost.
+"""Call short-lived sockets when they are readable, at a lower cost than the loop's readers.
 
-The loop makes a handle, a selector key and a context for each reader: a good part of what a
-light probe costs. Here the loop watches one epoll object, and that watches the sockets: all
-that are ready together are served in one turn of the loop.
+The loop makes a handle, a selector key and a context for each reader, a large part of the cost of
+a light probe. Here the loop watches one epoll object, which watches the sockets. One iteration
+of the loop serves all sockets that are ready.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Callback = Callable[[], None]
 
 
 class EpollReaders:
-    """Readers behind an epoll object of their own, which lives as long as the loop."""
+    """Readers with a separate epoll object, which exists as long as the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._epoll = select.epoll()
@@ -24,17 +24,17 @@ class EpollReaders:
         loop.add_reader(self._epoll.fileno(), self._serve)
 
     def add(self, fd: int, callback: Callback) -> None:
-        """Call back whenever the socket is readable."""
+        """Call the callback when the socket is readable."""
         self._epoll.register(fd, select.EPOLLIN)
         self._callbacks[fd] = callback
 
     def remove(self, fd: int) -> None:
-        """Stop calling back."""
+        """Stop calling the callback."""
         del self._callbacks[fd]
         self._epoll.unregister(fd)
 
     def _serve(self) -> None:
-        # What one callback breaks off, the next turn takes up: epoll tells the level.
+        # If a callback raises, the next iteration serves the others: epoll is level-triggered.
         for fd, _ in self._epoll.poll(0):
             self._callbacks[fd]()
 
@@ -43,8 +43,8 @@ _known: WeakKeyDictionary[asyncio.AbstractEventLoop, EpollReaders] = WeakKeyDict
 
 
 def readers_of(loop: asyncio.AbstractEventLoop) -> EpollReaders:
-    """Return the loop's readers, the same at each call."""
-    found = _known.get(loop)
-    if found is None:
-        found = _known[loop] = EpollReaders(loop)
-    return found
+    """Return the loop's readers, the same object at each call."""
+    readers = _known.get(loop)
+    if readers is None:
+        readers = _known[loop] = EpollReaders(loop)
+    return readers

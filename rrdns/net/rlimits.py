@@ -1,4 +1,4 @@
-"""Let a process have as many sockets open as its work may ask for."""
+"""Raise the limit of open files and sockets of this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 
 
 def raise_descriptor_limit(wanted: int) -> None:
-    """Raise this process's limit to so many open files and sockets, as far as it may."""
+    """Raise this process's limit to so many open files and sockets, or to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

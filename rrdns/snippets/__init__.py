@@ -1,1 +1,1 @@
-"""Text that an admin pastes into other servers' configs."""
+"""Config that an admin copies to other servers, made from template files."""

@@ -1,1 +1,1 @@
-"""Remember orders, the audit trail and the last good snapshot."""
+"""Store orders, the audit trail and the last good snapshot."""

@@ -1,7 +1,7 @@
-"""Remember what admins ordered and who did what: what any store promises, and the fake.
+"""Define the store of orders and of the audit trail, and a store in memory.
 
-A store keeps orders apart from standings: what the probes say is found anew after each
-start (or read from `store.lastgood`), what an admin ordered must never be lost.
+Orders and standings are stored separately. After a start, probes find the standings again (or
+`store.last_snapshot` has them). Orders of admins must never be lost.
 """
 
 from __future__ import annotations
@@ -16,30 +16,29 @@ from rrdns.core.model import Override, ScheduledOverride
 
 @dataclass(frozen=True, slots=True)
 class OrderTransaction:
-    """Changes that are kept together or not at all."""
+    """Changes that are stored together or not at all."""
 
-    set: tuple[Override, ...] = ()  # each in place of the member's former order
+    set: tuple[Override, ...] = ()  # each replaces the member's former order
     removed: tuple[tuple[str, str], ...] = ()  # pool, member
-    scheduled: tuple[ScheduledOverride, ...] = ()  # each in place of the member's former plan
+    scheduled: tuple[ScheduledOverride, ...] = ()  # each replaces the member's former plan
     unscheduled: tuple[tuple[str, str], ...] = ()  # pool, member
     entries: tuple[Event, ...] = ()
 
 
 class Store(Protocol):
-    """Keeps the orders in force and the audit trail.
+    """Stores the orders in force and the audit trail.
 
-    Every method may raise `StoreFailed`; nothing has changed then. When `commit` returns, its
-    orders survive the death of the process and of the machine, as far as the
-    store's backend promises it.
+    Every method may raise `StoreFailed`; then nothing has changed. When `commit` returns, its
+    orders survive a crash of the process and of the machine, if the store's backend supports it.
     """
 
-    on_renewed: Callable[[str], None]  # told in words when what was taken away is made anew
+    on_renewed: Callable[[str], None]  # called with a sentence when lost files are written again
 
     async def open(self) -> str | None:
-        """Make ready; return a sentence for an alarm when a damaged store was moved aside.
+        """Open the store; return a sentence for an alarm if a damaged one was moved aside.
 
         Raises:
-            StoreFailed: it cannot be read or written, or a newer rrdns wrote it.
+            StoreFailed: the store cannot be read or written, or a newer rrdns wrote it.
         """
         ...
 
@@ -52,11 +51,11 @@ class Store(Protocol):
         ...
 
     async def commit(self, batch: OrderTransaction) -> None:
-        """Keep changes of orders and what tells of them: all or none."""
+        """Store changes of orders and their audit entries: all or none."""
         ...
 
     async def append_audit(self, entries: Sequence[Event]) -> None:
-        """Add to the audit trail; the last ones may be lost with the power."""
+        """Add to the audit trail; a power cut may lose the last entries."""
         ...
 
     async def audit(
@@ -70,24 +69,24 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: float) -> None:
-        """Forget audit entries from before that time (Unix seconds)."""
+        """Delete audit entries from before that time (Unix seconds)."""
         ...
 
     async def verify(self) -> None:
-        """See to it that what was kept would be found by the next start.
+        """Check that the next start finds the stored orders; write them again if not.
 
         Raises:
-            StoreFailed: it would not, and that cannot be mended.
+            StoreFailed: the check failed, and the orders cannot be written.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of everything; closing twice is fine."""
+        """Close the store; closing it twice is allowed."""
         ...
 
 
 class MemoryStore:
-    """Keeps orders for as long as the process lives: for trials and tests."""
+    """Stores orders until the process exits: for trials and tests."""
 
     def __init__(self) -> None:
         self.on_renewed: Callable[[str], None] = lambda _sentence: None
@@ -97,7 +96,7 @@ class MemoryStore:
         self._last_id = 0
 
     async def open(self) -> str | None:
-        """Make ready, which takes nothing here."""
+        """Return None: there is no file to open."""
         return None
 
     async def overrides(self) -> tuple[Override, ...]:
@@ -109,12 +108,12 @@ class MemoryStore:
         return tuple(self._plans[key] for key in sorted(self._plans))
 
     async def commit(self, batch: OrderTransaction) -> None:
-        """Keep changes of orders and what tells of them."""
+        """Store changes of orders and their audit entries."""
         for key in batch.removed:
             self._overrides.pop(key, None)
         for key in batch.unscheduled:
             self._plans.pop(key, None)
-        self._overrides.update({(one.pool, one.member): one for one in batch.set})
+        self._overrides.update({(order.pool, order.member): order for order in batch.set})
         self._plans.update({plan.key: plan for plan in batch.scheduled})
         for entry in batch.entries:
             self._add(entry)
@@ -132,24 +131,24 @@ class MemoryStore:
         member: str | None = None,
     ) -> tuple[Event, ...]:
         """Return up to `limit` audit entries, the newest first, each older than `before_id`."""
-        fitting = (
+        matching = (
             entry
             for entry in reversed(self._entries)
             if (before_id is None or entry.id < before_id)
             and (pool is None or entry.pool == pool)
             and (member is None or entry.member == member)
         )
-        return tuple(entry for entry, _ in zip(fitting, range(limit), strict=False))
+        return tuple(entry for entry, _ in zip(matching, range(limit), strict=False))
 
     async def prune(self, before: float) -> None:
-        """Forget audit entries from before that time (Unix seconds)."""
+        """Delete audit entries from before that time (Unix seconds)."""
         self._entries = [entry for entry in self._entries if entry.at >= before]
 
     async def verify(self) -> None:
-        """Find everything where it is: in this process."""
+        """Do nothing: this process has all orders."""
 
     async def close(self) -> None:
-        """Let go of everything, which is nothing here."""
+        """Do nothing: there is no file to close."""
 
     def _add(self, entry: Event) -> None:
         self._last_id += 1

@@ -1,7 +1,7 @@
-"""Read the clock that no admin and no NTP server can set.
+"""Read the clock that admins and NTP servers cannot set.
 
-CLOCK_BOOTTIME counts on while the machine is suspended, as the caches of resolvers elsewhere do.
-It begins anew with each boot, so what is kept on disk needs the boot's id beside it.
+CLOCK_BOOTTIME also counts while the machine is suspended, as the caches of resolvers do. It starts
+at 0 with each boot, so times on disk need the boot's id, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def boottime() -> float:
 
 
 def boot_id() -> str:
-    """Return what tells this boot from any other; empty when that cannot be read."""
+    """Return the id of this boot; empty if it cannot be read."""
     with suppress(OSError):
         return _BOOT_ID.read_text().strip()
     return ""

@@ -1,9 +1,9 @@
-"""Keep the last published snapshot and the standings, for the next start.
+"""Store the last published snapshot and the standings, for the next start.
 
-Control writes one row per pool, so that a change costs what it changes and not what
-exists; a worker that starts reads all of it, also while control is writing. Losing the
-last changes of health with the power is fine: the first probes tell what is true. What an
-admin ordered is synced, so that no worker starts with an answer that was taken back.
+Control writes one row per pool, so that a change writes only the changed pools. A worker that
+starts reads all rows, also while control writes. A power cut may lose the last changes of health:
+the first probes find the current state. Changes by orders are synced, so that no worker starts
+with an answer that an order has withdrawn.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from rrdns.wire.snapshot_json import rrset_from_json, zone_from_json
 
 SCHEMA = Schema(
     application_id=0x72724C47,  # "rrLG"
-    # Versions 1 to 3 were before the first release: what they hold is made anew.
+    # Versions 1 to 3 were before the first release: their content is discarded.
     migrations=(
         "",
         "",
@@ -59,10 +59,9 @@ SCHEMA = Schema(
 )
 
 Standings = Mapping[str, Mapping[str, bool]]  # pool -> member -> up
-ExpiringAnswers = Mapping[
-    str, Mapping[str, float]
-]  # pool -> address -> when its last answer has expired
-NOTHING: ExpiringAnswers = {}  # the times are on the steady clock
+# pool -> address -> when its last answer expires, on the steady clock
+ExpiringAnswers = Mapping[str, Mapping[str, float]]
+NOTHING: ExpiringAnswers = {}
 
 SavedStandings = tuple[Standings, ExpiringAnswers]
 Moment = tuple[float, str, float]  # Unix seconds, the boot, and seconds by the steady clock
@@ -70,20 +69,20 @@ Moment = tuple[float, str, float]  # Unix seconds, the boot, and seconds by the 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What was true when it was last saved."""
+    """The state at the time when it was last saved."""
 
     snapshot: Snapshot
     standings: dict[str, dict[str, bool]]  # pool -> member -> up
     saved_at: float  # Unix seconds
     expiring: ExpiringAnswers = field(default_factory=dict)
-    # By the steady clock: it ran until then, or until this start.
+    # On the steady clock: when it was saved, or this start after another boot.
     last_seen: float = field(default=0.0, compare=False)
 
 
 class SnapshotFile:
-    """The file that the last good snapshot is kept in.
+    """The file of the last good snapshot.
 
-    `moved_aside` is a sentence for an alarm, once a damaged file had to be replaced.
+    `moved_aside` is a sentence for an alarm if a damaged file was replaced.
     """
 
     def __init__(
@@ -102,12 +101,12 @@ class SnapshotFile:
         self._thread = SerialExecutor("last-good")
 
     def load(self) -> SavedState | None:
-        """Return what was saved last, or None when nothing was; changes nothing.
+        """Return the last saved state, or None if there is none, without changing the file.
 
         Raises:
-            StoreFailed: it is damaged or cannot be read; `save` will start it anew.
+            StoreFailed: the file is damaged or cannot be read; `save` replaces a damaged one.
         """
-        with store_errors(self.path, "be read"):  # a folder above may be closed to us
+        with store_errors(self.path, "be read"):  # a folder of the path may not be readable
             if not self.path.exists():
                 return None
         connection = connect_to_read(self.path, SCHEMA)
@@ -124,10 +123,10 @@ class SnapshotFile:
     async def save(
         self, snapshot: Snapshot, standings: Standings, expiring: ExpiringAnswers = NOTHING
     ) -> None:
-        """Save everything, in place of what was saved before.
+        """Save everything; it replaces the saved state.
 
         Raises:
-            StoreFailed: it could not be written; what was saved before is still there.
+            StoreFailed: the file could not be written; the former state is still there.
         """
         now = self._moment()
         await self._thread.run(lambda: self._save(snapshot, (standings, expiring), now))
@@ -135,29 +134,29 @@ class SnapshotFile:
     async def save_change(
         self, change: SnapshotDelta, standings: Standings, expiring: ExpiringAnswers = NOTHING
     ) -> None:
-        """Save a change, and what is known of some pools (others keep theirs).
+        """Save a change, and the standings of some pools (those of others do not change).
 
         Raises:
-            StoreFailed: it could not be written, so what is there is out of date: `save`
-                everything when the next change comes.
+            StoreFailed: the file could not be written and is out of date: call `save` at the
+                next change.
         """
         now = self._moment()
         await self._thread.run(lambda: self._save_change(change, (standings, expiring), now))
 
     async def is_in_place(self) -> bool:
-        """Tell whether the file under the path is the one that was saved to, if any was."""
+        """Return whether the file at the path is the open one, or none was opened."""
         return await self._thread.run(lambda: self._connection is None or self._is_in_place())
 
     async def sync(self) -> None:
-        """Have what was saved survive the loss of power.
+        """Sync the saved state to the disk, so that it survives a power cut.
 
         Raises:
-            StoreFailed: the disk says no.
+            StoreFailed: the disk reports an error.
         """
         await self._thread.run(self._sync)
 
     async def close(self) -> None:
-        """Let go of the file; closing twice is fine."""
+        """Close the file; closing it twice is allowed."""
         await self._thread.run(self._close)
 
     def _moment(self) -> Moment:
@@ -166,16 +165,16 @@ class SnapshotFile:
     def _save(self, snapshot: Snapshot, known: SavedStandings, now: Moment) -> None:
         try:
             self._write_all(snapshot, known, now)
-        except (DatabaseCorrupt, DatabaseTooNew) as trouble:
+        except (DatabaseCorrupt, DatabaseTooNew) as error:
             self._close()
             with store_errors(self.path, "move the damaged file aside"):
                 moved = quarantine(self.path)
-            self.moved_aside = f"{trouble}; it has been moved to {moved} and started anew"
+            self.moved_aside = f"{error}; it was moved to {moved}, and a new one was created"
             self._write_all(snapshot, known, now)
 
     def _write_all(self, snapshot: Snapshot, known: SavedStandings, now: Moment) -> None:
         if self._connection is not None and not self._is_in_place():
-            self._make_way()
+            self._move_replacement_aside()
         connection = self._open()
         zones = json.dumps([asdict(zone) for zone in snapshot.zones])
         with store_errors(self.path, "keep the snapshot"), transaction(connection):
@@ -186,11 +185,11 @@ class SnapshotFile:
                 (snapshot.serial, zones, *now),
             )
             _put(connection, snapshot.rrsets.values())
-            _know(connection, known)
+            _put_standings(connection, known)
         self._written("keep the snapshot")
 
     def _save_change(self, change: SnapshotDelta, known: SavedStandings, now: Moment) -> None:
-        self._be_in_place("keep the change")
+        self._check_in_place("keep the change")
         connection = self._open()
         with store_errors(self.path, "keep the change"), transaction(connection):
             updated = connection.execute(
@@ -200,7 +199,7 @@ class SnapshotFile:
             if updated.rowcount == 0:
                 raise StoreFailed(str(self.path), "keep the change", "it holds no snapshot yet")
             _put(connection, change.rrsets)
-            _know(connection, known)
+            _put_standings(connection, known)
             connection.executemany(
                 "DELETE FROM pools WHERE name = ?", [(pool,) for pool in change.removed]
             )
@@ -211,25 +210,25 @@ class SnapshotFile:
             FileIdentity.of(self.path), but_written=but_written
         )
 
-    def _be_in_place(self, doing: str, *, but_written: bool = False) -> None:
-        """Raise `StoreFailed` where the file was taken away: the whole must be saved anew."""
+    def _check_in_place(self, doing: str, *, but_written: bool = False) -> None:
+        """Raise `StoreFailed` if the file disappeared: everything must be saved again."""
         if self._connection is not None and not self._is_in_place(but_written=but_written):
             self._stamp = None
             raise StoreFailed(str(self.path), doing, "the file was removed or replaced")
 
     def _written(self, doing: str) -> None:
-        self._be_in_place(doing, but_written=True)
+        self._check_in_place(doing, but_written=True)
         self._stamp = FileIdentity.of(self.path)
 
-    def _make_way(self) -> None:
-        """Move what stands at the path aside, before SQLite removes "-wal" by its name there."""
+    def _move_replacement_aside(self) -> None:
+        """Move the other file at the path aside, before SQLite removes its "-wal" by name."""
         with store_errors(self.path, "move another file aside"):
             quarantine(self.path, because="replaced")
         self._close()
 
     def _sync(self) -> None:
-        # Commits append to the write-ahead log, and NORMAL leaves it to the system when that
-        # reaches the disk. Where a file system can have no such log, each commit was synced.
+        # Commits append to the write-ahead log; with NORMAL, the system decides when that reaches
+        # the disk. On a file system that does not support such a log, each commit was synced.
         log = self.path.with_name(f"{self.path.name}-wal")
         with (
             store_errors(self.path, "sync the snapshot"),
@@ -259,8 +258,8 @@ def _put(connection: sqlite3.Connection, rrsets: Iterable[PoolRRset]) -> None:
     )
 
 
-def _know(connection: sqlite3.Connection, known: SavedStandings) -> None:
-    """Save what is known of the members of pools beside what is answered for them."""
+def _put_standings(connection: sqlite3.Connection, known: SavedStandings) -> None:
+    """Save the standings and the expiring answers of pools."""
     standings, expiring = known
     connection.executemany(
         "UPDATE pools SET standings = ?, expiring = ? WHERE name = ?",
@@ -272,11 +271,11 @@ def _know(connection: sqlite3.Connection, known: SavedStandings) -> None:
 
 
 def _read(connection: sqlite3.Connection, now: tuple[str, float]) -> SavedState | None:
-    # One transaction, so that all of it is of the same moment.
+    # One transaction, so that all rows are of the same time.
     connection.execute("BEGIN")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version < SCHEMA.version:
-        return None  # control is making the file just now, or has not yet made it anew
+        return None  # control is creating the file now, or has not migrated it yet
     moment = connection.execute(
         "SELECT serial, zones, saved_at, boot, steady FROM moment"
     ).fetchone()
@@ -303,10 +302,10 @@ def _read(connection: sqlite3.Connection, now: tuple[str, float]) -> SavedState 
 
 
 def _passed(boot: str, steady: float, now: tuple[str, float]) -> float:
-    """Return what makes a time of the steady clock when it was saved one of that clock now.
+    """Return the offset from times on the saved steady clock to times on the current one.
 
-    After another boot nobody knows how long the machine was down: what was left when it was
-    saved is counted anew, since longer is safe.
+    After another boot, the time that the machine was down is unknown. Then the remaining time of
+    answers is counted from this start, since longer is safe.
     """
     return 0.0 if boot and boot == now[0] and steady <= now[1] else now[1] - steady
 
@@ -315,6 +314,6 @@ _READ = "SELECT name, rrset, standings, expiring FROM pools ORDER BY rowid"
 
 
 def _parse_all(texts: Iterable[str]) -> list[Any]:
-    """Parse many JSON texts as one, which is several times as fast."""
+    """Parse many JSON texts as one, which is several times faster."""
     values: list[Any] = json.loads(f"[{','.join(texts)}]")
     return values

@@ -1,12 +1,12 @@
-"""Keep orders and the audit trail in SQLite: what was acknowledged survives a power cut.
+"""Store orders and the audit trail in SQLite: an acknowledged order survives a power cut.
 
-Orders are synced to the disk before they are acknowledged (WAL, synchronous=FULL); mere
-notes in the audit trail are not waited for.
+Orders are synced to the disk before they are acknowledged (WAL, synchronous=FULL). Audit entries
+without an order are not synced.
 
-The file may be taken away while it is open: removed, renamed, replaced by an old copy, hidden by a
-mount. SQLite then goes on to write into a file without a name. So each write looks, before and
-after, whether the files under the path are the open ones; where they are not, all orders in force
-are written to a new file there, and what stood there is moved aside.
+The file may disappear while it is open: it is removed, renamed, replaced by an old copy, or hidden
+by a mount. Then SQLite continues to write to a file without a name. So each write checks before
+and after whether the files at the path are the open ones. If not, the store writes all orders in
+force to a new file there, and moves the file that it finds there aside.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ SCHEMA = Schema(
         """,
     ),
 )
-PRUNE_AT_ONCE = 5_000  # entries; an order waits no longer than for these
+PRUNE_AT_ONCE = 5_000  # entries; an order waits at most for one such batch
 
 _READ_ORDERS = """
     SELECT pool, member, kind, by, since, reason, until, ahead, boot, address, hostname
@@ -126,19 +126,19 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._thread = SerialExecutor("store")
         self._stamp: FileIdentity | None = None
-        # What is in the file, in order to write it anew where the file is taken away.
+        # The content of the file, to write it again if the file disappears.
         self._orders: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], ScheduledOverride] = {}
         self._renewed: list[str] = []
 
     async def open(self) -> str | None:
-        """Open or make the file; opening again after a failure is fine.
+        """Open or create the file; it can be opened again after a failure.
 
-        Return a sentence for an alarm when the file was damaged: it has been moved
-        aside, and an empty one stands in its place.
+        Return a sentence for an alarm if the file was damaged: it was moved aside, and an empty
+        one was created.
 
         Raises:
-            StoreFailed: it cannot be read or written, or a newer rrdns wrote it.
+            StoreFailed: the file cannot be read or written, or a newer rrdns wrote it.
         """
         return await self._thread.run(self._open)
 
@@ -159,22 +159,22 @@ class SqliteStore:
         return await self._run("read the orders for later", read)
 
     async def commit(self, batch: OrderTransaction) -> None:
-        """Keep changes of orders and what tells of them: all or none."""
+        """Store changes of orders and their audit entries: all or none."""
         await self._write("keep the order" if batch.set else "change the orders", batch)
 
     async def append_audit(self, entries: Sequence[Event]) -> None:
-        """Add to the audit trail, all or none; the last ones may be lost with the power."""
+        """Add to the audit trail, all or none; a power cut may lose the last entries."""
         await self._write(
             "write the audit trail", OrderTransaction(entries=tuple(entries)), "NORMAL"
         )
 
     async def verify(self) -> None:
-        """See to it that the file under the path is the open one, or is made anew.
+        """Check that the file at the path is the open one; write a new one if not.
 
         Raises:
-            StoreFailed: it was taken away, and no new one can be made.
+            StoreFailed: the file disappeared, and a new one cannot be written.
         """
-        await self._write("be there", OrderTransaction())
+        await self._write("be written again", OrderTransaction())
 
     async def audit(
         self,
@@ -195,7 +195,7 @@ class SqliteStore:
         return await self._run("read the audit trail", read)
 
     async def prune(self, before: float) -> None:
-        """Forget audit entries from before that time, some at once, so that no order waits."""
+        """Delete audit entries from before that time, in batches, so that no order waits."""
 
         def write(connection: sqlite3.Connection) -> int:
             with transaction(connection):
@@ -211,7 +211,7 @@ class SqliteStore:
             pass
 
     async def close(self) -> None:
-        """Let go of the file; closing twice is fine."""
+        """Close the file; closing it twice is allowed."""
         await self._thread.run(self._close)
 
     async def _run(self, doing: str, job: Callable[[sqlite3.Connection], T]) -> T:
@@ -242,21 +242,21 @@ class SqliteStore:
             orders.pop(key, None)
         for key in batch.unscheduled:
             plans.pop(key, None)
-        orders.update({(one.pool, one.member): one for one in batch.set})
+        orders.update({(order.pool, order.member): order for order in batch.set})
         plans.update({plan.key: plan for plan in batch.scheduled})
         connection = self._opened("be written")
         _sync(connection, sync)
         with transaction(connection):
-            for table, gone in (("orders", batch.removed), ("plans", batch.unscheduled)):
-                connection.executemany(_DELETE.format(table=table), gone)
-            connection.executemany(_PUT_ORDER, [_order_row(one) for one in batch.set])
+            for table, keys in (("orders", batch.removed), ("plans", batch.unscheduled)):
+                connection.executemany(_DELETE.format(table=table), keys)
+            connection.executemany(_PUT_ORDER, [_order_row(order) for order in batch.set])
             connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.scheduled])
             _add(connection, batch.entries)
-        # Where the file went away meanwhile, the batch is in one without a name.
-        kept = self._is_in_place(but_written=True)
+        # If the file disappeared in the meantime, the batch is in a file without a name.
+        is_in_place = self._is_in_place(but_written=True)
         self._stamp = FileIdentity.of(self.path)
         before, self._orders, self._plans = (self._orders, self._plans), orders, plans
-        if not kept:
+        if not is_in_place:
             try:
                 self._renew()
             except BaseException:
@@ -274,20 +274,21 @@ class SqliteStore:
         )
 
     def _renew(self) -> None:
-        """Write all orders to a new file at the path; what stands there is moved aside.
+        """Write all orders to a new file at the path; move the file that is there aside.
 
-        The new file is whole before it gets its name. The old connection is closed after its
-        files are out of the way, since SQLite removes "-wal" by its name when it closes.
+        The new file is complete before it gets its name. The old connection is closed after its
+        files are moved, since SQLite removes "-wal" by its name when it closes.
         """
-        self._stamp = None  # until this is done, nothing is in place
+        self._stamp = None  # the store is not in place until this is finished
         fresh = _fresh_path(self.path)
-        for leftover in (fresh, *(fresh.with_name(fresh.name + one) for one in COMPANIONS)):
+        companions = (fresh.with_name(fresh.name + suffix) for suffix in COMPANIONS)
+        for leftover in (fresh, *companions):
             leftover.unlink(missing_ok=True)
         made = connect(fresh, SCHEMA)
         try:
             _sync(made, "FULL")
             with transaction(made):
-                made.executemany(_PUT_ORDER, [_order_row(one) for one in self._orders.values()])
+                made.executemany(_PUT_ORDER, [_order_row(order) for order in self._orders.values()])
                 made.executemany(_PUT_PLAN, [_plan_row(plan) for plan in self._plans.values()])
                 trail = self._copy_audit(made)
         finally:
@@ -300,14 +301,14 @@ class SqliteStore:
         self._connection = connect(self.path, SCHEMA)
         self._stamp = FileIdentity.of(self.path)
         self._renewed.append(
-            f"the store {self.path} was taken away while rrdns ran; the orders in force "
-            f"({len(self._orders)}) and those for later ({len(self._plans)}) were written to a new "
-            f"one there, {'with' if trail else 'without'} the audit trail"
-            + (f"; what stood there is {moved} now" if there else "")
+            f"the store {self.path} was removed or replaced while rrdns ran; rrdns wrote the "
+            f"orders in force ({len(self._orders)}) and the scheduled orders ({len(self._plans)}) "
+            f"to a new one there, {'with' if trail else 'without'} the audit trail"
+            + (f"; the file that was there is now {moved}" if there else "")
         )
 
     def _copy_audit(self, made: sqlite3.Connection) -> bool:
-        """Take the audit trail along, as far as the old file can still be read."""
+        """Copy the audit trail, if the old file can still be read; return whether it could."""
         if self._connection is None:
             return False
         try:
@@ -321,23 +322,23 @@ class SqliteStore:
         self._close()
         damage = None
         fresh = _fresh_path(self.path)
-        if fresh.exists() and not self.path.exists():  # ended between the two names of `_renew`
-            with store_errors(self.path, "take up the new file"):
+        if fresh.exists() and not self.path.exists():  # `_renew` was interrupted before its rename
+            with store_errors(self.path, "rename the new file"):
                 fresh.rename(self.path)
         try:
             self._connection = connect(self.path, SCHEMA)
-        except DatabaseCorrupt as trouble:
+        except DatabaseCorrupt as error:
             with store_errors(self.path, "move the damaged file aside"):
                 moved = quarantine(self.path)
             self._connection = connect(self.path, SCHEMA)
             damage = (
-                f"the store {self.path} was damaged ({trouble.reason}) and has been moved to "
-                f"{moved}; the orders in it are not in force any more: give them again"
+                f"the store {self.path} was damaged ({error.reason}) and was moved to {moved}; "
+                "the orders in it are no longer in force: give them again"
             )
         with store_errors(self.path, "read the orders"):
             orders = [_override(row) for row in self._connection.execute(_READ_ORDERS)]
             plans = [_plan(row) for row in self._connection.execute(_READ_PLANS)]
-        self._orders = {(one.pool, one.member): one for one in orders}
+        self._orders = {(order.pool, order.member): order for order in orders}
         self._plans = {plan.key: plan for plan in plans}
         self._stamp = FileIdentity.of(self.path)
         return damage
@@ -352,7 +353,7 @@ def read_orders(path: Path) -> tuple[tuple[Override, ...], tuple[ScheduledOverri
     """Return the orders in a store, and those for later, without changing it.
 
     Raises:
-        StoreFailed: there is none, or it cannot be read.
+        StoreFailed: the store does not exist, or cannot be read.
     """
     with store_errors(path, "be read"), closing(connect_to_read(path, SCHEMA)) as connection:
         orders = tuple(_override(row) for row in connection.execute(_READ_ORDERS))

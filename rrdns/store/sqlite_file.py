@@ -1,6 +1,6 @@
-"""Open SQLite files with care, and say in plain words what went wrong with them.
+"""Open and check SQLite files, and explain their errors in plain words.
 
-Everything here blocks; the stores call it from a thread of their own.
+All functions block; each store calls them from a separate thread.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT = 2.0  # seconds to wait for another process's lock
 COMPANIONS = ("-wal", "-shm")  # files that belong to a database in WAL mode
-_WRITABLE, _STANDING_STILL = "mode=rw", "mode=ro&immutable=1"  # in SQLite's URIs
+_WRITABLE, _IMMUTABLE = "mode=rw", "mode=ro&immutable=1"  # in SQLite's URIs
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a kind of file holds, and how each version of it came from the one before."""
+    """The tables of a kind of file, as migrations from version to version."""
 
-    application_id: int  # PRAGMA application_id: tells our files from anybody else's
-    migrations: tuple[str, ...]  # SQL scripts; number n leads from version n to n + 1
+    application_id: int  # PRAGMA application_id: identifies files of rrdns
+    migrations: tuple[str, ...]  # SQL scripts; number n migrates version n to n + 1
 
     @property
     def version(self) -> int:
@@ -39,7 +39,7 @@ class Schema:
 
 
 class DatabaseCorrupt(StoreFailed):
-    """The file is not (or no longer) a database that can be trusted."""
+    """The file is not a valid database."""
 
 
 class DatabaseTooNew(StoreFailed):
@@ -47,11 +47,11 @@ class DatabaseTooNew(StoreFailed):
 
 
 def connect(path: Path, schema: Schema) -> sqlite3.Connection:
-    """Open a database for writing; make or migrate it where needed.
+    """Open a database for writing; create or migrate it if needed.
 
     Raises:
-        Damaged: it cannot be trusted.
-        Newer: a newer rrdns wrote it.
+        DatabaseCorrupt: the file is damaged.
+        DatabaseTooNew: a newer rrdns wrote it.
         StoreFailed: it cannot be opened or written.
     """
     with store_errors(path, "be opened"):
@@ -71,10 +71,10 @@ def connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
     """Open a database that another process may be writing, without changing it.
 
     Raises:
-        Damaged, Newer, StoreFailed: as for `connect`.
+        DatabaseCorrupt, DatabaseTooNew, StoreFailed: as for `connect`.
     """
     with store_errors(path, "be opened"):
-        connection = _plain_connection(path, _STANDING_STILL if _stands_still(path) else _WRITABLE)
+        connection = _plain_connection(path, _IMMUTABLE if _is_immutable(path) else _WRITABLE)
         try:
             connection.execute("PRAGMA query_only = ON")
             _check_version(connection, path, schema)
@@ -86,13 +86,13 @@ def connect_to_read(path: Path, schema: Schema) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do all that is in the block, or nothing of it."""
+    """Run the block as one transaction: all of it or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back by itself after some errors (a full disk is one).
+        # After some errors, such as a full disk, SQLite has already rolled back.
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
@@ -111,12 +111,12 @@ def store_errors(path: Path, doing: str) -> Iterator[None]:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether the file itself is broken, rather than its surroundings."""
+    """Return whether the file itself is damaged, not the disk or the permissions."""
     return _primary(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def reason_of(error: sqlite3.Error) -> str:
-    """Return what went wrong as an admin would say it."""
+    """Return the reason of an error in words for admins."""
     return _REASONS.get(_primary(error), "").format(
         name=getattr(error, "sqlite_errorname", "")
     ) or str(error)
@@ -124,10 +124,10 @@ def reason_of(error: sqlite3.Error) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells that the files under a database's path are still the ones that are open.
+    """The identity of a database's files: whether the files at its path are the open ones.
 
-    Nobody but rrdns writes to them, so a size or time of the database that is not from its own
-    last write means that somebody put other content in place.
+    Only rrdns writes to them. If the size or time is not from its last write, another program
+    has replaced the content.
     """
 
     database: tuple[int, ...] | None  # device, inode, bytes, nanoseconds of the last write
@@ -135,33 +135,33 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity:
-        """Return the stamp of a database's files now."""
-        found = _stat(path)
+        """Return the identity of a database's files now."""
+        stat = _stat(path)
         companions = (_stat(path.with_name(path.name + suffix)) for suffix in COMPANIONS)
         return cls(
-            (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else None,
-            tuple((one.st_dev, one.st_ino) if one else None for one in companions),
+            (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) if stat else None,
+            tuple((file.st_dev, file.st_ino) if file else None for file in companions),
         )
 
     def still_holds(self, now: FileIdentity, *, but_written: bool = False) -> bool:
-        """Tell whether the same files are there `now`; `but_written`: rrdns has written to them."""
+        """Return whether the files are the same now; `but_written`: rrdns has written to them."""
         if self.database is None or now.database is None:
             return False
-        known = self.database[:2] == now.database[:2] if but_written else self == now
-        # A companion that was there is there for as long as the database is open.
+        is_same = self.database[:2] == now.database[:2] if but_written else self == now
+        # A companion file exists as long as the database is open.
         pairs = zip(self.companions, now.companions, strict=True)
-        return known and all(before in (None, after) for before, after in pairs)
+        return is_same and all(before in (None, after) for before, after in pairs)
 
 
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except OSError:  # also where a folder on the way is gone
+    except OSError:  # also if a folder of the path does not exist
         return None
 
 
 def sync_folder(path: Path) -> None:
-    """Have the names in a file's folder survive the loss of power."""
+    """Sync a file's folder, so that the names in it survive a power cut."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -170,16 +170,16 @@ def sync_folder(path: Path) -> None:
 
 
 def quarantine(path: Path, now: float | None = None, because: str = "damaged") -> Path:
-    """Rename a database and its companions, so that nothing of it is lost; return where to.
+    """Rename a database and its companions, so that no data is lost; return the new path.
 
-    What is not there is passed over.
+    Missing files are ignored.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     target, again = path.with_name(f"{path.name}.{because}-{stamp}"), 1
     while target.exists():
         again += 1
         target = path.with_name(f"{path.name}.{because}-{stamp}-{again}")
-    # The companions go first: were the database itself gone, SQLite would delete its -wal.
+    # Companions first: SQLite deletes a -wal file that has no database.
     for suffix in COMPANIONS:
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
@@ -189,31 +189,31 @@ def quarantine(path: Path, now: float | None = None, because: str = "damaged") -
 
 
 class SerialExecutor:
-    """A thread that does one thing after another, so that the event loop never waits for a disk."""
+    """A thread that runs one job after another, so that the event loop never waits for a disk."""
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def run(self, job: Callable[[], T]) -> T:
-        """Do it after all that was asked for before.
+        """Run a job after all earlier ones; return its result.
 
-        It is done even if the caller is cancelled while waiting.
+        The job also runs if the caller is cancelled while it waits.
         """
-        doing = asyncio.get_running_loop().run_in_executor(self._executor, job)
-        return await asyncio.shield(doing)
+        running = asyncio.get_running_loop().run_in_executor(self._executor, job)
+        return await asyncio.shield(running)
 
 
 def _create_private(path: Path) -> None:
-    """Create the file for nobody else to read; SQLite gives its companions the same mode."""
+    """Create the file with mode 0600; SQLite gives its companions the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _stands_still(path: Path) -> bool:
-    """Tell whether nobody can change a database: it is whole, on a read-only file system.
+def _is_immutable(path: Path) -> bool:
+    """Return whether a database cannot change: it is complete, on a read-only file system.
 
-    SQLite must be told so, or it wants to make the companions that WAL mode asks for.
+    SQLite needs to know it, since it would otherwise create the companions of WAL mode.
     """
     log = path.with_name(f"{path.name}-wal")
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not log.exists()
@@ -224,7 +224,7 @@ def _plain_connection(path: Path, how: str = _WRITABLE) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?{how}",
         uri=True,
         timeout=BUSY_TIMEOUT,
-        isolation_level=None,  # transactions are begun by name
+        isolation_level=None,  # transactions begin explicitly
         check_same_thread=False,  # a store has one thread, and opens and closes in it
     )
 
@@ -232,14 +232,14 @@ def _plain_connection(path: Path, how: str = _WRITABLE) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     _check_version(connection, path, schema)
     with transaction(connection):
-        pass  # tells whether the file can be written
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise DatabaseCorrupt(str(path), "be opened", f"the file is damaged ({found})")
+        pass  # fails if the file cannot be written
+    result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
+        raise DatabaseCorrupt(str(path), "be opened", f"the file is damaged ({result})")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    # One transaction: another process may be making the file just now.
+    # One transaction: another process may be creating the file now.
     connection.execute("BEGIN")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -252,7 +252,7 @@ def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -
             str(path),
             "be opened",
             f"a newer rrdns wrote it (schema {version}, this rrdns knows {schema.version}); "
-            "run that version, or put an older copy in its place",
+            "run that version, or replace it by an older copy",
         )
 
 
@@ -276,12 +276,12 @@ def _primary(error: sqlite3.Error) -> int:
 
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the file, or the file system it is on, is read-only",
+    sqlite3.SQLITE_READONLY: "the file or its file system is read-only",
     sqlite3.SQLITE_BUSY: "another process holds it locked",
     sqlite3.SQLITE_LOCKED: "another process holds it locked",
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is damaged, or never was a database",
-    sqlite3.SQLITE_CANTOPEN: "no access (does its directory exist, and may rrdns write there?)",
-    sqlite3.SQLITE_PERM: "no access (may rrdns read and write it?)",
+    sqlite3.SQLITE_NOTADB: "the file is damaged or not a database",
+    sqlite3.SQLITE_CANTOPEN: "no access: its folder must exist, and rrdns must be able to write it",
+    sqlite3.SQLITE_PERM: "no access: rrdns must be able to read and write it",
     sqlite3.SQLITE_IOERR: "the disk is full or reports an error ({name})",
 }

@@ -68,7 +68,7 @@ def test_a_silent_server_is_given_up() -> None:
 def test_something_that_is_no_rrdns_is_recognised(body: str) -> None:
     """A page of another server is no reason for a traceback."""
     with answering(saying(body)) as url:
-        assert trouble_with(url).sentence == f"{url} answers, but is no rrdns API"
+        assert trouble_with(url).sentence == f"{url} answers, but is not an rrdns API"
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", '{"detail": ""}', '{"title": "x"}'])
@@ -115,7 +115,7 @@ def test_a_redirect_is_not_followed() -> None:
 )
 def test_what_is_no_url_of_an_api_is_wrong_use(url: str) -> None:
     """It is found before anything is sent."""
-    with pytest.raises(CliError, match="is no URL of an API") as caught:
+    with pytest.raises(CliError, match="is not a URL of an API") as caught:
         Client(url)
     assert caught.value.status == 2
     assert "hush" not in caught.value.sentence
@@ -124,7 +124,7 @@ def test_what_is_no_url_of_an_api_is_wrong_use(url: str) -> None:
 @pytest.mark.parametrize("token", ["two words", "a\nb", "schlüssel"])
 def test_a_token_that_cannot_be_sent_is_wrong_use(token: str) -> None:
     """A file read with its line end, most often."""
-    with pytest.raises(CliError, match="no token has") as caught:
+    with pytest.raises(CliError, match="contains invalid characters") as caught:
         Client("http://127.0.0.1:1", token)
     assert caught.value.status == 2
 

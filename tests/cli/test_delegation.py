@@ -95,10 +95,10 @@ def test_an_address_that_is_missing_is_asked_for(rrdns: Run, two_zones: Path) ->
     args = ("delegation", "--config", two_zones, "--zone", "boot.site.example.net")
     result = rrdns(*args, "--format", "windows")
     assert result.exit_code == 1
-    assert 'write address = "..." next to that name' in result.stderr
+    assert 'add address = "..." to that name' in result.stderr
     result = rrdns(*args)
     assert result.exit_code == 0
-    assert "# the address of rrdns1.example.net is needed" in result.stdout
+    assert "# the config has no address of rrdns1.example.net" in result.stdout
     assert 'stub-host: "rrdns1.example.net"' in result.stdout
 
 

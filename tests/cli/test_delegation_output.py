@@ -114,7 +114,7 @@ def test_all_well_is_told_with_what_was_seen(rrdns: Run, site: Site) -> None:
     ]
     assert "ok: authoritative over UDP and TCP, with EDNS; 2 addresses" in lines[2]
     assert lines[3].startswith("resolver")
-    assert lines[-1] == "All is well."
+    assert lines[-1] == "No findings."
 
 
 def test_every_hint_has_a_command_or_an_option() -> None:
@@ -202,12 +202,12 @@ def test_the_pool_can_be_chosen(rrdns: Run, site: Site) -> None:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["--check", "--format", "bind"], "--format is for printing"),
-        (["--check", "--parent-zone", "test"], "--parent-zone is for printing"),
-        (["--parent", "192.0.2.1"], "--parent is for --check"),
-        (["--resolver", "192.0.2.1"], "--resolver is for --check"),
-        (["--server", "192.0.2.1"], "--server is for --check"),
-        (["--pool", "boot"], "--pool is for --check"),
+        (["--check", "--format", "bind"], "--format cannot be used with --check"),
+        (["--check", "--parent-zone", "test"], "--parent-zone cannot be used with --check"),
+        (["--parent", "192.0.2.1"], "--parent needs --check"),
+        (["--resolver", "192.0.2.1"], "--resolver needs --check"),
+        (["--server", "192.0.2.1"], "--server needs --check"),
+        (["--pool", "boot"], "--pool needs --check"),
         (["--check", "--parent", ":53"], "--parent is ':53'; it must be an address"),
         (["--check", "--resolver", "a:b"], "--resolver is 'a:b'; it must be an address"),
         (["--check", "--wait", "-1"], "--wait"),
@@ -227,7 +227,7 @@ def test_waiting_is_shown_on_a_terminal_and_wiped_away(site: Site) -> None:
     """On standard error; what is told follows on a clean line."""
     said, status = on_a_terminal(*site.args("--wait", "2"), errors=True)
     assert status == 0, said
-    assert b"\rAsking, and waiting for answers to expire (--wait 2): 1 s" in said
+    assert b"\rQuerying, and waiting for answers to expire (--wait 2): 1 s" in said
     assert b" \rThe delegation of" in said
 
 
@@ -236,7 +236,7 @@ def test_waiting_can_be_interrupted(tmp_path: Path) -> None:
     with a_site(tmp_path, ttl=600) as site:
         began = time.monotonic()
         said, status = on_a_terminal(
-            *site.args("--wait", "3600"), errors=True, until=b"Asking", signal=signal.SIGINT
+            *site.args("--wait", "3600"), errors=True, until=b"Querying", signal=signal.SIGINT
         )
     assert status not in (0, 2), said
     assert time.monotonic() - began < 20

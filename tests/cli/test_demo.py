@@ -33,7 +33,7 @@ async def stage(console, folder, *, quiet):
         await asyncio.sleep(60)
         yield
 
-demo._stage = stage
+demo._start_farm = stage
 sys.exit(demo.run(script=sys.argv[2] == "script"))
 """
 CONFIG = sample_config.farm(

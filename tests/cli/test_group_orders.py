@@ -51,22 +51,22 @@ def test_nobody_is_drained_by_guess(rrdns: Run, api: Api, whom: list[str]) -> No
     """Neither by nothing nor by two ways at once."""
     result = rrdns("drain", *whom, "--url", api.url)
     assert (result.exit_code, api.farm.orders) == (2, {})
-    assert "say which members" in result.stderr
+    assert "give the members" in result.stderr
 
 
 def test_a_trial_tells_what_would_be_and_what_the_guard_says(rrdns: Run, api: Api) -> None:
     """Exit status 1 when it would be refused."""
     fine = rrdns("drain", "pvs-1", "--dry-run", "--url", api.url)
     assert fine.exit_code == 0
-    assert "Handed out in pool boot then: pvs-2, pvs-3." in fine.stdout
+    assert "Then in rotation in pool boot: pvs-2, pvs-3." in fine.stdout
     refused = rrdns("drain", "pvs-*", "--dry-run", "--url", api.url)
     assert refused.exit_code == 1
-    assert "It would be REFUSED" in refused.stdout
-    assert "then: NOBODY." in refused.stdout
+    assert "rrdns would REFUSE it" in refused.stdout
+    assert "in pool boot: NONE." in refused.stdout
     assert api.farm.orders == {}
     rrdns("drain", "pvs-1", "--url", api.url)
     back = rrdns("resume", "pvs-1", "--dry-run", "--url", api.url)
-    assert "It would end what is ordered for: pvs-1." in back.stdout
+    assert "It would end the orders for pvs-1." in back.stdout
     assert len(api.farm.orders) == 1
 
 
@@ -104,7 +104,7 @@ def test_a_wait_ends_with_status_1_when_the_member_is_back(
     with api_of(farm) as api:
         result = rrdns("drain", "pvs-1", "--wait", "--url", api.url)
     assert result.exit_code == 1
-    assert "pvs-1 is handed out again" in result.stderr
+    assert "pvs-1 is in rotation again" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_an_order_ends_when_the_clock_says_so(rrdns: Run, api: Api) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--for", "1h", "--until", "06:00"), "both say when it ends"),
-        (("--until", "soon"), "--until: 'soon' is no time; write it as 22:00 or"),
+        (("--for", "1h", "--until", "06:00"), "both set the end"),
+        (("--until", "soon"), "--until: 'soon' is not a time; write it as 22:00 or"),
         (("--at", "soon"), "write it as 22:00 or 2026-01-31T22:00, or +2h"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_person_is_asked_before_several_are_drained(api: Api) -> None:
     said, ended = answering(b"n\n", "drain", "pvs-[12]", "--url", api.url)
     assert (ended, api.farm.orders) == (1, {})
     assert b"pvs-1 of pool boot: healthy" in said
-    assert b"Handed out in pool boot then: pvs-3." in said
+    assert b"Then in rotation in pool boot: pvs-3." in said
     said, ended = answering(b"y\n", "drain", "pvs-[12]", "--url", api.url)
     assert (ended, len(api.farm.orders)) == (0, 2)
     said, ended = answering(b"", "resume", "pvs-[12]", "--yes", "--url", api.url)

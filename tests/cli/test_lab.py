@@ -66,8 +66,8 @@ def test_servers_fail_and_recover_on_demand(rrdns: Run) -> None:
         assert said(process) == [f"{SECOND}: silent"]
         assert boots(rrdns, both, port) == [True, False]
         order(process, "bogus", "", "reply-from=192.0.2.1", "error-at=request error-code=2")
-        assert said(process)[0].startswith("'bogus' is no fault; there are: silent")
-        assert said(process) == ["reply-from: 192.0.2.1 is no IPv4 address of this host"]
+        assert said(process)[0].startswith("unknown fault 'bogus'; there are: silent")
+        assert said(process) == ["reply-from: 192.0.2.1 is not an IPv4 address of this host"]
         assert said(process, 2) == [f"{one}: error-at=request error-code=2" for one in both]
         assert boots(rrdns, both, port) == [False, False]
         order(process, "none")
@@ -92,7 +92,7 @@ def test_a_folder_is_served_with_faults_from_the_start(rrdns: Run, tmp_path: Pat
         assert process.stdin is not None
         process.stdin.close()
         result = rrdns("probe", FIRST, "--port", port)
-        assert "announced 3,000 bytes for ARDBP32.BIN and ended it after 1,000" in result.stdout
+        assert "announced 3,000 bytes for ARDBP32.BIN, but ended it after 1,000" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_folder_is_served_with_faults_from_the_start(rrdns: Run, tmp_path: Pat
     [
         ([], 2, "ADDRESS"),
         (["::1"], 2, "must be an IPv4 address"),
-        ([FIRST, "--fault", "bogus"], 2, "'bogus' is no fault"),
+        ([FIRST, "--fault", "bogus"], 2, "unknown fault 'bogus'"),
         ([FIRST, "--root", "/nowhere"], 1, "/nowhere: no such file or directory"),
         (["192.0.2.1", "--port", "6969"], 1, "cannot listen for TFTP on 192.0.2.1:6969"),
     ],

@@ -88,7 +88,7 @@ def test_a_sound_config_is_told_to_be_right(rrdns: Run, config: Path) -> None:
     """With the worst case of each pool, and what it is made of."""
     result = rrdns("check-config", config)
     assert result.exit_code == 0, result.output
-    assert f"{config} is right: 1 zone, 1 pool, 2 members, 0 tokens." in result.stdout
+    assert f"{config} is valid: 1 zone, 1 pool, 2 members, 0 tokens." in result.stdout
     row = next(line for line in result.stdout.splitlines() if line.startswith("boot "))
     assert row.split() == (
         ["boot", "boot.pvs.example.test", "pvs-1,", "pvs-2", "5", "s", "4.4", "s", "9.4", "s"]
@@ -138,7 +138,7 @@ def test_a_script_gets_the_worst_case_as_a_number(rrdns: Run) -> None:
     [
         (SOUND.rpartition("[[pools.members]]")[0], "pool boot has one member"),
         (SOUND.replace('name = "pvs-', 'backup = true\nname = "pvs-'), "only backup members"),
-        (SOUND + '[store]\nbackend = "memory"', "forgotten when rrdns ends"),
+        (SOUND + '[store]\nbackend = "memory"', "lost when rrdns stops"),
         (
             SOUND
             + '[[zones]]\nname = "x.test"\nhostmaster = "h.x"\nnameservers = [{name = "n.y"}]',
@@ -172,10 +172,10 @@ def test_secrets_that_others_may_read_are_noted(rrdns: Run, config: Path, tmp_pa
         assert "Note: " not in rrdns("check-config", config).stdout
         open_to.chmod(0o644)
         told = json.loads(rrdns("check-config", config, "--json").stdout)["notes"]
-        said = "can be read by everyone on this host: chmod 640, and a group for rrdns"
-        assert told == [f"{open_to} {said}"]
+        advice = "chmod 640, and give it to a group for rrdns"
+        assert told == [f"every user of this host can read {open_to}: {advice}"]
     config.write_text(SOUND + hook.replace(str(secret), "/nowhere"))
-    assert "/nowhere can be read" not in rrdns("check-config", config).stdout
+    assert "can read /nowhere" not in rrdns("check-config", config).stdout
 
 
 def test_a_missing_config_is_wrong_use(rrdns: Run, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_defect_of_the_service_goes_to_its_log(
     monkeypatch.setattr(launch, "run", run)
     monkeypatch.setattr("rrdns.service.runtime.log_setup.get_log", Log)
     assert rrdns("serve", "--config", config).exit_code == 1
-    assert logged == [("the supervisor broke", True)]
+    assert logged == [("the supervisor failed", True)]
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -328,8 +328,8 @@ def test_a_defect_is_a_sentence_and_shows_where_only_on_request(
     result = rrdns("check-config", config)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        "rrdns: rrdns has a defect (ZeroDivisionError: by zero)",
-        "  -> RRDNS_DEBUG=1 shows where",
+        "rrdns: rrdns has a bug (ZeroDivisionError: by zero)",
+        "  -> run it with RRDNS_DEBUG=1 for a traceback",
     ]
     assert "Traceback" in rrdns("check-config", config, env={"RRDNS_DEBUG": "1"}).stderr
 

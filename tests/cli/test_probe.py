@@ -42,7 +42,7 @@ def test_a_server_with_the_boot_file_would_boot_a_target(rrdns: Run, port: int) 
     assert result.stdout.startswith("YES: a target would boot from 127.0.0.1.\n")
     assert f"ARDBP32.BIN: {len(BOOT_FILE):,} bytes, version 7.41.0.0" in result.stdout
     assert hashlib.sha256(BOOT_FILE).hexdigest() in result.stdout
-    assert "Loaded whole in " in result.stdout
+    assert "Loaded the whole file in " in result.stdout
 
 
 def test_all_files_must_load(rrdns: Run, port: int) -> None:
@@ -61,7 +61,7 @@ def test_a_light_probe_only_begins_to_load(rrdns: Run, port: int) -> None:
     """As most probes of the service do."""
     result = rrdns("probe", "127.0.0.1", "--port", port, "--light")
     assert result.exit_code == 0
-    assert "Begun to load, not loaded whole in " in result.stdout
+    assert "Loaded the beginning in " in result.stdout
     assert "SHA-256" not in result.stdout
 
 
@@ -114,7 +114,7 @@ def test_what_this_host_cannot_send_is_no_verdict_on_the_server(
     monkeypatch.setattr(tftp_prober, "probe", probe)
     result = rrdns("probe", "127.0.0.1")
     assert result.exit_code == 1
-    assert result.stdout.startswith("CANNOT TELL whether a target would boot from 127.0.0.1.\n")
+    assert result.stdout.startswith("UNKNOWN: this host could not probe 127.0.0.1.\n")
 
 
 def test_a_profile_may_be_told(rrdns: Run, port: int) -> None:

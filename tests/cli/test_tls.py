@@ -83,7 +83,7 @@ def test_a_certificate_for_another_name_is_no_matter_of_trust(
     elsewhere = secure.replace("127.0.0.1", "127.1")  # the same address by another name
     told = rrdns("status", "--url", elsewhere, "--ca-file", pair.certificate)
     assert told.exit_code == 1
-    assert "call it by a name that its certificate has" in told.stderr
+    assert "use a name in --url that its certificate has" in told.stderr
     assert "--ca-file" not in told.stderr
 
 
@@ -93,11 +93,11 @@ def test_http_where_tls_is_and_tls_where_http_is(
     """Each is told for what it is."""
     told = rrdns("status", "--url", secure.replace("https:", "http:"))
     assert told.exit_code == 1
-    assert "begins with https://" in told.stderr
+    assert "write the URL with https://" in told.stderr
     url = api.url.replace("http:", "https:")
     told = rrdns("status", "--url", url, "--ca-file", pair.certificate)
     assert told.exit_code == 1
-    assert "does not speak TLS" in told.stderr
+    assert "does not use TLS" in told.stderr
 
 
 def test_the_health_check_of_the_container_knows_tls(secure: str, pair: Pair) -> None:

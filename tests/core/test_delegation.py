@@ -51,7 +51,7 @@ NOBODY = NoResponse("network is unreachable", is_local_error=True)
 NXDOMAIN = reply(rcode="NXDOMAIN", authority=(PARENT_SOA,))
 SERVFAIL = reply(rcode="SERVFAIL", flags=("ra",))
 NODATA = reply(flags=("ra",))
-ANSWERS = "3 addresses, TTL 5 s at most, the first one turns"
+ANSWERS = "3 addresses, TTL 5 s at most, the first one changes"
 
 
 def the(survey: Observations) -> Finding:
@@ -229,7 +229,7 @@ def test_resolvers_that_do_without_a_delegation_make_it_no_finding() -> None:
     survey = at_parent(delegation=NXDOMAIN, address=NXDOMAIN)
     told = build_report(replace(survey, parents_named=False))
     assert told.findings == ()
-    assert told.servers[0].ok_text == "no delegation, and the resolvers do without"
+    assert told.servers[0].ok_text == "no delegation, and the resolvers do not need one"
     broken = replace(
         survey,
         parents_named=False,
@@ -246,7 +246,7 @@ def test_a_refusal_tells_of_allow_query_where_it_is_set() -> None:
     refused = at_server(soa=reply(rcode="REFUSED", flags=()))
     assert "allow_query" not in the(refused).remedy
     limited = replace(refused, zone=replace(ZONE, allow_query=("10.0.0.0/8",)))
-    assert "allow_query of the zone has to let this host ask" in the(limited).remedy
+    assert "allow_query of the zone must contain this host" in the(limited).remedy
 
 
 def test_a_zone_without_a_pool_is_checked_as_far_as_it_goes() -> None:
@@ -320,7 +320,7 @@ def test_an_order_that_stands_still_until_the_answer_is_renewed_is_told() -> Non
     still = looks(*[turned(0)] * 6, turned(1), at=(*[0.0] * 6, 6.2))
     told = build_report(at_resolver(samples=still))
     assert told.findings == ()
-    assert told.servers[-1].ok_text.endswith("the first one turns with each new answer")
+    assert told.servers[-1].ok_text.endswith("the first one changes with each new answer")
 
 
 def test_what_could_not_be_told_in_time_is_a_note() -> None:
@@ -340,9 +340,7 @@ def test_who_cannot_be_asked_from_here_is_a_note_if_others_can() -> None:
     six = replace(SERVER, server=Endpoint("2001:db8::53", 53), soa=NOBODY, tcp=NOBODY, samples=())
     told = build_report(replace(SURVEY, servers=(SERVER, six)))
     assert told.findings == ()
-    assert told.notes == (
-        Note("2001:db8::53 could not be asked from here: network is unreachable"),
-    )
+    assert told.notes == (Note("2001:db8::53 cannot be queried from here: network is unreachable"),)
     assert the(replace(SURVEY, servers=(six,))).code is FindingCode.SILENT
 
 
@@ -353,7 +351,7 @@ def test_a_silent_server_of_a_parent_that_nobody_named_is_a_note() -> None:
     assert the(both).code is FindingCode.PARENT_SILENT
     told = build_report(replace(both, parents_named=False))
     assert told.findings == ()
-    assert told.notes == (Note(f"192.0.2.2 could not be asked from here: {QUIET.reason}"),)
+    assert told.notes == (Note(f"192.0.2.2 cannot be queried from here: {QUIET.reason}"),)
     alone = replace(SURVEY, parents=(quiet,), parents_named=False)
     assert the(alone).code is FindingCode.PARENT_SILENT
 

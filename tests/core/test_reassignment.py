@@ -101,15 +101,15 @@ def test_pools_that_swapped_names_keep_orders_by_name_first() -> None:
         (
             pool({"pvs-1": "10.0.0.9", "pvs-2": "10.0.0.1"}),
             (
-                "the drain of pvs-1 in pool boot stays with that name, which is another server "
-                "now: 10.0.0.1 is pvs-2, which does not get the drain"
+                "the drain of pvs-1 in pool boot stays with that name, which is now another "
+                "server: 10.0.0.1 is now pvs-2, which does not get the drain"
             ),
         ),
         (
             pool({"pvs-2": "10.0.0.2"}),
             (
-                "the drain of pvs-1 in pool boot fits no member: it is kept, and is in force again "
-                "when the config has a member of that name or address"
+                "the drain of pvs-1 in pool boot has no member now: it is stored, and in force "
+                "again when the config has a member of that name or address"
             ),
         ),
     ],

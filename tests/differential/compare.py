@@ -11,17 +11,19 @@ from tests.differential.rules import BOTH, RULES, Case, Rule, explanation
 from tests.differential.views import RATIONED, Difference, View, difference, rationed, view
 
 RATIONS = ("nsd",)  # these answer only some malformed messages when there are many
-HEAD = """# Where rrdns answers otherwise than Knot DNS and NSD
+HEAD = """# How the answers of rrdns differ from those of Knot DNS and NSD
 
-`tests/differential` asks rrdns, Knot DNS and NSD {count:,} generated questions about the same
-zones over UDP: names in and outside the zones, at the top, below leaves, in mixed case; all kinds
-of types, classes, opcodes and header bits; EDNS in many forms; one in eight malformed. It
-compares RCODE, header, question, all sections and OPT. Every difference must be explained by a
-row here, and a row that explains nothing is a failure too; `make differences` writes this page.
-The last column says for how many of the questions (Knot DNS / NSD, as Debian 12 has them).
+`tests/differential` sends {count:,} generated queries about the same zones to rrdns, Knot DNS and
+NSD over UDP: names inside and outside the zones, at the apex, below leaves, and in mixed case;
+all kinds of types, classes, opcodes and header bits; EDNS in many forms. One in eight is
+malformed. It compares RCODE, header, question, all sections and OPT.
 
-NSD answers only so many malformed messages a second, so FORMERR, NOTIMP and silence count as one
-there.
+Every difference must have a row here. A row without a difference fails the test, too.
+`make differences` writes this page. The last column is the number of queries with the difference
+(Knot DNS / NSD, in their versions of Debian 12).
+
+NSD answers only a limited number of malformed messages a second. So for NSD, FORMERR, NOTIMP and
+silence count as the same answer.
 
 | questions | aspect | rrdns | theirs | whose | why | how often |
 |---|---|---|---|---|---|---|

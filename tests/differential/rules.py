@@ -124,17 +124,17 @@ RULES = (
         ("-",),
         ("yes",),
         lambda case: case.question.edns is not None or case.question.damage == "OPT with a name",
-        "RFC 8914, section 2: an extended error may be added; ours would say no more than the "
+        "RFC 8914, section 2: an extended error is optional; ours would contain no more than the "
         "RCODE",
     ),
     Rule(
-        "names of nobody's zone, asked with EDNS",
+        "names outside the zones, asked with EDNS",
         ("knot",),
         "option 15",
         ("yes",),
         ("-",),
         lambda case: case.question.where == "outside",
-        "RFC 8914, section 4.21: the asker is told that the server is not authoritative for it",
+        "RFC 8914, section 4.21: the error shows that the server is not authoritative for the name",
     ),
     Rule(
         "client subnets",
@@ -143,7 +143,8 @@ RULES = (
         ("yes",),
         ("-",),
         _option("subnet"),
-        "RFC 7871, section 7.2.1: scope 0 lets all share the answer; theirs does not know it",
+        "RFC 7871, section 7.2.1: with scope 0 a cache uses the answer for all clients; theirs "
+        "ignores the option",
     ),
     Rule(
         "cookies",
@@ -152,7 +153,7 @@ RULES = (
         ("yes",),
         ("-",),
         _option("cookie"),
-        "RFC 7873: theirs has them in a module, which lets nobody in without one",
+        "RFC 7873: theirs has cookies in a module, which refuses clients without a cookie",
     ),
     Rule(
         "malformed client subnets",
@@ -161,7 +162,7 @@ RULES = (
         ("FORMERR",),
         (),
         _option("subnet cut off", "subnet with a scope", "subnet of no family"),
-        "RFC 7871, section 7.1.2: FORMERR; theirs does not look",
+        "RFC 7871, section 7.1.2: FORMERR; theirs does not check it",
     ),
     Rule(
         "malformed cookies",
@@ -170,7 +171,7 @@ RULES = (
         ("FORMERR",),
         (),
         _option("short cookie", "long cookie"),
-        "RFC 7873, section 5.2.2: FORMERR; theirs does not look",
+        "RFC 7873, section 5.2.2: FORMERR; theirs does not check it",
     ),
     Rule(
         "many addresses, without cookie",
@@ -188,7 +189,7 @@ RULES = (
         ("-",),
         ("yes",),
         _version,
-        "RFC 6891, section 6.1.3: what options mean under that version, only it can say",
+        "RFC 6891, section 6.1.3: the meaning of options in that version is unknown",
     ),
     Rule(
         "no question, with a cookie",
@@ -197,7 +198,7 @@ RULES = (
         ("NOERROR, empty",),
         ("FORMERR",),
         _damage("no question"),
-        "RFC 7873, section 5.4: a cookie may be asked for alone",
+        "RFC 7873, section 5.4: a query for a cookie needs no question",
     ),
     Rule(
         "opcode NOTIFY, with options",
@@ -215,7 +216,7 @@ RULES = (
         ("-",),
         ("yes",),
         _damage("bytes behind the message"),
-        "theirs answers as if it were sound",
+        "theirs answers as if the message were valid",
     ),
     Rule(
         "type ANY",
@@ -225,7 +226,7 @@ RULES = (
         (),
         _types(ask.ANY),
         "RFC 8482, section 4.2: HINFO; theirs is a record set of the name (section 4.1), and "
-        "addresses in a resolver's cache from there would stand outside the rotation",
+        "addresses that a resolver cached from it would not rotate",
     ),
     Rule(
         "type ANY at the top of a zone",
@@ -234,7 +235,7 @@ RULES = (
         ("-",),
         (),
         _types(ask.ANY),
-        "theirs is the NS records, and their glue with them",
+        "theirs answers with the NS records and their glue",
     ),
     Rule(
         "types OPT, TKEY and TSIG",
@@ -243,8 +244,8 @@ RULES = (
         ("FORMERR",),
         _LOOKED_UP,
         _types(ask.OPT, ask.TKEY, ask.TSIG),
-        "RFC 6891, section 6.1.1; RFC 8945, section 4.1; RFC 2930, section 2: these never are "
-        "data that could be asked for; theirs looks them up like any type",
+        "RFC 6891, section 6.1.1; RFC 8945, section 4.1; RFC 2930, section 2: no name has "
+        "records of these types; theirs looks them up like any type",
     ),
     Rule(
         "types MAILA and MAILB",
@@ -262,8 +263,7 @@ RULES = (
         ("NODATA", "NXDOMAIN", "REFUSED"),
         ("NOTIMP",),
         _types(0),
-        "RFC 6895, section 3.1: 0 is reserved; RFC 3597, section 5: a type that is not known is "
-        "looked up",
+        "RFC 6895, section 3.1: 0 is reserved; RFC 3597, section 5: an unknown type is looked up",
     ),
     Rule(
         "full transfers over UDP",
@@ -272,8 +272,8 @@ RULES = (
         ("REFUSED",),
         ("NOTIMP", RATIONED),
         _types(ask.AXFR),
-        "RFC 5936, sections 2.2.1 and 4.2: undefined over UDP, and refused over TCP; one word "
-        "for both",
+        "RFC 5936, sections 2.2.1 and 4.2: undefined over UDP, and refused over TCP; rrdns answers "
+        "the same over both",
     ),
     Rule(
         "incremental transfers",
@@ -282,8 +282,8 @@ RULES = (
         ("REFUSED", "FORMERR"),
         ("NOTAUTH", "NOTIMP"),
         _types(ask.IXFR),
-        "RFC 5936, section 2.2.1: what is not transferred is refused; theirs lacks a record "
-        "that RFC 1995 asks for, and says that first",
+        "RFC 5936, section 2.2.1: rrdns refuses transfers; theirs first reports that a record "
+        "is missing, which RFC 1995 requires",
     ),
     Rule(
         "class ANY, name in a zone",
@@ -299,8 +299,8 @@ RULES = (
             "NOTAUTH",
         ),
         _rclass,
-        "only class IN is served; RFC 1035, section 6.2: an answer to class ANY should never be "
-        "authoritative, and a boot answer always is",
+        "rrdns serves only class IN; RFC 1035, section 6.2: an answer to class ANY should never "
+        "be authoritative, and a boot answer always is",
     ),
     Rule(
         "opcodes NOTIFY and UPDATE",
@@ -309,8 +309,8 @@ RULES = (
         ("NOTIMP",),
         ("NOTAUTH", "FORMERR", "REFUSED", "NXDOMAIN, empty", "NXDOMAIN"),
         _opcode(4, 5),
-        "RFC 1035, section 4.1.1: rrdns is no secondary and takes no updates, so it has neither "
-        "opcode",
+        "RFC 1035, section 4.1.1: rrdns is not a secondary and accepts no updates, so it "
+        "implements neither opcode",
     ),
     Rule(
         "other opcodes, with EDNS version 1 or more",
@@ -319,8 +319,8 @@ RULES = (
         ("NOTIMP",),
         ("BADVERS",),
         lambda case: case.question.opcode > 0 and _version(case),
-        "RFC 6891, section 6.1.3, and RFC 1035, section 4.1.1: two errors in one, either may be "
-        "told",
+        "RFC 6891, section 6.1.3, and RFC 1035, section 4.1.1: two errors in one query; a server "
+        "may report either",
     ),
     Rule(
         "other opcodes, class not IN",
@@ -329,7 +329,8 @@ RULES = (
         ("NOTIMP",),
         ("REFUSED",),
         lambda case: case.question.opcode > 0 and case.question.rclass != ask.IN,
-        "RFC 1035, section 4.1.1: two errors in one; the opcode says what the class would mean",
+        "RFC 1035, section 4.1.1: two errors in one query; the meaning of the class depends on "
+        "the opcode",
     ),
     Rule(
         "no readable question",
@@ -338,8 +339,8 @@ RULES = (
         ("FORMERR",),
         ("silence",),
         _damage(*_UNREADABLE),
-        "RFC 1035, section 4.1.1, and RFC 9619, section 4: FORMERR tells the asker at once what "
-        "silence makes it guess after its time-out; the answer is shorter than the question",
+        "RFC 1035, section 4.1.1, and RFC 9619, section 4: with FORMERR the client has the error "
+        "at once, without a timeout; the answer is shorter than the query",
     ),
     Rule(
         "no question, EDNS version 1 or more",
@@ -348,7 +349,8 @@ RULES = (
         ("FORMERR",),
         ("BADVERS",),
         lambda case: case.question.damage == "no question" and _version(case),
-        "RFC 9619, section 4, and RFC 6891, section 6.1.3: two errors in one, either may be told",
+        "RFC 9619, section 4, and RFC 6891, section 6.1.3: two errors in one query; a server may "
+        "report either",
     ),
     Rule(
         "no question",
@@ -358,7 +360,7 @@ RULES = (
         ("NOERROR, empty", "BADVERS"),
         _damage("no question"),
         "RFC 9619, section 4: a query has one question; RFC 7873, section 5.4, allows none only "
-        "to those who ask for a cookie",
+        "in a query for a cookie",
     ),
     Rule(
         "OPT with a name",
@@ -367,7 +369,7 @@ RULES = (
         ("FORMERR",),
         (),
         _damage("OPT with a name"),
-        "RFC 6891, section 6.1.2: its name must be the root; theirs does not look",
+        "RFC 6891, section 6.1.2: its name must be the root; theirs does not check it",
     ),
     Rule(
         "malformed behind the question",
@@ -376,7 +378,7 @@ RULES = (
         (),
         ("-",),
         lambda case: case.question.damage in _BAD_OPTS and case.theirs["kind"] == "FORMERR",
-        "RFC 6891, section 7: who sends OPT gets OPT; ours answers with it as soon as one could "
+        "RFC 6891, section 7: the response to a query with OPT has OPT; ours has it if one could "
         "be read",
     ),
     Rule(
@@ -386,7 +388,7 @@ RULES = (
         (),
         ("FORMERR",),
         _payload_of_one,
-        "RFC 6891, section 6.2.3: below 512 means 512; theirs takes this one size for an error",
+        "RFC 6891, section 6.2.3: a size below 512 means 512; theirs treats this size as an error",
     ),
     Rule(
         "a payload size of 1",
@@ -395,7 +397,7 @@ RULES = (
         (),
         ("-",),
         _payload_of_one,
-        "RFC 6891, section 7: who sends OPT gets OPT",
+        "RFC 6891, section 7: the response to a query with OPT has OPT",
     ),
     Rule(
         "signed with an unknown key",
@@ -404,8 +406,8 @@ RULES = (
         ("NOTAUTH",),
         ("REFUSED", "NOTIMP"),
         _damage("signed with an unknown key"),
-        "RFC 8945, section 5.2.1: an unknown key is NOTAUTH and BADKEY; theirs looks for the "
-        "zone first",
+        "RFC 8945, section 5.2.1: the response to an unknown key is NOTAUTH with BADKEY; theirs "
+        "looks for the zone first",
     ),
     Rule(
         "signed with an unknown key",
@@ -414,7 +416,7 @@ RULES = (
         ("TSIG",),
         ("-",),
         _damage("signed with an unknown key"),
-        "RFC 8945, section 5.2.1: BADKEY travels in a TSIG record",
+        "RFC 8945, section 5.2.1: BADKEY is in a TSIG record",
     ),
     Rule(
         "an RCODE in the query",
@@ -423,8 +425,8 @@ RULES = (
         (),
         (RATIONED,),
         _rcode,
-        "RFC 1035, section 4.1.1: the field belongs to answers, and is ignored in a query; "
-        "theirs calls it malformed",
+        "RFC 1035, section 4.1.1: the field is for responses, and rrdns ignores it in a query; "
+        "theirs treats the query as malformed",
     ),
     Rule(
         "records in a query",
@@ -433,8 +435,8 @@ RULES = (
         (),
         (RATIONED,),
         _damage(*_RECORDS),
-        "RFC 9619, section 3, has rules for questions only; records that a query has no use for "
-        "are ignored (docs/answers.md); theirs calls them malformed",
+        "RFC 9619, section 3, has rules only for questions; rrdns ignores records that a query "
+        "does not need (docs/answers.md); theirs treats the query as malformed",
     ),
     Rule(
         "bytes behind the message",
@@ -443,7 +445,7 @@ RULES = (
         ("FORMERR",),
         (),
         _damage("bytes behind the message"),
-        "RFC 1035, section 4.1: a message ends with its last record; theirs ignores up to some",
+        "RFC 1035, section 4.1: a message ends with its last record; theirs ignores a few bytes",
     ),
     Rule(
         "class not IN",
@@ -452,8 +454,8 @@ RULES = (
         (),
         ("-",),
         lambda case: _other_class(case) and case.theirs["kind"] == "REFUSED",
-        "what could be read of a question is in every error; iPXE drops an answer without its "
-        "question",
+        "every error response has the question, as far as it could be read; iPXE drops an answer "
+        "without its question",
     ),
     Rule(
         "opcode NOTIFY",
@@ -462,7 +464,8 @@ RULES = (
         (),
         ("-",),
         _opcode(4),
-        "what could be read is echoed in every error, so that its asker knows it",
+        "every error response has the question, as far as it could be read, so that the client can "
+        "match it",
     ),
     Rule(
         "opcode NOTIFY",
@@ -471,7 +474,7 @@ RULES = (
         (),
         ("-",),
         _opcode(4),
-        "RFC 6891, section 7: who sends OPT gets OPT",
+        "RFC 6891, section 7: the response to a query with OPT has OPT",
     ),
     Rule(
         "incremental transfers with OPT in the wrong section",
@@ -480,7 +483,7 @@ RULES = (
         (),
         ("-",),
         lambda case: case.question.rtype == ask.IXFR and "OPT" in case.question.damage,
-        "RFC 6891, section 7: who sends OPT gets OPT",
+        "RFC 6891, section 7: the response to a query with OPT has OPT",
     ),
     Rule(
         "signed with an unknown key",
@@ -489,7 +492,7 @@ RULES = (
         (),
         ("-",),
         _damage("signed with an unknown key"),
-        "RFC 8945, section 5.3.2: an error answer has the question as any answer has it",
+        "RFC 8945, section 5.3.2: an error response has the question, as any response",
     ),
     Rule(
         "EDNS version 1 or more, with DO",
@@ -498,7 +501,8 @@ RULES = (
         (),
         ("version 0, 1232 octets, flags 0000",),
         _version,
-        "RFC 6891, section 6.1.3: BADVERS says nothing of DO; RFC 3225, section 3: it is copied",
+        "RFC 6891, section 6.1.3, does not mention DO for BADVERS; RFC 3225, section 3: it is "
+        "copied",
     ),
     Rule(
         "header bits in errors",

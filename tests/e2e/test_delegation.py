@@ -59,7 +59,7 @@ def test_a_healthy_delegation_has_no_finding(site: Site, named: str) -> None:
         ("resolver", unbound),
     ]
     for one in told["asked"][1:]:
-        assert f"3 addresses, TTL {TTL} s at most, the first one turns" in one["summary"]
+        assert f"3 addresses, TTL {TTL} s at most, the first one changes" in one["summary"]
 
 
 @pytest.mark.parametrize(

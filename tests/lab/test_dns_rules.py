@@ -131,7 +131,7 @@ def test_an_alias_before_the_address_is_followed_or_passed_over(firmware: Rule) 
     ("firmware", "expected"),
     [
         (ipxe, Empty("the answer has no address (NODATA)")),
-        (edk2, Ignored("it has no record at all, which counts as truncated")),
+        (edk2, Ignored("it has no record, which EDK2 treats as truncated")),
         (grub, Ignored("the answer has no address (NODATA)")),
         (u_boot, Failed("the answer has no address (NODATA)")),
     ],

@@ -21,11 +21,11 @@ def test_words_name_faults_with_their_values() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("bogus", "'bogus' is no fault; there are: silent, reply-from=TEXT"),
+        ("bogus", "unknown fault 'bogus'; there are: silent, reply-from=TEXT"),
         ("slow", "write the fault 'slow' as slow=0.5"),
         ("silent=yes", "write the fault 'silent' as silent"),
-        ("slow=much", "slow: 'much' does not fit; write it as slow=0.5"),
-        ("error-at=end", "'end' does not fit; write it as error-at=request|options|data"),
+        ("slow=much", "slow: 'much' is not valid; write it as slow=0.5"),
+        ("error-at=end", "'end' is not valid; write it as error-at=request|options|data"),
     ],
 )
 def test_what_is_no_fault_is_told_with_what_would_be_one(word: str, said: str) -> None:

@@ -170,7 +170,7 @@ async def test_who_repeats_its_acks_when_a_server_stalls(firmware: Firmware, ack
         await until(lambda: server.counts.stopped or server.counts.errors_heard)
         assert server.counts.repeated_acks == acks
     assert one.verdict is Verdict.TIMEOUT
-    assert "fell silent for 0.3 s after" in one.reason
+    assert "sent nothing for 0.3 s after" in one.reason
 
 
 async def test_a_lost_packet_is_made_up_for() -> None:
@@ -233,7 +233,7 @@ async def test_a_host_that_cannot_open_sockets_says_so(monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "create_datagram_endpoint", fail)
     one = await booted(IPXE, ByRoundRobin([ADDRESS]), 69)
     assert (one.booted, one.server) == (False, "")
-    assert one.reason == "this host cannot play it: Too many open files"
+    assert one.reason == "this host cannot simulate it: Too many open files"
 
 
 async def test_a_target_that_is_cut_short_ends_its_transfer() -> None:

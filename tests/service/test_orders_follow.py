@@ -141,7 +141,7 @@ async def test_an_order_without_a_member_is_kept_shown_and_comes_back(site: Site
         await drain(control)
         site.write({"pvs-2": "10.0.0.2"})
         check = CliRunner().invoke(app, ["check-config", str(site.path)])
-        assert "the drain of pvs-1 in pool boot fits no member: it is kept" in " ".join(
+        assert "the drain of pvs-1 in pool boot has no member now: it is stored" in " ".join(
             check.stdout.split()
         )
         assert "to end it: rrdns resume pvs-1 --pool boot" in " ".join(check.stdout.split())
@@ -181,7 +181,7 @@ async def test_an_order_without_a_member_is_ended_by_its_former_name(site: Site)
         assert len(control._admin_service.service().orphaned) == 1
         done = await rrdns(control, "resume", "pvs-1")
         assert done.exit_code == 0, done.output
-        assert "The order for pvs-1 of pool boot is ended" in done.stdout
+        assert "The order for pvs-1 of pool boot has ended" in done.stdout
         assert control._admin_service.service().orphaned == ()
         assert control._recorder.alarms() == ()
         assert (await rrdns(control, "resume", "pvs-1")).exit_code == 2
@@ -207,7 +207,7 @@ async def test_orders_without_a_member_end_together_with_others(
         assert (await rrdns(control, "drain", "pvs-1", "pvs-3")).exit_code == 2, "no new order"
         done = await rrdns(control, "resume", *whom)
         assert done.exit_code == 0, done.output
-        assert "The order for pvs-1 of pool boot is ended" in done.stdout
+        assert "The order for pvs-1 of pool boot has ended" in done.stdout
         assert "pvs-3 of pool boot is resumed" in done.stdout
         assert control._states.orders() == {}
         assert control._recorder.alarms() == ()

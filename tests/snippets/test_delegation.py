@@ -163,9 +163,9 @@ def test_unbound_is_told_of_names_that_it_keeps_to_itself() -> None:
 @pytest.mark.parametrize("form", [Format.WINDOWS, Format.DNSMASQ])
 def test_an_address_that_is_needed_and_not_told_is_asked_for(form: Format) -> None:
     """The sentence says where to write it."""
-    with pytest.raises(NameserverAddressMissing, match="the address of rrdns1") as caught:
+    with pytest.raises(NameserverAddressMissing, match="no address of rrdns1") as caught:
         delegation_text(form, BARE)
-    assert 'address = "..." next to that name' in str(caught.value)
+    assert 'address = "..." to that name' in str(caught.value)
 
 
 @pytest.mark.parametrize("form", [Format.BIND, Format.BIND_RESOLVER, Format.KNOT, Format.UNBOUND])

@@ -78,7 +78,7 @@ def test_a_rack_is_drained_and_brought_back_in_one_order(
         dialog.get_by_role("button", name="Drain").click()
         for member, state in (("pvs-2", "Drained"), ("pvs-4", "Drained"), ("pvs-1", "In")):
             expect(badge(page, member)).to_have_text(state)
-        expect(page.locator("#toast")).to_contain_text("pvs-2 and pvs-4 are drained. Safe to take")
+        expect(page.locator("#toast")).to_contain_text("pvs-2 and pvs-4 are drained. Safe to shut")
         trail = rrdns.json("GET", "/v1/audit?limit=2")["entries"]
         assert len({entry["details"]["order"] for entry in trail}) == 1
         assert {entry["reason"] for entry in trail} == {"new switch"}
@@ -103,7 +103,7 @@ def test_the_guard_is_heard_before_anybody_confirms(browser: Browser, admin_serv
         expect(dialog.get_by_role("alert")).to_contain_text(
             "are the last members in rotation of pool 'boot'"
         )
-        expect(dialog.get_by_label("all the same")).to_be_visible()
+        expect(dialog.get_by_label("anyway")).to_be_visible()
         with page.expect_response("**/v1/orders/drain") as answered:
             dialog.get_by_role("button", name="Drain").click()
         assert answered.value.status == 409
@@ -129,11 +129,11 @@ def test_an_order_for_later_is_shown_until_it_is_cancelled(
         dialog.get_by_role("radio", name="2 h", exact=True).check()
         dialog.get_by_role("radio", name="later").check()
         dialog.get_by_role("button", name="Drain").click()
-        expect(dialog.get_by_role("alert")).to_have_text("Say when it is to begin.")
+        expect(dialog.get_by_role("alert")).to_have_text("Enter the start time.")
         begin = page.evaluate(_LOCAL_TIME_IN_THREE_HOURS)
-        dialog.get_by_label("When it begins").fill(begin)
+        dialog.get_by_label("Start time").fill(begin)
         expect(page.locator("#order-left")).to_contain_text(
-            re.compile("Begins in (3 h|2 h 59 min)")
+            re.compile("Starts in (3 h|2 h 59 min)")
         )
         dialog.get_by_role("button", name="Drain").click()
         expect(page.locator("#toast")).to_contain_text("pvs-3 will be drained at")
@@ -158,7 +158,7 @@ def test_the_page_explains_who_is_next_and_what_would_change_that(
     rrdns.json("POST", "/v1/pools/boot/members/pvs-4/drain", {"reason": "patch", "for": "1h"})
     with a_page(browser) as page:
         sign_in(page, rrdns, "look")
-        page.get_by_text("Who is answered next").click()
+        page.get_by_text("Next answers").click()
         answers = page.locator(".explain ol li")
         expect(answers).to_have_count(3)
         expect(answers.first).to_contain_text(re.compile("^pvs-[123], then pvs-[123], pvs-[123]$"))
@@ -167,7 +167,7 @@ def test_the_page_explains_who_is_next_and_what_would_change_that(
         expect(said).to_contain_text("In when the drain ends at")
         expect(said.locator("code")).to_have_text("rrdns resume pvs-4 --pool boot")
         first = page.locator(".explain dd").first
-        expect(first).to_contain_text(f"The probe that decided: {servers['pvs-1'].address} serves")
+        expect(first).to_contain_text(f"Last deciding probe: {servers['pvs-1'].address} serves")
         expect(first).to_contain_text("Out when 3 probes in a row fail, in about")
         assert serious_faults(page) == []
         rrdns.json("POST", "/v1/pools/boot/members/pvs-4/resume", {})
@@ -186,9 +186,9 @@ def test_the_page_tells_how_exporters_and_webhooks_fare(
         told, failing, chat = page.locator("#exporters-rows tr").all()
         expect(chat).to_contain_text("http://127.0.0.1:9/: override")
         expect(chat.locator(".badge")).to_have_text("Failing")
-        expect(chat).to_contain_text(re.compile("[0-9]+ events? waits?"))
+        expect(chat).to_contain_text(re.compile("[0-9]+ events? in the queue"))
         expect(told).to_contain_text("dnsmasq")
-        expect(told.locator(".badge")).to_have_text("Told")
+        expect(told.locator(".badge")).to_have_text("Delivered")
         expect(failing).to_contain_text("inventory")
         expect(failing.locator(".badge")).to_have_text("Failing")
         expect(failing).to_contain_text(re.compile("127.0.0.1:9.*next try in"))
@@ -202,7 +202,7 @@ def test_all_of_it_fits_a_phone(browser: Browser, admin_service: Farm) -> None:
     with a_page(browser, viewport=PHONE, has_touch=True) as page:
         sign_in(page, rrdns, "boss")
         row(page, "pvs-1").get_by_role("button", name="rack-1").tap()
-        page.get_by_text("Who is answered next").tap()
+        page.get_by_text("Next answers").tap()
         expect(page.locator(".explain ol li")).to_have_count(4)
         assert _width(page) <= PHONE["width"]
         page.get_by_role("button", name="Drain them").tap()

@@ -103,7 +103,7 @@ def test_a_uefi_program_begins_with_mz_however_it_is_cut(rest: bytes, block: int
         (BootFile("a"), b"abc", 0, Verdict.OK, "serves a"),
         (BootFile("a"), b"abc", 3, Verdict.OK, "3 bytes"),
         (BootFile("a"), b"abc", 4, Verdict.TRUNCATED, "announced 4 bytes"),
-        (BootFile("a"), b"abc", 2, Verdict.WRONG_SIZE, "announced 2 bytes and sends more"),
+        (BootFile("a"), b"abc", 2, Verdict.WRONG_SIZE, "announced 2 bytes, but sends more"),
         (BootFile("a", size=4), b"abc", 3, Verdict.WRONG_SIZE, "announces 3 bytes"),
         (BootFile("a", size=4), b"abc", None, Verdict.WRONG_SIZE, "it has 3 bytes"),
         (BootFile("a", size=2), b"abc", None, Verdict.WRONG_SIZE, "sends more"),

@@ -238,7 +238,7 @@ def test_a_cancelled_probe_tells_the_server_if_there_is_one() -> None:
     [
         (Error(0, "busy"), "did not serve boot.bin (TFTP error 0: busy)"),
         (Error(1, "File not found"), "has no file boot.bin (TFTP error 1: File not found)"),
-        (Error(2, ""), "(TFTP error 2): the server may not read it"),
+        (Error(2, ""), "(TFTP error 2): the server cannot read the file"),
         (Error(8, "no"), "refuses the options"),
         (Error(77, "\x1b[0m"), "(TFTP error 77: [0m)"),
     ],
@@ -256,23 +256,23 @@ def test_an_error_in_mid_transfer_says_how_far_it_came() -> None:
     reader = session()
     say(reader, Data(1, b"x" * 512))
     assert say(reader, Error(0, "I/O error")) is None
-    assert "broke off boot.bin after 512 bytes (TFTP error 0: I/O error)" in sentence(reader)
+    assert "stopped boot.bin after 512 bytes (TFTP error 0: I/O error)" in sentence(reader)
 
 
 @pytest.mark.parametrize(
     ("packet", "code", "words"),
     [
-        (Data(2, b""), 4, "sent block 2 where block 1 was due"),
-        (Data(0, b""), 4, "sent block 0 where block 1 was due"),
+        (Data(2, b""), 4, "sent block 2; block 1 was due"),
+        (Data(0, b""), 4, "sent block 0; block 1 was due"),
         (Data(1, b"x" * 513), 4, "513 bytes in a block of 512"),
-        (Ack(0), 4, "what only a reader sends"),
-        (ReadRequest("x"), 4, "what only a reader sends"),
-        (OptionAck({"blksize": "1429"}), 8, "blocks of 1429 bytes where 1428 were asked for"),
+        (Ack(0), 4, "a packet that only a reader sends"),
+        (ReadRequest("x"), 4, "a packet that only a reader sends"),
+        (OptionAck({"blksize": "1429"}), 8, "blocks of 1429 bytes; 1428 were requested"),
         (OptionAck({"blksize": "7"}), 8, "blocks of 7 bytes"),
         (OptionAck({"blksize": "many"}), 8, "its blksize is 'many'"),
         (OptionAck({"tsize": "-1"}), 8, "its tsize is '-1'"),
-        (OptionAck({"tsize": "9" * 19}), 8, "which is no number"),
-        (OptionAck({"tsize": "10245 "}), 8, "its tsize is '10245 ', which is no number"),
+        (OptionAck({"tsize": "9" * 19}), 8, "which is not a number"),
+        (OptionAck({"tsize": "10245 "}), 8, "its tsize is '10245 ', which is not a number"),
     ],
 )
 def test_a_breach_of_the_protocol_is_told_to_the_server_and_to_us(
@@ -299,7 +299,7 @@ def test_a_server_that_runs_ahead_is_a_bad_reply() -> None:
     reader = session()
     say(reader, Data(1, b"x" * 512))
     say(reader, Data(3, b"x" * 512))
-    assert "sent block 3 where block 2 was due" in sentence(reader)
+    assert "sent block 3; block 2 was due" in sentence(reader)
 
 
 def test_a_wrong_announcement_ends_the_transfer_at_once() -> None:
@@ -324,7 +324,7 @@ def test_less_than_was_announced_is_truncated() -> None:
     say(reader, OptionAck({"tsize": "10", "blksize": "8"}))
     assert say(reader, Data(1, b"1234567")) == Ack(1)
     assert verdict(reader) is Verdict.TRUNCATED
-    assert "announced 10 bytes for boot.bin and ended it after 7 bytes" in sentence(reader)
+    assert "announced 10 bytes for boot.bin, but ended it after 7 bytes" in sentence(reader)
 
 
 def test_a_large_file_is_not_loaded_whole() -> None:
@@ -342,7 +342,7 @@ def test_a_large_file_is_not_loaded_whole() -> None:
     ("told", "words"),
     [
         (Verdict.REFUSED, "nothing listens on UDP port 69"),
-        (Verdict.UNREACHABLE, "cannot be reached to ask for boot.bin (why)"),
+        (Verdict.UNREACHABLE, "cannot be reached for boot.bin (why)"),
         (Verdict.LOCAL, "could not be sent to 10.0.0.11 (why)"),
     ],
 )
@@ -359,7 +359,7 @@ def test_a_port_that_closes_in_mid_transfer_is_told_so() -> None:
     reader = session()
     say(reader, Data(1, b"x" * 512))
     reader.network_error(Verdict.REFUSED, "why")
-    assert "broke off the transfer" in sentence(reader)
+    assert "stopped the transfer" in sentence(reader)
 
 
 def test_only_packets_of_the_transfer_itself_can_end_it() -> None:
@@ -471,7 +471,7 @@ def test_a_window_that_was_not_asked_for_is_a_bad_reply(window: str) -> None:
         TransferRequest(SERVER, 69, "boot.bin"), BootFile("boot.bin"), ProbeDepth.FULL, options
     )
     assert isinstance(say(reader, OptionAck({"windowsize": window})), Error)
-    assert f"it chose windows of {window} where 4 were asked for" in sentence(reader)
+    assert f"it chose windows of {window} blocks; 4 were requested" in sentence(reader)
 
 
 sources = st.sampled_from([TRANSFER, TRANSFER, TRANSFER, (SERVER, 40001), ("10.0.0.99", 40000)])
@@ -552,7 +552,7 @@ def test_a_probe_asks_as_its_firmware_does(
         (b"\0\3\0\1" + b"x" * 512, "it answers without an OACK (RFC 2347)"),
         (b"\0\6blksize\x001428\0", "its OACK has no tsize (RFC 2349)"),
         (b"\0\6TSIZE\x00600\0", "its OACK does not write tsize in lower case"),
-        (b"\0\6tsize\x000\0", "its OACK says tsize 0"),
+        (b"\0\6tsize\x000\0", "its OACK has tsize 0"),
         (b"\0\6", "its OACK has no tsize"),
     ],
 )
@@ -576,7 +576,7 @@ def test_edk2_asks_a_second_time_without_the_size() -> None:
     assert say(first, OptionAck({"tsize": "600"})) == Error(8, "only the size was wanted")
     second.follow(first)
     assert isinstance(say(second, OptionAck({"blksize": "1468", "tsize": "600"})), Error)
-    assert "has tsize where nobody asked for it" in sentence(second)
+    assert "has tsize without a request for it" in sentence(second)
 
 
 def test_the_second_request_of_edk2_needs_no_oack() -> None:
@@ -613,7 +613,7 @@ def test_a_uefi_program_by_its_bytes_is_a_warning(name: str) -> None:
     say(reader, Data(2, content[512:]))
     assert verdict(reader) is Verdict.OK
     assert reader.finding is not None
-    told = [one for one in reader.finding.warnings if 'say profile "uefi"' in one]
+    told = [one for one in reader.finding.warnings if "configure profile = uefi" in one]
     assert len(told) == (name != "vmlinuz")
 
 
@@ -623,8 +623,8 @@ def test_a_uefi_program_by_its_bytes_is_a_warning(name: str) -> None:
         (b"\0\6tsize\x003\0timeout\x005\0", "accepts the option 'timeout'"),
         (b"\0\6tsize\x003\0windowsize\x004\0", "accepts the option 'windowsize'"),
         (b"\0\6tsize\x003\0what\x00?\0", "accepts the option 'what'"),
-        (b"\0\6tsize\x003\0\0\0", "has NULs behind its last option"),
-        (b"\0\6tsize\x003\0tsize\x003\0", "names the option 'tsize' twice"),
+        (b"\0\6tsize\x003\0\0\0", "has NULs after its last option"),
+        (b"\0\6tsize\x003\0tsize\x003\0", "has the option 'tsize' twice"),
     ],
 )
 @pytest.mark.parametrize("depth", ProbeDepth)
@@ -667,7 +667,7 @@ def test_spaces_around_a_number_are_read_as_firmware_reads_them(
             assert f"writes the value of {name} as {value!r}, against RFC 2347" in warning
         else:
             say(reader, OptionAck(options))
-            assert f"its {name} is {value!r}, which is no number" in sentence(reader)
+            assert f"its {name} is {value!r}, which is not a number" in sentence(reader)
 
 
 @pytest.mark.parametrize("stray", [b"noise", b"\0\4\0\0", b"\0\1a\0octet\0", b"\0"])

@@ -120,9 +120,9 @@ def test_a_peers_text_is_shown_on_one_printable_line() -> None:
     ("raw", "options", "oddity"),
     [
         (b"\0\6", {}, "is empty"),
-        (b"\0\6tsize\x009\0\0\0", {"tsize": "9"}, "has NULs behind its last option"),
-        (b"\0\6tsize\x009\0\0", {"tsize": "9"}, "has NULs behind its last option"),
-        (b"\0\6tsize\x009\0TSIZE\x009\0", {"tsize": "9"}, "names the option 'TSIZE' twice"),
+        (b"\0\6tsize\x009\0\0\0", {"tsize": "9"}, "has NULs after its last option"),
+        (b"\0\6tsize\x009\0\0", {"tsize": "9"}, "has NULs after its last option"),
+        (b"\0\6tsize\x009\0TSIZE\x009\0", {"tsize": "9"}, "has the option 'TSIZE' twice"),
     ],
 )
 def test_what_firmware_passes_over_is_read_and_told(

@@ -1,4 +1,4 @@
-"""`rrdns audit`: who did what to whom, when and why."""
+"""`rrdns audit`: show the audit trail."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from rrdns.cli.terminal.errors import WRONG_USE, CliError
 from rrdns.cli.terminal.output import print_json, print_rich, printable
 from rrdns.cli.terminal.progress import counting
 
-PAGE = 20  # entries, where nobody says otherwise
+PAGE = 20  # entries without --limit
 
 
 def audit(
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, max=1000, help="Most entries.", show_default=str(PAGE)),
+        typer.Option(
+            "--limit", min=1, max=1000, help="Maximum of entries.", show_default=str(PAGE)
+        ),
     ] = None,
     before: Annotated[
         int | None, typer.Option("--before", min=1, help="Only entries with a smaller number.")
@@ -29,19 +31,21 @@ def audit(
     pool: OnlyPool = None,
     member: Annotated[
         str | None,
-        typer.Option("--member", help="Only members so called.", autocompletion=completion.members),
+        typer.Option(
+            "--member", help="Only members of this name.", autocompletion=completion.members
+        ),
     ] = None,
     export: Annotated[
-        bool, typer.Option("--export", help="All of it as JSON lines, the newest first.")
+        bool, typer.Option("--export", help="All entries as JSON lines, the newest first.")
     ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show who did what to whom, when and why.
+    """Show the audit trail: what happened to which member, when, by whose order, and why.
 
-    The trail holds orders, changes of standing, and reloads; the newest comes last.
+    The trail contains orders, changes of health, and reloads. The newest entry is last.
 
     For example:
 
@@ -54,7 +58,7 @@ def audit(
     from rrdns.cli.api.client import Client
 
     if export and (limit is not None or before is not None):
-        raise CliError("--export writes all of it", "leave --limit and --before out", WRONG_USE)
+        raise CliError("--export writes all entries", "leave --limit and --before out", WRONG_USE)
     client = Client(url, token, ca_file)
     if export:
         for line in _lines(client.export_audit(pool=pool, member=member)):
@@ -62,22 +66,22 @@ def audit(
         sys.stdout.flush()
         return
     most = limit or PAGE
-    told = client.audit(limit=most, before=before, pool=pool, member=member)
+    page = client.audit(limit=most, before=before, pool=pool, member=member)
     if as_json:
-        print_json(told)
+        print_json(page)
         return
-    entries = told["entries"]
+    entries = page["entries"]
     if not entries:
-        typer.echo("The audit trail has no such entries.")
+        typer.echo("The audit trail has no entries that match.")
         return
     print_rich(_table(entries, client.now()))
     oldest = min(entry["id"] for entry in entries)
     if len(entries) == most and oldest > 1:
-        typer.echo(f"Older ones: rrdns audit --before {oldest}")
+        typer.echo(f"Older entries: rrdns audit --before {oldest}")
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Return the lines of what comes in; on a terminal they are their own progress."""
+    """Return the lines of a stream. If they go to a file, show their number on the terminal."""
 
     def split() -> Iterator[bytes]:
         rest = b""
@@ -98,7 +102,7 @@ def _table(entries: list[dict[str, Any]], now: float) -> Any:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "number" else "left")
     table.add_column("change", overflow="fold")
     table.add_column("why", overflow="fold", ratio=1)
-    for entry in sorted(entries, key=lambda each: int(each["id"])):
+    for entry in sorted(entries, key=lambda entry: int(entry["id"])):
         table.add_row(*_row(entry, now))
     return table
 

@@ -1,4 +1,4 @@
-"""`rrdns explain`: who is answered next, why others are not, and what would change it."""
+"""`rrdns explain`: the next answers, why each member is in rotation or not, and what changes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def explain(
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Tell who is answered next, why each other member is not, and what would change that.
+    """Show the next answers, why each member is in rotation or not, and what would change that.
 
     For example:
 
@@ -35,12 +35,12 @@ def explain(
     from rrdns.cli.api.client import Client
 
     client = Client(url, token, ca_file)
-    told = client.explain(pool)
+    explanation = client.explain(pool)
     if as_json:
-        print_json(told)
+        print_json(explanation)
         return
-    for number, each in enumerate(told["pools"]):
-        print_rich(*([""] if number else []), *_lines(each, client.now()))
+    for number, one_pool in enumerate(explanation["pools"]):
+        print_rich(*([""] if number else []), *_lines(one_pool, client.now()))
 
 
 def _lines(pool: Mapping[str, Any], now: float) -> Iterator[Text]:
@@ -48,7 +48,7 @@ def _lines(pool: Mapping[str, Any], now: float) -> Iterator[Text]:
 
     yield Text(printable(f"{pool['name']} ({pool['hostname']})"), "bold")
     if pool["next"]:
-        yield Text("The next answers, each in its order:")
+        yield Text("The next answers:")
     for number, answer in enumerate(pool["next"], 1):
         yield Text(printable(f"  {number}. {', '.join(answer)}"))
     yield Text(printable(f"  {pool['sentence'].capitalize()}."), "dim")
@@ -72,19 +72,19 @@ def _member(member: Mapping[str, Any], now: float) -> Iterator[Text]:
     yield line
     if probe := member["probe"]:
         when = f"{milliseconds(probe['seconds'])}, {relative_time(probe['at'], now)}"
-        yield Text(printable(f"      decided by a probe: {probe['sentence']} ({when})"))
-    for way in member["would_change"]:
+        yield Text(printable(f"      last deciding probe: {probe['sentence']} ({when})"))
+    for change in member["would_change"]:
         yield Text(
-            printable(f"      {'out' if member['in'] else 'in'} when {_way(way, now)}"), "dim"
+            printable(f"      {'out' if member['in'] else 'in'} when {_change(change, now)}"), "dim"
         )
 
 
-def _way(way: Mapping[str, Any], now: float) -> str:
-    told = str(way["sentence"])
-    if way["seconds"] is not None:
-        told += f", in about {format_duration(way['seconds'])} at the earliest"
-    if way["at"]:
-        told += f" at {relative_time(way['at'], now)}"
-    if not way["command"]:
-        return told
-    return f"{told}{'; to cancel it' if way['at'] else ''}: `{way['command']}`"
+def _change(change: Mapping[str, Any], now: float) -> str:
+    text = str(change["sentence"])
+    if change["seconds"] is not None:
+        text += f", in about {format_duration(change['seconds'])} at the earliest"
+    if change["at"]:
+        text += f" at {relative_time(change['at'], now)}"
+    if not change["command"]:
+        return text
+    return f"{text}{'; to cancel it' if change['at'] else ''}: `{change['command']}`"

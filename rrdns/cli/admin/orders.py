@@ -1,4 +1,4 @@
-"""`rrdns drain`, `resume` and `force`: take members out of the answers, and put them back."""
+"""`rrdns drain`, `resume` and `force`: give orders for members."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from rrdns.cli.terminal.output import print_json
 if TYPE_CHECKING:
     from rrdns.cli.api.client import Client
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit trail.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for the audit trail.")]
 Lasting = Annotated[
     str | None,
-    typer.Option("--for", metavar="TIME", help="How long, such as 90s, 2h or 1h30m."),
+    typer.Option("--for", metavar="TIME", help="The duration: 90s, 2h or 1h30m."),
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--until", metavar="WHEN", help="When it ends: 06:00 or 2026-01-31T06:00."),
+    typer.Option("--until", metavar="WHEN", help="The end: 06:00 or 2026-01-31T06:00."),
 ]
 At = Annotated[
     str | None,
-    typer.Option("--at", metavar="WHEN", help="Begin later: 22:00, +2h or 2026-01-31T22:00."),
+    typer.Option("--at", metavar="WHEN", help="A later start: 22:00, +2h or 2026-01-31T22:00."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Even if too few members are left.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and do nothing.")]
+Force = Annotated[bool, typer.Option("--force", help="Also if too few members remain.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what the order would do.")]
 
 
 def drain(
@@ -66,8 +66,8 @@ def drain(
 ) -> None:
     """Take members out of the answers before you work on them: all that you name, or none.
 
-    They are probed on. "Safe after" is when the last answer that names them has expired; --wait
-    returns then, so that a script can go on. Exit status 1 when too few members would be left.
+    rrdns continues to probe them. "Safe after" is the time when the last answer with them has
+    expired; --wait returns at that time. Exit status 1 if too few members would remain.
 
     For example:
 
@@ -83,7 +83,7 @@ def drain(
 
     selector = selector_from_args(members, tag, pool, everywhere=all_pools)
     if wait and (dry_run or at is not None):
-        raise CliError("there is nothing to --wait for", "leave it out", WRONG_USE)
+        raise CliError("--wait cannot be used with --dry-run or --at", "leave one out", WRONG_USE)
     order = {"reason": reason, "force": force, "dry_run": dry_run, **_times(lasting, until, at)}
     client, single = Client(url, token, ca_file), is_single(members) and not all_pools
     done = _execute(client, "drain", {**selector, **order}, asks=not (single or yes))
@@ -107,10 +107,10 @@ def resume(
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Put members back: their probes decide alone again. An order for later is cancelled.
+    """End the orders for members: then their probes decide again. Scheduled orders are cancelled.
 
-    An order that fits no member of the config any more ends by the name it was given for, also by
-    a pattern; a tag means members of the config alone.
+    If the config no longer has the member of an order, use the name that the order was given for,
+    or a pattern. --tag selects only members of the config.
 
     For example:
 
@@ -130,7 +130,7 @@ def resume(
 
 
 class Direction(StrEnum):
-    """What a member can be forced to be."""
+    """The forced state of a member."""
 
     UP = "up"
     DOWN = "down"
@@ -142,23 +142,23 @@ def force(
         typer.Argument(metavar="MEMBER", help="The member.", autocompletion=completion.members),
     ],
     direction: Annotated[
-        Direction, typer.Argument(metavar="up|down", help="In the answers, or out of them.")
+        Direction, typer.Argument(metavar="up|down", help="Into the answers, or out of them.")
     ],
     pool: PoolName = None,
     lasting: Lasting = None,
     until: Until = None,
     at: At = None,
     reason: Reason = "",
-    overrule: Force = False,
+    override_guard: Force = False,
     dry_run: DryRun = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Overrule the probes: hand a member out, or keep it out, until you resume it.
+    """Override the probes: keep a member in the answers, or out of them, until you resume it.
 
-    It takes an admin's token, as the probes are usually right.
+    It needs an admin's token, since the probes are usually right.
 
     For example:
 
@@ -167,9 +167,10 @@ def force(
     from rrdns.cli.api.client import Client
 
     if not is_single([member]):
-        raise CliError(f"{member!r} is a pattern", "name one member to force", WRONG_USE)
+        raise CliError(f"{member!r} is a pattern", "force needs the name of one member", WRONG_USE)
     selector = selector_from_args([member], None, pool, everywhere=False)
-    order = {"reason": reason, "force": overrule, "dry_run": dry_run, **_times(lasting, until, at)}
+    times = _times(lasting, until, at)
+    order = {"reason": reason, "force": override_guard, "dry_run": dry_run, **times}
     client = Client(url, token, ca_file)
     done = _execute(client, f"force-{direction}", {**selector, **order}, asks=False)
     if not as_json:
@@ -178,7 +179,7 @@ def force(
 
 
 def _execute(client: Client, verb: str, order: dict[str, Any], *, asks: bool) -> dict[str, Any]:
-    """Give an order; `asks`: on a terminal, show first what it would do to several members."""
+    """Give an order; `asks`: on a terminal, show first what it does to several members."""
     path = f"/v1/orders/{verb}"
     if asks and not order["dry_run"]:
         confirm(verb.capitalize(), client.order(path, {**order, "dry_run": True}))
@@ -190,7 +191,7 @@ def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, 
     from rrdns.timeformat import duration
 
     if lasting is not None and until is not None:
-        raise CliError("--for and --until both say when it ends", "leave one out", WRONG_USE)
+        raise CliError("--for and --until both set the end", "leave one out", WRONG_USE)
     times: dict[str, Any] = {}
     reads: tuple[tuple[str, str, str | None, Callable[[str], Any]], ...] = (
         ("--for", "for", lasting, duration),
@@ -207,7 +208,7 @@ def _times(lasting: str | None, until: str | None, at: str | None) -> dict[str, 
 
 
 def _end(text: str, begins: str | None) -> str:
-    """Return when an order is to end: of 06:00 the next one after its beginning is meant."""
+    """Return the end of an order. "06:00" is the next 06:00 after its start."""
     from rrdns.cli.terminal.durations import parse_moment
     from rrdns.timeformat import start_of
 

@@ -1,4 +1,4 @@
-"""`rrdns status`: the table of all pools, once or again and again."""
+"""`rrdns status`: show the table of all pools, once or every two seconds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ WATCH_INTERVAL = 2.0  # seconds
 
 def status(
     pool: OnlyPool = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 2 seconds.")] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show every member: in or out of the answers, and why.
+    """Show every member: in rotation or not, and why.
 
-    Exit status 0 when all is well, 1 when rrdns is not ready or a pool has no healthy member.
+    Exit status 0 if all is well, 1 if rrdns is not ready or a pool has no healthy member.
 
     For example:
 
@@ -61,32 +61,32 @@ def fetch(client: Client, pool: str | None) -> tuple[list[dict[str, Any]], dict[
     """Return the pools, or the one of that name, and the readiness of the service.
 
     Raises:
-        Trouble: the API cannot tell, or there is no such pool.
+        CliError: the API cannot be read, or there is no such pool.
     """
     pools = client.pools()
     if pool is not None:
-        known = ", ".join(each["name"] for each in pools) or "none"
-        pools = [each for each in pools if each["name"] == pool]
+        names = ", ".join(known["name"] for known in pools) or "none"
+        pools = [known for known in pools if known["name"] == pool]
         if not pools:
-            raise CliError(f"no pool is called {pool!r}", f"there are: {known}", WRONG_USE)
+            raise CliError(f"no pool is called {pool!r}", f"there are: {names}", WRONG_USE)
     return pools, client.readiness()
 
 
 def watch_lines(
     client: Client, pool: str | None, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Write what there is as a line of JSON again and again, until somebody presses Ctrl-C.
+    """Write the status as a line of JSON every two seconds, until Ctrl-C.
 
-    While rrdns cannot be asked, a line has only an `error`.
+    While the API cannot be read, a line has only an `error`.
     """
     with suppress(KeyboardInterrupt):
         while True:
             try:
                 print_json_line(_as_json(*fetch(client, pool)))
-            except CliError as trouble:
-                if trouble.status == WRONG_USE:
+            except CliError as error:
+                if error.status == WRONG_USE:
                     raise
-                print_json_line({"error": trouble.sentence})
+                print_json_line({"error": error.sentence})
             sleep(WATCH_INTERVAL)
 
 
@@ -97,7 +97,7 @@ def _as_json(pools: list[dict[str, Any]], readiness: dict[str, Any]) -> dict[str
 def watch_table(
     client: Client, pool: str | None, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Show the table again and again, until somebody presses Ctrl-C."""
+    """Show the table and refresh it every two seconds, until Ctrl-C."""
     from rich.live import Live
 
     try:
@@ -114,18 +114,18 @@ def watch_table(
 
 
 def _current(client: Client, pool: str | None) -> RenderableType:
-    """Return the table as of now; while rrdns cannot be asked, why not."""
+    """Return the current table, or the error while the API cannot be read."""
     from rich.console import Group
     from rich.text import Text
 
     now = time.strftime("%H:%M:%S")
-    title = Text(f"{client.url}  {now}  (Ctrl-C ends this)", "dim")
+    title = Text(f"{client.url}  {now}  (Ctrl-C to quit)", "dim")
     try:
         return Group(title, *_table(*fetch(client, pool), client.now()))
-    except CliError as trouble:
-        if trouble.status == WRONG_USE:
+    except CliError as error:
+        if error.status == WRONG_USE:
             raise
-        return Group(title, Text(trouble.sentence, "bold red"), Text(trouble.advice))
+        return Group(title, Text(error.sentence, "bold red"), Text(error.advice))
 
 
 def _table(

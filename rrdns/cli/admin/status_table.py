@@ -1,6 +1,6 @@
-"""Make the table of `rrdns status`: who is handed out, who is not, and why, at a glance.
+"""Make the table of `rrdns status`: which members are in rotation, which are not, and why.
 
-What the API may add later is passed over, and words that it may add are shown as they are.
+Fields that a newer API adds are ignored; unknown words in known fields are shown as they are.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _ODD = "yellow"
 
 
 def is_well(pools: Iterable[Json], readiness: Json) -> bool:
-    """Tell whether every pool has somebody to hand out, and the service says that it is ready."""
+    """Return whether rrdns is ready and every pool has a healthy member."""
     return bool(readiness.get("ready")) and not any(pool["everything_down"] for pool in pools)
 
 
 def status_table(pools: Sequence[Json], readiness: Json, now: float) -> list[RenderableType]:
-    """Return what there is to show, the most urgent first."""
+    """Return the lines and tables to show, the most urgent first."""
     lines: list[RenderableType] = [*_alarms(pools, readiness, now), *_orphaned(readiness)]
     for pool in pools:
         lines += [*([""] if lines else []), _title(pool), PoolMembers(pool, now), *_remarks(pool)]
@@ -50,19 +50,20 @@ def _alarms(pools: Sequence[Json], readiness: Json, now: float) -> Iterator[Text
             yield Text(f" EVERYTHING IS DOWN in {_called(pool)}: {_consequence(pool)} ", _SHOUT)
     for alarm in alarms:
         since = relative_time(alarm.get("since"), now)
-        told = f"ALARM {alarm['name']}{f', since {since}' if since else ''}: {alarm['sentence']}"
-        yield Text(printable(told), _OUT)
+        text = f"ALARM {alarm['name']}{f', since {since}' if since else ''}: {alarm['sentence']}"
+        yield Text(printable(text), _OUT)
     if not readiness.get("ready") and not alarms:
-        yield Text("rrdns is NOT READY to answer.", _OUT)
+        yield Text("rrdns is NOT READY to answer queries.", _OUT)
 
 
 def _orphaned(readiness: Json) -> Iterator[Text]:
-    """Return a line for each order that fits no member, with how to end it."""
-    for one in readiness.get("orphaned", []):
-        address = f" ({one['address']})" if one.get("address") else ""
-        command = f"rrdns resume {shlex.quote(one['member'])} --pool {shlex.quote(one['pool'])}"
-        told = f"{one['member']}{address} in pool {one['pool']}: {one['order']}, not in the config"
-        yield Text(printable(f"  {told}. End it: {command}"), _ODD)
+    """Return a line for each order whose member is not in the config, with how to end it."""
+    for order in readiness.get("orphaned", []):
+        member, pool = order["member"], order["pool"]
+        address = f" ({order['address']})" if order.get("address") else ""
+        command = f"rrdns resume {shlex.quote(member)} --pool {shlex.quote(pool)}"
+        text = f"{member}{address} in pool {pool}: {order['order']}, not in the config"
+        yield Text(printable(f"  {text}. End it: {command}"), _ODD)
 
 
 _SHOUT = "bold white on red"
@@ -80,8 +81,9 @@ def _consequence(pool: Json) -> str:
         return "targets get no answer."
     in_rotation = sum(bool(member["in"]) for member in pool["members"])
     if not in_rotation:
-        return "targets get SERVFAIL, since all members are taken out by orders."
-    return f"targets get the {in_rotation} undrained members all the same."
+        return "targets get SERVFAIL, since orders took all members out."
+    members = "member that is" if in_rotation == 1 else f"{in_rotation} members that are"
+    return f"targets still get the {members} not drained."
 
 
 def _title(pool: Json) -> Text:
@@ -89,14 +91,14 @@ def _title(pool: Json) -> Text:
     title.append(f"  {printable(pool['hostname'])}", "not bold")
     inside = sum(bool(member["in"]) for member in pool["members"])
     of = len(pool["members"])
-    if pool["everything_down"]:  # who is in is so only because all are down
+    if pool["everything_down"]:  # members are in rotation only because all are down
         title.append(f"  0 of {of} healthy", _OUT)
-        score = f", {inside} in all the same"
+        score = f", {inside} still in"
     else:
         score = f"  {inside} of {of} in"
     facts = (
-        f"{score}, TTL {pool['ttl']} s, a dead server "
-        f"is named for {pool['worst_case']:.1f} s at most, {pool['queries']:,} "
+        f"{score}, TTL {pool['ttl']} s, a dead server stays "
+        f"in answers for {pool['worst_case']:.1f} s at most, {pool['queries']:,} "
         f"{'query' if pool['queries'] == 1 else 'queries'}"
     )
     return title.append(facts, "not bold dim")
@@ -104,17 +106,17 @@ def _title(pool: Json) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class PoolMembers:
-    """The members of a pool; where their reasons do not fit beside them, those follow below."""
+    """The members of a pool. Reasons that do not fit into the table follow below it."""
 
     pool: Json
     now: float
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Choose by the width that there is."""
-        boundless = options.update(max_width=10_000)
+        """Choose the table that fits the width of the terminal."""
+        unlimited = options.update(max_width=10_000)
 
         def fits(table: Table) -> bool:
-            return Measurement.get(console, boundless, table).maximum <= options.max_width
+            return Measurement.get(console, unlimited, table).maximum <= options.max_width
 
         whole = _table(self.pool, self.now)
         if options.max_width >= _ROOMY or fits(whole):
@@ -125,7 +127,7 @@ class PoolMembers:
         yield from _below(self.pool, self.now)
 
 
-_ROOMY = 120  # columns: enough to fold a reason in a column of its own
+_ROOMY = 120  # columns: enough to fold reasons in a separate column
 
 
 def _short_table(pool: Json, now: float, *, with_details: bool) -> Table:
@@ -145,15 +147,15 @@ def _short_table(pool: Json, now: float, *, with_details: bool) -> Table:
 
 
 def _below(pool: Json, now: float) -> Iterator[Text]:
-    """Return, for each member of which there is more to say than a word, all of it."""
+    """Return the full reasons of each member that has more than one word of them."""
     for member in pool["members"]:
         probe = member.get("last_probe")
-        said = list(_reasons(member, now))
+        reasons = list(_reasons(member, now))
         if probe and probe["verdict"] != "ok":
-            said.append(str(probe["sentence"]))
-        if said != [member["why"]]:
+            reasons.append(str(probe["sentence"]))
+        if reasons != [member["why"]]:
             yield Text.assemble(
-                (printable(member["name"]), "bold"), printable(f": {'; '.join(said)}")
+                (printable(member["name"]), "bold"), printable(f": {'; '.join(reasons)}")
             )
 
 
@@ -217,11 +219,11 @@ _DOWN = frozenset({"down", "last-resort"})
 
 
 def _order(override: Json, now: float) -> str:
-    told = str(override["sentence"])
+    text = str(override["sentence"])
     if override.get("reason"):
-        told += f": {override['reason']}"
+        text += f": {override['reason']}"
     until = override.get("until")
-    return f"{told}, until {relative_time(until, now)}" if until else f"{told}, until it is resumed"
+    return f"{text}, until {relative_time(until, now)}" if until else f"{text}, until it is resumed"
 
 
 def _verdict(probe: Json | None, now: float) -> Text:
@@ -238,9 +240,9 @@ def _ago(probe: Json, now: float) -> str:
 
 
 def _remarks(pool: Json) -> Iterator[Text]:
-    """Return what is odd about members and takes none of them out."""
+    """Return the warnings about members that stay in rotation."""
     for member in pool["members"]:
         warnings = (member.get("last_probe") or {}).get("warnings", [])
         for remark in dict.fromkeys([*warnings, *member.get("drift", [])]):
-            whom = "" if member["name"] in remark else f"{member['name']}: "
-            yield Text(f"  ! {printable(whom + remark)}", _ODD)
+            subject = "" if member["name"] in remark else f"{member['name']}: "
+            yield Text(f"  ! {printable(subject + remark)}", _ODD)

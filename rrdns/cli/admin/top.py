@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from rrdns.cli.admin.top_view import ApiSample
     from rrdns.cli.api.client import Client
 
-_ENDS = {"q", "Q", "\x03", "\x04", ""}  # nothing: the terminal is gone
+_QUIT_KEYS = {"q", "Q", "\x03", "\x04", ""}  # an empty read: the terminal is closed
 
 
 def top(
     every: Annotated[
-        float, typer.Option("--every", min=0.2, max=60.0, help="Seconds between two looks.")
+        float, typer.Option("--every", min=0.2, max=60.0, help="Seconds between two samples.")
     ] = 1.0,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Watch who is handed out, how often, and what happens. q or Ctrl-C ends it.
+    """Watch members, their shares of the answers, and events. Quit with q or Ctrl-C.
 
-    With --json each look is a line for scripts: queries a second, and shares of the answers.
+    With --json, each sample is a line for scripts: queries a second, and shares of the answers.
 
     For example:
 
@@ -50,7 +50,7 @@ def top(
         watch_lines(Client(url, token, ca_file), every)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CliError("rrdns top needs a terminal", "`rrdns top --json` is for scripts", WRONG_USE)
+        raise CliError("rrdns top needs a terminal", "use `rrdns top --json` in scripts", WRONG_USE)
     with _keys():
         _watch(Client(url, token, ca_file), every)
 
@@ -66,21 +66,21 @@ def _watch(client: Client, every: float) -> None:
         while True:
             try:
                 now = fetch(client)
-            except CliError as trouble:
-                if trouble.status == WRONG_USE:
+            except CliError as error:
+                if error.status == WRONG_USE:
                     raise
-                live.update(Text(f"{trouble.sentence}\n{trouble.advice}", "bold red"), refresh=True)
+                live.update(Text(f"{error.sentence}\n{error.advice}", "bold red"), refresh=True)
             else:
                 live.update(top_view(before, now, client.url, out.size.height), refresh=True)
                 before = now
-            if _is_over(every):
+            if _wait_for_quit(every):
                 return
 
 
 def watch_lines(
     client: Client, every: float, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Write a line of JSON for the time between each two looks, until Ctrl-C."""
+    """Write a line of JSON for the time between each two samples, until Ctrl-C."""
     from rrdns.cli.admin.top_view import as_json
 
     before = fetch(client)
@@ -89,18 +89,18 @@ def watch_lines(
             sleep(every)
             try:
                 now = fetch(client)
-            except CliError as trouble:
-                print_json_line({"error": trouble.sentence})
+            except CliError as error:
+                print_json_line({"error": error.sentence})
             else:
                 print_json_line(as_json(before, now))
                 before = now
 
 
 def fetch(client: Client) -> ApiSample:
-    """Ask the API once for everything that is shown.
+    """Fetch one sample of everything that is shown from the API.
 
     Raises:
-        Trouble: it cannot tell.
+        CliError: the API cannot be read.
     """
     from rrdns.cli.admin.top_view import EVENTS, ApiSample
 
@@ -122,7 +122,7 @@ def fetch(client: Client) -> ApiSample:
 
 
 def queries_by_rcode(metrics: str) -> dict[str, float]:
-    """Return the queries by RCODE from what Prometheus reads."""
+    """Return the number of queries by RCODE from the metrics."""
     from prometheus_client.parser import text_string_to_metric_families
 
     found: Counter[str] = Counter()
@@ -133,13 +133,13 @@ def queries_by_rcode(metrics: str) -> dict[str, float]:
     return dict(found)
 
 
-def _is_over(seconds: float) -> bool:
-    """Wait for a key; tell whether it ends this."""
+def _wait_for_quit(seconds: float) -> bool:
+    """Wait for a key; return whether it is one that quits."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         try:
             ready, _, _ = select.select([sys.stdin], [], [], left)
-            if ready and sys.stdin.read(1) in _ENDS:
+            if ready and sys.stdin.read(1) in _QUIT_KEYS:
                 return True
         except KeyboardInterrupt:
             return True
@@ -148,7 +148,7 @@ def _is_over(seconds: float) -> bool:
 
 @contextmanager
 def _keys() -> Iterator[None]:
-    """Get keys as they are pressed, and leave the terminal as it was."""
+    """Read single keys from the terminal, and restore its mode afterwards."""
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     try:

@@ -1,4 +1,4 @@
-"""Make the picture of `rrdns top` from what the API tells: as much as the terminal has room for."""
+"""Make the screen of `rrdns top` from samples of the API, no higher than the terminal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ODD = {"drained", "forced-down", "forced-up", "standby", "assumed", "awaiting-p
 
 @dataclass(frozen=True, slots=True)
 class ApiSample:
-    """What one look at the API has found."""
+    """The state of rrdns at one time, as the API returned it."""
 
     at: float  # Unix seconds
-    steady: float  # seconds on a clock that nobody sets
+    steady: float  # seconds on a monotonic clock
     ready: bool
     alarms: Sequence[Json]
     pools: Sequence[Json]
@@ -36,7 +36,7 @@ class ApiSample:
 
 
 def rates(before: ApiSample | None, now: ApiSample) -> dict[str, float]:
-    """Return the queries a second by RCODE between two looks."""
+    """Return the queries a second by RCODE between two samples."""
     if before is None or now.steady <= before.steady:
         return dict.fromkeys(now.queries, 0.0)
     seconds = now.steady - before.steady
@@ -47,7 +47,7 @@ def rates(before: ApiSample | None, now: ApiSample) -> dict[str, float]:
 
 
 def shares(before: ApiSample | None, now: ApiSample) -> dict[tuple[str, str], float]:
-    """Return each member's share of its pool's answers between two looks."""
+    """Return each member's share of its pool's answers between two samples."""
     earlier = before.answers if before is not None else {}
     given = {key: max(0, n - earlier.get(key, n)) for key, n in now.answers.items()}
     totals: Counter[str] = Counter()
@@ -57,7 +57,7 @@ def shares(before: ApiSample | None, now: ApiSample) -> dict[tuple[str, str], fl
 
 
 def as_json(before: ApiSample, now: ApiSample) -> dict[str, Any]:
-    """Return what happened between two looks, and how things are now, for scripts."""
+    """Return the rates between two samples, and the current state, for scripts."""
     given = shares(before, now)
     return {
         "at": rfc3339(now.at),
@@ -88,28 +88,29 @@ def _rounded(share: float | None) -> float | None:
 
 
 def top_view(before: ApiSample | None, now: ApiSample, title: str, height: int) -> RenderableType:
-    """Return the picture, no higher than the terminal."""
+    """Return the screen, no higher than the terminal."""
     head = [_title(now, title), _queries(rates(before, now)), *_alarms(now)]
     rows = sum(len(pool["members"]) for pool in now.pools)
-    room = height - len(head) - 2  # the table's heading, and a line between
+    room = height - len(head) - 2  # the table's heading, and an empty line
     events = list(now.events[: max(0, min(EVENTS, room - min(rows, room - 2) - 1))])
     most = max(1, room - len(events) - (1 if events else 0))
     parts: list[RenderableType] = [*head, _members(before, now, most)]
     if events:
-        parts += [Text("last events", "dim"), *(_event(one, now.at) for one in reversed(events))]
+        parts.append(Text("last events", "dim"))
+        parts += [_event(entry, now.at) for entry in reversed(events)]
     return Group(*parts)
 
 
 def _title(now: ApiSample, title: str) -> Text:
     text = Text(f"{title}  {clock_time(now.at, now.at)}  ", "dim")
     text.append("ready" if now.ready else "NOT READY", "green" if now.ready else "bold red")
-    text.append("  (q ends this)")
+    text.append("  (q to quit)")
     return _one_line(text)
 
 
 def _queries(per_second: Mapping[str, float]) -> Text:
     text = Text(f"queries/s {sum(per_second.values()):,.0f}", "bold")
-    for rcode, rate in sorted(per_second.items(), key=lambda one: -one[1]):
+    for rcode, rate in sorted(per_second.items(), key=lambda item: -item[1]):
         if rate > 0:
             text.append(f"  {rcode.upper()} {rate:,.0f}", "not bold")
     return _one_line(text)
@@ -117,8 +118,8 @@ def _queries(per_second: Mapping[str, float]) -> Text:
 
 def _alarms(now: ApiSample) -> list[Text]:
     return [
-        _one_line(Text(printable(f"ALARM {one['name']}: {one['sentence']}"), "bold red"))
-        for one in now.alarms[:3]
+        _one_line(Text(printable(f"ALARM {alarm['name']}: {alarm['sentence']}"), "bold red"))
+        for alarm in now.alarms[:3]
     ]
 
 
@@ -131,9 +132,9 @@ def _members(before: ApiSample | None, now: ApiSample, most: int) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     given = shares(before, now)
     members = [(pool, member) for pool in now.pools for member in pool["members"]]
-    # Where not all have room, those that are not as they should be come first.
+    # If not all members fit, the unhealthy ones come first.
     if len(members) > most:
-        members.sort(key=lambda one: one[1]["why"] == "healthy")
+        members.sort(key=lambda row: row[1]["why"] == "healthy")
     for pool, member in members[:most]:
         table.add_row(*_row(pool["name"], member, given))
     if len(members) > most:
@@ -172,11 +173,12 @@ def _why(member: Json) -> str:
 
 
 def _event(entry: Json, now: float) -> Text:
-    whom = "/".join(part for part in (entry["pool"], entry["member"]) if part)
+    subject = "/".join(part for part in (entry["pool"], entry["member"]) if part)
     after = f" -> {entry['after']}" if entry["after"] else ""
     why = f" ({entry['reason']})" if entry["reason"] else ""
     when = clock_time(from_rfc3339(entry["at"]), now)
-    return _one_line(Text(printable(f"{when} {entry['by']} {entry['action']} {whom}{after}{why}")))
+    text = f"{when} {entry['by']} {entry['action']} {subject}{after}{why}"
+    return _one_line(Text(printable(text)))
 
 
 def _one_line(text: Text) -> Text:

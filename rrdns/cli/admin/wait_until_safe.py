@@ -1,4 +1,4 @@
-"""Wait until members are safe to work on, and count down where somebody watches."""
+"""Wait until members are safe to work on; show a countdown on a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wait_until_safe(
     """Return when all of these members (pool, name) are out of every answer and every cache.
 
     Raises:
-        Trouble: somebody or something has brought one back meanwhile.
+        CliError: a member is in rotation again.
     """
     from rrdns.timeformat import from_rfc3339
 
@@ -42,10 +42,10 @@ def wait_until_safe(
         for member in members:
             if member["in"]:
                 raise CliError(
-                    f"{printable(member['name'])} is handed out again: {member['why']}",
-                    "`rrdns audit` tells who ended its order; drain it again",
+                    f"{printable(member['name'])} is in rotation again: {member['why']}",
+                    "`rrdns audit` shows what ended its order; drain it again",
                 )
-        # A worker that was slow to hear of it moves the time on.
+        # If a worker applies the order late, the time is later, too.
         safe_after = max(str(member["safe_after"] or safe_after) for member in members)
         if from_rfc3339(safe_after) <= client.clock.at_least():
             break
@@ -60,7 +60,7 @@ def wait_until(
     quiet: bool = False,
     sleep: Sleep = time.sleep,
 ) -> None:
-    """Return when the last answer that names a member has expired; count down on a terminal."""
+    """Return when the last answer with a member has expired; show a countdown on a terminal."""
     from rrdns.timeformat import from_rfc3339
 
     end = from_rfc3339(safe_after)

@@ -1,7 +1,7 @@
-"""Call the admin API, and make a sentence of every way in which that can fail.
+"""Call the admin API, and turn every failure into a sentence.
 
-urllib is enough for one call after another, and starts in a tenth of aiohttp's time. Proxies
-of the environment are passed by: the API is this host, or one in the admin's own network.
+urllib is enough for single calls, and its import takes a tenth of the time of aiohttp's. Proxies
+of the environment are ignored: the API is on this host or in the admin's network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rrdns.cli.api.tls import handlers_for, tls_error_advice
 from rrdns.cli.terminal.errors import REFUSED, WRONG_USE, CliError
 
 TIMEOUT = 10.0  # seconds
-MAX_BYTES = 256 * 1024 * 1024  # of an answer
+MAX_BYTES = 256 * 1024 * 1024  # of a response
 NOT_READY = 503
 CHUNK = 64 * 1024  # bytes
 
@@ -52,17 +52,17 @@ class Client:
         self._opener = urllib.request.build_opener(*handlers)
 
     def now(self) -> float:
-        """Return the time by the API's clock, where ours is plainly another."""
+        """Return the API's time, or ours if the two clocks are close to each other."""
         return self.clock.now()
 
     def pools(self, recent: int | None = None) -> list[dict[str, Any]]:
-        """Return all pools with their members, each with so many of its last probes."""
+        """Return all pools with their members, and `recent` last probes of each member."""
         path = "/v1/pools" if recent is None else f"/v1/pools?recent={recent}"
         pools: list[dict[str, Any]] = self._call("GET", path)["pools"]
         return pools
 
     def readiness(self) -> dict[str, Any]:
-        """Return whether targets are being served, and the alarms."""
+        """Return whether rrdns is ready, with the alarms."""
         return self._call("GET", "/readyz", also=NOT_READY)
 
     def member(self, pool: str, member: str) -> dict[str, Any]:
@@ -70,10 +70,10 @@ class Client:
         return self._call("GET", f"{self.member_path(pool, member)}?recent=0")
 
     def member_path(self, pool: str, member: str) -> str:
-        """Return where the API keeps a member.
+        """Return the path of a member in the API.
 
         Raises:
-            Trouble: a name is empty.
+            CliError: a name is empty.
         """
         if not (pool and member):
             what = "member" if pool else "pool"
@@ -81,22 +81,22 @@ class Client:
         return f"/v1/pools/{quote(pool, safe='')}/members/{quote(member, safe='')}"
 
     def order(self, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Give an order."""
+        """Give an order; return its result."""
         done = self._call("POST", path, body=order)
         self.clock.note_order(done)
         return done
 
     def explain(self, pool: str | None) -> dict[str, Any]:
-        """Return who is answered next, and why others are not."""
+        """Return the next answers, and why each member is in rotation or not."""
         return self._call("GET", "/v1/explain" + (f"?{urlencode({'pool': pool})}" if pool else ""))
 
     def metrics(self) -> str:
-        """Return the metrics as Prometheus reads them."""
+        """Return the metrics in Prometheus' format."""
         with self._stream("/metrics") as reply:
             return reply.read(MAX_BYTES).decode()
 
     def export_audit(self, **wanted: str | None) -> Iterator[bytes]:
-        """Return the whole audit trail as JSON lines, as they come in."""
+        """Return the whole audit trail as JSON lines, in chunks."""
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         with self._stream(f"/v1/audit/export?{query}") as reply:
             while chunk := reply.read(CHUNK):
@@ -110,41 +110,41 @@ class Client:
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, also: int | None = None
     ) -> dict[str, Any]:
-        """Return the JSON that a call is answered with; `also` is an error status that tells one.
+        """Return the JSON of a response; `also` is an error status whose response has it, too.
 
         Raises:
-            Trouble: the API cannot be reached, or refuses.
+            CliError: the API cannot be reached, or refuses.
         """
         try:
             with self._open(method, path, body) as reply:
                 return self._read(reply.read(MAX_BYTES))
-        except _Answered as answered:
-            if answered.status == also and not answered.is_problem:
-                return self._read(answered.said)
-            raise self._refusal(answered.status, answered.said) from answered
+        except _ErrorResponse as response:
+            if response.status == also and not response.is_problem:
+                return self._read(response.said)
+            raise self._refusal(response.status, response.said) from response
 
     @contextmanager
     def _stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        """Hold an answer open that is no JSON.
+        """Open a response that is not JSON.
 
         Raises:
-            Trouble: the API cannot be reached, or refuses.
+            CliError: the API cannot be reached, or refuses.
         """
         try:
             with self._open("GET", path) as reply:
                 yield reply
-        except _Answered as answered:
-            raise self._refusal(answered.status, answered.said) from answered
+        except _ErrorResponse as response:
+            raise self._refusal(response.status, response.said) from response
 
     @contextmanager
     def _open(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
-        """Make a call, and hold its answer open.
+        """Call the API, and open its response.
 
         Raises:
-            _Answered: the answer is no success.
-            Trouble: the API cannot be reached.
+            _ErrorResponse: the status is an error.
+            CliError: the API cannot be reached.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - _checked lets only http and https pass
@@ -157,7 +157,9 @@ class Client:
                 yield reply
         except urllib.error.HTTPError as error:
             with error:
-                raise _Answered(error.code, error.read(MAX_BYTES), _is_problem(error)) from error
+                raise _ErrorResponse(
+                    error.code, error.read(MAX_BYTES), _is_problem(error)
+                ) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
@@ -176,10 +178,10 @@ class Client:
             value = None
         if isinstance(value, dict):
             return value
-        raise CliError(f"{self.url} answers, but is no rrdns API", "check --url or RRDNS_URL")
+        raise CliError(f"{self.url} answers, but is not an rrdns API", "check --url or RRDNS_URL")
 
     def _refusal(self, status: int, said: bytes) -> CliError:
-        """Return a problem document (RFC 9457) as a sentence."""
+        """Return a problem document (RFC 9457) as an error with advice."""
         try:
             problem = json.loads(said)
             detail = str(problem["detail"] or problem["title"])
@@ -195,29 +197,29 @@ class Client:
     def _advice(self, kind: str, status: int, problem: Mapping[str, Any]) -> str:
         if kind == "ambiguous-member":
             pools = " or ".join(f"--pool {name}" for name in problem.get("pools", ()))
-            return f"say which one: {pools}; or all: --all-pools"
+            return f"add {pools}, or --all-pools for all"
         if status == 401 and self._token:
-            return "the token that was sent is unknown there; check --token or RRDNS_TOKEN"
+            return "the API does not know the token; check --token or RRDNS_TOKEN"
         if status == 401:
-            return "give a token with --token or RRDNS_TOKEN; `rrdns token` makes one"
+            return "set a token with --token or RRDNS_TOKEN; `rrdns token` makes one"
         return _ADVICE.get(kind, "")
 
     def _unreachable(self, error: Exception) -> CliError:
         reason = getattr(error, "reason", error)
-        advice = "is `rrdns serve` running there? --url or RRDNS_URL says where to look"
+        advice = "check that `rrdns serve` runs there, and --url or RRDNS_URL"
         if isinstance(reason, TimeoutError | socket.timeout):
             why = f"no answer within {self._patience:g} s"
         elif isinstance(reason, ssl.SSLError):
             why, advice = tls_error_advice(reason)
         elif isinstance(reason, ConnectionResetError) and self.url.startswith("http:"):
-            why, advice = "it hangs up", "does it serve TLS? then the URL begins with https://"
+            why, advice = "connection reset", "if it uses TLS, write the URL with https://"
         else:
             why = str(getattr(reason, "strerror", None) or reason or type(error).__name__).lower()
         return CliError(f"cannot reach the rrdns API at {self.url}: {why}", advice)
 
 
-class _Answered(Exception):
-    """The API answered, and not with success."""
+class _ErrorResponse(Exception):
+    """The API answered with an error status."""
 
     def __init__(self, status: int, said: bytes, is_problem: bool) -> None:
         super().__init__(status)
@@ -227,24 +229,24 @@ class _Answered(Exception):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follow no redirect: the token would go along to wherever it points."""
+    """Refuses redirects: a redirect would send the token to another server."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 _ADVICE = {
-    "last-member": "`rrdns status` tells who is out, and why; --force drains it all the same",
+    "last-member": "`rrdns status` shows which members are out; --force overrides the guard",
     "unknown-member": "`rrdns status` lists the members",
     "unknown-pool": "`rrdns status` lists the pools",
     "forbidden": "use a token with a higher role",
-    "store-failed": "look at its disk and its log; the answers have not changed",
-    "wrong-host": "call it by an address or as localhost, or give its config tokens",
-    "too-many": "others ask at the same time; wait a few seconds, then say it again",
-    "too-slow": "say it again; is the line to it slow?",
-    "stale": "`rrdns status` shows what changed; then say it again",
+    "store-failed": "check the disk and the log of rrdns; the answers have not changed",
+    "wrong-host": "use an address or localhost in --url, or add tokens to the config of rrdns",
+    "too-many": "there are too many calls at the same time; retry in a few seconds",
+    "too-slow": "the request timed out; retry, or check the network to the server",
+    "stale": "`rrdns status` shows what changed; then retry",
     "invalid": "`rrdns VERB --help` has examples",
-    "internal": "its log says more; answers go on",
+    "internal": "check the log of rrdns; it continues to answer DNS queries",
 }
 
 
@@ -257,7 +259,7 @@ def _checked(url: str) -> str:
         sound = False
     if not sound:
         raise CliError(
-            f"{_without_user(url)!r} is no URL of an API",
+            f"{_without_user(url)!r} is not a URL of an API",
             "write it as http://127.0.0.1:8053",
             WRONG_USE,
         )
@@ -265,14 +267,14 @@ def _checked(url: str) -> str:
 
 
 def _without_user(url: str) -> str:
-    """Return a URL without a password in it, as what is said may be kept in a log."""
+    """Return a URL without its password, since a log may contain the message."""
     return re.sub(r"(?<=//)[^/]*@", "...@", url)
 
 
 def _usable(token: str | None) -> str | None:
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise CliError(
-            "the token has characters that no token has",
+            "the token contains invalid characters",
             "pass it as `rrdns token` printed it, on one line",
             WRONG_USE,
         )
@@ -284,7 +286,7 @@ def _is_problem(error: urllib.error.HTTPError) -> bool:
 
 
 def _status(status: int) -> int:
-    """Return the exit status: what the API did not understand is wrong use."""
+    """Return the exit status: a call that the API does not understand is wrong usage."""
     return WRONG_USE if status in {400, 404, 422} else REFUSED
 
 

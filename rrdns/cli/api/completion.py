@@ -1,7 +1,7 @@
-"""Complete the names of members, pools and tags when somebody presses Tab.
+"""Complete the names of members, pools and tags when the user presses Tab.
 
-The shell waits for it: an API that does not answer at once, or refuses, completes nothing
-and says nothing.
+The shell waits for the result. If the API does not answer at once, or refuses the call, there
+are no completions and no message.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from rrdns.cli.terminal.errors import CliError
 
 TIMEOUT = 0.7  # seconds
 
-Offer = tuple[str, str]  # a name, and what is to be known of it
+Offer = tuple[str, str]  # a name, and its description
 
 
 def members(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Offer members that are not named yet, with their pools and states."""
-    named = ctx.params.get("members") or ()
-    pool = ctx.params.get("pool")
-    found: dict[str, list[str]] = {}
-    for each in _pools(ctx):
-        for member in each["members"] if pool in {None, each["name"]} else ():
-            found.setdefault(member["name"], []).append(f"{each['name']}: {member['why']}")
+    """Return the members that are not on the command line yet, with their pools and states."""
+    present = ctx.params.get("members") or ()
+    only_pool = ctx.params.get("pool")
+    states_of: dict[str, list[str]] = {}
+    for pool in _pools(ctx):
+        for member in pool["members"] if only_pool in {None, pool["name"]} else ():
+            states_of.setdefault(member["name"], []).append(f"{pool['name']}: {member['why']}")
     return [
         (name, ", ".join(states))
-        for name, states in found.items()
-        if name.startswith(incomplete) and name not in named
+        for name, states in states_of.items()
+        if name.startswith(incomplete) and name not in present
     ]
 
 
 def pools(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Offer pools, with how many of their members are in."""
+    """Return the pools, with the number of their members in rotation."""
     return [
-        (each["name"], _score(each)) for each in _pools(ctx) if each["name"].startswith(incomplete)
+        (pool["name"], _score(pool)) for pool in _pools(ctx) if pool["name"].startswith(incomplete)
     ]
 
 
 def tags(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Offer tags, with the members that have them."""
-    found: dict[str, list[str]] = {}
-    for each in _pools(ctx):
-        for member in each["members"]:
+    """Return the tags, with the members that have them."""
+    members_of: dict[str, list[str]] = {}
+    for pool in _pools(ctx):
+        for member in pool["members"]:
             for tag in member["tags"]:
-                found.setdefault(tag, []).append(member["name"])
-    return [(tag, ", ".join(names)) for tag, names in found.items() if tag.startswith(incomplete)]
+                members_of.setdefault(tag, []).append(member["name"])
+    return [
+        (tag, ", ".join(names)) for tag, names in members_of.items() if tag.startswith(incomplete)
+    ]
 
 
 def _score(pool: dict[str, Any]) -> str:
@@ -61,8 +63,8 @@ def _pools(ctx: typer.Context) -> Iterator[dict[str, Any]]:
     from rrdns.cli.api.client import Client
 
     try:
-        asked = (ctx.params[name] for name in ("url", "token", "ca_file"))
-        client = Client(*asked, patience=TIMEOUT)
+        options = (ctx.params[name] for name in ("url", "token", "ca_file"))
+        client = Client(*options, patience=TIMEOUT)
         yield from client.pools(recent=0)
     except (CliError, KeyError, TypeError):
         return

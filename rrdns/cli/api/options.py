@@ -1,4 +1,4 @@
-"""The options that several verbs share."""
+"""The options that several verbs have."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rrdns.cli.api import completion
 DEFAULT_CONFIG = Path("/etc/rrdns/rrdns.toml")
 DEFAULT_URL = "http://127.0.0.1:8053"
 
-Url = Annotated[str, typer.Option("--url", envvar="RRDNS_URL", help="Where the admin API listens.")]
+Url = Annotated[str, typer.Option("--url", envvar="RRDNS_URL", help="URL of the admin API.")]
 Token = Annotated[
     str | None,
     typer.Option(
         "--token",
         envvar="RRDNS_TOKEN",
-        help="Bearer token of the API; better in the variable, which ps does not show.",
+        help="Bearer token of the API. Prefer the variable: ps does not show it.",
         show_default=False,
     ),
 ]
@@ -28,7 +28,7 @@ CaFile = Annotated[
         "--ca-file",
         envvar="RRDNS_CA_FILE",
         metavar="FILE",
-        help="What to trust an https URL by, in PEM; otherwise the system's authorities.",
+        help="CA certificates for an https URL, in PEM. Default: those of the system.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,7 @@ PoolName = Annotated[
     str | None,
     typer.Option(
         "--pool",
-        help="The pool; needed only where two pools have such a member.",
+        help="The pool. Needed only if two pools have a member of this name.",
         autocompletion=completion.pools,
     ),
 ]

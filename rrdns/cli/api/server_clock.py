@@ -1,9 +1,8 @@
-"""Tell the time by the API's clock, which may be another than this host's.
+"""Estimate the time of the API's host, whose clock may differ from this host's.
 
-An admin's clock that is an hour fast must make nothing safe too early. What is heard of the
-API's clock are moments that it has reached: the Date of each answer, cut to whole seconds,
-and the moment at which an order began, which is exact. From one to the next our time is counted
-on a clock that nobody can set.
+If the admin's clock is an hour fast, no member must be shown as safe too early. Responses
+contain times that the API's clock has reached: the Date header, cut to whole seconds, and the
+start of an order, which is exact. Between responses, time is counted on a monotonic clock.
 """
 
 from __future__ import annotations
@@ -21,38 +20,38 @@ SECOND = 1.0  # what a Date is cut to
 
 
 class ServerClock:
-    """The API's clock, as far as its answers tell."""
+    """The API's clock, as far as its responses show it."""
 
     def __init__(
         self, clock: Callable[[], float] = time.time, steady: Callable[[], float] | None = None
     ) -> None:
-        """Take our clocks; a wall clock of a test's own is also steady."""
+        """Set this host's clocks. A test's wall clock is also used as the monotonic one."""
         self._clock = clock
         self.steady = steady or (boottime if clock is time.time else clock)
-        self._by_date = 0.0  # the last answer's Date less our time, seconds
-        self._least: float | None = None  # of our steady clock, it is ahead by at least so much
+        self._by_date = 0.0  # the last response's Date minus our time, seconds
+        self._least: float | None = None  # how far it is ahead of our steady clock, at least
 
     def now(self) -> float:
-        """Return the time there, where our clock is plainly another."""
+        """Return the API's time, or ours if the two clocks are close to each other."""
         alike = -1.5 < self._by_date < 0.5
         return self._clock() + (0.0 if alike else self._by_date)
 
     def at_least(self) -> float:
-        """Return a time that has surely been reached there: safe to wait by."""
+        """Return a time that the API's clock has certainly reached, for safe waiting."""
         return self._clock() if self._least is None else self.steady() + self._least
 
     def note_date(self, date: str | None, asked_at: float) -> None:
-        """Learn from an answer's Date; `asked_at` is when we asked, by our steady clock."""
+        """Learn from a response's Date. `asked_at` is the call's time on our steady clock."""
         with suppress(ValueError, TypeError):
             there = parsedate_to_datetime(date or "").timestamp()
             self._by_date = there - self._clock()
-            # Who has been set back since then is believed again.
+            # The API's clock was set back since then: use its new time.
             if self._least is not None and self._least > there + SECOND - asked_at:
                 self._least = None
             self._reached(there)
 
     def note_order(self, done: Mapping[str, Any]) -> None:
-        """Learn from what became of an order: those in force have begun."""
+        """Learn from an order's response: an override in force has begun."""
         for override in _overrides(done):
             with suppress(ValueError, TypeError):
                 self._reached(from_rfc3339(override["since"]))
@@ -63,7 +62,7 @@ class ServerClock:
 
 
 def _overrides(done: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for one in done.get("members", [done]):
-        override = one.get("member", {}).get("override")
+    for result in done.get("members", [done]):
+        override = result.get("member", {}).get("override")
         if override:
             yield override

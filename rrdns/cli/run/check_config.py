@@ -1,4 +1,4 @@
-"""`rrdns check-config`: tell what is wrong with a config, or how slow its pools may be."""
+"""`rrdns check-config`: list the mistakes of a config, or show its pools and their timing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def check_config(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config, in TOML.")],
     as_json: Json = False,
 ) -> None:
-    """Name all mistakes of a config, or what it comes to.
+    """List all mistakes of a config, or its pools with their worst-case times.
 
-    Exit status 2 when it has mistakes.
+    Exit status 2 if the config has mistakes.
 
     For example:
 
@@ -50,13 +50,13 @@ def check_config(
 
 
 def notes(settings: Settings) -> list[str]:
-    """Return what is no mistake and yet may not be meant."""
+    """Return remarks on valid settings that the admin may not have intended."""
     found = []
     for pool in settings.pools:
         if sum(not member.backup for member in pool.members) == 1 == len(pool.members):
             found.append(f"pool {pool.name} has one member: no other can take over from it")
         elif all(member.backup for member in pool.members):
-            found.append(f"pool {pool.name} has only backup members: all are handed out")
+            found.append(f"pool {pool.name} has only backup members: all are in rotation")
     hostnames = [f".{pool.hostname}" for pool in settings.pools]
     found += [
         f"zone {zone.name} has no pool in it"
@@ -64,12 +64,15 @@ def notes(settings: Settings) -> list[str]:
         if not any(hostname.endswith(f".{zone.name}") for hostname in hostnames)
     ]
     if settings.store.backend == "memory":
-        found.append("orders such as drains are forgotten when rrdns ends (store.backend)")
+        found.append("orders such as drains are lost when rrdns stops (store.backend is memory)")
     return found + _notes_on_listeners(settings) + _notes_on_secrets(settings)
 
 
 def orders_after(settings: Settings) -> list[str]:
-    """Return what becomes of the orders in the store; nothing where that cannot be read."""
+    """Return what this config changes about the orders in the store.
+
+    If the store cannot be read, nothing is returned.
+    """
     from rrdns.core.orders.reassignment import OrderTarget, reassign
     from rrdns.errors import StoreFailed
     from rrdns.store.sqlite import read_orders
@@ -82,13 +85,16 @@ def orders_after(settings: Settings) -> list[str]:
         return []
     words = {plan.key: f"planned {plan.override.order}" for plan in plans}
     orders = {plan.key: plan.override for plan in plans}
-    words |= {(one.pool, one.member): str(one.order) for one in overrides}
-    orders |= {(one.pool, one.member): one for one in overrides}
-    assignees = [OrderTarget(*key, one.address, one.hostname) for key, one in orders.items()]
+    words |= {(override.pool, override.member): str(override.order) for override in overrides}
+    orders |= {(override.pool, override.member): override for override in overrides}
+    assignees = [
+        OrderTarget(*key, override.address, override.hostname) for key, override in orders.items()
+    ]
     return [
-        each.sentence(words[each.before.key]) + ("" if each.key else _how_to_end(*each.before.key))
-        for each in reassign(assignees, settings.pools)
-        if each.key is None or each.has_moved or each.after
+        assignment.sentence(words[assignment.before.key])
+        + ("" if assignment.key else _how_to_end(*assignment.before.key))
+        for assignment in reassign(assignees, settings.pools)
+        if assignment.key is None or assignment.has_moved or assignment.after
     ]
 
 
@@ -97,7 +103,10 @@ def _how_to_end(pool: str, member: str) -> str:
 
 
 def _notes_on_listeners(settings: Settings) -> list[str]:
-    """Say where this host cannot listen; a note, since the config may be for another host."""
+    """Return the addresses where this host cannot listen.
+
+    They are notes, not mistakes, since the config may be for another host.
+    """
     from rrdns.net.server.sockets import reason_against
 
     dns = settings.dns
@@ -107,7 +116,7 @@ def _notes_on_listeners(settings: Settings) -> list[str]:
     ]
     found = []
     for place, endpoint, freebind in [*listeners, ("api.listen", settings.api.listen, False)]:
-        # The default [::] is left out where there is no IPv6.
+        # rrdns leaves the default [::] out if the host has no IPv6.
         if endpoint.host != "::" and (reason := reason_against(endpoint, freebind=freebind)):
             found.append(f"{place} is {endpoint}, and `rrdns serve` would not start here: {reason}")
     return found
@@ -119,11 +128,11 @@ def _notes_on_secrets(settings: Settings) -> list[str]:
     if api.tls_key is None and not ipaddress.ip_address(api.listen.host).is_loopback:
         found.append(
             f"tokens cross the network unencrypted (api.listen is {api.listen}): set api.tls_cert "
-            "and api.tls_key, or put a proxy with TLS before it"
+            "and api.tls_key, or put a TLS proxy in front of it"
         )
     secrets = [api.tls_key, *(hook.secret_file for hook in settings.webhooks)]
     found += [
-        f"{path} can be read by everyone on this host: chmod 640, and a group for rrdns"
+        f"every user of this host can read {path}: chmod 640, and give it to a group for rrdns"
         for path in secrets
         if path is not None and _is_open(path)
     ]
@@ -133,7 +142,7 @@ def _notes_on_secrets(settings: Settings) -> list[str]:
 def _is_open(path: Path) -> bool:
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:  # of a webhook, which reads it anew each time
+    except OSError:  # the secret of a webhook, which reads the file for each event
         return False
 
 
@@ -149,15 +158,15 @@ def _in_words(settings: Settings) -> list[RenderableType]:
     for pool in settings.pools:
         table.add_row(*_row(pool))
     lines: list[RenderableType] = [
-        Text(f"{settings.source} is right: {_counts(settings)}.", "bold green"),
+        Text(f"{settings.source} is valid: {_counts(settings)}.", "bold green"),
         "",
         table,
         "",
-        "Worst case: from a server's death to the end of the last answer that names it,",
-        "where resolvers keep to the TTL; a DHCP server may keep what it resolved for longer.",
+        "Worst case: from a server's failure until the last answer with its address expires,",
+        "if resolvers respect the TTL. A DHCP server may use a resolved address for longer.",
     ]
     lines += [f"  {pool.name}: {_terms(pool)}" for pool in settings.pools]
-    lines += [Text(f"Order: {told}", "yellow") for told in orders_after(settings)]
+    lines += [Text(f"Order: {sentence}", "yellow") for sentence in orders_after(settings)]
     lines += [Text(f"Note: {note}", "yellow") for note in notes(settings)]
     return lines
 
@@ -179,7 +188,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
 
 
 def _terms(pool: Pool) -> str:
-    """Return the sum behind the worst case."""
+    """Return the terms whose sum is the worst case."""
     from rrdns.core.health.probe_timing import PUBLISH_SECONDS, detection_time, worst_case
 
     return (
@@ -213,7 +222,9 @@ def _as_json(settings: Settings) -> dict[str, Any]:
         {
             "name": pool.name,
             "hostname": pool.hostname,
-            "members": [{"name": each.name, "address": each.address} for each in pool.members],
+            "members": [
+                {"name": member.name, "address": member.address} for member in pool.members
+            ],
             "ttl": pool.ttl,
             "detection": detection_time(pool.probe),
             "publish": PUBLISH_SECONDS,
@@ -231,5 +242,5 @@ def _as_json(settings: Settings) -> dict[str, Any]:
 
 
 def _mistakes(invalid: ConfigInvalid) -> dict[str, Any]:
-    found = [{"place": each.path, "problem": each.problem} for each in invalid.mistakes]
-    return {"ok": False, "file": invalid.path, "mistakes": found}
+    mistakes = [{"place": mistake.path, "problem": mistake.problem} for mistake in invalid.mistakes]
+    return {"ok": False, "file": invalid.path, "mistakes": mistakes}

@@ -1,7 +1,7 @@
-"""`rrdns demo`: three TFTP servers of the lab, rrdns before them, and a story to watch.
+"""`rrdns demo`: three TFTP servers of the lab, and rrdns with a pool of them.
 
-rrdns runs as it always does, as processes of its own; only the servers are played, by this
-process. With `script` the story tells itself, and each step is checked.
+rrdns runs as usual, as separate processes. This process runs the TFTP servers. With `script`
+the demo runs its steps itself and checks each.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ format = "console"
 
 
 class DemoFailed(RrdnsError):
-    """A step of the story did not come out as it should."""
+    """A step of the demo had another result than expected."""
 
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(expected, found)
@@ -87,13 +87,13 @@ class DemoFailed(RrdnsError):
 
 @dataclass(slots=True)
 class DemoFarm:
-    """The farm of the demo, while it runs."""
+    """The running servers of the demo, and a session for the API."""
 
     servers: dict[str, TftpServer]
     session: aiohttp.ClientSession
 
     async def addresses(self) -> tuple[str, ...]:
-        """Ask rrdns as a target's firmware does; return the addresses in their order."""
+        """Query rrdns as a target's firmware does; return the addresses in their order."""
         query = client.encode_query(NAME, "A", secrets.randbelow(65536))
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -113,7 +113,11 @@ class DemoFarm:
             return answer
 
     async def until(self, holds: Callable[[set[str]], bool], limit: float, what: str) -> float:
-        """Ask again and again until the answer is as it should be; return the seconds."""
+        """Query repeatedly until the addresses are as expected; return the seconds.
+
+        Raises:
+            DemoFailed: that took longer than the limit.
+        """
         began = time.monotonic()
         while not holds(found := set(await self.addresses())):
             if time.monotonic() - began > limit:
@@ -123,7 +127,7 @@ class DemoFarm:
 
 
 def run(script: bool) -> int:
-    """Play the demo; return the exit status."""
+    """Run the demo; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
     try:
         return asyncio.run(_run(console, script))
@@ -134,23 +138,23 @@ def run(script: bool) -> int:
         return 1
 
 
-_INTERRUPTED = 130  # a story that was not told to its end
+_INTERRUPTED = 130  # a signal stopped the steps
 
 
 async def _run(console: Console, script: bool) -> int:
-    _end_on_signals()
+    _stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="rrdns-demo-") as folder:
-        async with _stage(console, Path(folder), quiet=script) as stage:
+        async with _start_farm(console, Path(folder), quiet=script) as farm:
             if script:
-                await _tell_story(console, stage)
+                await _run_steps(console, farm)
             else:
                 _print_suggestions(console)
                 await asyncio.Event().wait()  # until a signal
     return 0
 
 
-def _end_on_signals() -> None:
-    """Let a signal at any time, also that of a closed terminal, end all that was started."""
+def _stop_on_signals() -> None:
+    """Stop everything that was started on a signal, also on that of a closed terminal."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -158,8 +162,8 @@ def _end_on_signals() -> None:
 
 
 @asynccontextmanager
-async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[DemoFarm]:
-    """Start the servers and rrdns; end them all with the block."""
+async def _start_farm(console: Console, folder: Path, *, quiet: bool) -> AsyncIterator[DemoFarm]:
+    """Start the servers and rrdns; stop them all at the end of the block."""
     for endpoint in (DNS, API):
         check_ports_free(endpoint)
     servers = {name: TftpServer(host, TFTP_PORT, boot_files()) for name, host in MEMBERS.items()}
@@ -181,10 +185,10 @@ async def _stage(console: Console, folder: Path, *, quiet: bool) -> AsyncIterato
 
 
 def check_ports_free(endpoint: Endpoint) -> None:
-    """Refuse to begin where another rrdns listens: the story would be told of that one.
+    """Refuse to start if another rrdns has the port: the steps would check that one.
 
     Raises:
-        ListenFailed: something has the port.
+        ListenFailed: another process has the port.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -202,14 +206,14 @@ async def _service(config: Path, *, quiet: bool) -> AsyncIterator[asyncio.subpro
             *(sys.executable, "-m", "rrdns", "serve", "--config", str(config)),
             stdout=out if quiet else None,
             stderr=out if quiet else None,
-            start_new_session=True,  # a Ctrl-C is for us; we stop it ourselves
-            preexec_fn=partial(die_with_parent, os.getpid()),  # should we be killed
+            start_new_session=True,  # Ctrl-C signals only this process, which stops rrdns
+            preexec_fn=partial(die_with_parent, os.getpid()),  # also if this process is killed
         )
     try:
         yield process
     except Exception:
         if quiet:
-            sys.stderr.write(log.read_text(errors="replace"))  # why it failed stands there
+            sys.stderr.write(log.read_text(errors="replace"))  # it has the reason
         raise
     finally:
         with suppress(ProcessLookupError):
@@ -229,50 +233,50 @@ async def _wait_ready(session: aiohttp.ClientSession, process: asyncio.subproces
                 if all(member["standing"]["probed"] for member in pool["members"]):
                     return
         await asyncio.sleep(0.05)
-    raise DemoFailed(f"rrdns to be ready within {START_TIMEOUT} s", "silence")
+    raise DemoFailed(f"rrdns to be ready within {START_TIMEOUT} s", "no complete set of probes")
 
 
-async def _tell_story(console: Console, stage: DemoFarm) -> None:
-    """Play every step and check it."""
+async def _run_steps(console: Console, farm: DemoFarm) -> None:
+    """Run every step and check it."""
     everyone = set(MEMBERS.values())
     for number, step in enumerate((_rotation, _kill, _back, _drain, _resume), 1):
-        told = await step(stage, everyone)
-        console.print(f"[bold green]ok[/] {number}. {told}")
-    console.print("\nAll of it held.")
+        result = await step(farm, everyone)
+        console.print(f"[bold green]ok[/] {number}. {result}")
+    console.print("\nAll steps passed.")
 
 
-async def _rotation(stage: DemoFarm, everyone: set[str]) -> str:
-    orders = [await stage.addresses() for _ in range(30)]
+async def _rotation(farm: DemoFarm, everyone: set[str]) -> str:
+    orders = [await farm.addresses() for _ in range(30)]
     firsts = Counter(order[0] for order in orders)
     _check(all(set(order) == everyone for order in orders), "all three in each answer", orders[0])
     _check(set(firsts.values()) == {10}, "each of three first in 10 of 30 answers", firsts.items())
-    return "30 queries: three addresses in each answer, each of them first ten times"
+    return "30 queries: three addresses in each answer, each first ten times"
 
 
-async def _kill(stage: DemoFarm, _everyone: set[str]) -> str:
-    await stage.servers["pvs-2"].stop()
-    took = await stage.until(lambda now: MEMBERS["pvs-2"] not in now, 4.5, "pvs-2 gone")
-    return f"pvs-2 stopped serving: gone from the answers after {took:.1f} s"
+async def _kill(farm: DemoFarm, _everyone: set[str]) -> str:
+    await farm.servers["pvs-2"].stop()
+    took = await farm.until(lambda now: MEMBERS["pvs-2"] not in now, 4.5, "pvs-2 gone")
+    return f"pvs-2 stopped serving: out of the answers after {took:.1f} s"
 
 
-async def _back(stage: DemoFarm, everyone: set[str]) -> str:
-    await stage.servers["pvs-2"].start()
-    took = await stage.until(lambda now: now == everyone, 6.0, "pvs-2 back")
+async def _back(farm: DemoFarm, everyone: set[str]) -> str:
+    await farm.servers["pvs-2"].start()
+    took = await farm.until(lambda now: now == everyone, 6.0, "pvs-2 back")
     return f"pvs-2 serves again: back in the answers after {took:.1f} s"
 
 
-async def _drain(stage: DemoFarm, _everyone: set[str]) -> str:
-    reply = await stage.order("drain", "pvs-3", reason="patch night")
-    now = await stage.addresses()
-    _check(MEMBERS["pvs-3"] not in now, "pvs-3 out of the very next answer", now)
-    return f"pvs-3 drained: out of the very next answer, safe to patch after {reply['safe_after']}"
+async def _drain(farm: DemoFarm, _everyone: set[str]) -> str:
+    reply = await farm.order("drain", "pvs-3", reason="patch night")
+    now = await farm.addresses()
+    _check(MEMBERS["pvs-3"] not in now, "pvs-3 out of the next answer", now)
+    return f"pvs-3 drained: out of the next answer, safe to patch after {reply['safe_after']}"
 
 
-async def _resume(stage: DemoFarm, everyone: set[str]) -> str:
-    await stage.order("resume", "pvs-3")
-    now = await stage.addresses()
-    _check(set(now) == everyone, "pvs-3 back in the very next answer", now)
-    return "pvs-3 resumed: back in the very next answer"
+async def _resume(farm: DemoFarm, everyone: set[str]) -> str:
+    await farm.order("resume", "pvs-3")
+    now = await farm.addresses()
+    _check(set(now) == everyone, "pvs-3 back in the next answer", now)
+    return "pvs-3 resumed: back in the next answer"
 
 
 def _check(holds: bool, expected: str, found: Iterable[object]) -> None:
@@ -284,11 +288,11 @@ def _print_suggestions(console: Console) -> None:
     console.print("[bold]Try, in another terminal:[/]")
     for line in _SUGGESTIONS:
         console.print(f"  {re.sub('^rrdns ', f'{_program()} ', line)}")
-    console.print("\nCtrl-C ends it. What follows is the log of rrdns.\n")
+    console.print("\nCtrl-C stops the demo. The log of rrdns follows.\n")
 
 
 def _program() -> str:
-    """Return what to type for rrdns: `make demo` runs one that is not on the PATH."""
+    """Return the command for rrdns: `make demo` runs one that is not on the PATH."""
     called = sys.argv[0]
     return called if shutil.which("rrdns") is None and Path(called).name == "rrdns" else "rrdns"
 

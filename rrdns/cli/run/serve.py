@@ -19,9 +19,10 @@ def serve(
 ) -> None:
     """Run rrdns until SIGTERM.
 
-    It probes the servers, answers DNS, and listens for admins.
+    rrdns probes the servers, answers DNS queries, and serves the admin API and the page.
 
-    SIGHUP reads the config again; one with mistakes changes nothing.
+    SIGHUP makes rrdns read the config again. If the new config has mistakes, rrdns keeps the old
+    one.
 
     For example:
 
@@ -37,18 +38,18 @@ def serve(
     except (RrdnsError, OSError):
         raise
     except Exception as defect:
-        # A service has nobody at the terminal: what broke it belongs in its log.
-        get_log().critical("the supervisor broke", exc_info=True)
+        # A service has no terminal: the traceback belongs in its log.
+        get_log().critical("the supervisor failed", exc_info=True)
         raise typer.Exit(REFUSED) from defect
     raise typer.Exit(ended)
 
 
 def demo(
     script: Annotated[
-        bool, typer.Option("--script", help="Play the story by itself, and check each step.")
+        bool, typer.Option("--script", help="Run all steps without input, and check each.")
     ] = False,
 ) -> None:
-    """Try rrdns on this machine, with boot servers of its own.
+    """Run rrdns on this machine with three simulated boot servers.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""`rrdns token`: make a bearer token, and what the config must say of it."""
+"""`rrdns token`: make a bearer token, and the lines for the config."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rrdns.cli.api.options import Json
 from rrdns.cli.terminal.errors import WRONG_USE, CliError
 from rrdns.cli.terminal.output import print_json
 
-TOKEN_BYTES = 32  # 256 bits: beyond guessing, so that a plain SHA-256 of it may be known
+TOKEN_BYTES = 32  # 256 bits cannot be guessed, so a plain SHA-256 of it is not secret
 
 
 def token(
-    name: Annotated[str, typer.Option("--name", help="What the audit trail calls its holder.")] = (
+    name: Annotated[str, typer.Option("--name", help="The user's name in the audit trail.")] = (
         "ops"
     ),
     role: Annotated[str, typer.Option("--role", help="viewer, operator or admin.")] = "operator",
@@ -24,9 +24,10 @@ def token(
 ) -> None:
     """Make a token for the admin API.
 
-    It is shown once and kept nowhere.
+    rrdns shows the token once and does not store it.
 
-    A viewer looks, an operator also drains and resumes, an admin also forces members in and out.
+    A viewer can read. An operator can also drain and resume. An admin can also force members in
+    and out.
 
     For example:
 
@@ -48,9 +49,9 @@ def token(
     if as_json:
         print_json({"name": name, "role": checked.value, "token": secret, "sha256": sha256})
         return
-    typer.echo("The token, shown only now; give it to its holder:\n")
+    typer.echo("The token, shown only once; give it to its user:\n")
     typer.echo(f"  {secret}\n")
-    typer.echo("For the config:\n")
+    typer.echo("Add this to the config:\n")
     typer.echo(f'[[api.tokens]]\nname   = "{name}"\nrole   = "{checked.value}"')
     typer.echo(f'sha256 = "{sha256}"\n')
-    typer.echo(f"Its holder uses it so:\n\n  RRDNS_TOKEN={secret} rrdns status")
+    typer.echo(f"Its user runs, for example:\n\n  RRDNS_TOKEN={secret} rrdns status")

@@ -1,4 +1,4 @@
-"""Tell times and durations as people do."""
+"""Format times and durations for people, and read times that people write."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def clock_time(at: float, now: float) -> str:
 
 
 def parse_start(text: str, now: datetime | None = None) -> str:
-    """Return when an order is to begin, as the API takes it: of 22:00 the next one here is meant.
+    """Return the start of an order as the API takes it. "22:00" is the next 22:00 on this host.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: the text is not a time.
     """
     from rrdns.timeformat import start_of
 
@@ -30,10 +30,10 @@ def parse_start(text: str, now: datetime | None = None) -> str:
 
 
 def parse_moment(text: str, now: datetime | None = None) -> str:
-    """Return a time of this host as the API takes it: of 22:00 the next one after `now` is meant.
+    """Return a time of this host as the API takes it. "22:00" is the next 22:00 after `now`.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: the text is not a time.
     """
     from rrdns.timeformat import rfc3339
 
@@ -42,14 +42,13 @@ def parse_moment(text: str, now: datetime | None = None) -> str:
     if clock:
         hour, minute, second = (int(part or 0) for part in clock.groups())
         at = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
-        # As local time, so that a change to or from summer time in between counts.
+        # As local time, since summer time may begin or end in between.
         at = at if at > now else (at.replace(tzinfo=None) + timedelta(days=1)).astimezone()
         return rfc3339(at.timestamp())
     try:
         return rfc3339(datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError):
-        said = f"{text!r} is no time; write it as 22:00 or 2026-01-31T22:00"
-        raise ValueError(said) from None
+        raise ValueError(f"{text!r} is not a time; write it as 22:00 or 2026-01-31T22:00") from None
 
 
 def format_duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """Write to the terminal: text and tables for people, JSON for scripts.
 
-Colours appear only on a terminal, and never where NO_COLOR is set (rich sees to both).
+rich uses colours only on a terminal, and not if NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from rrdns.cli.terminal.durations import clock_time, format_duration
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-PIPE_WIDTH = 200  # columns where no terminal sets a limit: a table is not to be cut for grep
+PIPE_WIDTH = 200  # columns without a terminal: grep needs the table uncut
 
 
 def console() -> Console:
-    """Return standard output as rich writes to it."""
+    """Return rich's console for standard output."""
     from rich.console import Console
 
     stream = sys.stdout
@@ -27,9 +27,9 @@ def console() -> Console:
 
 
 def print_rich(*things: RenderableType) -> None:
-    """Write texts and tables, each on lines of its own."""
+    """Write texts and tables, each on separate lines."""
     out = console()
-    # Captured, since rich would end the process by itself when nobody reads on.
+    # Captured, since rich exits the process itself when the reader has closed the pipe.
     with out.capture() as shown:
         for thing in things:
             out.print(thing)
@@ -42,24 +42,24 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any) -> None:
-    """Write a value as one line, where one follows another."""
+    """Write a value as one line of JSON."""
     _write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def _write(text: str) -> None:
     sys.stdout.write(text)
-    sys.stdout.flush()  # a closed pipe is to be noticed here, not at the interpreter's end
+    sys.stdout.flush()  # report a closed pipe here, not when the interpreter exits
 
 
 def printable(text: object) -> str:
-    """Return what somebody else wrote (a reason, a server's error text) fit for a terminal."""
+    """Return a text of another system (a reason, a server's error) without control characters."""
     return "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text)
     )
 
 
 def relative_time(text: str | None, now: float) -> str:
-    """Return a time of the API in words: the local time, and how far off it is."""
+    """Return a time of the API as local time, with its distance from `now`."""
     from rrdns.timeformat import from_rfc3339
 
     if text is None:

@@ -1,6 +1,6 @@
-"""Show how far something long has come: where somebody watches, and never in a pipe.
+"""Show the progress of long work on a terminal; in a pipe show nothing.
 
-It goes to standard error, so that what is asked for can go to a file meanwhile.
+Progress goes to standard error, so that the output can go to a file.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
-SHOWN_AFTER = 0.5  # seconds: what is done by then needs no progress
+SHOWN_AFTER = 0.5  # seconds: shorter work needs no progress
 
 
 @contextmanager
 def waiting_message(what: str) -> Iterator[Callable[[], None]]:
-    """Return what to call now and then: it shows on a terminal for how long it has been waited."""
+    """Return a function to call repeatedly: it shows on a terminal how long the wait has taken."""
     began, shown = time.monotonic(), ""
 
     def tick() -> None:
@@ -42,7 +42,7 @@ def _write(text: str) -> None:
 
 
 def counting(things: Iterable[Thing], what: str, total: int | None = None) -> Iterator[Thing]:
-    """Return the things one by one, and show on a terminal how many there were."""
+    """Return the things one by one, and show their number on a terminal."""
     if not sys.stderr.isatty():
         yield from things
         return

@@ -1,4 +1,4 @@
-"""`rrdns boot`: play targets that boot, and tell how many did, from whom, and why not."""
+"""`rrdns boot`: simulate targets that boot; show how many did, from which server, and why not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = ("ipxe", "edk2", "grub", "uboot", "mixed")
 RESOLV_CONF = Path("/etc/resolv.conf")
 MAX_CLIENTS = 20_000
 LONGEST_RAMP = 86_400.0
-_FILES_BESIDE_SOCKETS = 64  # that this process may have open
+_OTHER_FILES = 64  # open files of this process that are not sockets of targets
 
 
 def boot(
@@ -34,7 +34,7 @@ def boot(
         list[str] | None,
         typer.Argument(
             metavar="NAME[@RESOLVER]",
-            help="The boot hostname; more of them are compared with the first.",
+            help="The boot hostname. Further ones are compared with the first.",
             show_default=False,
         ),
     ] = None,
@@ -43,43 +43,45 @@ def boot(
         typer.Option(
             "--via",
             metavar="ADDRESS:PORT",
-            help="The DNS server that the targets ask; again for a second one.",
-            show_default="as in /etc/resolv.conf",
+            help="The DNS server that targets query. Repeat it for a second one.",
+            show_default="those in /etc/resolv.conf",
         ),
     ] = None,
     clients: Annotated[
-        int, typer.Option("--clients", min=1, max=MAX_CLIENTS, help="How many targets.")
+        int, typer.Option("--clients", min=1, max=MAX_CLIENTS, help="Number of targets.")
     ] = 20,
     ramp: Annotated[
-        str, typer.Option("--ramp", help="Within what time they are all switched on.")
+        str, typer.Option("--ramp", help="The time within which all are switched on.")
     ] = "5s",
     firmware: Annotated[str, typer.Option("--firmware", help=", ".join(KINDS))] = "ipxe",
     file: Annotated[str, typer.Option("--file", help="The boot file.")] = DEFAULT_FILE,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of TFTP.")] = 69,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="UDP port of TFTP.")] = 69,
     round_robin: Annotated[
         str | None,
         typer.Option(
             "--round-robin",
             metavar="ADDRESS,...",
-            help="Compare with plain round robin over these boot servers, dead or not.",
+            help="Compare with plain round robin over these boot servers, healthy or not.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Repeat who starts when, and as what.")
+        int | None,
+        typer.Option("--seed", min=0, help="Repeat a run: the same start times and firmware."),
     ] = None,
     chart: Annotated[
-        Path | None, typer.Option("--chart", metavar="FILE.svg|png", help="Draw all boots.")
+        Path | None,
+        typer.Option("--chart", metavar="FILE.svg|png", help="Write a chart of all boots."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Boot many targets, and see from whom.
+    """Simulate many targets that boot, and show which servers they boot from.
 
-    Each resolves the name and loads the boot file as its firmware does: its acceptance of
-    answers, its repeats and time-outs, its block size. It is a real load for your servers: as
-    much as so many targets make.
+    Each target resolves the name and loads the boot file as its firmware does, with the same
+    accepted answers, retries, timeouts and block size. The load on your servers is real: that of
+    so many targets.
 
-    Exit status 0 when every target of the first name booted, 1 when not; what it is compared
-    with does not count.
+    Exit status 0 if every target of the first name booted, 1 if not. The names that it is
+    compared with do not count.
 
     For example:
 
@@ -93,7 +95,7 @@ def boot(
     from rrdns.lab.bootstorm.chart import draw
 
     storm = _planned(
-        _ways(names or [], via or [], round_robin),
+        _server_sources(names or [], via or [], round_robin),
         clients,
         _seconds(ramp),
         _firmware(firmware),
@@ -124,14 +126,14 @@ def _planned(
     from rrdns.lab.bootstorm.storm import Storm
     from rrdns.lab.bootstorm.target import BootFileSource
 
-    raise_descriptor_limit(clients * len(ways) + _FILES_BESIDE_SOCKETS)
+    raise_descriptor_limit(clients * len(ways) + _OTHER_FILES)
     return Storm.planned(
         ways, BootFileSource(file, port), clients=clients, ramp=ramp, firmware=firmware, seed=seed
     )
 
 
 def _run(storm: Storm) -> bool:
-    """Let it blow; tell whether it came to its end, or was interrupted."""
+    """Run the storm; return False if Ctrl-C interrupted it."""
     import asyncio
 
     from rrdns.cli.tools.boot_output import show_progress
@@ -147,11 +149,13 @@ def _run(storm: Storm) -> bool:
     return True
 
 
-def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[ServerSource]:
+def _server_sources(
+    names: list[str], via: list[str], round_robin: str | None
+) -> list[ServerSource]:
     """Return how the targets of each storm find their server.
 
     Raises:
-        Trouble: nothing is named, or what is named cannot be used.
+        CliError: there is no name, or a name or an address is not valid.
     """
     from rrdns.lab.bootstorm.target import ByDnsName, ByRoundRobin
 
@@ -166,13 +170,15 @@ def _ways(names: list[str], via: list[str], round_robin: str | None) -> list[Ser
         ways.append(ByRoundRobin(addresses))
     if not ways:
         raise CliError(
-            "no boot hostname is named", "such as: rrdns boot boot.pvs.example.test", WRONG_USE
+            "the boot hostname is missing",
+            "for example: rrdns boot boot.pvs.example.test",
+            WRONG_USE,
         )
     return ways
 
 
 def _servers(texts: list[str]) -> tuple[Endpoint, ...]:
-    """Return the DNS servers of a target; without any, those of this host."""
+    """Return the DNS servers of a target: the given ones, or those of this host."""
     servers = tuple(endpoint(text, "the DNS server") for text in texts) or _of_this_host()
     for server in servers:
         _address(server.host, None, "the DNS server")
@@ -186,8 +192,8 @@ def _of_this_host() -> tuple[Endpoint, ...]:
 
     found = system_resolvers(RESOLV_CONF)
     if not found:
-        advice = f"{RESOLV_CONF} names none; --via says which one targets ask"
-        raise CliError("no DNS server is known", advice, WRONG_USE)
+        advice = "name the one that targets query with --via"
+        raise CliError(f"{RESOLV_CONF} has no DNS server", advice, WRONG_USE)
     return found[:3]
 
 
@@ -198,7 +204,7 @@ def _address(text: str, version: int | None, what: str) -> None:
         fits = False
     if not fits:
         kind = "IP" if version is None else f"IPv{version}"
-        raise CliError(f"{what}: {text!r} is no {kind} address", status=WRONG_USE)
+        raise CliError(f"{what}: {text!r} is not an {kind} address", status=WRONG_USE)
 
 
 def _hostname(text: str) -> str:
@@ -212,7 +218,7 @@ def _hostname(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    """Return how long the ramp is; 0 switches all on at once."""
+    """Return the length of the ramp; 0 switches all targets on at once."""
     from rrdns.timeformat import duration
 
     if text.strip() in ("0", "0s"):
@@ -222,7 +228,7 @@ def _seconds(text: str) -> float:
     except ValueError as error:
         raise CliError(f"--ramp: {error}", status=WRONG_USE) from error
     if seconds > LONGEST_RAMP:
-        raise CliError(f"--ramp is {text}; a day is the most", status=WRONG_USE)
+        raise CliError(f"--ramp is {text}; the maximum is one day", status=WRONG_USE)
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""Show how a storm of booting targets goes, and what came of it."""
+"""Show the progress of a boot storm, and its results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from rrdns.lab.bootstorm.target import Boot
 
 _BAR = 30  # columns of the longest bar
-_LOOK = 0.1  # seconds between two looks at a storm that goes on
+_INTERVAL = 0.1  # seconds between two updates
 
 
 @asynccontextmanager
 async def show_progress(courses: Sequence[StormRun]) -> AsyncIterator[None]:
-    """Show the courses while the block runs: on standard error, if that is a terminal."""
+    """Show the progress of the storms during the block, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -41,35 +41,35 @@ async def show_progress(courses: Sequence[StormRun]) -> AsyncIterator[None]:
             for course in courses
         ]
 
-        async def look() -> None:
+        async def update() -> None:
             while True:
                 for task, course in zip(tasks, courses, strict=True):
                     progress.update(task, completed=len(course.boots), now=_now(course))
                 progress.refresh()
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(_INTERVAL)
 
-        looking = asyncio.create_task(look())
+        updating = asyncio.create_task(update())
         try:
             yield
         finally:
-            looking.cancel()
+            updating.cancel()
 
 
 def _now(course: StormRun) -> str:
     failed = len(course.boots) - course.booted
-    return f"{course.booted} booted, {failed} failed, {course.running} on their way"
+    return f"{course.booted} booted, {failed} failed, {course.running} booting"
 
 
 def title(storm: Storm) -> str:
-    """Return what was played, in a line."""
+    """Return the settings of a storm in one line."""
     kinds = ", ".join(dict.fromkeys(target.firmware.title for target in storm.targets))
     count = len(storm.targets)
-    who = f"{count:,} target{'' if count == 1 else 's'} ({kinds})"
-    return f"{who} within {storm.ramp:g} s, {storm.file.name}, seed {storm.seed}"
+    targets = f"{count:,} target{'' if count == 1 else 's'} ({kinds})"
+    return f"{targets} within {storm.ramp:g} s, {storm.file.name}, seed {storm.seed}"
 
 
 def print_result(storm: Storm, began: float, *, as_json: bool, chart: Path | None) -> None:
-    """Write what came of a storm."""
+    """Write the results of a storm."""
     from rrdns.lab.bootstorm.summary import summarize
 
     summaries = [summarize(course.boots) for course in storm.courses]
@@ -82,7 +82,7 @@ def print_result(storm: Storm, began: float, *, as_json: bool, chart: Path | Non
     if len(summaries) > 1:
         lines += ["", _compared(storm.courses, summaries)]
     if chart is not None:
-        lines += ["", f"All boots are drawn in {chart}."]
+        lines += ["", f"The chart of all boots is in {chart}."]
     print_rich(*lines)
 
 
@@ -93,11 +93,13 @@ def _in_words(course: StormRun, summary: Summary) -> list[RenderableType]:
     done = f"{summary.booted} of {summary.targets} booted"
     lines.append(Text(f"  {done}", "bold red" if summary.failed else "bold green"))
     if summary.targets < course.count:
-        lines.append(Text(f"  interrupted: {course.count - summary.targets} had not ended", "red"))
+        unfinished = course.count - summary.targets
+        lines.append(Text(f"  interrupted: {unfinished} had not finished", "red"))
     if summary.shares:
         lines += [_servers(summary), *_spread(summary)]
     if summary.times is not None:
-        lines += [f"  switched on to boot file: {_times(summary.times)}", *_histogram(course.boots)]
+        lines.append(f"  from power-on to the boot file: {_times(summary.times)}")
+        lines += _histogram(course.boots)
     return lines + [
         Text(f"  {reason.targets} failed: {printable(reason.sentence)}", "red")
         for reason in summary.reasons
@@ -121,7 +123,7 @@ def _servers(summary: Summary) -> RenderableType:
 def _spread(summary: Summary) -> list[str]:
     if summary.uneven is None:
         return []
-    return [f"  spread: those that served are at most {summary.uneven:.1%} off an even share"]
+    return [f"  spread: servers that served are within {summary.uneven:.1%} of an even share"]
 
 
 def _times(times: Times) -> str:
@@ -140,15 +142,15 @@ def _histogram(boots: Sequence[Boot]) -> list[RenderableType]:
 
     from rrdns.lab.bootstorm.summary import histogram
 
-    bins = histogram([one.seconds for one in boots if one.booted])
-    most = max(one.boots for one in bins)
+    bins = histogram([boot.seconds for boot in boots if boot.booted])
+    most = max(bar.boots for bar in bins)
     return [
         Text.assemble(
-            f"  {_time(one.low) if one.low else '0':>8} - {_time(one.high):<8}",
-            ("█" * round(one.boots / most * _BAR) or ("▏" if one.boots else ""), "cyan"),
-            f" {one.boots}",
+            f"  {_time(bar.low) if bar.low else '0':>8} - {_time(bar.high):<8}",
+            ("█" * round(bar.boots / most * _BAR) or ("▏" if bar.boots else ""), "cyan"),
+            f" {bar.boots}",
         )
-        for one in bins
+        for bar in bins
     ]
 
 
@@ -187,27 +189,27 @@ def _as_json(storm: Storm, summaries: Sequence[Summary], began: float) -> dict[s
                 "way": course.way.label,
                 **asdict(summary),
                 "failed": summary.failed,
-                "boots": [_boot(one) for one in sorted(course.boots, key=_number)],
+                "boots": [_boot(boot) for boot in sorted(course.boots, key=_number)],
             }
             for course, summary in zip(storm.courses, summaries, strict=True)
         ],
     }
 
 
-def _number(one: Boot) -> int:
-    return one.target.number
+def _number(boot: Boot) -> int:
+    return boot.target.number
 
 
-def _boot(one: Boot) -> dict[str, Any]:
+def _boot(boot: Boot) -> dict[str, Any]:
     return {
-        "target": one.target.number,
-        "firmware": one.target.firmware.name,
-        "start": one.target.start,
-        "began": one.began,
-        "seconds": one.seconds,
-        "server": one.server or None,
-        "resolved": one.resolved,
-        "booted": one.booted,
-        "verdict": one.verdict,
-        "reason": one.reason or None,
+        "target": boot.target.number,
+        "firmware": boot.target.firmware.name,
+        "start": boot.target.start,
+        "began": boot.began,
+        "seconds": boot.seconds,
+        "server": boot.server or None,
+        "resolved": boot.resolved,
+        "booted": boot.booted,
+        "verdict": boot.verdict,
+        "reason": boot.reason or None,
     }

@@ -1,4 +1,4 @@
-"""`rrdns delegation`: what to enter at the parent zone and at resolvers, and whether it works."""
+"""`rrdns delegation`: print config for the parent zone and for resolvers, or check it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ def delegation(
         str | None,
         typer.Option("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; or all."),
     ] = None,
-    zone: Annotated[str | None, typer.Option("--zone", help="May be left out with one.")] = None,
+    zone: Annotated[
+        str | None, typer.Option("--zone", help="Needed if there are several zones.")
+    ] = None,
     parent_zone: Annotated[
         str | None,
-        typer.Option("--parent-zone", help="Where it is not the name right above the zone's."),
+        typer.Option("--parent-zone", help="Needed if it is not the zone's name without a label."),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Ask whether it works.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check whether it works.")] = False,
     parent: Annotated[
         list[str] | None,
         typer.Option(
             "--parent",
             metavar="ADDRESS",
-            help="With --check: a server of the parent zone; ADDRESS:PORT for another port.",
-            show_default="those found through the resolver",
+            help="With --check: a server of the parent zone, or ADDRESS:PORT. Repeatable.",
+            show_default="found by the resolver",
         ),
     ] = None,
     resolver: Annotated[
@@ -46,7 +48,7 @@ def delegation(
         typer.Option(
             "--resolver",
             metavar="ADDRESS",
-            help="With --check: a resolver; may be given again, as may --parent.",
+            help="With --check: a resolver, or ADDRESS:PORT. Repeatable.",
             show_default="those of this host",
         ),
     ] = None,
@@ -55,7 +57,7 @@ def delegation(
         typer.Option(
             "--server",
             metavar="ADDRESS",
-            help="With --check: where rrdns is to be asked.",
+            help="With --check: an address of rrdns, or ADDRESS:PORT. Repeatable.",
             show_default="those of the zone's nameservers",
         ),
     ] = None,
@@ -63,7 +65,7 @@ def delegation(
         str | None,
         typer.Option(
             "--pool",
-            help="With --check: whose hostname to ask for.",
+            help="With --check: the pool whose hostname is queried.",
             show_default="the zone's first",
         ),
     ] = None,
@@ -73,7 +75,7 @@ def delegation(
             "--wait",
             min=0.0,
             max=3600.0,
-            help="With --check: seconds at most to see answers expire and turn.",
+            help="With --check: maximum seconds to watch answers expire and rotate.",
         ),
     ] = 60.0,
     timeout: Annotated[
@@ -82,7 +84,7 @@ def delegation(
             "--timeout",
             min=0.05,
             max=60.0,
-            help="With --check: seconds for an answer, a try.",
+            help="With --check: seconds to wait for each answer.",
         ),
     ] = 2.0,
     config: Annotated[
@@ -90,11 +92,11 @@ def delegation(
     ] = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Print what makes your DNS servers ask rrdns for its zone, or check that they do.
+    """Print config that makes your DNS servers query rrdns for its zone, or check that they do.
 
-    --check asks the parent zone's servers, rrdns itself and resolvers, and tells each thing
-    that is wrong with its mend. Most of its time it waits for answers to expire, a TTL or two
-    as a rule. Exit status 1 when something is wrong.
+    --check queries the parent zone's servers, rrdns itself and resolvers. It prints each finding
+    with a remedy. Most of the time it waits for answers to expire, usually one or two TTLs. Exit
+    status 1 if there are findings.
 
     For example:
 
@@ -110,24 +112,25 @@ def delegation(
 
     settings = load(config)
     chosen = choose_zone(settings.zones, zone)
-    asked = {"--parent": parent, "--resolver": resolver, "--server": server}
+    servers = {"--parent": parent, "--resolver": resolver, "--server": server}
     if not check:
-        _refuse({**asked, "--pool": pool}, "is for --check")
+        _refuse({**servers, "--pool": pool}, "needs --check")
         _print(form, _delegation(settings, chosen, parent_zone), as_json=as_json)
         return
-    _refuse({"--format": form, "--parent-zone": parent_zone}, "is for printing, without --check")
-    plan = _plan(chosen, _pool_in(settings, chosen, pool), wait, asked)
+    _refuse({"--format": form, "--parent-zone": parent_zone}, "cannot be used with --check")
+    plan = _plan(chosen, _pool_in(settings, chosen, pool), wait, servers)
     raise typer.Exit(run_check(plan, timeout, as_json=as_json))
 
 
-def _refuse(options: dict[str, object], why: str) -> None:
+def _refuse(options: dict[str, object], problem: str) -> None:
     for option, value in options.items():
         if value:
-            raise CliError(f"{option} {why}", "`rrdns delegation --help` has examples", WRONG_USE)
+            advice = "`rrdns delegation --help` has examples"
+            raise CliError(f"{option} {problem}", advice, WRONG_USE)
 
 
 def _pool_in(settings: Settings, zone: Zone, name: str | None) -> Pool | None:
-    """Return the pool whose hostname is asked for: the one that is named, or the first."""
+    """Return the pool whose hostname is queried: the one of that name, or the zone's first."""
     from rrdns.core.model import is_inside
 
     pools = [pool for pool in settings.pools if is_inside(pool.hostname, zone.name)]
@@ -155,19 +158,19 @@ def _plan(
 
 
 def choose_zone(zones: tuple[Zone, ...], name: str | None) -> Zone:
-    """Return the zone that is meant.
+    """Return the zone of a name, or the only one.
 
     Raises:
-        Trouble: there is none of that name, or several without a name.
+        CliError: there is no zone of that name, or there are several and no name.
     """
     names = ", ".join(zone.name for zone in zones)
     if name is None and len(zones) == 1:
         return zones[0]
     if name is None:
         raise CliError("there are several zones", f"choose one with --zone: {names}", WRONG_USE)
-    wanted = name.lower().removesuffix(".")
+    normalized = name.lower().removesuffix(".")
     for zone in zones:
-        if zone.name == wanted:
+        if zone.name == normalized:
             return zone
     raise CliError(f"no zone is called {name!r}", f"there are: {names}", WRONG_USE)
 
@@ -188,26 +191,26 @@ def _delegation(settings: Settings, zone: Zone, parent_zone: str | None) -> Dele
 
 
 def _print(form: str | None, delegation: Delegation, *, as_json: bool) -> None:
-    """Print one format as it goes into a file, or all of them, each behind a heading."""
+    """Print one format as it goes into a file, or all formats with headings."""
     from rrdns.snippets.delegation.formats import TITLES, Format, delegation_text
     from rrdns.snippets.delegation.records import NameserverAddressMissing
 
     if form is not None and form not in FORMATS:
         raise CliError(f"there is no format {form!r}", f"one of {', '.join(FORMATS)}", WRONG_USE)
     texts = {}
-    for each in Format if form is None else (Format(form),):
+    for fmt in Format if form is None else (Format(form),):
         try:
-            texts[each] = delegation_text(each, delegation)
+            texts[fmt] = delegation_text(fmt, delegation)
         except NameserverAddressMissing as error:
             if form is not None:
                 raise
-            texts[each] = f"# {error}\n"
+            texts[fmt] = f"# {error}\n"
     if as_json:
-        told = {"zone": delegation.zone, "parent": delegation.parent}
-        print_json(told | {"formats": {each.value: text for each, text in texts.items()}})
+        names = {"zone": delegation.zone, "parent": delegation.parent}
+        print_json(names | {"formats": {fmt.value: text for fmt, text in texts.items()}})
     elif form is not None:
         typer.echo(texts[Format(form)].rstrip("\n"))
     else:
-        headings = (TITLES[each].format(parent=delegation.parent) for each in texts)
+        headings = (TITLES[fmt].format(parent=delegation.parent) for fmt in texts)
         parts = (f"[{head}]\n{text}" for head, text in zip(headings, texts.values(), strict=True))
         typer.echo("\n".join(parts).rstrip("\n"))

@@ -1,4 +1,4 @@
-"""Check a delegation, show that it goes on, and tell what was found."""
+"""Check a delegation, show the progress, and print the findings."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ def check(plan: SurveyPlan, timeout: float, *, as_json: bool) -> int:
     from rrdns.core.delegation.report import build_report
     from rrdns.net.delegation_survey import real_environment, run_survey
 
-    what = f"Asking, and waiting for answers to expire (--wait {plan.timeout:g})"
+    what = f"Querying, and waiting for answers to expire (--wait {plan.timeout:g})"
     with waiting_message(what) as tick:
         seen = run_survey(plan, real_environment(timeout, tick))
-    told = build_report(seen)
-    print_report(seen, told, as_json=as_json)
-    return REFUSED if told.findings else DONE
+    report = build_report(seen)
+    print_report(seen, report, as_json=as_json)
+    return REFUSED if report.findings else DONE
 
 
-def print_report(seen: Observations, told: Report, *, as_json: bool) -> None:
-    """Write what was found, for people or for scripts."""
+def print_report(seen: Observations, report: Report, *, as_json: bool) -> None:
+    """Write the findings, for people or for scripts."""
     if as_json:
-        print_json(_as_json(seen, told))
+        print_json(_as_json(seen, report))
     else:
-        print_rich(*_in_words(seen, told))
+        print_rich(*_in_words(seen, report))
 
 
-def _in_words(seen: Observations, told: Report) -> Iterator[RenderableType]:
+def _in_words(seen: Observations, report: Report) -> Iterator[RenderableType]:
     from rich.text import Text
 
     hostname = f", for {seen.pool.hostname}" if seen.pool is not None else ""
     yield Text(f"The delegation of {seen.zone.name}{hostname}:")
-    yield _asked(told)
-    for remedy, findings in groupby(told.findings, key=_remedy):
+    yield _servers(report)
+    for remedy, findings in groupby(report.findings, key=_remedy):
         yield Text("")
         for finding in findings:
             yield Text(f"{finding.code}: {printable(finding.sentence)}", "red")
         yield Text(f"  -> {printable(remedy)}")
-    for note in told.notes:
+    for note in report.notes:
         yield Text(f"\nNote: {printable(_note(note))}.", "yellow")
-    count = len(told.findings)
+    count = len(report.findings)
     if count:
         yield Text(f"\n{count} finding{'s' if count > 1 else ''}.", "bold red")
     else:
-        yield Text("\nAll is well.", "bold green")
+        yield Text("\nNo findings.", "bold green")
 
 
 def _remedy(finding: Finding) -> str:
@@ -80,40 +80,40 @@ def _note(note: Note) -> str:
     return f"{note.sentence}; {_HINTS[note.hint]}" if note.hint else note.sentence
 
 
-def _asked(told: Report) -> Table:
-    """Return a row for each server that was asked."""
+def _servers(report: Report) -> Table:
+    """Return a row for each server that was queried."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    for one in told.servers:
-        faults = ", ".join(finding.code for finding in one.findings)
-        result = Text(faults, "red") if faults else Text(f"ok: {printable(one.ok_text)}", "green")
-        table.add_row(Text(one.role), Text(printable(one.server), no_wrap=True), result)
+    for row in report.servers:
+        codes = ", ".join(finding.code for finding in row.findings)
+        result = Text(codes, "red") if codes else Text(f"ok: {printable(row.ok_text)}", "green")
+        table.add_row(Text(row.role), Text(printable(row.server), no_wrap=True), result)
     return table
 
 
-def _as_json(seen: Observations, told: Report) -> dict[str, Any]:
-    asked = [
-        {"role": one.role, "server": one.server, "ok": not one.findings, "summary": one.ok_text}
-        for one in told.servers
+def _as_json(seen: Observations, report: Report) -> dict[str, Any]:
+    servers = [
+        {"role": row.role, "server": row.server, "ok": not row.findings, "summary": row.ok_text}
+        for row in report.servers
     ]
     return {
-        "ok": not told.findings,
+        "ok": not report.findings,
         "zone": seen.zone.name,
         "parent": seen.parent_zone or None,
         "hostname": seen.pool.hostname if seen.pool is not None else None,
-        "asked": asked,
+        "asked": servers,
         "findings": [
             {
-                "role": one.role,
-                "server": one.server,
+                "role": row.role,
+                "server": row.server,
                 "code": finding.code,
                 "sentence": finding.sentence,
                 "remedy": _remedy(finding),
             }
-            for one in told.servers
-            for finding in one.findings
+            for row in report.servers
+            for finding in row.findings
         ],
-        "notes": [_note(note) for note in told.notes],
+        "notes": [_note(note) for note in report.notes],
     }

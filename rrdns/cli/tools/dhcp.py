@@ -1,4 +1,4 @@
-"""`rrdns dhcp`: what to enter at a DHCP server, for the members that are handed out now."""
+"""`rrdns dhcp`: print config for a DHCP server, for the members that are in rotation now."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ def dhcp(
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=", ".join(FORMATS))],
     pool: Annotated[
         str | None,
-        typer.Option("--pool", help="May be left out with one.", autocompletion=completion.pools),
+        typer.Option(
+            "--pool", help="Needed if there are several pools.", autocompletion=completion.pools
+        ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Ask this config, not the running service."),
+        typer.Option(
+            "--config", metavar="FILE", help="Read this config; do not call the running rrdns."
+        ),
     ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     ca_file: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Print what to enter at a DHCP server, with the warnings that belong to it.
+    """Print config for a DHCP server, with comments about its limits.
 
-    It names the members that are handed out now; an exporter keeps that up to date
-    (docs/exporters.md). With --config it names all members, without asking anybody.
+    It contains the members that are in rotation now. An exporter can keep such a config up to
+    date (docs/exporters.md). With --config it contains all members except backups.
 
     For example:
 

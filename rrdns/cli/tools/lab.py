@@ -1,4 +1,4 @@
-"""`rrdns lab tftpd`: play PVS servers, with faults on demand, to try what is built on them."""
+"""`rrdns lab tftpd`: run simulated PVS servers with faults on demand, for tests."""
 
 from __future__ import annotations
 
@@ -23,33 +23,35 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 
 @app.callback()
 def lab() -> None:
-    """Play the servers of a PVS farm, to try things on."""
+    """Run simulated servers of a PVS farm, for tests."""
 
 
 @app.command("tftpd")
 def tftpd(
     addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS", help="Local IPv4 addresses, one a server.")
+        list[str], typer.Argument(metavar="ADDRESS", help="Local IPv4 addresses, one per server.")
     ],
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
-            help=f"What all do wrong; may be given again: {', '.join(fault_names())}.",
+            help=f"A fault of all servers. Repeatable: {', '.join(fault_names())}.",
         ),
     ] = None,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="FOLDER", help="Serve its files, not made-up boot files."),
+        typer.Option(
+            "--root", metavar="FOLDER", help="Serve these files, not simulated boot files."
+        ),
     ] = None,
 ) -> None:
-    """Serve boot files over TFTP, well or badly, until Ctrl-C.
+    """Serve boot files over TFTP, with or without faults, until Ctrl-C.
 
-    Made-up boot files look like those of a PVS server, and boot nothing.
+    The simulated boot files look like those of a PVS server, but no target can boot from them.
 
-    While it runs, each line on its standard input changes what is wrong: "silent" or
-    "slow=0.5 duplicates=1" for all servers, "127.0.0.12 silent" for one, "none" to behave.
+    Each line on standard input changes the faults. "silent" or "slow=0.5 duplicates=1" is for all
+    servers, "127.0.0.12 silent" for one server. "none" means no faults.
 
     For example:
 
@@ -73,7 +75,7 @@ def tftpd(
         servers = [TftpServer(ipv4(address), port, files, faults) for address in addresses]
     except ValueError as error:
         raise CliError(f"ADDRESS {error}", status=WRONG_USE) from error
-    asyncio.run(run_servers(servers, _STANDARD_INPUT, _say, _complain))
+    asyncio.run(run_servers(servers, _STANDARD_INPUT, _print, _print_error))
     for server in servers:
         typer.echo(_counts(server))
 
@@ -85,11 +87,11 @@ def _files(root: Path) -> Mapping[str, bytes]:
     return files
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     typer.echo(printable(text))
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     typer.echo(printable(text), err=True)
 
 

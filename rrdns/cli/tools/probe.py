@@ -1,4 +1,4 @@
-"""`rrdns probe`: would a target boot from this server? Without any config."""
+"""`rrdns probe`: check whether a target would boot from a server. It needs no config."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ def probe(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="IPv4 address of the server.")],
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", help="A boot file; may be given again.", show_default=DEFAULT_FILE),
+        typer.Option("--file", help="A boot file. Repeatable.", show_default=DEFAULT_FILE),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 69,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds of silence to wait.")
+        float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds to wait for a packet.")
     ] = 5.0,
     profile: Annotated[
         Profile | None,
         typer.Option(
             "--profile",
-            help="What asks for the file.",
-            show_default="by its name: uefi for *.efi, ipxe for *.ipxe, else bios",
+            help="The firmware that loads the file.",
+            show_default="by the file's name: uefi for *.efi, ipxe for *.ipxe, else bios",
         ),
     ] = None,
     light: Annotated[
-        bool, typer.Option("--light", help="Only begin to load, as most probes do.")
+        bool, typer.Option("--light", help="Load only the beginning, as most probes do.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Tell whether a target would boot from a server.
+    """Check whether a target would boot from a server.
 
-    It loads the boot file over TFTP, as a booting target does, and needs no config. Like firmware
-    it waits 5 seconds for a packet; a server that takes longer than a second is told as slow.
+    The command loads the boot file over TFTP, as a booting target does. It needs no config. Like
+    firmware it waits 5 seconds for a packet. If the server needs more than a second, the result
+    is "slow".
 
-    Exit status 0 when a target would boot from it, 1 when not.
+    Exit status 0 if a target would boot from it, 1 if not.
 
     For example:
 
@@ -88,7 +89,7 @@ def probe(
 
 
 def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
-    """Return the verdict, what it rests on, and what else is odd."""
+    """Return the verdict, the reason for it, and warnings."""
     from rich.text import Text
 
     from rrdns.core.health.probe_result import ProbeDepth, Verdict
@@ -96,18 +97,18 @@ def _in_words(host: str, result: ProbeResult) -> list[RenderableType]:
     if result.passed:
         verdict = Text(f"YES: a target would boot from {host}.", "bold green")
     elif result.verdict is Verdict.LOCAL:
-        verdict = Text(f"CANNOT TELL whether a target would boot from {host}.", "bold yellow")
+        verdict = Text(f"UNKNOWN: this host could not probe {host}.", "bold yellow")
     else:
         verdict = Text(f"NO: a target would not boot from {host}.", "bold red")
     lines: list[RenderableType] = [verdict, Text(printable(result.sentence))]
-    for seen in result.seen:
-        version = f", version {seen.version}" if seen.version else ""
-        told = f"  {seen.name}: {seen.size:,} bytes{version}, SHA-256 {seen.sha256}"
-        lines.append(Text(printable(told), no_wrap=True, overflow="ignore"))
+    for file in result.seen:
+        version = f", version {file.version}" if file.version else ""
+        facts = f"  {file.name}: {file.size:,} bytes{version}, SHA-256 {file.sha256}"
+        lines.append(Text(printable(facts), no_wrap=True, overflow="ignore"))
     lines += [Text(f"Warning: {printable(warning)}", "yellow") for warning in result.warnings]
-    how = "begun to load, not loaded whole" if result.depth is ProbeDepth.LIGHT else "loaded whole"
+    what = "the beginning" if result.depth is ProbeDepth.LIGHT else "the whole file"
     if result.passed:
-        lines.append(Text(f"{how.capitalize()} in {milliseconds(result.seconds)}.", "dim"))
+        lines.append(Text(f"Loaded {what} in {milliseconds(result.seconds)}.", "dim"))
     return lines
 
 

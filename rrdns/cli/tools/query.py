@@ -1,4 +1,4 @@
-"""`rrdns query`: ask a server as a booting target would, and show what it would get."""
+"""`rrdns query`: query a DNS server as a booting target does, and show the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DNS_PORT = 53
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """What is asked, where, and how."""
+    """A question, the server, and the transport."""
 
     name: str
     rtype: str
@@ -39,26 +39,34 @@ class QueryOptions:
 def query(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The boot hostname.")],
     server: Annotated[
-        str, typer.Option("--server", metavar="ADDRESS:PORT", help="Whom to ask; [2001:db8::1]:53.")
+        str,
+        typer.Option(
+            "--server", metavar="ADDRESS:PORT", help="The server; IPv6: [2001:db8::1]:53."
+        ),
     ] = "127.0.0.1:53",
     rtype: Annotated[str, typer.Option("--type", help="A, AAAA, NS, SOA, TXT, ANY ...")] = "A",
-    tcp: Annotated[bool, typer.Option("--tcp", help="Ask over TCP.")] = False,
+    tcp: Annotated[bool, typer.Option("--tcp", help="Query over TCP.")] = False,
     edns: Annotated[
-        bool, typer.Option("--edns", help="Ask with EDNS; boot firmware asks without.")
+        bool, typer.Option("--edns", help="Query with EDNS. Boot firmware does not use it.")
     ] = False,
     count: Annotated[
-        int, typer.Option("--count", min=1, max=100_000, help="Ask so often; show who comes first.")
+        int,
+        typer.Option(
+            "--count", min=1, max=100_000, help="Number of queries; show which address is first."
+        ),
     ] = 1,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.05, max=60.0, help="Seconds for an answer, a try.")
+        float,
+        typer.Option("--timeout", min=0.05, max=60.0, help="Seconds to wait for each answer."),
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Ask a DNS server for the boot hostname.
+    """Query a DNS server for the boot hostname.
 
-    Targets use the address that comes first; --count shows how evenly that is shared out.
-    Where the answer is an error, the server is asked once more with EDNS, since it may then tell
-    why (extended DNS errors, RFC 8914). Exit status 1 when there is no such record.
+    Targets use the first address. --count shows how often each address is first.
+
+    If the answer is an error, the command repeats the query with EDNS: the server may then send
+    the reason (extended DNS errors, RFC 8914). Exit status 1 if there is no such record.
 
     For example:
 
@@ -66,21 +74,24 @@ def query(
 
         rrdns query boot.pvs.example.test --server 192.0.2.53 --count 300
     """
-    asked = QueryOptions(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout, edns)
-    answered = list(counting((query_once(asked) for _ in range(count)), "answers", count))
+    options = QueryOptions(name, rtype.upper(), endpoint(server, "--server"), tcp, timeout, edns)
+    exchanges = list(counting((query_once(options) for _ in range(count)), "answers", count))
     if as_json:
-        print_json(_as_json(asked, answered))
+        print_json(_as_json(options, exchanges))
     else:
-        print_rich(*(_spread(asked, answered) if count > 1 else _answer(asked, answered[0])))
-    good = all(one.response.rcode == "NOERROR" and _data(asked, one.response) for one in answered)
+        print_rich(*(_spread(options, exchanges) if count > 1 else _answer(options, exchanges[0])))
+    good = all(
+        exchange.response.rcode == "NOERROR" and _data(options, exchange.response)
+        for exchange in exchanges
+    )
     raise typer.Exit(DONE if good else REFUSED)
 
 
 def endpoint(text: str, option: str) -> Endpoint:
-    """Return the address and port of a server, as an option gives it; the port may be left out.
+    """Return the address and port of a server from an option. Without a port it is 53.
 
     Raises:
-        Trouble: it is neither.
+        CliError: the text is not an address with or without a port.
     """
     bare = text.count(":") > 1 and not text.startswith("[")
     host, colon, port = (text, "", "") if bare else text.rpartition(":")
@@ -91,64 +102,64 @@ def endpoint(text: str, option: str) -> Endpoint:
         return Endpoint(host, int(port))
     raise CliError(
         f"{option} is {text!r}; it must be an address, with or without a port",
-        "such as 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53",
+        "for example 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53",
         WRONG_USE,
     )
 
 
-def query_once(asked: QueryOptions) -> Exchange:
-    """Ask one question; a truncated answer is asked for again over TCP.
+def query_once(options: QueryOptions) -> Exchange:
+    """Send one query; repeat it over TCP if the answer is truncated.
 
     Raises:
-        Trouble: nobody answers, or what comes cannot be read.
+        CliError: the server does not answer, or its answer cannot be decoded.
     """
     from rrdns.net import dns_client
     from rrdns.wire.dns import client
 
     try:
-        client.encode_query(asked.name, asked.rtype, 0)
+        client.encode_query(options.name, options.rtype, 0)
     except ValueError as error:
         raise CliError(str(error), status=WRONG_USE) from error
     try:
         return dns_client.query_with_reason(
-            asked.server,
-            asked.name,
-            asked.rtype,
-            tcp=asked.tcp,
-            timeout=asked.timeout,
-            edns=asked.edns,
+            options.server,
+            options.name,
+            options.rtype,
+            tcp=options.tcp,
+            timeout=options.timeout,
+            edns=options.edns,
         )
     except ValueError as error:
-        raise CliError(f"{asked.server}: {error}") from error
+        raise CliError(f"{options.server}: {error}") from error
     except (OSError, EOFError) as error:
-        advice = "does a DNS server listen there? --server says whom to ask"
-        why = dns_client.describe_error(error, asked.timeout)
-        raise CliError(f"{asked.server} gives no answer: {why}", advice) from error
+        advice = "check that a DNS server listens there, and --server"
+        why = dns_client.describe_error(error, options.timeout)
+        raise CliError(f"no answer from {options.server}: {why}", advice) from error
 
 
-def _data(asked: QueryOptions, reply: Response) -> tuple[str, ...]:
-    if asked.rtype == "ANY":
+def _data(options: QueryOptions, reply: Response) -> tuple[str, ...]:
+    if options.rtype == "ANY":
         return tuple(record.data for record in reply.answer)
-    return reply.data(asked.rtype)
+    return reply.data(options.rtype)
 
 
-def _answer(asked: QueryOptions, answered: Exchange) -> list[RenderableType]:
-    """Return one answer in words: the records in their order, then how it came."""
-    reply = answered.response
+def _answer(options: QueryOptions, exchange: Exchange) -> list[RenderableType]:
+    """Return one answer as text: the records in their order, then the RCODE and the transport."""
+    reply = exchange.response
     lines: list[RenderableType] = []
     for place, record in enumerate(reply.answer, 1):
-        note = "   <- a target takes this one" if place == 1 and record.type == "A" else ""
+        note = "   <- a target uses this one" if place == 1 and record.type == "A" else ""
         lines.append(
             f"{place:>2}. {printable(record.data)}   {record.type}, TTL {record.ttl} s{note}"
         )
     if not reply.answer:
-        lines.append(_why_empty(asked, reply))
+        lines.append(_why_empty(options, reply))
     lines += [f"    authority: {printable(record)}" for record in reply.authority]
     lines += [f"    additional: {printable(record)}" for record in reply.additional]
     lines += _reasons(reply)
-    told = ", ".join([reply.rcode, *(_FLAGS[flag] for flag in reply.flags)])
-    came = f"{answered.transport}, {milliseconds(answered.seconds)}, {reply.payload_bytes} bytes"
-    lines.append(f"{told} | from {asked.server} over {came}")
+    header = ", ".join([reply.rcode, *(_FLAGS[flag] for flag in reply.flags)])
+    facts = f"{exchange.transport}, {milliseconds(exchange.seconds)}, {reply.payload_bytes} bytes"
+    lines.append(f"{header} | from {options.server} over {facts}")
     return lines
 
 
@@ -164,54 +175,53 @@ _FLAGS = {
 }
 
 
-def _why_empty(asked: QueryOptions, reply: Response) -> str:
-    name = asked.name
-    known = {
-        "NOERROR": f"{name} exists and has no {asked.rtype} record",
-        "NXDOMAIN": f"{name} does not exist there",
-        "REFUSED": f"{asked.server} does not answer for {name}: it is outside of its zones, "
-        "or this host is outside of their allow_query",
-        "SERVFAIL": f"{asked.server} cannot answer for {name} now",
+def _why_empty(options: QueryOptions, reply: Response) -> str:
+    name, server = options.name, options.server
+    reasons = {
+        "NOERROR": f"{name} exists and has no {options.rtype} record",
+        "NXDOMAIN": f"{name} does not exist on {server}",
+        "REFUSED": f"{server} refuses queries for {name}: the name is not in its zones, "
+        "or this host is not in allow_query",
+        "SERVFAIL": f"{server} cannot answer for {name} now",
     }
-    return known.get(reply.rcode, f"no answer: {reply.rcode}")
+    return reasons.get(reply.rcode, f"no answer: {reply.rcode}")
 
 
-def _spread(asked: QueryOptions, answered: list[Exchange]) -> list[RenderableType]:
-    """Return how often each address came first."""
+def _spread(options: QueryOptions, exchanges: list[Exchange]) -> list[RenderableType]:
+    """Return a table of how often each address was first."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("first in the answer")
     table.add_column("times", justify="right")
     table.add_column("share", justify="right")
-    for first, times in _firsts(asked, answered).items():
-        table.add_row(printable(first), str(times), f"{times / len(answered):.1%}")
-    took = sorted(one.seconds for one in answered)
+    for first, times in _firsts(options, exchanges).items():
+        table.add_row(printable(first), str(times), f"{times / len(exchanges):.1%}")
+    took = sorted(exchange.seconds for exchange in exchanges)
     median, longest = milliseconds(took[len(took) // 2]), milliseconds(took[-1])
     return [
         table,
-        *dict.fromkeys(line for one in answered for line in _reasons(one.response)),
-        f"{len(answered)} answers from {asked.server}, median {median}, longest {longest}",
+        *dict.fromkeys(line for exchange in exchanges for line in _reasons(exchange.response)),
+        f"{len(exchanges)} answers from {options.server}, median {median}, longest {longest}",
     ]
 
 
-def _firsts(asked: QueryOptions, answered: list[Exchange]) -> dict[str, int]:
-    firsts = Counter(
-        (_data(asked, one.response) or (f"({one.response.rcode}, none)",))[0] for one in answered
-    )
+def _firsts(options: QueryOptions, exchanges: list[Exchange]) -> dict[str, int]:
+    replies = [exchange.response for exchange in exchanges]
+    firsts = Counter((_data(options, reply) or (f"({reply.rcode}, none)",))[0] for reply in replies)
     return dict(sorted(firsts.items()))
 
 
-def _as_json(asked: QueryOptions, answered: list[Exchange]) -> dict[str, Any]:
-    last = answered[-1]
-    told: dict[str, Any] = {
-        "name": asked.name,
-        "type": asked.rtype,
-        "server": str(asked.server),
+def _as_json(options: QueryOptions, exchanges: list[Exchange]) -> dict[str, Any]:
+    last = exchanges[-1]
+    output: dict[str, Any] = {
+        "name": options.name,
+        "type": options.rtype,
+        "server": str(options.server),
         **asdict(last.response),
         "over": last.transport[:3],
         "seconds": last.seconds,
     }
-    if len(answered) > 1:
-        told |= {"count": len(answered), "first": _firsts(asked, answered)}
-    return told
+    if len(exchanges) > 1:
+        output |= {"count": len(exchanges), "first": _firsts(options, exchanges)}
+    return output

@@ -1,4 +1,4 @@
-"""Find what is wrong where rrdns itself should answer: at the addresses of its nameservers."""
+"""Find problems at the addresses of the zone's nameservers, where rrdns itself should answer."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Pool, Zone
 
 _SOA_FIELDS = ("nameserver", "hostmaster", "serial", "refresh", "retry", "expire")
-_RELOAD = "give every rrdns of the zone the same config, and make it read it (SIGHUP, or a restart)"
+_RELOAD = "give every rrdns of the zone the same config, and reload it (SIGHUP, or a restart)"
 
 
 def check(seen: NameserverObservation, survey: Observations) -> list[Finding]:
-    """Return what is wrong at one address of a nameserver."""
+    """Return the findings about one address of a nameserver."""
     return list(_find(seen, survey))
 
 
 def unresolved(name: str, survey: Observations) -> Finding:
-    """Say that nobody tells the address of a nameserver."""
+    """Return the finding that a nameserver's address is unknown."""
     return Finding(
         FindingCode.UNRESOLVED,
-        f"no resolver knows the address of {name}, a nameserver of {survey.zone.name}",
-        f"enter an address record for {name} in its own zone",
+        f"no resolver has an address of {name}, a nameserver of {survey.zone.name}",
+        f"add an address record for {name} to its zone",
     )
 
 
@@ -64,24 +64,24 @@ def _silent(seen: NameserverObservation, no_response: NoResponse) -> Finding:
     if isinstance(seen.tcp, Response):
         return Finding(
             FindingCode.SILENT,
-            f"{where} answers over TCP, and not over UDP: {no_response.reason}",
-            "let UDP port 53 pass to it, and its answers back",
+            f"{where} answers over TCP, but not over UDP: {no_response.reason}",
+            "allow UDP port 53 in firewalls, in both directions",
         )
     return Finding(
         FindingCode.SILENT,
         f"{where} does not answer: {no_response.reason}",
-        "see that rrdns runs there, and that UDP and TCP port 53 pass to it",
+        "check that rrdns runs there, and that firewalls allow UDP and TCP port 53",
     )
 
 
 def _lame(seen: NameserverObservation, reply: Response, zone: Zone) -> Finding:
     limited = reply.rcode == "REFUSED" and zone.allow_query != ANY_ADDRESS
-    hint = "; allow_query of the zone has to let this host ask" if limited else ""
+    hint = "; allow_query of the zone must contain this host" if limited else ""
     return Finding(
         FindingCode.LAME,
         f"{display_name(seen.server, seen.name)} is lame: for {zone.name} it "
         f"{describe_failure(reply)}",
-        f"give the rrdns there the zone {zone.name}, or take it out of the nameservers{hint}",
+        f"add the zone {zone.name} to that rrdns, or remove it from the nameservers{hint}",
     )
 
 
@@ -90,9 +90,8 @@ def _not_rrdns(seen: NameserverObservation, reply: Response) -> Iterator[Finding
         yield Finding(
             FindingCode.NOT_RRDNS,
             f"{display_name(seen.server, seen.name)} offers recursion (RA), which rrdns never "
-            "does: "
-            "another server answers there, or something on the way",
-            "let the delegation lead to rrdns itself, with no other DNS server in between",
+            "does: another server answers there, or a device on the way",
+            "delegate to rrdns itself, without another DNS server in between",
         )
 
 
@@ -102,30 +101,30 @@ def _transports(seen: NameserverObservation) -> Iterator[Finding]:
         yield Finding(
             FindingCode.NO_TCP,
             f"{where} does not answer over TCP: {seen.tcp.reason}",
-            "let TCP port 53 pass to it: resolvers use TCP when an answer is lost or cut",
+            "allow TCP port 53 in firewalls: resolvers use TCP if an answer is lost or truncated",
         )
     if isinstance(seen.edns, NoResponse) or seen.edns.rcode != "NOERROR":
         yield Finding(
             FindingCode.NO_EDNS,
-            f"{where} answers plain questions, and not those with EDNS: it "
+            f"{where} answers plain queries, but not queries with EDNS: it "
             f"{describe_failure(seen.edns)}",
-            "let datagrams with EDNS pass: firewalls that inspect DNS drop what they do not know",
+            "allow queries with EDNS: some firewalls that inspect DNS drop them",
         )
 
 
 def soa_differs(reply: Response, zone: Zone, where: str, remedy: str) -> Iterator[Finding]:
-    """Compare an SOA record with the config; MINIMUM follows the pools and is left out."""
-    wanted = (
+    """Compare an SOA record with the config, except MINIMUM, which depends on the pools."""
+    configured = (
         zone.nameservers[0].name,
         zone.hostmaster,
         *(str(number) for number in (zone.serial, zone.refresh, zone.retry, zone.expire)),
     )
     for record in of_type(reply.answer, "SOA", zone.name):
-        told = tuple(normalized(word) for word in record.data.split())[: len(wanted)]
+        values = tuple(normalized(word) for word in record.data.split())[: len(configured)]
         different = [
-            f"{name} {one}, in the config {other}"
-            for name, one, other in zip(_SOA_FIELDS, told, wanted, strict=False)
-            if one != other
+            f"{name} {value}, in the config {other}"
+            for name, value, other in zip(_SOA_FIELDS, values, configured, strict=False)
+            if value != other
         ]
         if different:
             yield Finding(
@@ -136,13 +135,13 @@ def soa_differs(reply: Response, zone: Zone, where: str, remedy: str) -> Iterato
 
 
 def _ns_differs(seen: NameserverObservation, zone: Zone) -> Iterator[Finding]:
-    wanted = {server.name for server in zone.nameservers}
-    told = _ns(seen.ns, zone)
-    if told != wanted:
+    configured = {server.name for server in zone.nameservers}
+    names = _ns(seen.ns, zone)
+    if names != configured:
         yield Finding(
             FindingCode.NS_MISMATCH,
-            f"{display_name(seen.server, seen.name)} says that the nameservers of {zone.name} are "
-            f"{join_sorted(told) or 'none'}; the config names {join_sorted(wanted)}",
+            f"{display_name(seen.server, seen.name)} has these nameservers for {zone.name}: "
+            f"{join_sorted(names) or 'none'}; the config has {join_sorted(configured)}",
             _RELOAD,
         )
 
@@ -166,13 +165,13 @@ def _answers(seen: NameserverObservation, pool: Pool) -> Iterator[Finding]:
     if strangers:
         yield Finding(
             FindingCode.MEMBERS_MISMATCH,
-            f"{where} answers {join_sorted(strangers)}, which no member of pool {pool.name} has",
+            f"{where} answers with {join_sorted(strangers)}; pool {pool.name} has no such member",
             _RELOAD,
         )
     if ttl_of(last) != pool.ttl:
         yield Finding(
             FindingCode.TTL_MISMATCH,
-            f"{where} answers with TTL {ttl_of(last)} s; the config says {pool.ttl} s",
+            f"{where} answers with TTL {ttl_of(last)} s; the config has {pool.ttl} s",
             _RELOAD,
         )
     if is_frozen(seen.samples):
@@ -180,10 +179,10 @@ def _answers(seen: NameserverObservation, pool: Pool) -> Iterator[Finding]:
             FindingCode.ROTATION_FROZEN,
             f"{where} had {join_sorted(first_addresses(seen.samples))} first in each of "
             f"{len(seen.samples)} answers",
-            "see what answers there: rrdns puts another address first each time",
+            "check which server answers there: rrdns puts another address first each time",
         )
 
 
-def is_frozen(looks: tuple[Sample, ...]) -> bool:
-    """Tell whether one of several addresses stood first in each answer."""
-    return len(first_addresses(looks)) == 1 and len(all_addresses(looks)) > 1
+def is_frozen(samples: tuple[Sample, ...]) -> bool:
+    """Return whether the same of several addresses was first in each answer."""
+    return len(first_addresses(samples)) == 1 and len(all_addresses(samples)) > 1

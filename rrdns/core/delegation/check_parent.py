@@ -1,7 +1,7 @@
-"""Find what is wrong with a delegation at a server of the parent zone.
+"""Find problems of a delegation at a server of the parent zone.
 
-It is asked without recursion, so it tells what it holds: a referral to the zone's nameservers
-with glue (RFC 1034, section 4.3.2), if all is well.
+The queries are without recursion, so the server answers from its own data. If the delegation is
+right, it answers with a referral to the zone's nameservers and glue (RFC 1034, section 4.3.2).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rrdns.core.model import is_inside
 
 
 def check(seen: ParentObservation, survey: Observations) -> list[Finding]:
-    """Return what is wrong at one server of the parent zone."""
+    """Return the findings about one server of the parent zone."""
     return list(_find(seen, survey))
 
 
@@ -53,18 +53,18 @@ def delegated_to(seen: ParentObservation, zone: str) -> set[str]:
     reply = seen.delegation
     if not isinstance(reply, Response) or "aa" in reply.flags:
         return set()
-    # A server that resolves too may answer from what it remembers of the delegation.
+    # A server that also resolves may answer from its cache of the delegation.
     records = (*reply.authority, *reply.answer)
     return {normalized(record.data) for record in of_type(records, "NS", zone)}
 
 
 def _missing(seen: ParentObservation, reply: Response, survey: Observations) -> Finding:
-    """Say why there is no delegation: who has the name instead, or that nobody has."""
+    """Return the finding for a missing delegation: another server has the name, or none has."""
     zone, parent, server = survey.zone.name, survey.parent_zone, display_name(seen.server)
     if list(of_type(reply.answer, "NS", zone)):
         return Finding(
             FindingCode.ANSWERED_ELSEWHERE,
-            f"{server} holds a zone {zone} of its own and answers from that, not from rrdns",
+            f"{server} has its own zone {zone} and answers from that, not from rrdns",
             f"remove the zone {zone} there and delegate it",
             Hint.PRINT_RECORDS,
         )
@@ -79,14 +79,14 @@ def _missing(seen: ParentObservation, reply: Response, survey: Observations) -> 
         own = join_sorted(addresses_of(seen.address))
         return Finding(
             FindingCode.ANSWERED_ELSEWHERE,
-            f"{server} has records of its own for the boot name ({own}) and no delegation",
+            f"{server} has its own records for the boot name ({own}) and no delegation",
             f"remove these records, and delegate {zone}",
             Hint.PRINT_RECORDS,
         )
     if other := _referral(reply, zone):
         return Finding(
             FindingCode.NO_DELEGATION,
-            f"{server} refers to the servers of {other}, and not to those of {zone}",
+            f"{server} refers to the servers of {other}, not to the servers of {zone}",
             f"add the delegation to {other}, and check a server of that zone",
             Hint.OTHER_PARENT,
         )
@@ -100,50 +100,50 @@ def _missing(seen: ParentObservation, reply: Response, survey: Observations) -> 
 
 
 def _referral(reply: Response, zone: str) -> str:
-    """Return the zone in between that a server refers to; empty if it does not."""
-    owners = (normalized(one.name) for one in reply.authority if one.type == "NS")
+    """Return the zone in between that a server refers to, or ""."""
+    owners = (normalized(record.name) for record in reply.authority if record.type == "NS")
     return next((owner for owner in owners if owner != zone and is_inside(zone, owner)), "")
 
 
 def _names(names: set[str], survey: Observations) -> Iterator[Finding]:
-    wanted = {server.name for server in survey.zone.nameservers}
+    configured = {server.name for server in survey.zone.nameservers}
     parts = [
         f"{word} {join_sorted(different)}"
-        for word, different in (("lacks", wanted - names), ("has", names - wanted))
+        for word, different in (("lacks", configured - names), ("has", names - configured))
         if different
     ]
     if parts:
         yield Finding(
             FindingCode.NS_MISMATCH,
-            f"the delegation {' and '.join(parts)}; the config names {join_sorted(wanted)}",
-            "make the NS records at the parent and nameservers in the config the same",
+            f"the delegation {' and '.join(parts)}; the config has {join_sorted(configured)}",
+            "make the NS records at the parent the same as the nameservers in the config",
         )
 
 
 def _glue(reply: Response, names: set[str], survey: Observations) -> Iterator[Finding]:
-    """Compare the addresses of nameservers inside the zone, which only the parent can tell.
+    """Compare the addresses of nameservers inside the zone, which only the parent has (glue).
 
-    What is remembered of a delegation may lack them; a referral may not.
+    A cached delegation may lack them; a referral must have them.
     """
     for server in survey.zone.nameservers:
         if server.name not in names or not is_inside(server.name, survey.zone.name):
             continue
-        told = {normalized(record.data) for record in _addresses(reply, server.name)}
-        wanted = set(server.addresses)
-        if not told and any(of_type(reply.authority, "NS", survey.zone.name)):
+        glue = {normalized(record.data) for record in _addresses(reply, server.name)}
+        configured = set(server.addresses)
+        if not glue and any(of_type(reply.authority, "NS", survey.zone.name)):
             yield Finding(
                 FindingCode.GLUE_MISSING,
-                f"the delegation has no address for {server.name}, which is inside of the zone: "
-                "nobody can find it",
-                f"add the address to the delegation: {join_sorted(wanted)}",
+                f"the delegation has no address for {server.name}, which is inside the zone: "
+                "resolvers cannot find it",
+                f"add the address to the delegation: {join_sorted(configured)}",
                 Hint.PRINT_RECORDS,
             )
-        elif told and told != wanted:
+        elif glue and glue != configured:
             yield Finding(
                 FindingCode.GLUE_WRONG,
-                f"the delegation says that {server.name} is {join_sorted(told)}; it is "
-                f"{join_sorted(wanted)}",
-                f"change its addresses in the delegation to {join_sorted(wanted)}",
+                f"the delegation has {join_sorted(glue)} for {server.name}; the config has "
+                f"{join_sorted(configured)}",
+                f"change its addresses in the delegation to {join_sorted(configured)}",
                 Hint.PRINT_RECORDS,
             )
 
@@ -158,9 +158,8 @@ def _ds(seen: ParentObservation, survey: Observations) -> Iterator[Finding]:
     if _has_ds(seen.ds, survey.zone.name):
         yield Finding(
             FindingCode.DS_PRESENT,
-            f"{display_name(seen.server)} has a DS record for {survey.zone.name}, and rrdns "
-            "does not "
-            "sign: validating resolvers answer SERVFAIL",
+            f"{display_name(seen.server)} has a DS record for {survey.zone.name}, but rrdns does "
+            "not sign: validating resolvers answer SERVFAIL",
             f"remove the DS record of {survey.zone.name} from the parent zone",
         )
 

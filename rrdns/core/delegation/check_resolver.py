@@ -1,4 +1,4 @@
-"""Find what is wrong with the boot hostname as a resolver tells it: what targets get to see."""
+"""Find problems of the boot hostname at a resolver, which is where targets resolve it."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from rrdns.core.dns_message import NoResponse, QueryOutcome, Response
 from rrdns.core.model import Pool, Zone
 
 _ELSEWHERE = (
-    "look for a zone, a record or a hosts file with that name at the resolver (and at those that "
-    "it asks) and remove it"
+    "look for a zone, a record or a hosts file with that name at the resolver and at the servers "
+    "that it queries; remove it"
 )
-_FORGET = "then let the resolver forget what it remembers of it"
+_FLUSH = "then flush it from the resolver's cache"
 
 
 def check(seen: ResolverObservation, survey: Observations) -> list[Finding]:
-    """Return what is wrong at one resolver."""
+    """Return the findings about one resolver."""
     return list(_find(seen, survey))
 
 
 def inconclusive_note(seen: ResolverObservation, survey: Observations) -> Note | None:
-    """Return what a check without a finding could not find out; None if it found out all."""
+    """Return a note if it is not clear whether a resolver rotates, or None."""
     choices = len(_direct(survey))
     if not seen.samples or survey.pool is None or is_conclusive(seen.samples, choices):
         return None
@@ -67,8 +67,8 @@ def _find(seen: ResolverObservation, survey: Observations) -> Iterator[Finding]:
         yield Finding(
             FindingCode.ANSWERED_ELSEWHERE,
             f"{display_name(seen.server)} answers {survey.pool.hostname} with "
-            f"{join_sorted(strangers)}, which "
-            "no member has: it does not come from rrdns",
+            f"{join_sorted(strangers)}, but no member has that address: the answer is not from "
+            "rrdns",
             _ELSEWHERE,
         )
         return
@@ -80,7 +80,7 @@ def _find(seen: ResolverObservation, survey: Observations) -> Iterator[Finding]:
 
 
 def _zone_only(seen: ResolverObservation, zone: Zone) -> Iterator[Finding]:
-    """Judge by the SOA, where the zone has no boot hostname."""
+    """Check the SOA if the zone has no boot hostname."""
     if isinstance(seen.soa, NoResponse):
         yield _silent(seen, seen.soa)
     elif list(of_type(seen.soa.answer, "SOA", zone.name)):
@@ -102,13 +102,13 @@ def _broken(
         return Finding(
             FindingCode.RESOLVER_REFUSES,
             f"{where} refuses to resolve for this host{because(last)}",
-            "let this host ask it (access-control, allow-recursion), or name the resolver that "
-            "your DHCP servers and targets ask",
+            "allow this host to query it (access-control, allow-recursion), or check the resolver "
+            "that your DHCP servers and targets use",
         )
     if seen.unchecked is not None and addresses_of(seen.unchecked):
         return Finding(
             FindingCode.NOT_VALIDATED,
-            f"{where} takes the answers for {pool.hostname} for forged "
+            f"{where} rejects the answers for {pool.hostname} in its DNSSEC validation "
             f"({last.rcode}{because(last)}; without validation it has them): the parent "
             "does not prove that the zone is unsigned",
             f'Unbound: domain-insecure: "{survey.zone.name}"; BIND: validate-except '
@@ -122,9 +122,9 @@ def _broken(
     if last.rcode == "NXDOMAIN":
         return Finding(
             FindingCode.NAME_UNKNOWN,
-            f"{where} says that {pool.hostname} does not exist{because(last)}: it does not follow "
-            "the delegation",
-            f"see that the zone it asks delegates {survey.zone.name}, {_FORGET}",
+            f"{where} answers that {pool.hostname} does not exist{because(last)}: it does not "
+            "follow the delegation",
+            f"check that the zone it queries delegates {survey.zone.name}, {_FLUSH}",
             Hint.PRINT_RECORDS,
         )
     return _fails(seen, pool.hostname, last)
@@ -134,7 +134,7 @@ def _silent(seen: ResolverObservation, no_response: NoResponse) -> Finding:
     return Finding(
         FindingCode.RESOLVER_SILENT,
         f"the resolver {display_name(seen.server)} does not answer: {no_response.reason}",
-        "see that it runs, lets this host ask, and can itself reach rrdns over UDP and TCP port 53",
+        "check that it runs, allows this host, and can reach rrdns over UDP and TCP port 53",
     )
 
 
@@ -142,23 +142,23 @@ def _fails(seen: ResolverObservation, name: str, outcome: QueryOutcome) -> Findi
     return Finding(
         FindingCode.RESOLVER_FAILS,
         f"{display_name(seen.server)} cannot resolve {name}: it {describe_failure(outcome)}",
-        "see that it finds the delegation and can reach rrdns over UDP and TCP port 53",
+        "check that it finds the delegation and can reach rrdns over UDP and TCP port 53",
         Hint.QUERY_RRDNS,
     )
 
 
 def _knows(seen: ResolverObservation, zone: Zone) -> bool:
-    """Tell whether the resolver finds the zone itself, as rrdns has it."""
+    """Return whether the resolver finds the zone as rrdns has it."""
     records = seen.soa.answer if isinstance(seen.soa, Response) else ()
-    named = list(of_type(records, "SOA", zone.name))
-    return bool(named) and first_nameserver(seen.soa) == zone.nameservers[0].name
+    soa = list(of_type(records, "SOA", zone.name))
+    return bool(soa) and first_nameserver(seen.soa) == zone.nameservers[0].name
 
 
 def _soa(seen: ResolverObservation, reply: Response, zone: Zone) -> Iterator[Finding]:
     left = max((record.ttl for record in of_type(reply.answer, "SOA", zone.name)), default=0)
     remedy = (
-        f"remove a copy of the zone at the resolver, if there is one; what it remembers of rrdns "
-        f"ends in {left} s"
+        "remove a copy of the zone at the resolver, if there is one; its cached answers of rrdns "
+        f"expire in {left} s"
     )
     yield from soa_differs(reply, zone, display_name(seen.server), remedy)
 
@@ -172,7 +172,7 @@ def _some_stripped(seen: ResolverObservation, survey: Observations) -> Iterator[
 def _stripped(seen: ResolverObservation, zone: Zone, what: str) -> Finding:
     return Finding(
         FindingCode.PRIVATE_STRIPPED,
-        f"{display_name(seen.server)} takes private addresses out of its answers: {what}",
+        f"{display_name(seen.server)} removes private addresses from its answers: {what}",
         f'Unbound: private-domain: "{zone.name}"; dnsmasq: rebind-domain-ok=/{zone.name}/; BIND: '
         f'deny-answer-addresses {{ ... }} except-from {{ "{zone.name}"; }}',
     )
@@ -183,39 +183,36 @@ def _lacks(reply: Response) -> str:
 
 
 def _strips_glue(seen: ResolverObservation, survey: Observations) -> bool:
-    """Tell whether the resolver has no address even for the parent's own nameserver."""
-    own = {one for parent in survey.parents for one in addresses_of(parent.own)}
+    """Return whether the resolver has no address even for the parent's own nameserver."""
+    own = {address for parent in survey.parents for address in addresses_of(parent.own)}
     empty = isinstance(seen.parent, Response) and not addresses_of(seen.parent)
     return empty and any(ip_address(address).is_private for address in own)
 
 
 def _direct(survey: Observations) -> set[str]:
-    """Return the addresses that rrdns hands out; all members', where it could not be asked."""
+    """Return the addresses in rrdns' answers; all members' if rrdns did not answer."""
     seen = {address for server in survey.servers for address in all_addresses(server.samples)}
     members = survey.pool.members if survey.pool is not None else ()
     return seen or {member.address for member in members}
 
 
 def _ttl(seen: ResolverObservation, pool: Pool) -> Iterator[Finding]:
-    longest = max((ttl_of(look.outcome) or 0 for look in seen.samples), default=0)
+    longest = max((ttl_of(sample.outcome) or 0 for sample in seen.samples), default=0)
     if longest > pool.ttl:
         yield Finding(
             FindingCode.TTL_CLAMPED,
-            f"{display_name(seen.server)} hands {pool.hostname} out with TTL {longest} s "
-            "instead of "
-            f"{pool.ttl} s: a dead server stays in its answers for so long",
+            f"{display_name(seen.server)} answers {pool.hostname} with TTL {longest} s instead of "
+            f"{pool.ttl} s: a dead server stays in its answers for that time",
             "set cache-min-ttl (Unbound) or min-cache-ttl (BIND, dnsmasq) to 0, and do not serve "
             "expired answers (serve-expired, stale-answer-enable, use-stale-cache)",
         )
     elif _stuck(seen.samples, pool):
         yield Finding(
             FindingCode.TTL_FROZEN,
-            f"{display_name(seen.server)} gave the very same answer for "
-            f"{_took(seen.samples):.0f} s, with a "
-            "TTL that does not count down: it keeps it for longer than it may, or sorts what it "
-            "gets",
-            "let it keep to the TTL of what it resolves; look for a cache in between, or a sort "
-            "list",
+            f"{display_name(seen.server)} returned the same answer for "
+            f"{_took(seen.samples):.0f} s, with a TTL that does not count down; it caches the "
+            "answer for longer than its TTL, or sorts the addresses",
+            "make it respect the TTL; look for a cache in between, or a sort list",
         )
 
 
@@ -230,19 +227,17 @@ def _rotation(seen: ResolverObservation, survey: Observations, pool: Pool) -> It
         yield Finding(
             FindingCode.ROTATION_FROZEN,
             f"{display_name(seen.server)} had {join_sorted(first_addresses(seen.samples))} "
-            "first in each of "
-            f"{len(seen.samples)} answers, {fresh_answers(seen.samples)} of them new ones: every "
-            "target boots "
-            "from that server",
-            "end the sorting there (Windows: netmask ordering, `dnscmd /Config /LocalNetPriority "
-            "0`; BIND: sortlist, rrset-order), or set answers = 1 in the pool, which leaves "
-            "nothing to sort",
+            f"first in each of {len(seen.samples)} answers, {fresh_answers(seen.samples)} of them "
+            "new ones: every target boots from that server",
+            "switch off sorting there (Windows: netmask ordering, `dnscmd /Config "
+            "/LocalNetPriority 0`; BIND: sortlist, rrset-order), or set answers = 1 in the pool: "
+            "then there is nothing to sort",
         )
 
 
-def _stuck(looks: tuple[Sample, ...], pool: Pool) -> bool:
-    return len(all_addresses(looks)) > 1 and is_overcached(looks, pool.ttl)
+def _stuck(samples: tuple[Sample, ...], pool: Pool) -> bool:
+    return len(all_addresses(samples)) > 1 and is_overcached(samples, pool.ttl)
 
 
-def _took(looks: tuple[Sample, ...]) -> float:
-    return looks[-1].at - looks[0].at
+def _took(samples: tuple[Sample, ...]) -> float:
+    return samples[-1].at - samples[0].at

@@ -1,7 +1,7 @@
-"""What is seen of a zone's delegation from outside, and what may be wrong with it.
+"""The observations about a zone's delegation, and the findings that are possible.
 
-`net.survey` asks and fills in what was seen; `delegation_parent`, `delegation_server` and
-`delegation_resolver` find what is wrong, each for the servers of its kind.
+`net.delegation_survey` queries the servers and fills in the observations. `check_parent`,
+`check_nameserver` and `check_resolver` return the findings about servers of their kind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DNS_PORT = 53
 
 
 class Role(StrEnum):
-    """What a server is asked as."""
+    """The role in which a server is queried."""
 
     PARENT = "parent"
     NAMESERVER = "nameserver"  # rrdns itself
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class FindingCode(StrEnum):
-    """The kinds of findings, as scripts know them."""
+    """The kinds of findings; scripts use these codes."""
 
     PARENT_SILENT = "parent-silent"
     PARENT_LAME = "parent-lame"
@@ -69,7 +69,7 @@ class Hint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong, and its remedy."""
+    """A problem, and its remedy."""
 
     code: FindingCode
     sentence: str
@@ -87,7 +87,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a server said of the boot hostname at one moment."""
+    """A server's answer for the boot hostname at one time."""
 
     at: float  # seconds on any clock
     outcome: QueryOutcome
@@ -95,22 +95,22 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ParentObservation:
-    """What a server of the parent zone says, asked without recursion."""
+    """The answers of a server of the parent zone to queries without recursion."""
 
     server: Endpoint
     apex: QueryOutcome  # SOA of the parent zone
     delegation: QueryOutcome  # NS of the zone
     ds: QueryOutcome
-    address: QueryOutcome | None = None  # A of the boot hostname, where there is one
+    address: QueryOutcome | None = None  # A of the boot hostname, if there is one
     own: QueryOutcome | None = None  # A of the parent zone's first nameserver
 
 
 @dataclass(frozen=True, slots=True)
 class NameserverObservation:
-    """What is said where rrdns should answer."""
+    """The answers at an address where rrdns should answer."""
 
     server: Endpoint
-    name: str  # of the nameserver; empty where only its address is known
+    name: str  # of the nameserver; empty if only its address is known
     soa: QueryOutcome
     ns: QueryOutcome
     tcp: QueryOutcome  # SOA again
@@ -120,95 +120,98 @@ class NameserverObservation:
 
 @dataclass(frozen=True, slots=True)
 class ResolverObservation:
-    """What a resolver says, asked as a target or a DHCP server asks."""
+    """The answers of a resolver to queries like those of a target or a DHCP server."""
 
     server: Endpoint
     soa: QueryOutcome
     samples: tuple[Sample, ...] = ()
-    unchecked: QueryOutcome | None = None  # A with CD set, asked where it fails
-    parent: QueryOutcome | None = (
-        None  # A of the parent zone's first nameserver, asked where it fails
-    )
+    # Only if it has no address: A with CD set, and A of the parent zone's first nameserver.
+    unchecked: QueryOutcome | None = None
+    parent: QueryOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """All that was seen of one zone."""
+    """All observations about one zone."""
 
     zone: Zone
     pool: Pool | None = None
     parent_zone: str = ""  # empty: not found
     parents: tuple[ParentObservation, ...] = ()
-    parents_named: bool = True  # by the admin, not found by us
+    parents_named: bool = True  # by the admin, not found by a resolver
     servers: tuple[NameserverObservation, ...] = ()
     resolvers: tuple[ResolverObservation, ...] = ()
-    unresolved: tuple[str, ...] = ()  # nameservers whose address nobody tells
+    unresolved: tuple[str, ...] = ()  # nameservers without a known address
 
 
 def display_name(server: Endpoint, name: str = "") -> str:
-    """Return how a server is called in a sentence: its address, the port only if it is odd."""
+    """Return a server's name for a sentence: its address, with the port if it is not 53."""
     address = server.host if server.port == DNS_PORT else str(server)
     return f"{address} ({name})" if name else address
 
 
 def normalized(name: str) -> str:
-    """Return a name as the config has it: lower-case, without the final dot."""
+    """Return a name in lower case, without the final dot, as in the config."""
     return name.lower().removesuffix(".")
 
 
 def of_type(records: Iterable[ResourceRecord], rtype: str, owner: str) -> Iterator[ResourceRecord]:
     """Return the records of a type that a name owns."""
-    return (one for one in records if one.type == rtype and normalized(one.name) == owner)
+    return (
+        record for record in records if record.type == rtype and normalized(record.name) == owner
+    )
 
 
-def first_nameserver(heard: QueryOutcome) -> str:
-    """Return the nameserver that an SOA record names; empty without one."""
-    soa = heard.data("SOA") if isinstance(heard, Response) else ()
+def first_nameserver(outcome: QueryOutcome) -> str:
+    """Return the nameserver in an SOA record, or "" without one."""
+    soa = outcome.data("SOA") if isinstance(outcome, Response) else ()
     return normalized(soa[0].split()[0]) if soa else ""
 
 
-def addresses_of(heard: QueryOutcome | None) -> tuple[str, ...]:
-    """Return the IPv4 addresses of an answer, in their order; a CNAME may have led to them."""
-    return heard.data("A") if isinstance(heard, Response) else ()
+def addresses_of(outcome: QueryOutcome | None) -> tuple[str, ...]:
+    """Return the IPv4 addresses of an answer in their order, also those of an alias."""
+    return outcome.data("A") if isinstance(outcome, Response) else ()
 
 
-def ttl_of(heard: QueryOutcome) -> int | None:
-    """Return how long an answer's addresses may be kept; None without any."""
-    records = heard.answer if isinstance(heard, Response) else ()
-    return max((one.ttl for one in records if one.type == "A"), default=None)
+def ttl_of(outcome: QueryOutcome) -> int | None:
+    """Return the TTL of an answer's addresses, or None without addresses."""
+    records = outcome.answer if isinstance(outcome, Response) else ()
+    return max((record.ttl for record in records if record.type == "A"), default=None)
 
 
-def first_addresses(looks: Iterable[Sample]) -> set[str]:
-    """Return the addresses that stood first: what a target takes."""
-    return {addresses_of(look.outcome)[0] for look in looks if addresses_of(look.outcome)}
+def first_addresses(samples: Iterable[Sample]) -> set[str]:
+    """Return the first addresses of answers, which targets use."""
+    return {addresses_of(sample.outcome)[0] for sample in samples if addresses_of(sample.outcome)}
 
 
-def all_addresses(looks: Iterable[Sample]) -> set[str]:
-    """Return all addresses that were answered."""
-    return {address for look in looks for address in addresses_of(look.outcome)}
+def all_addresses(samples: Iterable[Sample]) -> set[str]:
+    """Return all addresses of answers."""
+    return {address for sample in samples for address in addresses_of(sample.outcome)}
 
 
 def join_sorted(texts: Iterable[str]) -> str:
-    """Return texts as a list in a sentence, in a steady order."""
+    """Return texts as a sorted list for a sentence."""
     return ", ".join(sorted(texts))
 
 
-def describe_failure(heard: QueryOutcome) -> str:
-    """Return what a server does that is not as it should be, as a verb."""
-    if not isinstance(heard, Response):
-        return f"says nothing ({heard.reason})"
-    if heard.rcode != "NOERROR":
-        return f"answers {heard.rcode}{because(heard)}"
-    how = "without authority" if "aa" not in heard.flags else "with nothing"
-    return f"answers {how}{because(heard)}"
+def describe_failure(outcome: QueryOutcome) -> str:
+    """Return a server's wrong reaction as the end of a sentence."""
+    if not isinstance(outcome, Response):
+        return f"does not answer ({outcome.reason})"
+    if outcome.rcode != "NOERROR":
+        return f"answers {outcome.rcode}{because(outcome)}"
+    how = "without authority" if "aa" not in outcome.flags else "without records"
+    return f"answers {how}{because(outcome)}"
 
 
-def because(heard: QueryOutcome) -> str:
-    """Return the reasons that a server gives with an answer, to add to a sentence; may be empty."""
-    errors = heard.extended_errors if isinstance(heard, Response) else ()
+def because(outcome: QueryOutcome) -> str:
+    """Return the extended errors of an answer as the end of a sentence; may be empty."""
+    errors = outcome.extended_errors if isinstance(outcome, Response) else ()
     return f", extended error {'; '.join(str(error) for error in errors)}" if errors else ""
 
 
-def is_lame(heard: QueryOutcome) -> bool:
-    """Tell whether an answer shows that its server is not authoritative for the zone."""
-    return not (isinstance(heard, Response) and heard.rcode == "NOERROR" and "aa" in heard.flags)
+def is_lame(outcome: QueryOutcome) -> bool:
+    """Return whether an answer shows that its server is not authoritative for the zone."""
+    return not (
+        isinstance(outcome, Response) and outcome.rcode == "NOERROR" and "aa" in outcome.flags
+    )

@@ -1,4 +1,4 @@
-"""Tell what a survey of a delegation comes to: what is wrong, what is well, what stays open."""
+"""Build the report of a delegation check: findings, servers without findings, and notes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rrdns.core.dns_message import NoResponse, QueryOutcome
 
 @dataclass(frozen=True, slots=True)
 class ServerResult:
-    """A server that was asked, what is wrong there, and else what is well."""
+    """A server that was queried, with its findings, or a text if there are none."""
 
     role: Role
     server: str
@@ -40,42 +40,44 @@ class ServerResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is to be told of a delegation."""
+    """The results of a delegation check."""
 
     servers: tuple[ServerResult, ...]
     notes: tuple[Note, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return all that is wrong."""
-        return tuple(finding for one in self.servers for finding in one.findings)
+        """Return all findings."""
+        return tuple(finding for server in self.servers for finding in server.findings)
 
 
 def build_report(survey: Observations) -> Report:
-    """Return what a survey comes to."""
-    survey, unasked = _without_unasked(survey)
+    """Return the report of a survey."""
+    survey, unreachable = _without_unreachable(survey)
     resolvers = list(_resolvers(survey))
-    reached = bool(resolvers) and not any(one.findings for one in resolvers)
+    reached = bool(resolvers) and not any(resolver.findings for resolver in resolvers)
     parents = list(_parents(survey, needed=survey.parents_named or not reached))
     return Report(
         servers=(*parents, *_servers(survey), *resolvers),
-        notes=(*unasked, *_notes(survey, parents, resolvers)),
+        notes=(*unreachable, *_notes(survey, parents, resolvers)),
     )
 
 
-def _without_unasked(survey: Observations) -> tuple[Observations, list[Note]]:
-    """Leave out whom this host cannot ask, if others of its kind answer.
+def _without_unreachable(survey: Observations) -> tuple[Observations, list[Note]]:
+    """Leave out servers that this host cannot query, if others of their kind answer.
 
-    Without IPv6 that is anybody there; of a parent's servers that nobody named, also those that
-    are silent, as a firewall need not let this host ask all of them.
+    For example, a host without IPv6 cannot query IPv6 addresses. If the admin did not name the
+    parent's servers, silent ones are left out, too: a firewall may block some of them.
     """
-    parents, no_parents = _asked(
+    parents, no_parents = _reachable(
         survey.parents,
-        [one.delegation for one in survey.parents],
+        [parent.delegation for parent in survey.parents],
         silent_too=not survey.parents_named,
     )
-    servers, no_servers = _asked(survey.servers, [one.soa for one in survey.servers])
-    resolvers, no_resolvers = _asked(survey.resolvers, [one.soa for one in survey.resolvers])
+    servers, no_servers = _reachable(survey.servers, [server.soa for server in survey.servers])
+    resolvers, no_resolvers = _reachable(
+        survey.resolvers, [resolver.soa for resolver in survey.resolvers]
+    )
     kept = replace(survey, parents=parents, servers=servers, resolvers=resolvers)
     return kept, no_parents + no_servers + no_resolvers
 
@@ -83,35 +85,35 @@ def _without_unasked(survey: Observations) -> tuple[Observations, list[Note]]:
 S = TypeVar("S", ParentObservation, NameserverObservation, ResolverObservation)
 
 
-def _asked(
-    seen: tuple[S, ...], outcome: Sequence[QueryOutcome], *, silent_too: bool = False
+def _reachable(
+    seen: tuple[S, ...], outcomes: Sequence[QueryOutcome], *, silent_too: bool = False
 ) -> tuple[tuple[S, ...], list[Note]]:
-    """Return who could be asked, and a note for each other one."""
-    pairs = list(zip(seen, outcome, strict=True))
-    unasked = [
-        (one, what)
-        for one, what in pairs
-        if isinstance(what, NoResponse) and (what.is_local_error or silent_too)
+    """Return the servers that this host can query, and a note for each other one."""
+    pairs = list(zip(seen, outcomes, strict=True))
+    unreachable = [
+        (server, outcome)
+        for server, outcome in pairs
+        if isinstance(outcome, NoResponse) and (outcome.is_local_error or silent_too)
     ]
-    if len(unasked) == len(seen):
+    if len(unreachable) == len(seen):
         return seen, []
     notes = [
-        Note(f"{display_name(one.server)} could not be asked from here: {what.reason}")
-        for one, what in unasked
+        Note(f"{display_name(server.server)} cannot be queried from here: {outcome.reason}")
+        for server, outcome in unreachable
     ]
-    return tuple(pair[0] for pair in pairs if pair not in unasked), notes
+    return tuple(pair[0] for pair in pairs if pair not in unreachable), notes
 
 
 def _parents(survey: Observations, *, needed: bool) -> Iterator[ServerResult]:
     for seen in survey.parents:
         findings = check_parent.check(seen, survey)
         if not needed and [finding.code for finding in findings] == [FindingCode.NO_DELEGATION]:
-            # Resolvers may have the zone in their config: then no parent has to delegate it.
-            well = "no delegation, and the resolvers do without"
-            yield ServerResult(Role.PARENT, display_name(seen.server), well)
+            # Resolvers may have the zone in their config: then no parent needs to delegate it.
+            ok_text = "no delegation, and the resolvers do not need one"
+            yield ServerResult(Role.PARENT, display_name(seen.server), ok_text)
         else:
-            well = "" if findings else _delegates(seen, survey)
-            yield ServerResult(Role.PARENT, display_name(seen.server), well, tuple(findings))
+            ok_text = "" if findings else _delegates(seen, survey)
+            yield ServerResult(Role.PARENT, display_name(seen.server), ok_text, tuple(findings))
 
 
 def _delegates(seen: ParentObservation, survey: Observations) -> str:
@@ -125,9 +127,9 @@ def _servers(survey: Observations) -> Iterator[ServerResult]:
         yield ServerResult(Role.NAMESERVER, name, "", (finding,))
     for seen in survey.servers:
         findings = check_nameserver.check(seen, survey)
-        well = "" if findings else _authoritative(seen)
+        ok_text = "" if findings else _authoritative(seen)
         yield ServerResult(
-            Role.NAMESERVER, display_name(seen.server, seen.name), well, tuple(findings)
+            Role.NAMESERVER, display_name(seen.server, seen.name), ok_text, tuple(findings)
         )
 
 
@@ -139,25 +141,25 @@ def _authoritative(seen: NameserverObservation) -> str:
 def _resolvers(survey: Observations) -> Iterator[ServerResult]:
     for seen in survey.resolvers:
         findings = check_resolver.check(seen, survey)
-        well = _answers(seen.samples) if seen.samples else "it finds the zone"
+        ok_text = _answers(seen.samples) if seen.samples else "it finds the zone"
         yield ServerResult(
-            Role.RESOLVER, display_name(seen.server), "" if findings else well, tuple(findings)
+            Role.RESOLVER, display_name(seen.server), "" if findings else ok_text, tuple(findings)
         )
 
 
-def _answers(looks: Sequence[Sample]) -> str:
-    """Say what is answered: how many addresses, for how long, and whether they turn."""
-    count = len(addresses_of(looks[-1].outcome))
-    longest = max(ttl_of(look.outcome) or 0 for look in looks)
+def _answers(samples: Sequence[Sample]) -> str:
+    """Return a text about the answers: their addresses, TTL and rotation."""
+    count = len(addresses_of(samples[-1].outcome))
+    longest = max(ttl_of(sample.outcome) or 0 for sample in samples)
     plural = "address" if count == 1 else "addresses"
-    return f"{count} {plural}, TTL {longest} s at most{_turns(looks)}"
+    return f"{count} {plural}, TTL {longest} s at most{_rotation(samples)}"
 
 
-def _turns(looks: Sequence[Sample]) -> str:
-    if len(first_addresses(looks)) < 2:
+def _rotation(samples: Sequence[Sample]) -> str:
+    if len(first_addresses(samples)) < 2:
         return ""
-    at_once = len(first_addresses(looks[:INITIAL_SAMPLES])) > 1
-    return ", the first one turns" + ("" if at_once else " with each new answer")
+    at_once = len(first_addresses(samples[:INITIAL_SAMPLES])) > 1
+    return ", the first one changes" + ("" if at_once else " with each new answer")
 
 
 def _notes(
@@ -171,6 +173,6 @@ def _notes(
         yield Note("no resolver was queried", Hint.OTHER_RESOLVER)
     if survey.pool is None:
         yield Note(f"{survey.zone.name} has no pool, so no answers were checked")
-    for seen, asked in zip(survey.resolvers, resolvers, strict=True):
-        if not asked.findings and (note := check_resolver.inconclusive_note(seen, survey)):
+    for seen, result in zip(survey.resolvers, resolvers, strict=True):
+        if not result.findings and (note := check_resolver.inconclusive_note(seen, survey)):
             yield note

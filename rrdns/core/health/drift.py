@@ -1,7 +1,7 @@
-"""Compare what the members of a pool serve: differences are shown, never acted on.
+"""Compare the boot files of a pool's members. A difference is a warning and changes no answer.
 
-Members may rightly differ (each bootstrap lists its own login servers), so drift is a
-warning for people and no verdict.
+Members may differ for good reasons: each bootstrap contains its own login servers. So drift is
+not a verdict.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rrdns.core.health.probe_result import LoadedFile
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A member whose file differs from what most of its pool serve."""
+    """A member whose file differs from that of most members of its pool."""
 
     member: str
     file: str
@@ -23,9 +23,9 @@ class Drift:
 
 
 def find_drift(seen: Mapping[str, tuple[LoadedFile, ...]]) -> tuple[Drift, ...]:
-    """Return who serves another content than most; `seen` is by member name.
+    """Return the members whose file differs from that of most; `seen` is by member name.
 
-    With no majority the content that the first member in order serves is the measure.
+    Without a majority, the others are compared with the first member.
     """
     names = sorted({file.name for files in seen.values() for file in files})
     return tuple(drift for name in names for drift in _drift_of(name, seen))
@@ -35,7 +35,7 @@ def _drift_of(name: str, seen: Mapping[str, tuple[LoadedFile, ...]]) -> tuple[Dr
     by_member = {
         member: file for member, files in seen.items() for file in files if file.name == name
     }
-    # Counter keeps the order of first sight, so a tie falls to the first member.
+    # Counter keeps the order of insertion, so in a tie the first member's hash wins.
     usual_hash = Counter(file.sha256 for file in by_member.values()).most_common(1)[0][0]
     usual = next(file for file in by_member.values() if file.sha256 == usual_hash)
     return tuple(

@@ -1,6 +1,6 @@
-"""What a probe found: the verdict, the files it loaded, and the sentence an admin reads.
+"""The result of a probe: the verdict, the loaded files, and a sentence for admins.
 
-`wire.tftp` and `net.prober` make these; `core.health` and the API read them.
+`wire.tftp` and `net.tftp_prober` make these; `core.health` and the API read them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ class Verdict(StrEnum):
     """The result of a probe of a member."""
 
     OK = "ok"
-    SLOW = "slow"  # all came, but the first answer, or a pause, was longer than it should: passed
-    TIMEOUT = "timeout"  # silence
-    REFUSED = "refused"  # ICMP port unreachable: nothing listens
+    SLOW = "slow"  # passed, but the first reply was late, or there was a long pause
+    TIMEOUT = "timeout"  # no packet arrived in time
+    REFUSED = "refused"  # ICMP port unreachable: no process listens there
     UNREACHABLE = "unreachable"  # ICMP host or net unreachable, or no route
     TFTP_ERROR = "tftp-error"  # an ERROR packet, with its code and text
-    WRONG_SOURCE = "wrong-source"  # a reply from another address than the one asked
+    WRONG_SOURCE = "wrong-source"  # a reply from another address than the member's
     TRUNCATED = "truncated"  # the transfer ended before `tsize` bytes
-    WRONG_CONTENT = "wrong-content"  # hash or marker is not what the config requires
+    WRONG_CONTENT = "wrong-content"  # the hash or marker is not the one in the config
     WRONG_SIZE = "wrong-size"
     BAD_REPLY = "bad-reply"  # packets that RFC 1350 and RFC 2347 do not allow
-    TOO_SLOW = "too-slow"  # it answers, and does not get to the end
-    LOCAL = "local"  # the probe could not be sent: this host's own trouble
+    TOO_SLOW = "too-slow"  # it replies, but the transfer takes too long
+    LOCAL = "local"  # the probe could not be sent: a problem of this host
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LoadedFile:
     name: str
     size: int  # bytes
     sha256: str  # lower-case hex
-    version: str = ""  # of the Provisioning Services bootstrap, where it tells one
+    version: str = ""  # of the Provisioning Services bootstrap, if the file contains one
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,5 @@ class ProbeResult:
 
     @property
     def passed(self) -> bool:
-        """Tell whether a target could boot from the member."""
+        """Return whether a target could boot from the member."""
         return self.verdict in (Verdict.OK, Verdict.SLOW)

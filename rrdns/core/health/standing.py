@@ -1,8 +1,7 @@
-"""Decide whether a member is up, from the run of its probes.
+"""Decide from the results of its probes whether a member is up.
 
-One lost probe proves little, since TFTP rides on UDP; a run of them does.
-Nothing here waits or reads a clock: the checker tells us what happened, and
-asks when the next probe is due.
+One lost probe proves little, since TFTP uses UDP; several in a row do. These functions do not
+wait and read no clock: the scheduler passes the results.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from rrdns.core.model import ProbeSpec
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How many probes in a row it takes to change a standing."""
+    """The number of probes in a row that change a standing."""
 
     fall: int = 3
     rise: int = 2
@@ -22,16 +21,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the probes say of a member so far."""
+    """The health of a member, from its probes so far."""
 
     up: bool
     contradicting_probes: int = 0  # probes in a row that disagree with `up`
-    probed: bool = True  # False: assumed, no probe has told yet
-    awaited: bool = False  # nothing is known, and its first result is waited for
+    probed: bool = True  # False: assumed, there is no result yet
+    awaited: bool = False  # new: it waits for its first result
 
     @property
     def is_contradicted(self) -> bool:
-        """Tell whether the next probe should come soon."""
+        """Return whether the last probe contradicts `up`, so that the next one comes soon."""
         return self.contradicting_probes > 0
 
 
@@ -39,20 +38,20 @@ ASSUMED_UP = Standing(up=True, probed=False)
 AWAITED = Standing(up=True, probed=False, awaited=True)
 
 
-def observe(standing: Standing, passed: bool, patience: Thresholds) -> Standing:
+def observe(standing: Standing, passed: bool, thresholds: Thresholds) -> Standing:
     """Return the member's standing after one more probe.
 
-    The first probe of a member settles it alone: one success is up, one failure is down.
+    The first probe of a member decides alone: a success is up, a failure is down.
     """
     if not standing.probed:
         return Standing(up=passed)
     if passed == standing.up:
         return replace(standing, contradicting_probes=0)
-    if standing.contradicting_probes + 1 < (patience.fall if standing.up else patience.rise):
+    if standing.contradicting_probes + 1 < (thresholds.fall if standing.up else thresholds.rise):
         return replace(standing, contradicting_probes=standing.contradicting_probes + 1)
     return Standing(up=not standing.up)
 
 
 def thresholds_of(probe: ProbeSpec) -> Thresholds:
-    """Return the patience that a pool's probe settings ask for."""
+    """Return the thresholds in a pool's probe settings."""
     return Thresholds(fall=probe.fall, rise=probe.rise)

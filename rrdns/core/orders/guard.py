@@ -23,11 +23,11 @@ def check_guard(
 
 
 def remaining_if_too_few(pool: Pool, now: Selection, then: Selection) -> tuple[str, ...] | None:
-    """Return the members that a change of orders would leave, when those are too few.
+    """Return the members that a change of orders would leave if they are too few, or None.
 
-    None when the change may be made. Too few is less than `pool.min_members` members that a target
-    can boot from. A change that takes none of those away is always allowed, except that
-    a pool with a member in rotation must keep one.
+    Too few means less than `pool.min_members` members that a target can boot from. A change that
+    takes out none of those is always allowed, except that a pool with a member in rotation must
+    keep one.
     """
     if now.members and not then.members:
         return ()
@@ -38,7 +38,7 @@ def remaining_if_too_few(pool: Pool, now: Selection, then: Selection) -> tuple[s
 
 
 def _bootable(selection: Selection) -> tuple[str, ...]:
-    """Return the members in rotation or on standby that can be believed to boot a target."""
+    """Return the members in rotation or on standby that a target can probably boot from."""
     return tuple(name for name, why in selection.reasons.items() if why in _BOOTABLE)
 
 

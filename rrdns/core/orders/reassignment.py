@@ -1,10 +1,10 @@
-"""Decide which member each order is for once the config has changed.
+"""Decide which member each order is for after a change of the config.
 
-An order is for a server, and a config may give that server another name. The name counts
-first: a member of the same name keeps its order, whatever its address is now. Else the order
-goes to the member that has the address which the order was for; the pool is the one of the
-same name, or else of the same hostname. Orders are per hostname: one server may be in several
-pools, and an order never goes to a pool of another name and hostname.
+An order is for a server, and a config may give that server another name. The name is compared
+first: a member of the same name keeps its order, also with another address. Otherwise the order
+goes to the member with the order's address, in the pool of the same name, or else of the same
+hostname. Orders are per hostname: one server may be in several pools, and an order never goes to
+a pool with another name and another hostname.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from rrdns.core.orders.request import Target
 
 @dataclass(frozen=True, slots=True)
 class OrderTarget:
-    """The server that an order was for, as the config called it then."""
+    """The server that an order was for, with its names in the config of that time."""
 
     pool: str
     member: str
-    address: str = ""  # empty: not known, as in a store from before this was kept
+    address: str = ""  # empty: unknown, as in a store of an older version
     hostname: str = ""
 
     @property
     def key(self) -> Target:
-        """Return the names by which the order is known."""
+        """Return the names of the order's pool and member."""
         return self.pool, self.member
 
 
 @dataclass(frozen=True, slots=True)
 class Reassignment:
-    """Which member an order is for now."""
+    """The member that an order is for now."""
 
     before: OrderTarget
-    key: Target | None  # None: it fits no member, and is kept
-    because: str = ""  # what is the same where the name is not
-    after: str = ""  # the member, not this one, that has the address which the order was for
+    key: Target | None  # None: no member matches; the order is stored
+    because: str = ""  # the property that is the same if the name is not
+    after: str = ""  # another member that now has the order's address
 
     @property
     def has_moved(self) -> bool:
-        """Tell whether the order goes to a member of another name."""
+        """Return whether the order goes to a member of another name."""
         return self.key is not None and self.key != self.before.key
 
     def sentence(self, order: str) -> str:
-        """Tell an admin what becomes of an order of that kind."""
+        """Return a sentence for admins about an order of that kind."""
         pool, member = self.before.key
         what = f"the {order} of {member} in pool {pool}"
         if self.key is None:
             return (
-                f"{what} fits no member: it is kept, and is in force again when the config has a "
+                f"{what} has no member now: it is stored, and in force again when the config has a "
                 "member of that name or address"
             )
         if self.has_moved:
@@ -59,49 +59,50 @@ class Reassignment:
             return f"{what} goes to {to} ({self.because})"
         if self.after:
             return (
-                f"{what} stays with that name, which is another server now: "
-                f"{self.before.address} is {self.after}, which does not get the {order}"
+                f"{what} stays with that name, which is now another server: "
+                f"{self.before.address} is now {self.after}, which does not get the {order}"
             )
         return f"{what} stays"
 
 
 def reassign(assignees: Iterable[OrderTarget], pools: Sequence[Pool]) -> tuple[Reassignment, ...]:
-    """Return for each order which member it is for: each has one order at most."""
-    waiting = {each.key: each for each in sorted(assignees, key=lambda one: one.key)}
-    found: dict[Target, Reassignment] = {}
+    """Return the member of each order. A member gets at most one order."""
+    waiting = {target.key: target for target in sorted(assignees, key=lambda target: target.key)}
+    results: dict[Target, Reassignment] = {}
     taken: set[Target] = set()
     for step in (_by_name, _by_address):
-        for each in list(waiting.values()):
-            for result in step(each, pools):
+        for target in list(waiting.values()):
+            for result in step(target, pools):
                 if result.key is not None and result.key not in taken:
                     taken.add(result.key)
-                    found[each.key] = result
-                    del waiting[each.key]
+                    results[target.key] = result
+                    del waiting[target.key]
                     break
-    found.update({key: Reassignment(each, None) for key, each in waiting.items()})
-    return tuple(found[key] for key in sorted(found))
+    results.update({key: Reassignment(target, None) for key, target in waiting.items()})
+    return tuple(results[key] for key in sorted(results))
 
 
-def _by_name(each: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
+def _by_name(target: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
     for pool in pools:
-        if pool.name == each.pool and (member := pool.member(each.member)) is not None:
-            other = _at(pool, each.address) if member.address != each.address else ""
-            yield Reassignment(each, each.key, after=other)
+        if pool.name == target.pool and (member := pool.member(target.member)) is not None:
+            other = _at(pool, target.address) if member.address != target.address else ""
+            yield Reassignment(target, target.key, after=other)
 
 
-def _by_address(each: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
+def _by_address(target: OrderTarget, pools: Sequence[Pool]) -> Iterator[Reassignment]:
     for pool in pools:
-        if pool.name == each.pool and (name := _at(pool, each.address)):
-            yield Reassignment(each, (pool.name, name), "same address")
+        if pool.name == target.pool and (name := _at(pool, target.address)):
+            yield Reassignment(target, (pool.name, name), "same address")
     for pool in pools:
-        if pool.name == each.pool or not each.hostname or pool.hostname != each.hostname:
+        if pool.name == target.pool or not target.hostname or pool.hostname != target.hostname:
             continue
-        if pool.member(each.member) is not None:
-            yield Reassignment(each, (pool.name, each.member), "same hostname and name")
-        elif name := _at(pool, each.address):
-            yield Reassignment(each, (pool.name, name), "same hostname and address")
+        if pool.member(target.member) is not None:
+            yield Reassignment(target, (pool.name, target.member), "same hostname and name")
+        elif name := _at(pool, target.address):
+            yield Reassignment(target, (pool.name, name), "same hostname and address")
 
 
 def _at(pool: Pool, address: str) -> str:
-    """Return the member's name that has an address; empty where nobody has it."""
-    return next((one.name for one in pool.members if address and one.address == address), "")
+    """Return the name of the member with an address, or ""."""
+    members = (member for member in pool.members if address and member.address == address)
+    return next((member.name for member in members), "")

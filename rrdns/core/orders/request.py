@@ -1,6 +1,6 @@
-"""What an admin orders, for which members, and what the order would come to.
+"""An admin's order: the request, the selection of its members, and its comparison with others.
 
-An order is executed for all its targets or for none: the guard looks at them together.
+An order is executed for all its targets or for none: the guard checks them together.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class OrderRequest:
     """An order for some members, as it was given; times are Unix seconds."""
 
     targets: tuple[Target, ...]  # empty: `selector` selects them
-    order: OrderKind | None  # None: whatever is ordered for them ends (resume)
+    order: OrderKind | None  # None: end the orders for the targets (resume)
     by: str
     reason: str = ""
     until: float | None = None
     at: float | None = None  # None: now
-    force: bool = False  # the guard is heard, and overruled
+    force: bool = False  # override the guard
     dry_run: bool = False  # nothing is changed, not even the audit trail
-    lasting: bool = False  # `until` comes of a length of time
+    lasting: bool = False  # `until` was computed from a duration
     selector: MemberSelector | None = None
     # Versions of the member or its pool (`core.orders.version`) of which one must hold; None: any.
     expected_versions: frozenset[str] | None = None
@@ -73,9 +73,9 @@ def select_members(
 
     Raises:
         UnknownPool: the selector names a pool that does not exist.
-        UnknownMember: no member has a name.
-        AmbiguousMember: several pools have a name, and the selector says `one_pool`.
-        NoMemberMatches: no member has the tag, or fits the pattern.
+        UnknownMember: no member has one of the names.
+        AmbiguousMember: several pools have a member of a name, and the selector has `one_pool`.
+        NoMemberMatches: no member has the tag, or matches the pattern.
     """
     everything = [
         *((pool.name, member) for pool in pools for member in pool.members),
@@ -100,7 +100,7 @@ def select_members(
 
 
 def _exact_names(selector: MemberSelector, known: set[str]) -> set[str]:
-    """Return the names that the names and patterns of a selector stand for."""
+    """Return the member names that match the names and patterns of a selector."""
     exact: set[str] = set()
     for name in selector.names:
         fitting = {name} & known
@@ -115,7 +115,7 @@ def _exact_names(selector: MemberSelector, known: set[str]) -> set[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that may have been meant: those that are equally near, three at most."""
+    """Return the most similar names: all that are equally similar, at most three."""
 
     def nearness(other: str) -> float:
         return difflib.SequenceMatcher(None, other, name).ratio()
@@ -137,22 +137,23 @@ def active_at(
     overrides: Mapping[str, Override], plans: Iterable[ScheduledOverride], at: float
 ) -> dict[str, Override]:
     """Return the orders that will be in force at a time, by what is known now."""
-    coming = sorted((plan.override for plan in plans), key=lambda one: one.since)
-    then = {**overrides, **{one.member: one for one in coming if one.since <= at}}
-    return {name: one for name, one in then.items() if one.is_active(at)}
+    scheduled = sorted((plan.override for plan in plans), key=lambda override: override.since)
+    started = {override.member: override for override in scheduled if override.since <= at}
+    then = {**overrides, **started}
+    return {name: override for name, override in then.items() if override.is_active(at)}
 
 
 def is_active_already(before: Override, wanted: Override) -> bool:
-    """Tell whether an order is in force already: asking twice is one order."""
+    """Return whether an order is in force already: the same order again changes nothing."""
     if (before.order, before.reason) != (wanted.order, wanted.reason):
         return False
-    if (before.ahead is None) != (wanted.ahead is None):  # a length of time, or a date
+    if (before.ahead is None) != (wanted.ahead is None):  # a duration, or a date
         return False
     return _is_same_time(before.until, wanted.until)
 
 
 def is_scheduled_already(before: ScheduledOverride | None, wanted: ScheduledOverride) -> bool:
-    """Tell whether an order is planned already."""
+    """Return whether an order is scheduled already."""
     if before is None or before.force != wanted.force:
         return False
     starts = before.override.since, wanted.override.since
@@ -162,5 +163,5 @@ def is_scheduled_already(before: ScheduledOverride | None, wanted: ScheduledOver
 def _is_same_time(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one == other
-    # "for two hours", said again by a client that saw no answer, ends a little later.
+    # A client that got no answer repeats "for two hours": the new end is a little later.
     return abs(one - other) < SAME_TIME

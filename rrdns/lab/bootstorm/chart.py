@@ -1,6 +1,7 @@
-"""Draw a storm: each target at the moment it was switched on, and how long it took to boot.
+"""Draw a storm: the start of each target, and the time that it took to boot.
 
-A panel for each way of finding the server, all on the same axes; beside it who served.
+Each way to find a server has a panel, all with the same axes. Next to it are bars of the
+servers' targets.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ GRID, FAINT = "#e3e8ec", "#5b6670"
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What all panels share: seconds of the storm to the right, seconds to boot upwards."""
+    """The axes of all panels: seconds of the storm to the right, seconds to boot upwards."""
 
     longest: float  # of the ramp
     low: int  # powers of ten
@@ -33,24 +34,25 @@ class Axes:
 
     @classmethod
     def of(cls, boots: Sequence[Boot]) -> Axes:
-        """Return the axes that have room for all of them."""
-        took = [max(one.seconds, 0.001) for one in boots] or [1.0]
+        """Return axes that fit all boots."""
+        took = [max(boot.seconds, 0.001) for boot in boots] or [1.0]
         low, high = math.floor(math.log10(min(took))), math.ceil(math.log10(max(took)))
-        return cls(max([one.began for one in boots], default=1.0) or 1.0, low, max(high, low + 1))
+        longest = max([boot.began for boot in boots], default=1.0) or 1.0
+        return cls(longest, low, max(high, low + 1))
 
     def right(self, began: float) -> float:
-        """Return the place of a moment, from the left."""
+        """Return the position of a start time, from the left."""
         return LEFT + began / self.longest * PLOT_WIDTH
 
     def up(self, seconds: float) -> float:
-        """Return the place of a duration, from the plot's top."""
+        """Return the position of a duration, from the plot's top."""
         part = (math.log10(max(seconds, 10.0**self.low)) - self.low) / (self.high - self.low)
         return PLOT_HEIGHT * (1 - part)
 
 
 def draw(courses: Sequence[StormRun], title: str) -> str:
     """Return the chart as an SVG."""
-    boots = [one for storm_run in courses for one in storm_run.boots]
+    boots = [boot for storm_run in courses for boot in storm_run.boots]
     axes = Axes.of(boots)
     servers = [share.server for share in summarize(boots).shares]
     colours = {
@@ -65,19 +67,19 @@ def draw(courses: Sequence[StormRun], title: str) -> str:
 
 def _panel(storm_run: StormRun, axes: Axes, colours: dict[str, str], top: float) -> list[str]:
     summary = summarize(storm_run.boots)
-    told = f"{summary.booted} booted, {summary.failed} failed"
+    counts = f"{summary.booted} booted, {summary.failed} failed"
     plot = top + HEAD
     return [
         text(12, top + 30, storm_run.way.label, 13, weight="bold"),
-        text(12, top + 48, told, 13, fill=FAILED if summary.failed else ""),
+        text(12, top + 48, counts, 13, fill=FAILED if summary.failed else ""),
         *_grid(axes, plot),
-        *[_mark(one, axes, colours, plot) for one in storm_run.boots],
+        *[_mark(boot, axes, colours, plot) for boot in storm_run.boots],
         *_shares(summary, colours, plot),
     ]
 
 
 def _grid(axes: Axes, plot: float) -> list[str]:
-    """Return the lines of the plot, and what they stand for."""
+    """Return the lines of the plot, and their labels."""
     parts = [text(LEFT, plot - 8, "seconds to boot file", 11, fill=FAINT, anchor="middle")]
     for power in range(axes.low, axes.high + 1):
         at = plot + axes.up(10.0**power)
@@ -92,16 +94,16 @@ def _grid(axes: Axes, plot: float) -> list[str]:
     return parts
 
 
-def _mark(one: Boot, axes: Axes, colours: dict[str, str], plot: float) -> str:
-    left, top = axes.right(one.began), plot + axes.up(one.seconds)
-    if one.booted:
-        return dot(left, top, 3, colours[one.server])
+def _mark(boot: Boot, axes: Axes, colours: dict[str, str], plot: float) -> str:
+    left, top = axes.right(boot.began), plot + axes.up(boot.seconds)
+    if boot.booted:
+        return dot(left, top, 3, colours[boot.server])
     cross = f"M{left - 4:.1f} {top - 4:.1f}l8 8m-8 0l8 -8"
     return line(cross, FAILED, 1.6)
 
 
 def _shares(summary: Summary, colours: dict[str, str], plot: float) -> list[str]:
-    """Return a bar for each server: who booted from it, and red who failed at it."""
+    """Return a bar for each server: its booted targets, and in red its failed ones."""
     parts = []
     most = max((share.asked for share in summary.shares), default=1)
     for number, share in enumerate(summary.shares):
@@ -114,9 +116,9 @@ def _shares(summary: Summary, colours: dict[str, str], plot: float) -> list[str]
 def _share(share: Share, colours: dict[str, str], top: float, scale: float) -> str:
     booted, failed = share.booted * scale, share.failed * scale
     counts = ((share.booted, ""), (share.failed, " failed"))
-    told = ", ".join(f"{count}{word}" for count, word in counts if count)
+    label = ", ".join(f"{count}{word}" for count, word in counts if count)
     return (
         bar(SHARES_LEFT, top, booted, 16, colours[share.server])
         + bar(SHARES_LEFT + booted, top, failed, 16, FAILED)
-        + text(SHARES_LEFT + booted + failed + 5, top + 12, told, 11)
+        + text(SHARES_LEFT + booted + failed + 5, top + 12, label, 11)
     )

@@ -1,8 +1,7 @@
-"""What boot firmware takes from a DNS answer: the rules of iPXE, EDK2, GRUB 2 and U-Boot.
+"""Read a DNS answer as boot firmware does: the rules of iPXE, EDK2, GRUB 2 and U-Boot.
 
-Each rule is a function from a query and a datagram to what the firmware makes of it, after
-the sources of those programs. When they ask, how often and for how long is the affair of
-whoever plays them (`rrdns.lab`).
+Each rule is a function from a query and a datagram to the firmware's reaction, according to the
+sources of those programs. The timing of queries is in `firmware`.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """To the firmware it is as if nothing had come: it waits, or asks again."""
+    """The firmware ignores the datagram: it waits, or repeats the query."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """The firmware has understood that there is no such record."""
+    """The firmware knows that there is no such record."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The firmware gives up at once."""
+    """The firmware stops at once."""
 
     reason: str
 
@@ -59,7 +58,7 @@ Rule = Callable[[bytes, bytes], Reading]
 
 
 class _Malformed(ValueError):
-    """The answer ends too early, or a name in it has no end."""
+    """The answer is cut off, or a name in it has no end."""
 
 
 class _Record(NamedTuple):
@@ -72,14 +71,14 @@ class _Record(NamedTuple):
 
 
 def ipxe(query: bytes, answer: bytes) -> Reading:
-    """Take the first record of the type asked for whose owner is the name, in any case.
+    """Return the first record of the query's type whose owner is the name, in any case.
 
-    An alias in the answer is followed. RCODE, TC and the question are not looked at.
+    iPXE follows an alias in the answer. It does not check RCODE, TC and the question.
     """
     if len(answer) < HEADER_BYTES or answer[:2] != query[:2]:
         return Ignored("its ID is not that of the query")
     if _header(answer)[2] != 1:
-        return Ignored("it does not hold exactly one question")
+        return Ignored("it does not contain exactly one question")
     try:
         found = _first(query, answer, _question(query)[1], fold=bytes.lower)
     except _Malformed as problem:
@@ -88,15 +87,15 @@ def ipxe(query: bytes, answer: bytes) -> Reading:
 
 
 def edk2(query: bytes, answer: bytes) -> Reading:
-    """Take the first A record, if every owner is a pointer and no record is of another type.
+    """Return the first A record, if every owner is a pointer and no record has another type.
 
-    An alias is passed over; names are not compared.
+    EDK2 skips an alias and does not compare names.
     """
     if len(answer) <= len(query):
-        return Ignored("it has no record at all, which counts as truncated")
+        return Ignored("it has no record, which EDK2 treats as truncated")
     _, flags, questions, answers, _, _ = _header(answer)
     if questions > 1 or answer[:2] != query[:2]:
-        return Ignored("it is no answer to the query")
+        return Ignored("it does not answer the query")
     if flags & 0xF or not answers or not flags & QR:
         return Failed(_no_record(answer))
     taken = ""
@@ -107,16 +106,16 @@ def edk2(query: bytes, answer: bytes) -> Reading:
             if record.rtype == TYPE_A and len(record.data) == 4:
                 taken = taken or str(IPv4Address(record.data))
             elif record.rtype != TYPE_CNAME:
-                return Ignored(f"a record of type {record.rtype} stands in the answer")
+                return Ignored(f"the answer has a record of type {record.rtype}")
     except _Malformed as problem:
         return Ignored(str(problem))
     return Taken(taken) if taken else Failed("there is no A record in the answer")
 
 
 def grub(query: bytes, answer: bytes) -> Reading:
-    """Take the first A record whose owner is the name in the very case that was asked for.
+    """Return the first A record whose owner is the name in the same case as in the query.
 
-    An alias in the answer is followed. Whatever else comes, GRUB asks on.
+    GRUB follows an alias in the answer. After any other datagram it repeats the query.
     """
     if len(answer) < HEADER_BYTES or answer[:2] != query[:2]:
         return Ignored("its ID is not that of the query")
@@ -131,12 +130,12 @@ def grub(query: bytes, answer: bytes) -> Reading:
 
 
 def u_boot(_query: bytes, answer: bytes) -> Reading:
-    """Take the first A record if only aliases stand before it; ID and names do not matter.
+    """Return the first A record if only aliases come before it. ID and names do not matter.
 
-    This is the resolver of U-Boot's own network stack; the one on lwIP is another program.
+    This is the resolver of U-Boot's own network stack; the one with lwIP is another program.
     """
     if len(answer) < HEADER_BYTES or _header(answer)[2] != 1:
-        return Ignored("it does not hold exactly one question")
+        return Ignored("it does not contain exactly one question")
     try:
         for record in _answers(answer):
             if record.rtype == TYPE_A and len(record.data) == 4:
@@ -156,18 +155,18 @@ def _no_record(answer: bytes) -> str:
 
 
 def _question(query: bytes) -> tuple[bytes, int]:
-    """Return the name and the type that a query of ours asks for."""
+    """Return the name and the type of our query."""
     return query[HEADER_BYTES:-4], int.from_bytes(query[-4:-2], "big")
 
 
 def _first(query: bytes, answer: bytes, rtype: int, fold: Callable[[bytes], bytes]) -> str | None:
-    """Return the first address of the name, or of what the name is an alias of."""
-    wanted = fold(_question(query)[0])
+    """Return the first address of the name, or of the name that it is an alias of."""
+    name = fold(_question(query)[0])
     for record in _answers(answer):
-        if fold(record.owner) != wanted or record.rclass != CLASS_IN:
+        if fold(record.owner) != name or record.rclass != CLASS_IN:
             continue
         if record.rtype == TYPE_CNAME:
-            wanted = fold(_name(answer, record.data_at)[0])
+            name = fold(_name(answer, record.data_at)[0])
         elif record.rtype == rtype == TYPE_A and len(record.data) == 4:
             return str(IPv4Address(record.data))
         elif record.rtype == rtype == TYPE_AAAA and len(record.data) == 16:
@@ -194,7 +193,7 @@ def _answers(message: bytes) -> Iterator[_Record]:
 
 
 def _name(message: bytes, at: int) -> tuple[bytes, int]:
-    """Return a name without compression, and where what follows it begins."""
+    """Return a name without compression, and the offset after it."""
     name, end, jumps = b"", 0, 0
     while True:
         if at >= len(message):

@@ -1,8 +1,8 @@
-"""The boot firmware that the lab plays: what each asks, when again, and when it gives up.
+"""The boot firmware that the lab simulates: the queries, retries and timeouts of each.
 
-The figures are from the sources of the programs; those of iPXE and of EDK2's TFTP were measured
-with the programs themselves in QEMU. What could not be confirmed says "hypothesis". What an
-answer must look like is told by `wire.firmware`.
+The figures are from the sources of the programs. Those of iPXE and of EDK2's TFTP were measured
+with the programs in QEMU. A figure that is not confirmed is marked "hypothesis". The rules for
+answers are in `dns_rules`.
 """
 
 from __future__ import annotations
@@ -17,82 +17,80 @@ from rrdns.wire.tftp.read_session import Options
 
 @dataclass(frozen=True, slots=True)
 class QueryStep:
-    """A query that is sent if no answer has come by then."""
+    """A query that the firmware sends if it has no answer at that time."""
 
     at: float  # seconds since the stage began
-    server: int  # of those that DHCP told, counted from 0
+    server: int  # of the DNS servers from DHCP, counted from 0
     rtype: str
 
 
 @dataclass(frozen=True, slots=True)
 class LookupStage:
-    """One question of a look-up: when it is sent to whom, and how long an answer may take."""
+    """One question of a look-up: its queries, and the timeout of its answer."""
 
     rtype: str  # of the query whose answers are read
     queries: tuple[QueryStep, ...]
     timeout: float
 
 
-Stages = Callable[
-    [int, bool], tuple[LookupStage, ...]
-]  # for so many DNS servers; do they have IPv6?
+# Arguments: the number of DNS servers, and whether they have IPv6.
+Stages = Callable[[int, bool], tuple[LookupStage, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """How one kind of firmware boots by name; durations in seconds."""
+    """How one kind of firmware boots by name. Durations are in seconds."""
 
     name: str
     title: str
     rule: Rule
-    stages: Stages  # each follows when the one before found no record
+    stages: Stages  # each is used if the one before it found no record
     options: Options  # of its RRQ
-    retransmits_at: tuple[
-        float, ...
-    ]  # the RRQ, or in mid-transfer the last ACK; from the last progress
-    timeout: float  # with a server that is silent; it tries no other and does not resolve again
-    size_options: Options = ()  # of an RRQ before it that asks for the size alone
-    edk2_rules: bool = False  # it loads only from who answers its options as EDK2 wants it
+    # When it sends the RRQ, or during the transfer the last ACK, after the last progress.
+    retransmits_at: tuple[float, ...]
+    timeout: float  # of a silent server; it tries no other and does not resolve again
+    size_options: Options = ()  # of a first RRQ that asks only for the size
+    edk2_rules: bool = False  # it loads only from servers that answer options as EDK2 requires
     repeats_acks: bool = True
-    fresh_ids: bool = False  # each query has an ID of its own
+    fresh_ids: bool = False  # each query has a new ID
 
 
-# Measured, for RRQs and queries alike: one timer, doubled at each of its expiries.
+# Measured, both for RRQs and for queries: one timer, doubled each time it expires.
 _IPXE_REPEATS = (0.0, 0.25, 0.8, 1.9, 3.9, 8.0)
 _IPXE_TIMEOUT = 16.0
 
 
 def _ipxe_stages(servers: int, ipv6: bool) -> tuple[LookupStage, ...]:
-    """Ask A, or AAAA and then A where the resolver has IPv6; after an empty answer CNAME, once.
+    """Query A, or AAAA and then A if the resolver has IPv6; after an empty answer CNAME, once.
 
-    Each repeat goes to the next server. An answer to CNAME that is empty, too, leaves it
-    waiting: measured, although its source would give up there.
+    Each retry goes to the next server. If the answer to CNAME is empty, too, iPXE continues to
+    wait. That was measured, although its source stops there.
     """
 
     def stage(rtype: str, repeats: tuple[float, ...] = _IPXE_REPEATS) -> LookupStage:
-        asks = tuple(QueryStep(at, turn % servers, rtype) for turn, at in enumerate(repeats))
-        return LookupStage(rtype, asks, _IPXE_TIMEOUT)
+        steps = tuple(QueryStep(at, turn % servers, rtype) for turn, at in enumerate(repeats))
+        return LookupStage(rtype, steps, _IPXE_TIMEOUT)
 
     first = (stage("AAAA"),) if ipv6 else ()
     return (*first, stage("A"), stage("CNAME", (0.0,)))
 
 
 def _edk2_stages(_servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
-    """Try once, and the first server only."""
+    """Query the first server once."""
     return (LookupStage("A", (QueryStep(0.0, 0, "A"),), 2.0),)
 
 
 def _grub_stages(servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
-    """Ask in rounds of 0.2 s, four for each server; after every second one more is asked."""
+    """Query in rounds of 0.2 s, four for each server; every second round adds a server."""
     rounds = 4 * servers
-    asks = tuple(
+    steps = tuple(
         QueryStep(turn * 0.2, server, rtype)
         for turn in range(rounds)
         for server in range(turn // 2 + 1)
         if server < servers
         for rtype in ("A", "AAAA")
     )
-    return (LookupStage("A", asks, rounds * 0.2),)
+    return (LookupStage("A", steps, rounds * 0.2),)
 
 
 def _u_boot_stages(_servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
@@ -101,7 +99,10 @@ def _u_boot_stages(_servers: int, _ipv6: bool) -> tuple[LookupStage, ...]:
 
 
 def _grub_repeats() -> tuple[tuple[float, ...], float]:
-    """Try 40 times; the first waits 0.4 s, each next one 0.02 s more."""
+    """Return the times of 40 tries, and their timeout.
+
+    The first try waits 0.4 s, each next one 0.02 s more.
+    """
     times, now = [], 0.0
     for turn in range(40):
         times.append(round(now, 2))
@@ -119,10 +120,10 @@ IPXE = Firmware(
     timeout=_IPXE_TIMEOUT,
     fresh_ids=True,
 )
-# Measured with OVMF (2022.11), but for its look-up: its PXE driver loads from addresses only, and
-# its resolver serves other drivers (HTTP, iSCSI), so that one firmware does both by name is a
-# hypothesis. It asks for the size first and refuses the answer. Its source waits 4 ticks of a
-# second, which measured as 5 s. That it gives up 5 s after the sixth packet is from the source.
+# Measured with OVMF (2022.11), except its look-up: its PXE driver loads from addresses only, and
+# its resolver is for other drivers (HTTP, iSCSI). Hypothesis: one firmware does both by name. It
+# asks for the size first and refuses the answer. Its source waits 4 ticks of a second; 5 s were
+# measured. It fails 5 s after the sixth packet, according to the source.
 EDK2 = Firmware(
     name="edk2",
     title="EDK2",
@@ -141,11 +142,11 @@ GRUB = Firmware(
     stages=_grub_stages,
     options=(("blksize", "1024"), ("tsize", "0")),
     retransmits_at=_grub_repeats()[0],
-    # Before the first packet. That it waits as long in mid-transfer is a hypothesis.
+    # Before the first packet. Hypothesis: it waits as long during a transfer.
     timeout=_grub_repeats()[1],
     repeats_acks=False,
 )
-# After the last time-out it begins anew, unless its `netretry` says "no": taken as a failure.
+# After the last timeout it starts again, unless its `netretry` is "no". Here that is a failure.
 U_BOOT = Firmware(
     name="uboot",
     title="U-Boot",
@@ -156,4 +157,4 @@ U_BOOT = Firmware(
     timeout=55.0,
 )
 
-FIRMWARE = MappingProxyType({one.name: one for one in (IPXE, EDK2, GRUB, U_BOOT)})
+FIRMWARE = MappingProxyType({firmware.name: firmware for firmware in (IPXE, EDK2, GRUB, U_BOOT)})

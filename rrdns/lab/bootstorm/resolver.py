@@ -1,7 +1,7 @@
-"""Resolve a name as a kind of firmware does, without a socket or a clock of its own.
+"""Resolve a name as a kind of firmware does, without a socket and without a clock.
 
-The driver asks when something is due and what is to be sent to which DNS server, and hands
-over what came; in the end there is an address, or a reason in words.
+The caller asks when something is due, sends the queries that `act` returns, and passes each
+answer to `receive`. The outcome is an address, or a reason in words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FirmwareResolver:
         self._rng = rng
         self._stages = list(firmware.stages(len(servers), ":" in servers[0].host))
         self._id = rng.randrange(65536)
-        self._heard = ""  # the first thing that was wrong with what came
+        self._problem = ""  # the first problem of an answer
         self._begin(now)
 
     def due(self) -> float:
@@ -40,20 +40,20 @@ class FirmwareResolver:
         """Return the queries that are due, each with the number of its server."""
         sends = []
         while now >= self.due() and self._sent < len(self._stage.queries):
-            one = self._stage.queries[self._sent]
+            step = self._stage.queries[self._sent]
             self._sent += 1
-            sends.append((one.server, self._query(one.rtype)))
+            sends.append((step.server, self._query(step.rtype)))
         if now >= self._began + self._stage.timeout:
             self.outcome = Failed(self._why())
         return sends
 
     def receive(self, datagram: bytes, now: float) -> None:
-        """Take in what a DNS server sent."""
+        """Process a datagram from a DNS server."""
         reading = self._firmware.rule(self._asked, datagram)
         if isinstance(reading, Taken):
             self.outcome = reading
             return
-        self._heard = self._heard or reading.reason
+        self._problem = self._problem or reading.reason
         if isinstance(reading, Failed):
             self.outcome = Failed(self._why())
         elif isinstance(reading, Empty) and self._stages:
@@ -74,8 +74,8 @@ class FirmwareResolver:
         return query
 
     def _why(self) -> str:
-        whom = " and ".join(str(server) for server in self._servers)
-        if self._heard:
-            return f"{self._name} has no address for {self._firmware.title}: {self._heard}"
+        servers = " and ".join(str(server) for server in self._servers)
+        if self._problem:
+            return f"{self._name} has no address for {self._firmware.title}: {self._problem}"
         waited = f"{self._stage.timeout:g} s"
-        return f"no answer for {self._name} from {whom} within {waited}"
+        return f"no answer for {self._name} from {servers} within {waited}"

@@ -1,8 +1,8 @@
-"""Boot many targets, as after a power cut or on a Monday morning, in one or in several ways.
+"""Boot many targets, as after a power cut or on a Monday morning, with one or more names.
 
-What can be decided beforehand is decided in a plan from a seed: who starts when, with which
-firmware and which IDs. Several ways run at the same time, each with targets of its own, so
-that they meet the same servers at the same moments.
+A plan from a seed decides in advance when each target starts, with which firmware and which
+IDs. Several ways to find a server run at the same time with separate targets. So the servers are
+in the same state for all.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from rrdns.lab.bootstorm.target import Boot, BootFileSource, ServerSource, Targe
 
 @dataclass(slots=True)
 class StormRun:
-    """How a storm goes, in one way of finding the server."""
+    """The state of a storm, with one way to find a server."""
 
     way: ServerSource
     count: int  # of targets
     started: int = 0
-    boots: list[Boot] = field(default_factory=list)  # those that have ended
+    boots: list[Boot] = field(default_factory=list)  # of the targets that are finished
 
     @property
     def booted(self) -> int:
-        """The number of targets that have booted."""
-        return sum(1 for one in self.boots if one.booted)
+        """Return the number of targets that have booted."""
+        return sum(1 for boot in self.boots if boot.booted)
 
     @property
     def running(self) -> int:
-        """The number of targets that are on their way."""
+        """Return the number of targets that are booting."""
         return self.started - len(self.boots)
 
 
 def plan(clients: int, ramp: float, firmware: Sequence[Firmware], seed: int) -> tuple[Target, ...]:
-    """Return the targets of a storm, each switched on at some moment of the ramp.
+    """Return the targets of a storm, each with a random start within the ramp.
 
-    Several kinds of firmware are equally frequent, in a shuffled order.
+    Several kinds of firmware are equally frequent, in random order.
     """
-    rng = Random(seed)  # noqa: S311  # to be the same each time
+    rng = Random(seed)  # noqa: S311  # the same numbers in each run
     starts = sorted(rng.uniform(0.0, ramp) for _ in range(clients))
     kinds = [firmware[number % len(firmware)] for number in range(clients)]
     rng.shuffle(kinds)
@@ -53,7 +53,7 @@ def plan(clients: int, ramp: float, firmware: Sequence[Firmware], seed: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """Targets that boot at about the same time, in every one of some ways."""
+    """Targets that boot within the ramp, once for each way to find a server."""
 
     targets: tuple[Target, ...]
     courses: tuple[StormRun, ...]
@@ -72,12 +72,12 @@ class Storm:
         firmware: Sequence[Firmware],
         seed: int,
     ) -> Storm:
-        """Return a storm that has not begun."""
+        """Return a storm that has not started."""
         targets = plan(clients, ramp, firmware, seed)
         return cls(targets, tuple(StormRun(way, clients) for way in ways), file, ramp, seed)
 
     async def run(self) -> None:
-        """Boot all targets in every way; the courses tell how it goes, and how it went."""
+        """Boot all targets in every way; `courses` has the progress and the results."""
         epoch = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             for target in self.targets:

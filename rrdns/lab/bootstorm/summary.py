@@ -1,4 +1,4 @@
-"""Sum up what came of the targets of a storm: how many booted, how fast, from whom, why not."""
+"""Summarize a storm: how many targets booted, how fast, from which servers, and why not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEPS = tuple(step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one boot server had of a storm."""
+    """The targets of one boot server."""
 
     server: str
     asked: int  # targets that were sent to it
@@ -22,13 +22,13 @@ class Share:
 
     @property
     def failed(self) -> int:
-        """The number of targets that were sent to it and did not boot."""
+        """Return the number of its targets that did not boot."""
         return self.asked - self.booted
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why some targets did not boot; where a sentence has figures, they are the first one's."""
+    """Why some targets did not boot. Figures in the sentence are those of the first target."""
 
     targets: int
     sentence: str
@@ -36,7 +36,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds from switching on to the last byte of the boot file."""
+    """Seconds from power-on to the last byte of the boot file."""
 
     least: float
     median: float
@@ -46,7 +46,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """How many boots took so long."""
+    """The number of boots within a range of seconds."""
 
     low: float  # seconds, exclusive
     high: float
@@ -55,36 +55,36 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A storm, in one way of finding the server."""
+    """The results of a storm, with one way to find a server."""
 
     targets: int
     booted: int
     shares: tuple[Share, ...]  # of the servers, by address
-    uneven: float | None  # the most that a server which served is away from an even share
-    times: Times | None  # of those that booted
+    uneven: float | None  # the largest deviation of a server that served from an even share
+    times: Times | None  # of the targets that booted
     reasons: tuple[Reason, ...]  # the most frequent first
 
     @property
     def failed(self) -> int:
-        """The number of targets that did not boot."""
+        """Return the number of targets that did not boot."""
         return self.targets - self.booted
 
 
 def summarize(boots: Sequence[Boot]) -> Summary:
-    """Return what there is to say of these targets."""
-    booted = [one for one in boots if one.booted]
+    """Return the summary of the targets' results."""
+    booted = [boot for boot in boots if boot.booted]
     return Summary(
         targets=len(boots),
         booted=len(booted),
         shares=_shares(boots),
-        uneven=unevenness(Counter(one.server for one in booted)),
-        times=_times([one.seconds for one in booted]),
+        uneven=unevenness(Counter(boot.server for boot in booted)),
+        times=_times([boot.seconds for boot in booted]),
         reasons=_reasons(boots),
     )
 
 
 def unevenness(served: Counter[str]) -> float | None:
-    """Return how far the server farthest from an even share is from it, as part of that share."""
+    """Return the largest deviation of a server from an even share, as a fraction of that share."""
     if not served:
         return None
     even = served.total() / len(served)
@@ -92,26 +92,26 @@ def unevenness(served: Counter[str]) -> float | None:
 
 
 def histogram(seconds: Sequence[float]) -> tuple[Bin, ...]:
-    """Return the boots by time, in steps of 1, 2 and 5; the empty ends are left out."""
+    """Return the boots by time, in steps of 1, 2 and 5, without the empty bins at both ends."""
     edges = (0.0, *_STEPS, float("inf"))
     bins = [
-        Bin(low, high, sum(1 for one in seconds if low < one <= high))
+        Bin(low, high, sum(1 for value in seconds if low < value <= high))
         for low, high in pairwise(edges)
     ]
-    filled = [number for number, one in enumerate(bins) if one.boots]
+    filled = [number for number, bar in enumerate(bins) if bar.boots]
     return tuple(bins[filled[0] : filled[-1] + 1]) if filled else ()
 
 
 def _shares(boots: Sequence[Boot]) -> tuple[Share, ...]:
-    asked = Counter(one.server for one in boots if one.server)
-    booted = Counter(one.server for one in boots if one.booted)
+    asked = Counter(boot.server for boot in boots if boot.server)
+    booted = Counter(boot.server for boot in boots if boot.booted)
     return tuple(
         Share(server, asked[server], booted[server]) for server in sorted(asked, key=_order)
     )
 
 
 def _order(server: str) -> tuple[int, ...] | tuple[()]:
-    """Sort IPv4 addresses by number."""
+    """Return the key that sorts IPv4 addresses by number."""
     return tuple(int(part) for part in server.split(".") if part.isdigit())
 
 
@@ -126,10 +126,10 @@ def _times(seconds: Sequence[float]) -> Times | None:
 def _reasons(boots: Sequence[Boot]) -> tuple[Reason, ...]:
     """Group the failures by server and verdict."""
     groups: dict[tuple[str, str], list[Boot]] = {}
-    for one in boots:
-        if not one.booted:
-            # Without a server there is no verdict, and the reasons of DNS are few.
-            kind = (one.server, one.verdict or "") if one.server else ("", one.reason)
-            groups.setdefault(kind, []).append(one)
+    for boot in boots:
+        if not boot.booted:
+            # Without a server there is no verdict, and DNS has few different reasons.
+            kind = (boot.server, boot.verdict or "") if boot.server else ("", boot.reason)
+            groups.setdefault(kind, []).append(boot)
     reasons = [Reason(len(group), group[0].reason) for group in groups.values()]
     return tuple(sorted(reasons, key=lambda reason: -reason.targets))

@@ -1,4 +1,4 @@
-"""Write the few shapes of SVG that our charts are made of."""
+"""Write the few SVG shapes that the charts use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 
 
 def picture(width: float, height: float, label: str, parts: Iterable[str]) -> str:
-    """Return a whole picture on white; `label` is for those who cannot see it."""
+    """Return a whole picture on white. Screen readers read `label`."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" role="img" '
@@ -19,7 +19,7 @@ def picture(width: float, height: float, label: str, parts: Iterable[str]) -> st
 def text(
     left: float,
     base: float,
-    said: str,
+    content: str,
     size: int = 12,
     *,
     anchor: str = "start",
@@ -30,7 +30,7 @@ def text(
     more = (f' font-weight="{weight}"' if weight else "") + (f' fill="{fill}"' if fill else "")
     return (
         f'<text x="{left:.1f}" y="{base:.1f}" font-size="{size}" text-anchor="{anchor}"{more}>'
-        f"{escape(said)}</text>"
+        f"{escape(content)}</text>"
     )
 
 
@@ -46,7 +46,7 @@ def line(path: str, stroke: str, width: float = 1.0) -> str:
 
 
 def dot(left: float, top: float, radius: float, fill: str) -> str:
-    """Return a disc that lets others shine through."""
+    """Return a translucent disc."""
     return (
         f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{radius:g}" fill="{fill}" fill-opacity="0.6"/>'
     )

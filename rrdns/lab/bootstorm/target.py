@@ -1,7 +1,7 @@
-"""Play one target device: resolve the boot name, load the boot file, say what came of it.
+"""Simulate one target device: resolve the boot name, load the boot file, return the result.
 
-A target believes the first address that it gets, as all firmware does: it tries no second
-server and does not ask again.
+A target uses the first address that it gets, as all firmware does. It tries no second server
+and does not resolve the name again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rrdns.lab.bootstorm.udp_socket import UdpSocket
 from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
 from rrdns.wire.tftp.read_session import ReadSession, Send
 
-LONGEST = 600.0  # seconds that one transfer may take in all, while its server goes on sending
+LONGEST = 600.0  # seconds: the maximum of one transfer whose server continues to send
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Target:
     number: int
     firmware: Firmware
     start: float  # seconds since the storm began
-    seed: int  # of its dice
+    seed: int  # of its random numbers
 
 
 @dataclass(frozen=True, slots=True)
 class BootFileSource:
-    """What is to be loaded, and where a server offers it."""
+    """The boot file to load, and the servers' TFTP port."""
 
     name: str
     port: int = 69
@@ -45,24 +45,24 @@ class BootFileSource:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What came of one target."""
+    """The result of one target."""
 
     target: Target
-    began: float  # seconds since the storm began, when it really was switched on
-    seconds: float  # from then to the last byte of the boot file, or until it gave up
-    server: str = ""  # whom it asked for the boot file; empty if it never knew one
+    began: float  # seconds since the storm began, when it was actually switched on
+    seconds: float  # from then to the last byte of the boot file, or to the failure
+    server: str = ""  # the boot server that it used; empty if it had no address
     resolved: float | None = None  # seconds from `began` until it had the address
     verdict: Verdict | None = None  # of the transfer
     reason: str = ""  # why it did not boot
 
     @property
     def booted(self) -> bool:
-        """Tell whether the whole boot file arrived."""
+        """Return whether the whole boot file arrived."""
         return self.verdict is Verdict.OK
 
 
 class ByDnsName:
-    """Targets that resolve a name at the DNS servers that DHCP told them."""
+    """Targets that resolve a name at the DNS servers that they have from DHCP."""
 
     def __init__(self, name: str, servers: Sequence[Endpoint]) -> None:
         self.label = f"{name} at {', '.join(str(server) for server in servers)}"
@@ -72,7 +72,7 @@ class ByDnsName:
     async def find(self, target: Target) -> Taken | Failed:
         """Return the address that the target boots from, or why it has none."""
         loop = asyncio.get_running_loop()
-        rng = Random(target.seed)  # noqa: S311  # to be the same each time
+        rng = Random(target.seed)  # noqa: S311  # the same numbers in each run
         family = socket.AF_INET6 if ":" in self._servers[0].host else socket.AF_INET
         addresses = [(server.host, server.port) for server in self._servers]
         async with UdpSocket(family) as box:
@@ -88,14 +88,14 @@ class ByDnsName:
 
 
 class ByRoundRobin:
-    """Targets that are sent to each of some addresses in turn: plain round robin, at its best."""
+    """Targets that use each of some addresses in turn: plain round robin at its best."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self.label = f"plain round robin over {', '.join(addresses)}"
         self._next: Iterator[str] = cycle(addresses)
 
     async def find(self, _target: Target) -> Taken | Failed:
-        """Return the address whose turn it is, whatever became of it."""
+        """Return the next address, also if its server is down."""
         return Taken(next(self._next))
 
 
@@ -103,13 +103,13 @@ ServerSource = ByDnsName | ByRoundRobin
 
 
 async def boot(target: Target, way: ServerSource, file: BootFileSource, epoch: float) -> Boot:
-    """Switch the target on, and return what came of it; `epoch` is the storm's beginning."""
+    """Switch the target on, and return its result. `epoch` is the start of the storm."""
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
         return await _boot(target, way, file, began, epoch)
     except OSError as error:
-        reason = f"this host cannot play it: {error.strerror or error}"
+        reason = f"this host cannot simulate it: {error.strerror or error}"
         return Boot(target, began - epoch, clock() - began, reason=reason)
 
 
@@ -122,7 +122,7 @@ async def _boot(
     if isinstance(found, Failed):
         return Boot(target, began - epoch, resolved, reason=found.reason)
     if ":" in found.address:
-        reason = f"it would boot from {found.address}, and only IPv4 is played"
+        reason = f"it would boot from {found.address}, but only IPv4 is simulated"
         return Boot(target, began - epoch, resolved, found.address, resolved, reason=reason)
     finding = await _load(target.firmware, found.address, file)
     return Boot(
@@ -137,13 +137,19 @@ async def _boot(
 
 
 async def _load(firmware: Firmware, address: str, file: BootFileSource) -> TransferFinding:
-    """Load the boot file in the firmware's own way."""
-    asked, wanted = TransferRequest(address, file.port, file.name), BootFile(file.name)
+    """Load the boot file as the firmware does."""
+    request, boot_file = TransferRequest(address, file.port, file.name), BootFile(file.name)
     strict = firmware.edk2_rules
-    whole = ReadSession(asked, wanted, ProbeDepth.FULL, firmware.options, edk2=strict)
+    whole = ReadSession(request, boot_file, ProbeDepth.FULL, firmware.options, edk2=strict)
     if firmware.size_options:
-        options = firmware.size_options
-        first = ReadSession(asked, wanted, ProbeDepth.LIGHT, options, size_only=True, edk2=strict)
+        first = ReadSession(
+            request,
+            boot_file,
+            ProbeDepth.LIGHT,
+            firmware.size_options,
+            size_only=True,
+            edk2=strict,
+        )
         finding = await _transfer(first, firmware)
         if finding.verdict is not Verdict.OK:
             return finding
@@ -156,13 +162,13 @@ async def _transfer(session: ReadSession, firmware: Firmware) -> TransferFinding
         try:
             return await _Transfer(session, firmware, box).run()
         finally:
-            left = session.abort()
-            if left is not None:
-                box.send(*left)
+            error = session.abort()
+            if error is not None:
+                box.send(*error)
 
 
 class _Transfer:
-    """A read session in the firmware's rhythm."""
+    """A read session with the firmware's timers."""
 
     def __init__(self, session: ReadSession, firmware: Firmware, box: UdpSocket) -> None:
         self._session = session
@@ -174,7 +180,7 @@ class _Transfer:
         self._progress = 0
 
     async def run(self) -> TransferFinding:
-        """Return what there was to find."""
+        """Run the transfer; return its finding."""
         while self._session.finding is None:
             now = self._clock()
             if now < self._due():
@@ -206,7 +212,7 @@ class _Transfer:
         if self._session.progress != self._progress:
             self._progress = self._session.progress
             self._heard = self._clock()
-            self._sent = 1  # the first of `repeats_at` is the packet that was just sent
+            self._sent = 1  # the first of `retransmits_at` is the packet that was just sent
 
     def _send(self, send: Send | None) -> None:
         if send is not None:

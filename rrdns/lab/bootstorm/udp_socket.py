@@ -1,4 +1,4 @@
-"""A UDP socket whose datagrams wait until somebody takes them."""
+"""A UDP socket with a queue of received datagrams."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Address = tuple[str, int]
 
 
 class UdpSocket(asyncio.DatagramProtocol):
-    """An unconnected socket on a fresh port.
+    """An unconnected socket on a new port.
 
-    ICMP errors do not reach such a one, and firmware waits on after them as well.
+    It gets no ICMP errors. Firmware also ignores them.
     """
 
     def __init__(self, family: socket.AddressFamily, bound: Address | None = None) -> None:
@@ -34,26 +34,26 @@ class UdpSocket(asyncio.DatagramProtocol):
 
     @property
     def port(self) -> int:
-        """The port that this socket is bound to."""
+        """Return the port of this socket."""
         assert self._transport is not None  # noqa: S101  # open within the block only
         port: int = self._transport.get_extra_info("sockname")[1]
         return port
 
     def connection_made(self, transport: Any) -> None:
-        """Remember how to send."""
+        """Store the transport."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Keep what came, with the address and port it came from."""
+        """Queue a datagram with its sender's address and port."""
         self._queue.put_nowait((data, (addr[0], addr[1])))
 
     def send(self, datagram: bytes, to: Address) -> None:
-        """Send, and do not care whether it arrives."""
+        """Send a datagram."""
         if self._transport is not None:
             self._transport.sendto(datagram, to)
 
     async def next(self, until: float) -> tuple[bytes, Address] | None:
-        """Return the next datagram and its sender, or None when the loop's clock is there."""
+        """Return the next datagram and its sender, or None at a time of the loop's clock."""
         try:
             async with asyncio.timeout_at(until):
                 return await self._queue.get()

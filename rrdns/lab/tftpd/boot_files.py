@@ -1,7 +1,7 @@
-"""Make boot files that look like those of a PVS server: the same names, marks and magnitude.
+"""Make boot files that look like those of a PVS server: similar names, markers and sizes.
 
-They boot nothing. The filler is not zeros and not dice: it is the same at every call, so
-that three lab servers serve one file, and a hash can be compared.
+No target can boot from them. The filler looks random, but is the same at every call: all lab
+servers serve the same file, and hashes can be compared.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ VERSION = "7.15.0.11"
 
 _BIOS_BYTES = 62_976
 _UEFI_BYTES = 311_296
-_MARKER_AT = 2_040  # across a block boundary for 512-byte blocks, to keep readers honest
+_MARKER_AT = 2_040  # across a boundary of 512-byte blocks, so that readers must join blocks
 
 
 def bootstrap(version: str = VERSION, size: int = _BIOS_BYTES) -> bytes:
-    """Return a BIOS bootstrap that names its version as PVS does."""
+    """Return a BIOS bootstrap that contains its version as PVS's does."""
     marker = f"Provisioning Services bootstrap v{version}".encode() + b"\0"
     filler = _filler(b"bios", size - len(marker))
     return b"\xeb\x3c" + filler[2:_MARKER_AT] + marker + filler[_MARKER_AT:]
 
 
 def uefi_bootstrap(size: int = _UEFI_BYTES) -> bytes:
-    """Return a UEFI bootstrap: a PE file as far as its first bytes tell."""
+    """Return a UEFI bootstrap: it begins like a PE file."""
     return b"MZ" + _filler(b"uefi", size - 2)
 
 

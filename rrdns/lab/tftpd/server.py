@@ -1,7 +1,7 @@
-"""A TFTP server that behaves, or misbehaves on demand, and counts how its readers behave.
+"""A TFTP server with faults on demand. It counts what its clients do.
 
-It serves bytes from memory, knows the options blksize and tsize, ignores all others (as
-RFC 2347 lets it), and looks file names up as Windows does, whatever their case.
+It serves bytes from memory, knows the options blksize and tsize, and ignores all others (as
+RFC 2347 allows). File names are case-insensitive, as on Windows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_BYTES = 2048  # of a request
 
 
 class TftpServer:
-    """One server on one IPv4 address; `faults` and `files` may be replaced while it runs."""
+    """One server on one IPv4 address. `faults` and `files` can be replaced while it runs."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class TftpServer:
         retries: int = 4,
     ) -> None:
         self.address = address
-        self.port = port  # 0 asks for a free one, and is replaced by it at the start
+        self.port = port  # 0 becomes a free port at the start
         self.files = files
         self.faults = faults
         self.retry_after = retry_after
@@ -47,7 +47,7 @@ class TftpServer:
 
     @property
     def open_transfers(self) -> int:
-        """The number of transfers that have not ended."""
+        """Return the number of transfers that have not ended."""
         return len(self._transfers)
 
     async def start(self) -> None:
@@ -69,7 +69,7 @@ class TftpServer:
         asyncio.get_running_loop().add_reader(listening.fileno(), self._readable)
 
     async def stop(self) -> None:
-        """Drop everything at once, as a stopped service does; `start` begins anew."""
+        """Drop all transfers at once, as a stopped service does. `start` starts it again."""
         for transfer in list(self._transfers.values()):
             transfer.close()
         if self._socket is not None:
@@ -90,13 +90,13 @@ class TftpServer:
         await self.stop()
 
     def content_of(self, name: str) -> bytes | None:
-        """Return the file of that name, whatever its case, or None."""
-        wanted = name.replace("\\", "/").lstrip("/").lower()
-        found = (content for known, content in self.files.items() if known.lower() == wanted)
-        return next(found, None)
+        """Return the file of a name in any case, or None."""
+        normalized = name.replace("\\", "/").lstrip("/").lower()
+        contents = (content for file, content in self.files.items() if file.lower() == normalized)
+        return next(contents, None)
 
     def forget(self, reader: Address) -> None:
-        """Let go of a transfer that has ended."""
+        """Remove a transfer that has ended."""
         self._transfers.pop(reader, None)
 
     def _readable(self) -> None:
@@ -115,7 +115,7 @@ class TftpServer:
 
     def _serve(self, request: ReadRequest, reader: Address) -> None:
         self.counts.requests += 1
-        # A reader that asks again from the same port has lost our reply, which comes again.
+        # A reader that repeats its request has lost our reply, which the transfer sends again.
         if self.faults.silent or reader in self._transfers:
             return
         content = self.content_of(request.file)
@@ -128,7 +128,7 @@ class TftpServer:
         transfer.begin()
 
     def _reject(self, reader: Address, error: Error) -> None:
-        """Answer from a fresh port, as for a transfer that ends where it begins."""
+        """Reply with an error from a new port, as a transfer would."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind((self.faults.reply_from or self.address, 0))
             sender.sendto(encode(error), reader)

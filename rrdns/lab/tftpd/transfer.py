@@ -1,4 +1,4 @@
-"""One transfer of the lab's TFTP server: lockstep, retransmission, and the faults of the day."""
+"""One transfer of the lab's TFTP server: lockstep, retransmission, and faults."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from rrdns.wire.tftp.packets import (
 )
 
 Address = tuple[str, int]
-_MAX_BYTES = 2048  # of what a reader sends
+_MAX_BYTES = 2048  # of a reader's packet
 _GARBAGE = b"\xff\xff this is not TFTP"
 
 
 @dataclass(slots=True)
 class TransferCounts:
-    """What a server has seen since it started."""
+    """The counters of a server since it started."""
 
     requests: int = 0
-    finished: int = 0  # transfers that the final ACK ended
-    stopped: int = 0  # transfers that the reader ended with an ERROR
-    refused: int = 0  # transfers that the server ended with an ERROR
-    left_open: int = 0  # transfers whose reader walked away
+    finished: int = 0  # transfers with a final ACK
+    stopped: int = 0  # transfers that the reader stopped with an ERROR
+    refused: int = 0  # transfers that the server stopped with an ERROR
+    left_open: int = 0  # transfers whose reader sent nothing more
     retransmissions: int = 0
     repeated_acks: int = 0  # of blocks that had been acknowledged: see RFC 1123, 4.2.3.1
     errors_heard: list[int] = field(default_factory=list)  # codes, also on the flood's port
@@ -58,7 +58,7 @@ class TransferOwner(Protocol):
 
 
 class Transfer:
-    """What one reader gets; the faults are those in force when it began."""
+    """The transfer of a file to one reader, with the faults that the server had at its start."""
 
     def __init__(
         self, server: TransferOwner, reader: Address, request: ReadRequest, content: bytes
@@ -69,7 +69,7 @@ class Transfer:
         self._content = content[: self._faults.ends_after]
         self._blksize = DEFAULT_BLKSIZE
         self._options = self._negotiate(request, len(content))
-        self._index = 0  # of the block that is out; -1 for the OACK
+        self._index = 0  # of the block that waits for its ACK; -1 for the OACK
         self._tries = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -77,9 +77,9 @@ class Transfer:
         self._flooder = _bind(server.address) if self._faults.flood else None
 
     def begin(self) -> None:
-        """Answer the request."""
-        for own in self._sockets():
-            self._loop.add_reader(own.fileno(), self._readable, own)
+        """Reply to the request."""
+        for sock in self._sockets():
+            self._loop.add_reader(sock.fileno(), self._readable, sock)
         if self._faults.error_at is Step.REQUEST:
             self._fail()
         elif self._faults.garbage:
@@ -90,25 +90,25 @@ class Transfer:
             self._advance()
 
     def close(self) -> None:
-        """Let go of the ports."""
+        """Close the sockets."""
         if self._timer is not None:
             self._timer.cancel()
-        for own in self._sockets():
-            self._loop.remove_reader(own.fileno())
-            own.close()
+        for sock in self._sockets():
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
         self._server.forget(self._reader)
 
     def _sockets(self) -> tuple[socket.socket, ...]:
         return (self._socket,) if self._flooder is None else (self._socket, self._flooder)
 
     def _negotiate(self, request: ReadRequest, size: int) -> dict[str, str]:
-        """Return what the OACK says: nothing when no option that we know was asked for."""
+        """Return the options of the OACK; empty if the request has none that we know."""
         if self._faults.ignore_options:
             return {}
         accepted = {}
-        asked = request.options.get("blksize", "")
-        if asked.isdigit() and int(asked) >= SMALLEST_BLKSIZE:
-            self._blksize = self._faults.blksize or min(int(asked), LARGEST_BLKSIZE)
+        requested = request.options.get("blksize", "")
+        if requested.isdigit() and int(requested) >= SMALLEST_BLKSIZE:
+            self._blksize = self._faults.blksize or min(int(requested), LARGEST_BLKSIZE)
             accepted["blksize"] = str(self._blksize)
         if "tsize" in request.options:
             announced = size if self._faults.tsize is None else self._faults.tsize
@@ -117,15 +117,15 @@ class Transfer:
             accepted[self._faults.odd_option] = "1"
         return accepted
 
-    def _readable(self, own: socket.socket) -> None:
+    def _readable(self, sock: socket.socket) -> None:
         try:
-            datagram, source = own.recvfrom(_MAX_BYTES)
+            datagram, source = sock.recvfrom(_MAX_BYTES)
             packet = decode(datagram)
         except (OSError, MalformedPacket):
             return
         if isinstance(packet, Error):
             self._server.counts.errors_heard.append(packet.code)
-        if own is not self._socket or source != self._reader:
+        if sock is not self._socket or source != self._reader:
             return
         if isinstance(packet, Error):
             self._server.counts.stopped += 1
@@ -145,7 +145,7 @@ class Transfer:
             self._advance()
 
     def _advance(self) -> None:
-        """Send what is due now, for the first time or once more."""
+        """Send the packet that is due, for the first time or again."""
         if self._fails_here():
             self._fail()
         elif self._index == self._faults.stalls_after:
@@ -194,20 +194,20 @@ class Transfer:
         self.close()
 
     def _send(self, datagram: bytes) -> None:
-        """Send a packet in the way that the faults ask for."""
+        """Send a packet, with the faults."""
         for _ in range(1 + self._faults.duplicates):
             if self._faults.slow:
                 self._loop.call_later(self._faults.slow, self._put, datagram)
             else:
                 self._put(datagram)
-        for _ in range(self._faults.flood):  # behind it: the first reply decides on the port
+        for _ in range(self._faults.flood):  # after it, since the first reply sets the port
             self._put(encode(Data(1, b"flood")), self._flooder)
         if self._faults.late:
             self._loop.call_later(self._faults.late, self._put, datagram)
 
-    def _put(self, datagram: bytes, own: socket.socket | None = None) -> None:
-        with suppress(OSError):  # closed in the meantime, or a full buffer: lost
-            (own or self._socket).sendto(datagram, self._reader)
+    def _put(self, datagram: bytes, sock: socket.socket | None = None) -> None:
+        with suppress(OSError):  # the socket is closed, or its buffer is full: the packet is lost
+            (sock or self._socket).sendto(datagram, self._reader)
 
 
 def _bind(address: str) -> socket.socket:

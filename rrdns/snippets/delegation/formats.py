@@ -1,8 +1,8 @@
-"""Render what makes DNS servers ask rrdns for its zone: the delegation, or a way around it.
+"""Render config that makes DNS servers query rrdns for its zone.
 
 A parent zone gets NS records with glue (RFC 1034, section 4.2.1). A resolver that cannot find
-them from the root is told the addresses itself. Each text can go as it is into the file that
-its first line names; what holds only for some stands in it as a comment.
+them from the root gets the addresses in its config. Each text can be copied unchanged into the
+file that its first line names. Lines that only some sites need are comments.
 """
 
 from __future__ import annotations

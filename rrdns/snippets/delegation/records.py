@@ -1,4 +1,4 @@
-"""What has to be known of a zone of rrdns to make other DNS servers ask rrdns for it."""
+"""The values of a delegation: a zone of rrdns, its parent, nameservers and hostnames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rrdns.errors import RrdnsError
 
 @dataclass(eq=False)
 class NameserverAddressMissing(RrdnsError):
-    """A text needs the address of a nameserver, and the config does not have it."""
+    """A text needs the address of a nameserver, and the config has none."""
 
     message = (
-        "the address of {nameserver} is needed, and the config does not have it; write "
-        'address = "..." next to that name in the nameservers of {zone}'
+        "the config has no address of {nameserver}; add "
+        'address = "..." to that name in the nameservers of {zone}'
     )
     nameserver: str
     zone: str
@@ -23,7 +23,7 @@ class NameserverAddressMissing(RrdnsError):
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A zone of rrdns, as its parent and resolvers have to know it."""
+    """A zone of rrdns with the values that its parent and resolvers need."""
 
     zone: str
     parent: str
@@ -42,19 +42,19 @@ class Delegation:
 
     @property
     def without_address(self) -> tuple[str, ...]:
-        """Return the nameservers whose addresses the config does not tell."""
+        """Return the nameservers without an address in the config."""
         return tuple(server.name for server in self.nameservers if not server.addresses)
 
     @property
     def external_nameservers(self) -> tuple[Nameserver, ...]:
-        """Return the nameservers that are named outside of the zone: they need no glue."""
-        return tuple(one for one in self.nameservers if not is_inside(one.name, self.zone))
+        """Return the nameservers with names outside of the zone: they need no glue."""
+        return tuple(server for server in self.nameservers if not is_inside(server.name, self.zone))
 
     @property
     def records(self) -> tuple[tuple[str, str, str], ...]:
-        """Return (owner, type, data) of what the parent zone gets: NS and glue."""
+        """Return (owner, type, data) of the records for the parent zone: NS and glue."""
         names = [(self.zone, "NS", f"{server.name}.") for server in self.nameservers]
-        inside = (one for one in self.nameservers if is_inside(one.name, self.zone))
+        inside = (server for server in self.nameservers if is_inside(server.name, self.zone))
         return (*names, *address_records(inside))
 
 
@@ -68,5 +68,5 @@ def address_records(servers: Iterable[Nameserver]) -> tuple[tuple[str, str, str]
 
 
 def parent_of(zone: str) -> str:
-    """Return the name right above a zone's; of a name without a dot that is the root, ""."""
+    """Return the name directly above a zone's; for a name without a dot the root, ""."""
     return zone.partition(".")[2]

@@ -14,19 +14,19 @@ _KEPT_BY_UNBOUND = ("test", "invalid", "onion", "localhost", "home.arpa")
 
 NOTES = {  # comments that several texts have
     "note_no_ds": (
-        "There is no DS record, as rrdns does not sign; a signed parent zone proves that there is "
-        "none, and validating resolvers go on."
+        "There is no DS record, since rrdns does not sign. A signed parent zone proves that, and "
+        "validating resolvers accept it."
     ),
     "note_unsigned": (
-        "rrdns does not sign. A resolver that validates has to be told so, where the parent is "
-        "signed and does not hold the delegation:"
+        "rrdns does not sign. If the resolver validates, and the parent is signed but has no "
+        "delegation for the zone, this is needed:"
     ),
 }
 
 
 def fields_of(it: Delegation) -> Item:
     """Return the fields that all templates of a delegation can use."""
-    replaced = f"Records that {it.parent} itself has for {', '.join(it.hostnames)} have to go."
+    replaced = f"Delete the records that {it.parent} itself has for {', '.join(it.hostnames)}."
     return {
         **NOTES,
         "note_replaced": replaced if it.hostnames else "",

@@ -18,7 +18,7 @@ class BootFiles:
 
     @classmethod
     def among(cls, names: Iterable[str]) -> BootFiles:
-        """Return the boot files among those that a pool is probed for.
+        """Return the boot files from the names of a pool's probes.
 
         A name that ends in .efi is for UEFI, any other for BIOS. A kind that is not probed gets
         the file name that PVS uses.
@@ -36,7 +36,7 @@ class BootFiles:
 
 @dataclass(frozen=True, slots=True)
 class DhcpBootOptions:
-    """What a DHCP server sends to targets of one pool."""
+    """The values that a DHCP server sends to targets of one pool."""
 
     hostname: str
     addresses: tuple[str, ...]  # beginning with the one for next-server

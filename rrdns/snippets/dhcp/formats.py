@@ -1,7 +1,7 @@
-"""Render what an admin enters at a DHCP server, for the members that are in rotation now.
+"""Render config for a DHCP server, for the members that are in rotation now.
 
 Each snippet has both boot files by client architecture (option 93, RFC 4578). Its comments
-say what an admin must know before using it.
+contain the facts that an admin must know before using it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def snippet(
     """Return the text to enter; `addresses` begin with the one for `next-server`.
 
     Raises:
-        ValueError: there is no such format, or nobody is handed out.
+        ValueError: there is no such format, or no member is in rotation.
     """
     if not addresses:
-        raise ValueError(f"nobody is handed out for {hostname} now, so there is nothing to enter")
+        raise ValueError(f"no member of {hostname} is in rotation now, so there is no address")
     boot = DhcpBootOptions(hostname, tuple(addresses), boot_files or BootFiles())
     return render(f"dhcp/{Format(form)}", fields_of(boot))

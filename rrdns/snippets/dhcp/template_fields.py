@@ -13,23 +13,23 @@ from rrdns.template import Item
 
 NOTES = {  # comments that several snippets have
     "note_option_60": (
-        "Do not set option 60 (PXEClient) unless a PXE service answers on port 4011: UEFI firmware "
-        "that sees it asks there (next-server, where there is one), gets no answer, and boots "
-        "nothing."
+        "Do not set option 60 (PXEClient) unless a PXE service answers on port 4011. With it, UEFI "
+        "firmware sends its request there (to next-server, if there is one). It gets no answer and "
+        "does not boot."
     ),
     "note_name": (
         "Most firmware does not resolve a name in option 66; it boots from next-server (siaddr). "
-        "iPXE resolves when option 67 is tftp://NAME/FILE. UEFI firmware takes that for the name "
-        "of a file and boots nothing: tell it to iPXE alone (option 77, user class iPXE)."
+        "iPXE resolves the name if option 67 is tftp://NAME/FILE. UEFI firmware uses that text as "
+        "a file name and does not boot: send it to iPXE only (option 77, user class iPXE)."
     ),
     "note_login_servers": (
-        "The UEFI boot file holds no list of login servers: give them by option 11, or by option "
-        "17 as pvs:[NAME]:17:6910."
+        "The UEFI boot file does not contain the login servers: send them in option 11, or in "
+        "option 17 as pvs:[NAME]:17:6910."
     ),
     "note_list": (
-        "Several addresses with semicolons between in option 66 are not standard (RFC 2132, "
-        "section 9.4: one string). Some DHCP and IPAM products and TFTP clients understand them, "
-        "most firmware does not: only a test with a real target tells."
+        "Several addresses in option 66, separated by semicolons, are not standard (RFC 2132, "
+        "section 9.4: one string). Some DHCP and IPAM products and TFTP clients understand them; "
+        "most firmware does not. Test it with a real target."
     ),
 }
 
@@ -77,7 +77,7 @@ def _boot_files(boot: DhcpBootOptions) -> Iterator[Item]:
             "file_kea": json.dumps(file.replace(",", "\\,")),  # a plain comma ends the value
             "file_dnsmasq": _dnsmasq_string(file),
             "architectures": architectures,
-            "vendor_classes": ", ".join(f"'{each['vendor_class']}*'" for each in architectures),
+            "vendor_classes": ", ".join(f"'{row['vendor_class']}*'" for row in architectures),
             "kea_test": " or ".join(f"option[93].hex == 0x{number:04x}" for number in numbers),
             "comma": "" if firmware == rows[-1][0] else ",",
         }

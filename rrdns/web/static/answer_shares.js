@@ -1,7 +1,7 @@
-/* Remember how many answers named each member first, and tell the shares of the last minutes.
+/* Count how often each member was first in the answers of the last minutes.
 
-   The API counts since its start; what was in the last minutes is known from when this page
-   began to look. */
+   The API counts since its start. The counts of the last minutes are known only since this page
+   was opened. */
 
 const WINDOW = 300_000; // milliseconds
 const STEP = 5000;
@@ -9,12 +9,12 @@ const STEP = 5000;
 export class Shares {
   #samples = new Map(); // pool name -> samples, oldest first
 
-  /** Take in the counts of a view. */
+  /** Store the counts of a view. */
   note({ pools, at }) {
     for (const pool of pools) this.#notePool(pool, at);
   }
 
-  /** Return since when, how many answers, and each member's part of them. */
+  /** Return the number of answers, their period in seconds, and each member's share. */
   of(pool) {
     const samples = this.#samples.get(pool.name) ?? [];
     const first = samples[0];
@@ -32,9 +32,9 @@ export class Shares {
     const counts = new Map(pool.members.map((member) => [member.name, member.answers]));
     let samples = this.#samples.get(pool.name) ?? [];
     const last = samples.at(-1);
-    // A count that went back tells of a restart; what was before it cannot be compared.
+    // A count that decreased means a restart; older counts cannot be compared.
     if (last && pool.members.some(({ name, answers }) => answers < (last.counts.get(name) ?? 0))) samples = [];
-    // The newest sample moves along until it is a step away from the one before.
+    // The newest sample is replaced until it is a step later than the one before.
     if (samples.length > 1 && at - samples.at(-2).at < STEP) samples.pop();
     samples.push({ at, counts });
     while (samples.length > 2 && at - samples[1].at >= WINDOW) samples.shift();

@@ -1,10 +1,10 @@
-/* Call the API: the token, the problems it answers with, and its clock. */
+/* Call the API: its token, its problem documents, and its clock. */
 
 const KEY = "rrdns-token";
 const TIMEOUT = 4000; // milliseconds
-const SAME_CLOCK = 2000; // the Date header has whole seconds
+const SAME_CLOCK = 2000; // milliseconds: the Date header has whole seconds
 
-/** The API refused, or could not be reached (status 0). */
+/** The API refused a call, or could not be reached (status 0). */
 export class Problem extends Error {
   constructor(status, title, detail) {
     super(detail || title);
@@ -15,7 +15,7 @@ export class Problem extends Error {
 
 /** The API, called with the token of this tab. */
 export class Api {
-  #offset = 0; // of the server's clock to ours, milliseconds
+  #offset = 0; // milliseconds from our clock to the server's
 
   get token() {
     return sessionStorage.getItem(KEY) ?? "";
@@ -26,12 +26,12 @@ export class Api {
     else sessionStorage.removeItem(KEY);
   }
 
-  /** Return what time it is for the server, in milliseconds. */
+  /** Return the server's time in milliseconds. */
   now() {
     return Date.now() + this.#offset;
   }
 
-  /** Return the JSON at a path; `also` are statuses that are answers too. */
+  /** Return the JSON at a path; `also` has statuses that are not errors. */
   get(path, { also = [] } = {}) {
     return this.#fetch(path, {}, json, also);
   }
@@ -44,27 +44,27 @@ export class Api {
     }));
   }
 
-  /** Return what is at a path as a file. */
+  /** Return the file at a path. */
   getFile(path) {
-    return this.#fetch(path, { patience: 12 * TIMEOUT }, (response) => response.blob());
+    return this.#fetch(path, { timeout: 12 * TIMEOUT }, (response) => response.blob());
   }
 
-  /** Give an order; it is refused when the tag is outdated. */
+  /** Give an order. The API refuses it if the tag is outdated. */
   post(path, body, tag) {
     const headers = { "Content-Type": "application/json", ...(tag ? { "If-Match": tag } : {}) };
-    // An order waits for every worker and for the disk: longer than a look may take.
-    const options = { method: "POST", headers, body: JSON.stringify(body), patience: 4 * TIMEOUT };
+    // An order waits for every worker and for the disk, so its timeout is longer.
+    const options = { method: "POST", headers, body: JSON.stringify(body), timeout: 4 * TIMEOUT };
     return this.#fetch(path, options, json);
   }
 
-  /** Return a response whose body the caller reads for as long as it likes. */
+  /** Return a response whose body the caller reads without a timeout. */
   open(path, { headers, signal }) {
     return this.#fetch(path, { headers, signal }, (response) => response);
   }
 
-  async #fetch(path, { patience = TIMEOUT, headers = {}, signal, ...options }, read, also = []) {
+  async #fetch(path, { timeout = TIMEOUT, headers = {}, signal, ...options }, read, also = []) {
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), patience);
+    const timer = setTimeout(() => limit.abort(), timeout);
     signal?.addEventListener("abort", () => limit.abort());
     const token = this.token;
     const all = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
@@ -75,7 +75,7 @@ export class Api {
       return await read(response);
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw new Problem(0, "No answer", limit.signal.aborted ? "no answer in time" : "rrdns cannot be reached");
+      throw new Problem(0, "No answer", limit.signal.aborted ? "rrdns did not answer in time" : "rrdns cannot be reached");
     } finally {
       clearTimeout(timer);
     }
@@ -93,10 +93,10 @@ function json(response) {
 
 async function problemOf(response) {
   try {
-    const told = await response.json();
-    return new Problem(response.status, told.title ?? "", told.detail ?? "");
+    const problem = await response.json();
+    return new Problem(response.status, problem.title ?? "", problem.detail ?? "");
   } catch {
-    return new Problem(response.status, response.statusText, `the answer was ${response.status} ${response.statusText}`);
+    return new Problem(response.status, response.statusText, `rrdns answered ${response.status} ${response.statusText}`);
   }
 }
 

@@ -1,4 +1,4 @@
-/* The page: sign in, watch, show. */
+/* The page: sign in, receive updates, and show them. */
 
 import { Api } from "./api.js";
 import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
@@ -11,7 +11,7 @@ import { Shares } from "./answer_shares.js";
 import { Trail } from "./audit_trail.js";
 import { capital, eventSentence, lengthOf, listOf, momentOf } from "./format.js";
 
-const MANY_POOLS = 4; // from here on a filter is of use
+const MANY_POOLS = 4; // with so many, the filter is shown
 const TOAST = 10_000; // milliseconds
 
 const api = new Api();
@@ -34,8 +34,8 @@ function watch() {
   live.run();
 }
 
-function onView(seen) {
-  view = seen;
+function onView(newView) {
+  view = newView;
   shares.note(view);
   trail.offer(view.pools);
   orders.update(view.pools);
@@ -60,9 +60,9 @@ function onPhase(next) {
   render();
 }
 
-/** Ask for a token, or say why none would help. */
+/** Ask for a token, or show why a token does not help. */
 function onRefused(problem) {
-  const wasIn = Boolean(api.token);
+  const hadToken = Boolean(api.token);
   api.token = "";
   me = view = null;
   phase = { name: "refused" };
@@ -71,7 +71,7 @@ function onRefused(problem) {
   byId("sign-in").hidden = false;
   byId("sign-in-form").hidden = problem.status !== 401;
   setText(byId("sign-in-title"), problem.status === 401 ? "Sign in" : problem.message);
-  setText(byId("sign-in-said"), wasIn ? "This token is not known here." : "");
+  setText(byId("sign-in-said"), hadToken ? "rrdns does not know this token." : "");
   render();
   byId("token").focus();
 }
@@ -88,14 +88,14 @@ function signIn(event) {
 
 function signOut() {
   api.token = "";
-  location.reload(); // nothing of what was seen stays in the page
+  location.reload(); // removes all data from the page
 }
 
 function toast(sentence) {
   setText(byId("toast"), sentence);
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => setText(byId("toast"), ""), TOAST);
-  live.look().catch(() => {});
+  live.poll().catch(() => {});
   trail.refresh();
 }
 
@@ -121,11 +121,11 @@ function renderLine() {
   if (phase.name !== "lost") return;
   const age = view ? `${lengthOf((now - view.at) / 1000)} ago; ` : "";
   const wait = Math.max(0, Math.ceil((phase.retryAt - Date.now()) / 1000));
-  setText(byId("lost-age"), `${age}trying again ${wait > 0 ? `in ${wait} s` : "now"}`);
+  setText(byId("lost-age"), `${age}next try ${wait > 0 ? `in ${wait} s` : "now"}`);
 }
 
 function lostSentence(now) {
-  const since = view ? ` What you see is from ${momentOf(new Date(view.at).toISOString(), now)}.` : "";
+  const since = view ? ` The page shows the state of ${momentOf(new Date(view.at).toISOString(), now)}.` : "";
   return `Connection lost: ${phase.why}.${since}`;
 }
 
@@ -133,8 +133,8 @@ function renderTitle() {
   const down = view ? view.pools.filter((pool) => pool.everything_down).map(({ name }) => name) : [];
   const members = view ? view.pools.flatMap((pool) => pool.members) : [];
   const out = members.filter((member) => !member.in && member.why === "down").length;
-  const said = down.length ? `EVERYTHING DOWN: ${listOf(down)}` : out ? `${out} down` : "";
-  const title = phase.name === "lost" ? "connection lost" : said;
+  const state = down.length ? `EVERYTHING DOWN: ${listOf(down)}` : out ? `${out} down` : "";
+  const title = phase.name === "lost" ? "connection lost" : state;
   document.title = title ? `${title} - rrdns` : "rrdns";
   setAttribute(byId("icon"), "href", down.length ? "static/favicon-alarm.svg" : "static/favicon.svg");
   const summary = view ? summaryOf(view.pools, down, out) : "";
@@ -143,7 +143,7 @@ function renderTitle() {
   setAttribute(document.body, "data-tone", down.length ? "bad" : null);
 }
 
-/** Return what the header says: who is handed out only because all are down is not counted as in. */
+/** Return the text of the header. A member that is in rotation only because all are down counts as out. */
 function summaryOf(pools, down, out) {
   if (pools.length < 2 && down.length === 0) return "";
   const of = pools.reduce((sum, { members }) => sum + members.length, 0);
@@ -153,14 +153,14 @@ function summaryOf(pools, down, out) {
   return `${inside} of ${of} members in, ${out ? `${out} down, ` : ""}${many}`;
 }
 
-/** Show the alarms; that a pool is all down is said at the pool. */
+/** Show the alarms, except "everything is down", which is shown at its pool. */
 function renderAlarms(alarms) {
   const shown = alarms.filter(({ name }) => name !== "everything-down");
   byId("alarms").hidden = shown.length === 0;
-  const said = shown.map(({ sentence, since }) => `${capital(sentence)} (since ${momentOf(since, api.now())})`);
-  if (said.join("\n") === byId("alarms").dataset.said) return;
-  byId("alarms").dataset.said = said.join("\n");
-  byId("alarms").replaceChildren(...said.map((text) => el("p", { role: "alert" }, text)));
+  const texts = shown.map(({ sentence, since }) => `${capital(sentence)} (since ${momentOf(since, api.now())})`);
+  if (texts.join("\n") === byId("alarms").dataset.texts) return;
+  byId("alarms").dataset.texts = texts.join("\n");
+  byId("alarms").replaceChildren(...texts.map((text) => el("p", { role: "alert" }, text)));
 }
 
 function renderPools() {
@@ -168,7 +168,7 @@ function renderPools() {
   byId("filter-row").hidden = view.pools.length < MANY_POOLS;
   const shown = view.pools.filter((pool) => matches(pool, text));
   const common = {
-    // Without a line time stands still: nothing becomes safe that nobody has seen.
+    // Without a connection the time does not advance: no member may become safe by it.
     now: phase.name === "lost" ? view.at : api.now(),
     alarms: view.readiness.alarms,
     mayOrder: me !== null && me.role !== "viewer",
@@ -188,8 +188,8 @@ function renderPools() {
 function renderAbout({ version, started_at: startedAt, serial, workers }) {
   const up = lengthOf((api.now() - Date.parse(startedAt)) / 1000);
   const answering = workers.filter((worker) => worker.connected).length;
-  const said = `rrdns ${version}, up ${up}, ${answering} of ${workers.length} workers answering, snapshot ${serial}`;
-  setText(byId("about"), said);
+  const text = `rrdns ${version}, up ${up}, ${answering} of ${workers.length} workers answering, snapshot ${serial}`;
+  setText(byId("about"), text);
 }
 
 byId("sign-in-form").addEventListener("submit", signIn);

@@ -1,14 +1,14 @@
-/* Show the audit trail: who did what to whom, when and why. */
+/* Show the audit trail. */
 
 import { byId, el, setAttribute, setText } from "./dom.js";
-import { deedOf, momentOf } from "./format.js";
+import { actionOf, momentOf } from "./format.js";
 
 const PAGE = 15;
-const CALM = 300; // milliseconds in which several events make one look
+const DEBOUNCE = 300; // milliseconds in which several events cause one refresh
 
 export class Trail {
   #api;
-  #older = null; // where the next page begins
+  #older = null; // the start of the next page
   #pages = 1;
   #timer = null;
   #options = "";
@@ -20,7 +20,7 @@ export class Trail {
     byId("trail-export").addEventListener("click", () => this.#export());
   }
 
-  /** Offer the pools and members to look at. */
+  /** Set the pools and members of the filter. */
   offer(pools) {
     const choices = [["", "everything"]];
     for (const pool of pools) {
@@ -41,26 +41,26 @@ export class Trail {
   /** Show the newest entries again. */
   reset() {
     this.#pages = 1;
-    this.#look();
+    this.#fetch();
   }
 
-  /** Look again soon, as something happened. */
+  /** Refresh soon, after an event. */
   refresh() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), CALM);
+    this.#timer = setTimeout(() => this.#fetch(), DEBOUNCE);
   }
 
   #path(limit, before) {
-    const asked = [`limit=${limit}`, ...(before ? [`before=${before}`] : []), byId("trail-of").value];
-    return `v1/audit?${asked.filter(Boolean).join("&")}`;
+    const query = [`limit=${limit}`, ...(before ? [`before=${before}`] : []), byId("trail-of").value];
+    return `v1/audit?${query.filter(Boolean).join("&")}`;
   }
 
-  async #look() {
+  async #fetch() {
     await this.#try(async () => {
       const { entries, next } = await this.#api.get(this.#path(this.#pages * PAGE));
       byId("trail-rows").replaceChildren(...entries.map((entry) => this.#row(entry)));
       this.#setOlder(next);
-      setText(byId("trail-said"), entries.length ? "" : "Nothing yet.");
+      setText(byId("trail-said"), entries.length ? "" : "No entries yet.");
     });
   }
 
@@ -87,7 +87,7 @@ export class Trail {
     try {
       await act();
     } catch (problem) {
-      setText(byId("trail-said"), `The audit trail cannot be read: ${problem.message}`);
+      setText(byId("trail-said"), `The audit trail could not be read: ${problem.message}`);
     }
   }
 
@@ -104,7 +104,7 @@ export class Trail {
       { role: "row" },
       cell("when", el("time", { datetime: entry.at, title: entry.at }, momentOf(entry.at, this.#api.now()))),
       cell("by", entry.by),
-      cell("did", deedOf(entry), forced),
+      cell("did", actionOf(entry), forced),
       cell("whom", entry.member ? `${entry.pool} / ${entry.member}` : entry.pool),
       cell("reason", entry.reason || (entry.member ? "" : entry.after)),
     );

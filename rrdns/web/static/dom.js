@@ -1,5 +1,5 @@
-/* Make and change elements. Text goes in as text nodes only, so nothing that a server,
-   an admin or a boot file says can become markup. */
+/* Make and change elements. Text is inserted only as text nodes, so that a text of a server,
+   an admin or a boot file cannot become markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -18,27 +18,27 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Set a text, and touch nothing when it is there already: live regions stay silent. */
+/** Set a text if it differs, so that live regions stay silent otherwise. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Set an attribute; null takes it away. */
+/** Set an attribute; null removes it. */
 export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Let a parent have exactly these children, in this order, and move only what must move. */
+/** Set the children of a parent in their order, and move only those in another place. */
 export function setChildren(parent, children) {
-  const wanted = new Set(children);
-  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  const kept = new Set(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   children.forEach((child, index) => {
     if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
   });
 }
 
-/** Let a parent have one child per text. */
+/** Set the children of a parent: one per text. */
 export function setTexts(parent, tag, texts) {
   while (parent.children.length > texts.length) parent.lastElementChild.remove();
   while (parent.children.length < texts.length) parent.append(el(tag));

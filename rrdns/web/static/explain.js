@@ -1,4 +1,4 @@
-/* Show who is answered next, why each other member is not, and what would change that. */
+/* Show the next answers, why each member is in rotation or not, and what would change that. */
 
 import { poolQuery } from "./api.js";
 import { el, setText } from "./dom.js";
@@ -18,13 +18,13 @@ export class Explanation {
     this.element = el(
       "details",
       { class: "explain" },
-      el("summary", {}, "Who is answered next, and what would change that"),
+      el("summary", {}, "Next answers, and what would change them"),
       el("div", {}, this.next, this.sure, this.members),
     );
     this.element.addEventListener("toggle", () => this.show(this.pool));
   }
 
-  /** Explain the pool, where somebody looks. */
+  /** Explain the pool, if the details are open. */
   async show(pool) {
     this.pool = pool;
     if (!this.element.open || this.#asking || !pool) return;
@@ -33,7 +33,7 @@ export class Explanation {
       const { pools } = await this.#api.get(`v1/explain?${poolQuery(pool.name)}`);
       this.#render(pools[0]);
     } catch (problem) {
-      setText(this.sure, `This cannot be explained now: ${problem.message}`);
+      setText(this.sure, `The explanation could not be loaded: ${problem.message}`);
     } finally {
       this.#asking = false;
     }
@@ -41,7 +41,7 @@ export class Explanation {
 
   #render({ next, sentence, members }) {
     const now = this.#api.now();
-    const more = next.length > MAX_ANSWERS ? `; ${next.length - MAX_ANSWERS} more until it begins again` : "";
+    const more = next.length > MAX_ANSWERS ? `; ${next.length - MAX_ANSWERS} more until the order repeats` : "";
     setText(this.sure, capital(sentence) + more + ".");
     renew(this.next, next.slice(0, MAX_ANSWERS).map((names) => [el("strong", {}, names[0]), names.length > 1 ? `, then ${names.slice(1).join(", ")}` : ""]), "li");
     const said = members.map((member) => [member.name, sentencesOf(member, now)]);
@@ -65,13 +65,13 @@ function sentencesOf(member, now) {
   const { in: isIn, since, sentence, probe, would_change: changes } = member;
   const lines = [{ text: `${isIn ? "In" : "Out"} since ${momentOf(since, now)}: ${sentence}`, look: "since" }];
   if (probe) {
-    lines.push({ text: `The probe that decided: ${probe.sentence} (${probeTime(probe.seconds)}, ${momentOf(probe.at, now)})`, look: "note" });
+    lines.push({ text: `Last deciding probe: ${probe.sentence} (${probeTime(probe.seconds)}, ${momentOf(probe.at, now)})`, look: "note" });
   }
-  for (const change of changes) lines.push({ ...wayOf(change, isIn, now), look: "note" });
+  for (const change of changes) lines.push({ ...changeOf(change, isIn, now), look: "note" });
   return lines;
 }
 
-function wayOf({ sentence, at, seconds, command }, isIn, now) {
+function changeOf({ sentence, at, seconds, command }, isIn, now) {
   const soon = seconds === null ? "" : `, in about ${lengthOf(seconds)} at the earliest`;
   const when = at ? ` at ${momentOf(at, now)}` : "";
   const how = command ? (at ? "; to cancel it: " : ": ") : "";

@@ -1,46 +1,45 @@
-/* Show what other systems were told: exporters of the answers, webhooks of the events; and which
-   of them are behind. */
+/* Show the exporters and webhooks: their deliveries, and which of them are behind. */
 
 import { byId, el, setAttribute } from "./dom.js";
 import { countOf, lengthOf, momentOf } from "./format.js";
 
-const TIMEOUT = 5000; // milliseconds between two looks
+const INTERVAL = 5000; // milliseconds between two refreshes
 
 export class Exporters {
   #api;
-  #lookedAt = 0;
-  #asking = false;
+  #refreshedAt = 0;
+  #isRefreshing = false;
 
   constructor(api) {
     this.#api = api;
   }
 
-  /** Look again, unless that was a moment ago. */
+  /** Refresh, at most once per interval. */
   async refresh() {
-    if (this.#asking || Date.now() - this.#lookedAt < TIMEOUT) return;
-    this.#asking = true;
+    if (this.#isRefreshing || Date.now() - this.#refreshedAt < INTERVAL) return;
+    this.#isRefreshing = true;
     try {
       const [{ exporters }, { webhooks }] = await Promise.all([this.#api.get("v1/exporters"), this.#api.get("v1/webhooks")]);
-      this.#lookedAt = Date.now();
+      this.#refreshedAt = Date.now();
       this.#show([...exporters, ...webhooks.map(asExporter)]);
     } catch {
-      // The line's loss is said elsewhere; what is shown stays.
+      // The page shows a lost connection elsewhere; the rows do not change.
     } finally {
-      this.#asking = false;
+      this.#isRefreshing = false;
     }
   }
 
   #show(exporters) {
     byId("exporters").hidden = exporters.length === 0;
-    byId("exporters-rows").replaceChildren(...exporters.map((one) => row(one, this.#api.now())));
+    byId("exporters-rows").replaceChildren(...exporters.map((exporter) => row(exporter, this.#api.now())));
   }
 }
 
 /** Return a webhook for events as if it were an exporter. */
 function asExporter(webhook) {
   const { waiting, dropped, origin, events, pools } = webhook;
-  const late = waiting ? [`${countOf(waiting)} ${waiting > 1 ? "events wait" : "event waits"}`] : [];
-  const gone = dropped ? [`${countOf(dropped)} dropped, as too many waited`] : [];
+  const late = waiting ? [`${countOf(waiting)} ${waiting > 1 ? "events" : "event"} in the queue`] : [];
+  const gone = dropped ? [`${countOf(dropped)} dropped, since the queue was full`] : [];
   return { ...webhook, kind: `${origin}: ${events.join(", ")}`, pending: waiting > 0, pools: pools.length ? pools : ["all"], note: [...late, ...gone].join("; ") };
 }
 
@@ -63,14 +62,14 @@ function row(exporter, now) {
 function stateOf({ failing, pending, last_success: lastSuccess }) {
   if (failing) return { tone: "bad", word: "Failing" };
   if (pending) return { tone: "warn", word: "Behind" };
-  return lastSuccess ? { tone: "ok", word: "Told" } : { tone: "idle", word: "Waiting" };
+  return lastSuccess ? { tone: "ok", word: "Delivered" } : { tone: "idle", word: "Waiting" };
 }
 
 function sentencesOf(exporter, now) {
   const { failing, last_success: lastSuccess, last_error: error, last_error_at: errorAt, next_try: nextTry, note } = exporter;
-  const said = [lastSuccess ? `Last told at ${momentOf(lastSuccess, now)}` : "Nothing told since the start"];
-  if (failing && nextTry) said.push(`${error}; next try in ${lengthOf((Date.parse(nextTry) - now) / 1000)}`);
-  else if (failing) said.push(error);
-  else if (error && errorAt) said.push(`Failed last at ${momentOf(errorAt, now)}: ${error}`);
-  return note ? [...said, note] : said;
+  const lines = [lastSuccess ? `Last delivery at ${momentOf(lastSuccess, now)}` : "No delivery since the start"];
+  if (failing && nextTry) lines.push(`${error}; next try in ${lengthOf((Date.parse(nextTry) - now) / 1000)}`);
+  else if (failing) lines.push(error);
+  else if (error && errorAt) lines.push(`Last failure at ${momentOf(errorAt, now)}: ${error}`);
+  return note ? [...lines, note] : lines;
 }

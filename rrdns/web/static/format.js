@@ -1,9 +1,9 @@
-/* Say states, times and amounts in words. */
+/* Format states, times and amounts as text. */
 
 const COUNT = new Intl.NumberFormat("en");
 const DAY = 86_400_000;
 
-/** The badge of each `why` of the API: a tone for the eye, and a word. The API has the sentence. */
+/** The badge of each `why` of the API: a colour and a word. The API has the sentence. */
 const BADGES = {
   healthy: { tone: "ok", word: "In" },
   assumed: { tone: "warn", word: "In" },
@@ -17,10 +17,10 @@ const BADGES = {
   "no-member": { tone: "warn", word: "Not in the config" },
 };
 
-const DEEDS = {
+const ACTIONS = {
   drain: "drained", "force-up": "forced in", "force-down": "forced out", resume: "resumed",
-  expire: "order ended", plan: "ordered for later", cancel: "order for later cancelled",
-  refused: "order for later refused", standing: "standing", drift: "drift", warning: "warning",
+  expire: "order expired", plan: "order scheduled", cancel: "scheduled order cancelled",
+  refused: "scheduled order refused", standing: "standing", drift: "drift", warning: "warning",
   start: "rrdns started", stop: "rrdns stopped", reload: "config reloaded",
   "reload-failed": "config refused", "order-moved": "order follows its server",
   "order-orphaned": "order without a member", "order-stays": "order kept",
@@ -34,24 +34,24 @@ export function badgeOf(member) {
   return { ...badge, tone: doubted || sick ? "warn" : badge.tone };
 }
 
-/** Return what an audit entry or event says was done. */
-export function deedOf(entry) {
-  const deed = DEEDS[entry.action] ?? entry.action;
-  if (entry.action !== "standing") return deed;
-  return entry.after === "up" ? "came up" : entry.after === "down" ? "fell" : entry.after;
+/** Return the action of an audit entry or event in words. */
+export function actionOf(entry) {
+  const action = ACTIONS[entry.action] ?? entry.action;
+  if (entry.action !== "standing") return action;
+  return entry.after === "up" ? "came up" : entry.after === "down" ? "went down" : entry.after;
 }
 
-/** Return an event as one sentence, or nothing when it is not for people. */
+/** Return an event as one sentence, or "" if it has none. */
 export function eventSentence(event) {
   if (event.kind === "alarm") return `Alarm: ${event.sentence}`;
   if (event.kind === "alarm-over") return `Over: ${event.name}${event.pool ? ` of pool ${event.pool}` : ""}`;
   if (!event.action) return "";
-  const whom = event.member ? `${event.member} of pool ${event.pool}: ` : "";
+  const subject = event.member ? `${event.member} of pool ${event.pool}: ` : "";
   const by = event.by && event.by !== "rrdns" ? ` by ${event.by}` : "";
-  return `${whom}${deedOf(event)}${by}${event.reason ? ` (${event.reason})` : ""}`;
+  return `${subject}${actionOf(event)}${by}${event.reason ? ` (${event.reason})` : ""}`;
 }
 
-/** Return a length of time, as short as is still of use. */
+/** Return a duration in one or two units. */
 export function lengthOf(seconds) {
   if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);
@@ -61,19 +61,19 @@ export function lengthOf(seconds) {
   return `${Math.round(hours / 24)} days`;
 }
 
-/** Return a number of seconds with one decimal where it says something. */
+/** Return a number of seconds with at most one decimal. */
 export function secondsOf(seconds) {
   return `${Number(seconds.toFixed(1))} s`;
 }
 
-/** Return how long a probe took. */
+/** Return the duration of a probe. */
 export function probeTime(seconds) {
   const milliseconds = seconds * 1000;
   if (milliseconds >= 1000) return `${seconds.toFixed(1)} s`;
   return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** Return a moment on the clock of whoever looks; another day is named. */
+/** Return a time in the time zone of the browser, with the day if it is another one. */
 export function momentOf(text, now, { seconds = true } = {}) {
   const moment = new Date(text);
   const clock = moment.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
@@ -83,17 +83,17 @@ export function momentOf(text, now, { seconds = true } = {}) {
   return `${day} ${clock}`;
 }
 
-/** Return a moment in milliseconds as the API takes it. */
+/** Return a time in milliseconds as the API takes it. */
 export function isoOf(milliseconds) {
   return new Date(milliseconds).toISOString();
 }
 
-/** Return a count with its thousands apart. */
+/** Return a count with thousands separators. */
 export function countOf(number) {
   return COUNT.format(number);
 }
 
-/** Return a text with a capital at its beginning. */
+/** Return a text with a capital first letter. */
 export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,121 +1,121 @@
-/* Keep what is shown fresh, and know how fresh it is.
+/* Keep the page up to date, and detect a lost connection.
 
-   Server-sent events say at once that something changed; measured values (probe times,
-   counts) have no events and are looked at every two seconds. Whichever of the two fails
-   first means that the line is lost: then it is said, and tried again with back-off.
-   EventSource cannot send a token, so the stream is read with fetch (WHATWG HTML 9.2). */
+   Server-sent events report changes at once. Measured values (probe times, counts) have no events
+   and are polled every two seconds. If the stream or a poll fails, the connection is lost: the page
+   shows it, and retries with back-off. EventSource cannot send a token, so the stream is read with
+   fetch (WHATWG HTML 9.2). */
 
 import { Problem } from "./api.js";
 
 const POLL_INTERVAL = 2000; // milliseconds
-const LOOK_HIDDEN_INTERVAL = 10_000;
-const SILENCE = 25_000; // the server gives a sign of life every 10 s
+const HIDDEN_POLL_INTERVAL = 10_000;
+const STREAM_TIMEOUT = 25_000; // the server sends a keep-alive every 10 s
 const FIRST_RETRY = 500;
 const MAX_RETRY = 8000;
 const RECENT = 60; // probes of each member
-const MANY_MEMBERS = 500; // too many to look at the probes of each
+const MANY_MEMBERS = 500; // with more, recent probes are not fetched
 
 export class Live {
   #api;
-  #told;
+  #listener;
   #stopped = false;
-  #line = new AbortController();
-  #looking = null;
-  #lookAgain = false;
+  #connection = new AbortController();
+  #polling = null;
+  #pollAgain = false;
   #retry = FIRST_RETRY;
   #lastId = "";
-  #asked = ""; // at first the server says how many probes are not too many
+  #query = ""; // at first the server's default number of probes
   #sleepers = new Set();
 
-  /** `told` has onView(view), onEvent(event), onPhase(phase) and onRefused(problem). */
-  constructor(api, told) {
+  /** `listener` has onView(view), onEvent(event), onPhase(phase) and onRefused(problem). */
+  constructor(api, listener) {
     this.#api = api;
-    this.#told = told;
+    this.#listener = listener;
     this.wakeUp = () => [...this.#sleepers].forEach((wake) => wake());
     window.addEventListener("online", this.wakeUp);
     document.addEventListener("visibilitychange", this.wakeUp);
   }
 
-  /** Watch until stopped, or until the caller is refused. */
+  /** Receive updates until stopped, or until the API refuses the caller. */
   async run() {
     while (!this.#stopped) {
       const problem = await this.#watch().catch((error) => error);
       if (this.#stopped) return;
       if (problem.status === 401 || problem.status === 403) {
         this.stop();
-        this.#told.onRefused(problem);
+        this.#listener.onRefused(problem);
         return;
       }
       const wait = this.#retry * (0.75 + Math.random() / 2);
       this.#retry = Math.min(this.#retry * 2, MAX_RETRY);
-      this.#told.onPhase({ name: "lost", why: sentenceOf(problem), retryAt: Date.now() + wait });
+      this.#listener.onPhase({ name: "lost", why: sentenceOf(problem), retryAt: Date.now() + wait });
       await this.#pause(wait);
     }
   }
 
-  /** End it all. */
+  /** Stop all updates. */
   stop() {
     this.#stopped = true;
-    this.#line.abort();
+    this.#connection.abort();
     this.wakeUp();
     window.removeEventListener("online", this.wakeUp);
     document.removeEventListener("visibilitychange", this.wakeUp);
   }
 
-  /** Look now; while a look is under way another follows it. */
-  look() {
-    if (this.#looking) {
-      this.#lookAgain = true;
-      return this.#looking;
+  /** Poll now; if a poll is running, poll again after it. */
+  poll() {
+    if (this.#polling) {
+      this.#pollAgain = true;
+      return this.#polling;
     }
-    this.#looking = this.#lookOnce().finally(() => {
-      this.#looking = null;
-      if (this.#lookAgain) {
-        this.#lookAgain = false;
-        this.look().catch(() => {});
+    this.#polling = this.#pollOnce().finally(() => {
+      this.#polling = null;
+      if (this.#pollAgain) {
+        this.#pollAgain = false;
+        this.poll().catch(() => {});
       }
     });
-    return this.#looking;
+    return this.#polling;
   }
 
   async #watch() {
-    this.#line = new AbortController();
+    this.#connection = new AbortController();
     const me = await this.#api.get("v1/me");
-    await this.look();
+    await this.poll();
     this.#retry = FIRST_RETRY;
-    this.#told.onPhase({ name: "live", me });
+    this.#listener.onPhase({ name: "live", me });
     try {
-      await Promise.all([this.#lookOn(this.#line.signal), this.#streamOn(this.#line.signal)]);
+      await Promise.all([this.#keepPolling(this.#connection.signal), this.#keepStreaming(this.#connection.signal)]);
     } finally {
-      this.#line.abort();
+      this.#connection.abort();
       this.wakeUp();
     }
   }
 
-  async #lookOnce() {
+  async #pollOnce() {
     const began = Date.now();
     const [{ pools }, readiness] = await Promise.all([
-      this.#api.get(`v1/pools${this.#asked}`),
+      this.#api.get(`v1/pools${this.#query}`),
       this.#api.get("readyz", { also: [503] }),
     ]);
     const members = pools.reduce((sum, pool) => sum + pool.members.length, 0);
-    this.#asked = `?recent=${members > MANY_MEMBERS ? 0 : RECENT}`;
-    this.#told.onView({ pools, readiness, at: this.#api.now(), took: Date.now() - began });
+    this.#query = `?recent=${members > MANY_MEMBERS ? 0 : RECENT}`;
+    this.#listener.onView({ pools, readiness, at: this.#api.now(), took: Date.now() - began });
     return Date.now() - began;
   }
 
-  async #lookOn(signal) {
+  async #keepPolling(signal) {
     let took = 0;
     while (!signal.aborted) {
-      // A large farm on a slow line is looked at less often.
-      await this.#pause(document.hidden ? LOOK_HIDDEN_INTERVAL : Math.max(POLL_INTERVAL, 10 * took));
-      if (!signal.aborted) took = await this.look();
+      // A large farm on a slow connection is polled less often.
+      await this.#pause(document.hidden ? HIDDEN_POLL_INTERVAL : Math.max(POLL_INTERVAL, 10 * took));
+      if (!signal.aborted) took = await this.poll();
     }
   }
 
-  /** Hold a stream while the page is seen: a browser has few connections to one host, and
-      tabs in the background would use them up. */
-  async #streamOn(signal) {
+  /** Keep a stream open while the page is visible: a browser has few connections to one host,
+      which tabs in the background would occupy. */
+  async #keepStreaming(signal) {
     while (!signal.aborted) {
       if (document.hidden) await change(document, "visibilitychange", signal);
       else await this.#stream(signal);
@@ -146,20 +146,20 @@ export class Live {
     const decoder = new TextDecoder();
     let rest = "";
     for (;;) {
-      const timer = setTimeout(() => own.abort(), SILENCE);
+      const timer = setTimeout(() => own.abort(), STREAM_TIMEOUT);
       const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) return;
       const blocks = (rest + decoder.decode(value, { stream: true })).split("\n\n");
       rest = blocks.pop();
-      blocks.map(parse).forEach((block) => this.#take(block));
+      blocks.map(parse).forEach((block) => this.#onBlock(block));
     }
   }
 
-  #take({ id, event, data }) {
+  #onBlock({ id, event, data }) {
     if (id) this.#lastId = id;
     if (!event) return;
-    if (event !== "gap") this.#told.onEvent(JSON.parse(data));
-    this.look().catch(() => {}); // the regular look tells of a failure
+    if (event !== "gap") this.#listener.onEvent(JSON.parse(data));
+    this.poll().catch(() => {}); // the regular poll reports a failure
   }
 
   #pause(milliseconds) {
@@ -192,5 +192,5 @@ function change(target, kind, signal) {
 }
 
 function sentenceOf(problem) {
-  return problem instanceof Problem ? problem.message : "the connection broke off";
+  return problem instanceof Problem ? problem.message : "the connection was interrupted";
 }

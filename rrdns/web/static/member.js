@@ -1,10 +1,10 @@
-/* Show one member: standing, order, verdict, probe time, share, and what may be ordered. */
+/* Show one member: standing, order, verdict, probe time, share, and the orders that are possible. */
 
 import { Bar, Sparkline } from "./sparkline.js";
 import { el, setAttribute, setText, setTexts } from "./dom.js";
 import { badgeOf, capital, countOf, lengthOf, momentOf, probeTime } from "./format.js";
 
-const OLD = 10_000; // milliseconds after which a verdict's age is told
+const OLD = 10_000; // milliseconds after which a verdict's age is shown
 const FLASH = 2500;
 
 const passed = (probe) => ["ok", "slow"].includes(probe.verdict);
@@ -36,7 +36,7 @@ export class MemberRow {
     this.element = this.#makeRow();
   }
 
-  /** Show the member as it is; `view` says what else is to be known. */
+  /** Show the member; `view` has the context: time, shares, and permissions. */
   show(member, view) {
     this.member = member;
     const badge = badgeOf(member);
@@ -50,7 +50,7 @@ export class MemberRow {
     setAttribute(this.element, "data-chosen", this.pick.checked ? "" : null);
     setText(this.badge, badge.word);
     setText(this.since, `for ${lengthOf(secondsSince(this.#sinceWhen(), view.now))}`);
-    // Of a healthy member the verdict says it all.
+    // For a healthy member the verdict is enough.
     setText(this.sentence, badge.tone === "ok" && member.last_probe ? "" : capital(member.sentence));
     this.#showOrder(view.now);
     this.#showProbe(view);
@@ -59,17 +59,17 @@ export class MemberRow {
     this.#flash();
   }
 
-  /** Put the focus on the first order that may be given. */
+  /** Put the focus on the first order that is possible. */
   focus() {
     [...this.orders.querySelectorAll("button")].find((button) => !button.hidden)?.focus();
   }
 
-  /** Tags select all that have them, where there is something to order. */
+  /** Show the tags. If the user can give orders, a tag selects all members that have it. */
   #showTags(mayOrder) {
     const { tags, backup } = this.member;
-    const said = JSON.stringify([mayOrder, backup, tags]);
-    if (this.tags.dataset.said === said) return;
-    this.tags.dataset.said = said;
+    const content = JSON.stringify([mayOrder, backup, tags]);
+    if (this.tags.dataset.content === content) return;
+    this.tags.dataset.content = content;
     const tag = (name) => mayOrder
       ? el("button", { type: "button", "data-tag": name, title: `Select all with the tag ${name}` }, name)
       : el("span", {}, name);
@@ -88,8 +88,8 @@ export class MemberRow {
     const left = safe ? (Date.parse(safeAfter) - now) / 1000 : 0;
     setAttribute(this.safe, "data-safe", safe ? String(left <= 0) : null);
     const sentence = left > 0
-      ? `Safe to take down in ${Math.ceil(left)} s`
-      : `Safe to take down since ${safeAfter ? momentOf(safeAfter, now) : ""}`;
+      ? `Safe to shut down in ${Math.ceil(left)} s`
+      : `Safe to shut down since ${safeAfter ? momentOf(safeAfter, now) : ""}`;
     setText(this.safe, safe ? sentence : "");
   }
 
@@ -104,7 +104,7 @@ export class MemberRow {
     this.spark.show(recent, top);
     setText(this.took, !probe ? "" : passed(probe) ? probeTime(probe.seconds) : "lost");
     setAttribute(this.took, "data-passed", probe ? String(passed(probe)) : null);
-    setAttribute(this.bar.element, "title", `named first in ${countOf(this.member.answers)} answers since the start`);
+    setAttribute(this.bar.element, "title", `first in ${countOf(this.member.answers)} answers since the start`);
   }
 
   #showButtons({ mayOrder, mayForce, isLost }) {
@@ -120,11 +120,11 @@ export class MemberRow {
       setAttribute(button, "aria-disabled", isLost ? "true" : null);
       setAttribute(button, "aria-label", `${button.textContent} ${this.member.name}`);
     }
-    // A button that goes away leaves the focus to the one that takes its place.
+    // If the focused button is hidden, the one that replaces it gets the focus.
     if (focused?.hidden) this.focus();
   }
 
-  /** Point at a change for a moment. */
+  /** Highlight a change briefly. */
   #flash() {
     const changed = this.#why !== null && this.#why !== this.member.why;
     this.#why = this.member.why;
@@ -165,7 +165,7 @@ export class MemberRow {
   }
 }
 
-/** Return what the probe said, without the address that stands beside it anyway. */
+/** Return the probe's sentence without the address, which the row already shows. */
 function verdictOf({ sentence }, { address }) {
   const rest = sentence.startsWith(`${address} `) ? sentence.slice(address.length + 1) : sentence;
   return capital(rest);

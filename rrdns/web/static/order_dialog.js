@@ -1,32 +1,32 @@
-/* Ask for an order, for one member or several: its reason, start and length, who is left, and
-   the guard's word, which is asked for before anybody confirms. */
+/* The dialog of an order for one member or several: its reason, start and duration, the members
+   that stay in rotation, and the guard's result, which is fetched before the admin confirms. */
 
 import { memberPath, poolPath } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { capital, isoOf, lengthOf, listOf, momentOf } from "./format.js";
 
 const KINDS = {
-  drain: { title: "Drain", means: "Out of the answers at once, and probed on. Targets that boot from there now are not disturbed." },
-  resume: { title: "Resume", means: "What is ordered ends, and what was to come is cancelled; from then on the probes decide." },
-  force: { title: "Force", means: "The probes are overruled." },
+  drain: { title: "Drain", means: "rrdns takes it out of the answers at once, and continues to probe it. Targets that are booting from it are not disturbed." },
+  resume: { title: "Resume", means: "The current order ends, and a scheduled one is cancelled. Then the probes decide again." },
+  force: { title: "Force", means: "The order overrides the probes." },
 };
 const ARE = { drain: "drained", resume: "resumed", "force-up": "forced in", "force-down": "forced out" };
 const TAKES_OUT = ["drain", "force-down"];
 const REFUSED = 409;
 const OUTDATED = 412;
-const CALM = 200; // milliseconds without a change before the guard is asked
+const DEBOUNCE = 200; // milliseconds without a change before the guard is called
 
 export class Orders {
   #api;
-  #told;
-  #asked = null; // { kind, pool, members, origin, tag, looking }
+  #listener;
+  #request = null; // { kind, pool, members, origin, tag, fetching }
   #timer = null;
-  #isForeseen = false; // what the guard box says is a preview's word
+  #isPreview = false; // the guard box shows the result of a preview
 
-  /** `told` has onDone(sentence): an order was carried out. */
-  constructor(api, told) {
+  /** `listener` has onDone(sentence), for an order that was executed. */
+  constructor(api, listener) {
     this.#api = api;
-    this.#told = told;
+    this.#listener = listener;
     this.dialog = byId("order");
     this.form = this.dialog.querySelector("form");
     this.submit = this.form.querySelector("[type=submit]");
@@ -44,24 +44,24 @@ export class Orders {
     this.form.addEventListener("change", () => this.#changed());
     this.dialog.addEventListener("close", () => {
       clearTimeout(this.#timer);
-      this.#asked?.origin.focus();
+      this.#request?.origin.focus();
     });
   }
 
   /** Open the dialog that ends an order whose member is not in the config. */
   openOrphan(pool, member, origin) {
     this.open("resume", { name: pool, members: [] }, [{ name: member }], origin, { isOrphan: true });
-    setText(byId("order-means"), "The order ends. No answer changes, as the config has no such member.");
+    setText(byId("order-means"), "The order ends. No answer changes, since the config has no such member.");
   }
 
   /** Open the dialog for an order of a kind; `origin` gets the focus back. */
   open(kind, pool, members, origin, { isOrphan = false } = {}) {
-    this.#asked = { kind, pool, members, origin, tag: null };
+    this.#request = { kind, pool, members, origin, tag: null };
     this.form.reset();
-    this.#sayNothing();
+    this.#clearMessage();
     const { title, means } = KINDS[kind];
     setText(byId("order-title"), `${title} ${listOf(members.map(({ name }) => name))}`);
-    setText(byId("order-means"), members.length > 1 ? `For all of them or for none. ${means}` : means);
+    setText(byId("order-means"), members.length > 1 ? `The order is for all of them or for none. ${means}` : means);
     setText(this.submit, title);
     byId("order-kinds").hidden = kind !== "force";
     byId("order-starts").hidden = byId("order-lengths").hidden = kind === "resume";
@@ -70,73 +70,73 @@ export class Orders {
     this.#showLeft();
     this.dialog.showModal();
     this.form.elements.reason.focus();
-    // A pool that is in the config no more cannot be looked at.
-    this.#asked.looking = isOrphan ? null : this.#look(this.#asked);
-    this.#foresee();
+    // A pool that is not in the config cannot be fetched.
+    this.#request.fetching = isOrphan ? null : this.#fetch(this.#request);
+    this.#preview();
   }
 
-  /** Take in a newer view of the pool that the dialog is about. */
+  /** Update the state of the dialog's pool. */
   update(pools) {
     if (!this.dialog.open) return;
-    const pool = pools.find(({ name }) => name === this.#asked.pool.name);
-    if (pool) this.#asked.pool = pool;
+    const pool = pools.find(({ name }) => name === this.#request.pool.name);
+    if (pool) this.#request.pool = pool;
     this.#showLeft();
   }
 
-  /** Remember the state of the pool that the admin sees: an order on another one is refused. */
-  async #look(asked) {
+  /** Fetch the state that the admin sees, with its tag: the API refuses an order on another state. */
+  async #fetch(request) {
     try {
-      const { value, tag } = await this.#api.getTagged(`${poolPath(asked.pool.name)}?recent=0`);
-      asked.tag = tag;
-      asked.pool = value;
+      const { value, tag } = await this.#api.getTagged(`${poolPath(request.pool.name)}?recent=0`);
+      request.tag = tag;
+      request.pool = value;
       this.#showLeft();
     } catch (problem) {
-      this.#say(problem.message);
+      this.#showMessage(problem.message);
     }
   }
 
   #changed() {
     this.#showLeft();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#foresee(), CALM);
+    this.#timer = setTimeout(() => this.#preview(), DEBOUNCE);
   }
 
-  /** Ask what the guard would say, and show it before anybody confirms. */
-  async #foresee() {
-    const asked = this.#asked;
-    if (!this.dialog.open || this.#isUnfinished()) return;
+  /** Fetch the guard's result, and show it before the admin confirms. */
+  async #preview() {
+    const request = this.#request;
+    if (!this.dialog.open || this.#missingField()) return;
     try {
-      const done = await this.#post(asked, { dry_run: true });
-      if (asked !== this.#asked || !this.dialog.open) return;
+      const done = await this.#post(request, { dry_run: true });
+      if (request !== this.#request || !this.dialog.open) return;
       if (done.guard) this.#warn(done.guard);
-      else if (this.#isForeseen) this.#sayNothing();
+      else if (this.#isPreview) this.#clearMessage();
     } catch {
-      // Whatever is wrong is said when the order is given.
+      // An error is shown when the order is given.
     }
   }
 
   #action() {
-    const { kind } = this.#asked;
+    const { kind } = this.#request;
     return kind === "force" ? this.form.elements.kind.value : kind;
   }
 
   #showLeft() {
-    if (!this.#asked) return;
-    const { pool, members } = this.#asked;
-    const meant = new Set(members.map(({ name }) => name));
-    const rest = pool.members.filter((one) => one.in && !meant.has(one.name)).map(({ name }) => name);
-    const who = rest.length ? `${listOf(rest)} ${rest.length > 1 ? "stay" : "stays"} in.` : "Nobody else is in.";
+    if (!this.#request) return;
+    const { pool, members } = this.#request;
+    const ordered = new Set(members.map(({ name }) => name));
+    const rest = pool.members.filter((member) => member.in && !ordered.has(member.name)).map(({ name }) => name);
+    const remaining = rest.length ? `${listOf(rest)} ${rest.length > 1 ? "stay" : "stays"} in.` : "No other member is in.";
     const start = this.#start();
     const left = start ? (start - this.#api.now()) / 1000 : 0;
-    const when = start ? `Begins in ${lengthOf(left)}, if the guard agrees then. ` : "";
-    setText(byId("order-left"), when + (TAKES_OUT.includes(this.#action()) ? who : ""));
+    const when = start ? `Starts in ${lengthOf(left)}, if the guard allows it then. ` : "";
+    setText(byId("order-left"), when + (TAKES_OUT.includes(this.#action()) ? remaining : ""));
   }
 
-  /** Return when the order shall begin, in milliseconds; null: now. */
+  /** Return the start of the order in milliseconds; null: now. */
   #start() {
     const { starting, at } = this.form.elements;
     const start = starting.value === "other" ? new Date(at.value).getTime() : NaN;
-    return this.#asked.kind !== "resume" && Number.isFinite(start) ? start : null;
+    return this.#request.kind !== "resume" && Number.isFinite(start) ? start : null;
   }
 
   #body() {
@@ -151,8 +151,8 @@ export class Orders {
     return order;
   }
 
-  #post(asked, more) {
-    const { pool, members, tag } = asked;
+  #post(request, more) {
+    const { pool, members, tag } = request;
     const body = { ...this.#body(), ...more };
     if (members.length === 1) {
       return this.#api.post(`${memberPath(pool.name, members[0].name)}/${this.#action()}`, body, more.dry_run ? null : tag);
@@ -161,29 +161,29 @@ export class Orders {
     return this.#api.post(`v1/orders/${this.#action()}`, { ...body, pool: pool.name, members: names });
   }
 
-  /** Return what is chosen and not said yet, as the field and what to say of it. */
-  #isUnfinished() {
+  /** Return an empty field that needs a value, with a message; null if there is none. */
+  #missingField() {
     const { lasting, other, starting, at } = this.form.elements;
-    if (this.#asked.kind === "resume") return null;
-    if (lasting.value === "other" && !other.value.trim()) return [other, "Say for how long, such as 1h30m."];
-    if (starting.value === "other" && !at.value) return [at, "Say when it is to begin."];
+    if (this.#request.kind === "resume") return null;
+    if (lasting.value === "other" && !other.value.trim()) return [other, "Enter a duration, for example 1h30m."];
+    if (starting.value === "other" && !at.value) return [at, "Enter the start time."];
     return null;
   }
 
   async #send() {
-    const asked = this.#asked;
-    const unfinished = this.#isUnfinished();
-    if (unfinished) {
-      this.#say(unfinished[1]);
-      unfinished[0].focus();
+    const request = this.#request;
+    const missing = this.#missingField();
+    if (missing) {
+      this.#showMessage(missing[1]);
+      missing[0].focus();
       return;
     }
     const action = this.#action();
     this.submit.disabled = true;
     try {
-      await asked.looking;
-      const done = await this.#post(asked, {});
-      this.#told.onDone(doneSentence(action, done, this.#start() !== null, this.#api.now()));
+      await request.fetching;
+      const done = await this.#post(request, {});
+      this.#listener.onDone(doneSentence(action, done, this.#start() !== null, this.#api.now()));
       this.dialog.close();
     } catch (problem) {
       this.#refused(problem);
@@ -193,36 +193,36 @@ export class Orders {
   }
 
   #refused(problem) {
-    this.#say(sentence(problem.message));
+    this.#showMessage(sentence(problem.message));
     if (problem.status === REFUSED && this.#action() !== "resume") this.#offerForce(true);
     if (problem.status === OUTDATED) {
-      this.#say("Something changed since you opened this. Look again who stays in, then confirm.");
-      this.#asked.looking = this.#look(this.#asked);
+      this.#showMessage("The pool changed since you opened this dialog. Check which members stay in, then confirm.");
+      this.#request.fetching = this.#fetch(this.#request);
     }
   }
 
   #warn(guard) {
-    const later = this.#start() ? "As things are now it will be refused then: " : "";
-    this.#say(sentence(later + guard));
+    const later = this.#start() ? "In the current state rrdns will refuse it at its start: " : "";
+    this.#showMessage(sentence(later + guard));
     this.#offerForce(false);
-    this.#isForeseen = true;
+    this.#isPreview = true;
   }
 
   #offerForce(isUrgent) {
     const label = byId("order-force");
-    setText(label.querySelector("span"), `${KINDS[this.#asked.kind].title} all the same; the audit trail will say so`);
+    setText(label.querySelector("span"), `${KINDS[this.#request.kind].title} anyway; the audit trail records this`);
     label.hidden = false;
     if (isUrgent) this.form.elements.force.focus();
   }
 
-  #say(text) {
-    this.#isForeseen = false;
+  #showMessage(text) {
+    this.#isPreview = false;
     byId("order-guard").hidden = false;
     setText(byId("order-said"), text);
   }
 
-  #sayNothing() {
-    this.#isForeseen = false;
+  #clearMessage() {
+    this.#isPreview = false;
     setText(byId("order-said"), "");
     byId("order-guard").hidden = byId("order-force").hidden = true;
     this.form.elements.force.checked = false;
@@ -231,13 +231,13 @@ export class Orders {
 
 function doneSentence(action, done, isLater, now) {
   const members = (done.members ?? [done]).map(({ member }) => member);
-  const who = listOf(members.map(({ name }) => name));
+  const names = listOf(members.map(({ name }) => name));
   const are = members.length > 1 ? "are" : "is";
-  if (!done.changed) return `${who}: nothing to change, it was so before.`;
+  if (!done.changed) return `${names}: no change, the order was already in force.`;
   const plan = members[0].plan;
-  if (isLater && plan) return `${who} will be ${ARE[action]} at ${momentOf(plan.at, now)}.`;
+  if (isLater && plan) return `${names} will be ${ARE[action]} at ${momentOf(plan.at, now)}.`;
   const isOut = TAKES_OUT.includes(action) && members.every((member) => !member.in);
-  return `${who} ${are} ${ARE[action]}.${isOut ? ` Safe to take down after ${momentOf(done.safe_after, now)}.` : ""}`;
+  return `${names} ${are} ${ARE[action]}.${isOut ? ` Safe to shut down after ${momentOf(done.safe_after, now)}.` : ""}`;
 }
 
 function sentence(text) {

@@ -1,4 +1,4 @@
-/* Show the orders that fit no member of the config, and end one. */
+/* Show the orders whose member is not in the config, and end one. */
 
 import { byId, el, setAttribute, setChildren, setText } from "./dom.js";
 
@@ -13,20 +13,19 @@ export class Orphans {
     this.#orders = orders;
   }
 
-  /** Show the orders as they are; `view` says who may end them. */
+  /** Show the orders; `view` has the permissions. */
   show(orphaned, view) {
-    const shown = orphaned.map((one) => this.#row(one, view));
+    const shown = orphaned.map((order) => this.#row(order, view));
     for (const [key, row] of this.#rows) if (!shown.includes(row)) this.#rows.delete(key);
     byId("orphans").hidden = shown.length === 0;
     setChildren(byId("orphans-rows"), shown);
   }
 
-  #row(one, { mayOrder, isLost }) {
-    const key = JSON.stringify([one.pool, one.member]);
-    if (!this.#rows.has(key)) this.#rows.set(key, this.#makeRow(one));
+  #row({ pool, member, address, order }, { mayOrder, isLost }) {
+    const key = JSON.stringify([pool, member]);
+    if (!this.#rows.has(key)) this.#rows.set(key, this.#makeRow({ pool, member }));
     const row = this.#rows.get(key);
-    const address = one.address ? ` (${one.address})` : "";
-    setText(row.querySelector("span"), `${MEANS[one.order] ?? one.order}: ${one.member}${address} in pool ${one.pool}`);
+    setText(row.querySelector("span"), `${MEANS[order] ?? order}: ${member}${address ? ` (${address})` : ""} in pool ${pool}`);
     const button = row.querySelector("button");
     button.hidden = !mayOrder;
     setAttribute(button, "aria-disabled", isLost ? "true" : null);

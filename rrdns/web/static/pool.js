@@ -1,4 +1,4 @@
-/* Show one pool: how many members are in, what it promises, and its members. */
+/* Show one pool: the number of members in rotation, its settings, and its members. */
 
 import { topOf } from "./sparkline.js";
 import { Choice } from "./selection.js";
@@ -8,9 +8,9 @@ import { MemberRow } from "./member.js";
 import { badgeOf, countOf, lengthOf, secondsOf } from "./format.js";
 
 const EMPTY = {
-  "serve-all": "all undrained members if nothing is healthy",
-  servfail: "SERVFAIL if nothing is healthy",
-  silent: "silence if nothing is healthy",
+  "serve-all": "all undrained members if none is healthy",
+  servfail: "SERVFAIL if no member is healthy",
+  silent: "no answer if no member is healthy",
 };
 const TONES = ["bad", "warn", "order", "ok"]; // the worst first
 
@@ -42,22 +42,22 @@ export class PoolCard {
     );
   }
 
-  /** Ask for an order for members of this pool. */
+  /** Open the dialog of an order for members of this pool. */
   order(kind, members, origin) {
     this.orders.open(kind, this.pool, members, origin);
   }
 
-  /** Choose a member, or choose it no more. */
+  /** Select or deselect a member. */
   choose(name, isChosen) {
     this.choice.set(name, isChosen);
   }
 
-  /** Choose all with a tag. */
+  /** Select all members with a tag. */
   chooseTag(tag) {
     this.choice.setTag(tag);
   }
 
-  /** Show the pool; `view` says what else is to be known. */
+  /** Show the pool; `view` has the context: time, shares, alarms and permissions. */
   show(pool, view) {
     this.pool = pool;
     this.view = view;
@@ -65,7 +65,7 @@ export class PoolCard {
     setAttribute(this.element, "data-tone", toneOf(pool));
     setText(this.title, pool.hostname);
     const inside = pool.members.filter((member) => member.in).length;
-    // What is handed out as a last resort must not look like a farm that is in.
+    // Members in rotation as a last resort must not look healthy.
     setText(this.in, pool.everything_down ? "0" : String(inside));
     setText(this.of, ` of ${pool.members.length} ${pool.everything_down ? "healthy" : "in"}`);
     setText(this.told, toldOf(pool, view.shares));
@@ -75,7 +75,7 @@ export class PoolCard {
     this.#showRows(pool, { ...view, chosen: this.choice.names });
   }
 
-  /** Explain again what may be other than it was. */
+  /** Refresh the explanation. */
   explain() {
     this.explanation.show(this.pool);
   }
@@ -115,7 +115,7 @@ export class PoolCard {
         column("state", "State"),
         column("why", "Why"),
         column("probe", "Probe time"),
-        el("th", { role: "columnheader", scope: "col", class: "answers", title: "Which member stood first; the mark is the share that is due" }, "Answers", this.window),
+        el("th", { role: "columnheader", scope: "col", class: "answers", title: "How often each member was first; the mark is its expected share" }, "Answers", this.window),
         column("orders", el("span", { class: "unseen" }, "Orders")),
       ),
     );
@@ -127,11 +127,11 @@ export function toneOf(pool) {
   if (pool.everything_down) return "bad";
   const tones = pool.members.map((member) => badgeOf(member).tone);
   const worst = TONES.find((tone) => tones.includes(tone)) ?? "ok";
-  // One member down is a warning for the pool; that all are is the alarm.
+  // One member down is a warning for the pool; only all of them down is an alarm.
   return worst === "bad" ? "warn" : worst;
 }
 
-/** Tell whether a pool, or one of its members, has a text in its names. */
+/** Return whether a name of a pool or of its members contains a text. */
 export function matches(pool, text) {
   const own = [pool.name, pool.hostname];
   const members = pool.members.flatMap(({ name, address, tags }) => [name, address, ...tags]);
@@ -140,7 +140,7 @@ export function matches(pool, text) {
 
 function toldOf(pool, shares) {
   const counts = new Map();
-  for (const member of pool.members.filter((one) => !one.in)) {
+  for (const member of pool.members.filter((member) => !member.in)) {
     const { word } = badgeOf(member);
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
@@ -154,9 +154,9 @@ function toldOf(pool, shares) {
 function factsOf(pool) {
   return [
     `TTL ${pool.ttl} s`,
-    `a silent server is out within ${secondsOf(pool.detection)}, and out of every cache within ${secondsOf(pool.worst_case)}`,
-    `at most ${countOf(pool.answers)} addresses an answer, ${pool.policy}`,
-    `keeps ${pool.min_members} in`,
+    `a failed server is out within ${secondsOf(pool.detection)}, and out of every cache within ${secondsOf(pool.worst_case)}`,
+    `at most ${countOf(pool.answers)} addresses per answer, ${pool.policy}`,
+    `at least ${pool.min_members} in`,
     EMPTY[pool.on_empty] ?? pool.on_empty,
   ];
 }

@@ -1,14 +1,14 @@
-/* Remember which members of a pool are chosen, and offer orders for all of them at once. */
+/* The selected members of a pool, and the orders for all of them at once. */
 
 import { el, setAttribute, setText } from "./dom.js";
 import { listOf } from "./format.js";
 
-const LONG = 6; // names beyond which a count says more
+const LONG = 6; // with more names, only their number is shown
 
 export class Choice {
   #names = new Set();
 
-  /** `order(kind, members, choice)` is called for a button, `changed()` after a change. */
+  /** `order(kind, members, choice)` is called by a button, `changed()` after a change. */
   constructor(order, changed) {
     this.changed = changed;
     this.said = el("span", { role: "status" });
@@ -35,19 +35,19 @@ export class Choice {
     return this.#names;
   }
 
-  /** Return the chosen members as they are now, in the pool's order. */
+  /** Return the selected members with their current state, in the pool's order. */
   get members() {
     return this.pool.members.filter(({ name }) => this.#names.has(name));
   }
 
-  /** Choose a member, or choose it no more. */
+  /** Select or deselect a member. */
   set(name, isChosen) {
     if (isChosen) this.#names.add(name);
     else this.#names.delete(name);
     this.changed();
   }
 
-  /** Choose all with a tag; where all of them are chosen, choose them no more. */
+  /** Select all members with a tag; if all of them are selected, deselect them. */
   setTag(tag) {
     const names = this.pool.members.filter(({ tags }) => tags.includes(tag)).map(({ name }) => name);
     const areChosen = names.every((name) => this.#names.has(name));
@@ -58,18 +58,18 @@ export class Choice {
     this.changed();
   }
 
-  /** Choose nobody. */
+  /** Deselect all members. */
   clear() {
     this.#names.clear();
     this.changed();
   }
 
-  /** Put the focus where it is of use after an order. */
+  /** Put the focus on the first possible order. */
   focus() {
     [this.drain, this.resume].find((button) => !button.hidden)?.focus();
   }
 
-  /** Show what is chosen of the pool; who is no more there is chosen no more. */
+  /** Show the selection in a pool; a member that is no longer there is deselected. */
   show(pool, { mayOrder, mayForce, isLost }) {
     this.pool = pool;
     const there = new Set(pool.members.map(({ name }) => name));
@@ -83,7 +83,7 @@ export class Choice {
     this.drain.hidden = members.every(({ override }) => override);
     this.force.hidden = !mayForce;
     for (const button of [this.drain, this.resume, this.force]) setAttribute(button, "aria-disabled", isLost ? "true" : null);
-    // A button that goes away leaves the focus to the one that takes its place.
+    // If the focused button is hidden, the one that replaces it gets the focus.
     if (focused?.hidden && this.element.contains(focused)) this.focus();
   }
 }

@@ -7,7 +7,7 @@ const WIDTH = 120;
 const HEIGHT = 28;
 const MAX_POINTS = 60;
 
-/** The time of the last probes as a line; a lost probe is a red stroke from top to bottom. */
+/** The times of the last probes as a line. A lost probe is a red vertical line. */
 export class Sparkline {
   constructor() {
     this.element = svg("svg", {
@@ -15,7 +15,7 @@ export class Sparkline {
     });
   }
 
-  /** Show the probes on a scale that the members of a pool share. */
+  /** Show the probes, with the same scale for all members of a pool. */
   show(recent, top) {
     recent = recent.slice(-MAX_POINTS);
     setAttribute(this.element, "aria-label", described(recent));
@@ -25,10 +25,10 @@ export class Sparkline {
   }
 }
 
-/** Return what time the top of these members' charts means, in seconds.
+/** Return the time in seconds at the top of these members' charts.
 
-    Whole downloads stand out from light probes, and cut off at the top they still do: the
-    scale is that of the usual probe, so that its changes can be seen. */
+    The scale is that of the usual light probe, so that its changes are visible. Whole downloads
+    take longer and are cut off at the top. */
 export function topOf(members) {
   const times = members
     .flatMap((member) => member.recent.filter((probe) => probe.passed))
@@ -84,7 +84,7 @@ export class Bar {
     this.element = el("div", { class: "share-row" }, this.chart, this.number);
   }
 
-  /** Show the share that was, beside the share that is due; null: no answers were given. */
+  /** Show the actual share, and a mark at the expected one; null: there were no answers. */
   show(share, due) {
     setAttribute(this.fill, "width", ((share ?? 0) * 100).toFixed(1));
     setAttribute(this.mark, "visibility", due > 0 ? null : "hidden");

@@ -1,6 +1,6 @@
-"""Judge a boot file while it passes by, block by block: its size, its hash, its marker.
+"""Check a boot file while it is loaded, block by block: its size, its hash, its marker.
 
-Only a hash, a count and the last few bytes are kept, never the file.
+The inspection stores a hash, a count, and the first and last few bytes, never the file.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp import findings
 from rrdns.wire.tftp.findings import TransferFinding, TransferRequest, size_of
 
-# Past this many bytes a file is not loaded whole, unless its size or hash is configured:
-# boot files are far smaller, and a probe must not load the server that it watches.
+# A larger file is not loaded whole unless its size or hash is configured. Boot files are much
+# smaller, and a probe must not put load on the server.
 LARGE_BYTES = 16 * 1024 * 1024
 
 _VERSION = re.compile(rb"Provisioning Services bootstrap v(\d{1,5}(?:\.\d{1,5}){3})(?!\d)")
-_START_BYTES = 0x206  # up to the mark of a Linux kernel, which begins with "MZ" as well
-_TAIL_BYTES = 64  # more than a match of _VERSION can have
+_START_BYTES = 0x206  # up to the marker of a Linux kernel, which also begins with "MZ"
+_TAIL_BYTES = 64  # more than the longest match of _VERSION
 
 
 class BootFileInspection:
-    """What the bytes of one file tell so far, held against what is expected of it."""
+    """The facts about the bytes of one file so far, and their check against the config."""
 
-    def __init__(self, asked: TransferRequest, file: BootFile) -> None:
+    def __init__(self, request: TransferRequest, file: BootFile) -> None:
         self.size = 0  # bytes so far
-        self.announced: int | None = None  # tsize, as the server says
-        self.lack_of_uefi = ""  # why EDK2 would not load it, if UEFI asked for it
-        self._asked = asked
+        self.announced: int | None = None  # tsize from the server
+        self.lack_of_uefi = ""  # why EDK2 would not load it
+        self._request = request
         self._file = file
         self._hash = sha256()
         self._marker = marker_of(file.name)
@@ -41,31 +41,31 @@ class BootFileInspection:
 
     @property
     def is_uefi_program(self) -> bool:
-        """Tell whether the first bytes are those of a UEFI program (and no Linux kernel's)."""
+        """Return whether the first bytes are those of a UEFI program, not of a Linux kernel."""
         return self._start[:2] == b"MZ" and self._start[0x202:0x206] != b"HdrS"
 
     @property
     def is_bounded(self) -> bool:
-        """Tell whether it is known how long the file is."""
+        """Return whether the length of the file is known."""
         return self.announced is not None or self._file.size is not None
 
     @property
     def is_large(self) -> bool:
-        """Tell whether the file is not to be loaded whole."""
-        known = self._file.size is not None or self._file.sha256 is not None
-        return not known and (self.announced or 0) > LARGE_BYTES
+        """Return whether the file is too large to be loaded whole."""
+        is_configured = self._file.size is not None or self._file.sha256 is not None
+        return not is_configured and (self.announced or 0) > LARGE_BYTES
 
     def announce_size(self, size: int) -> TransferFinding | None:
-        """Note the size that the server announces; return a finding if it is wrong."""
+        """Store the size that the server announces; return a finding if it is wrong."""
         if not size:
-            return None  # a server that does not know echoes our 0; an empty file shows soon
+            return None  # a server that does not know the size echoes our 0
         self.announced = size
         if self._file.size not in (None, size):
             return self._wrong_size(f"it announces {size_of(size)}")
         return None
 
     def add(self, block: bytes, last: bool) -> TransferFinding | None:
-        """Take in the next block; return a finding when all is known or anything is wrong."""
+        """Add the next block; return a finding after the last one, or if a check fails."""
         self.size += len(block)
         excess = self._excess()
         if excess:
@@ -75,56 +75,56 @@ class BootFileInspection:
         return self._whole() if last else None
 
     def so_far(self) -> TransferFinding:
-        """Return the finding for a transfer that is to end here although more would come."""
+        """Return the finding for a transfer that the probe stops here, before its end."""
         if not self.is_large:
-            return findings.served(self._asked, self.announced)
+            return findings.served(self._request, self.announced)
         return findings.served(
-            self._asked,
+            self._request,
             self.announced,
-            f"{self._asked.address}: {self._file.name} is larger than {size_of(LARGE_BYTES)}, so "
-            "only its first block was loaded; configure its size or sha256 to have it all checked",
+            f"{self._request.address}: {self._file.name} is larger than {size_of(LARGE_BYTES)}, so "
+            "only its first block was loaded; configure its size or sha256 to check the whole file",
         )
 
     def _excess(self) -> TransferFinding | None:
         if self.announced is not None and self.size > self.announced:
-            problem = f"it announced {size_of(self.announced)} and sends more"
-            return findings.wrong_size(self._asked, problem)
+            problem = f"it announced {size_of(self.announced)}, but sends more"
+            return findings.wrong_size(self._request, problem)
         if self._file.size is not None and self.size > self._file.size:
             return self._wrong_size("it sends more")
         if not self.is_bounded and self.size > LARGE_BYTES:
-            problem = f"it does not end within {size_of(LARGE_BYTES)}; if that is right, configure"
-            return findings.wrong_size(self._asked, f"{problem} its size")
+            problem = f"it is larger than {size_of(LARGE_BYTES)}; if that is right, configure"
+            return findings.wrong_size(self._request, f"{problem} its size")
         return None
 
     def _whole(self) -> TransferFinding:
         if not self.size:
-            return findings.wrong_size(self._asked, "it is empty")
+            return findings.wrong_size(self._request, "it is empty")
         if self.announced is not None and self.size < self.announced:
-            return findings.truncated(self._asked, self.size, self.announced)
+            return findings.truncated(self._request, self.size, self.announced)
         if self._file.size not in (None, self.size):
             return self._wrong_size(f"it has {size_of(self.size)}")
         digest = self._hash.hexdigest()
         if self._file.sha256 not in (None, digest):
-            problem = f"its SHA-256 is {digest} and the config says {self._file.sha256}"
-            return findings.wrong_content(self._asked, problem)
+            problem = f"its SHA-256 is {digest}, but {self._file.sha256} in the config"
+            return findings.wrong_content(self._request, problem)
         seen = LoadedFile(self._file.name, self.size, digest, self._version.decode())
         return self._by_marker(seen)
 
     def _by_marker(self, seen: LoadedFile) -> TransferFinding:
         missing = self._missing_marker()
         if missing and self._file.require_marker:
-            return findings.wrong_content(self._asked, missing)
-        warning = f"{self._asked.address} serves a doubtful {seen.name}: {missing}"
+            return findings.wrong_content(self._request, missing)
+        warning = f"{self._request.address} serves a doubtful {seen.name}: {missing}"
         warnings: tuple[str, ...] = (warning,) if missing else ()
         if self.lack_of_uefi and self._file.profile is None and self.is_uefi_program:
-            # By its bytes alone it may be what a loader of another kind asks for: no failure.
-            problem = findings.firmware_fails(self._asked, self.lack_of_uefi).sentence
-            warnings += (f'{problem}; it begins as a UEFI program does: if so, say profile "uefi"',)
-        return findings.loaded(self._asked, seen, warnings)
+            # Not a failure: its bytes do not show whether UEFI or another loader requests it.
+            problem = findings.firmware_fails(self._request, self.lack_of_uefi).sentence
+            warnings += (f"{problem}; if it is a UEFI program, configure profile = uefi",)
+        return findings.loaded(self._request, seen, warnings)
 
     def _missing_marker(self) -> str:
         if self._marker == "version" and not self._version:
-            return '"Provisioning Services bootstrap v..." is not in it, as in every PVS bootstrap'
+            return 'it lacks "Provisioning Services bootstrap v...", which every PVS bootstrap has'
         if self._marker == "MZ" and self._start[:2] != b"MZ":
             return 'it does not begin with "MZ", as every UEFI program does'
         return ""
@@ -136,22 +136,22 @@ class BootFileInspection:
             return
         window = self._tail + block
         found = _VERSION.search(window)
-        # A version that touches the end of the window may go on in the next block.
+        # A version at the end of the window may continue in the next block.
         if found and (last or found.end() < len(window)):
             self._version = found[1]
         self._tail = window[-_TAIL_BYTES:]
 
     def _wrong_size(self, what: str) -> TransferFinding:
         return findings.wrong_size(
-            self._asked, f"{what}, and the config says {size_of(self._file.size or 0)}"
+            self._request, f"{what}, but the config has {size_of(self._file.size or 0)}"
         )
 
 
 def profile_of(file: BootFile) -> Profile:
-    """Return what asks for a file: as configured, or as its name tells.
+    """Return the firmware that loads a file: as configured, or by its name.
 
-    UEFI loads `.efi`; only iPXE loads its scripts (`.ipxe`). All else is loaded by a PXE ROM:
-    the bootstrap of PVS, and what chains to iPXE (`undionly.kpxe`).
+    UEFI loads `.efi`; only iPXE loads its scripts (`.ipxe`). A PXE ROM loads all other files: the
+    bootstrap of PVS, and loaders that chain to iPXE (`undionly.kpxe`).
     """
     return file.profile or _profile_by_name(file.name)
 
@@ -166,9 +166,9 @@ def _profile_by_name(name: str) -> Profile:
 
 @lru_cache(maxsize=1024)
 def marker_of(name: str) -> str:
-    """Return which mark a boot file of this name carries: "version", "MZ", or "" for none.
+    """Return the marker of a boot file of this name: "version", "MZ", or "" for none.
 
-    PVS runs on Windows: case does not count, and both slashes part directories.
+    PVS runs on Windows: case does not matter, and both slashes separate directories.
     """
     base = PureWindowsPath(name).name.lower()
     if base == "ardbp32.bin":

@@ -1,7 +1,6 @@
 """The packets of TFTP as values: RFC 1350 with the option extension of RFC 2347.
 
-What a packet means in the course of a transfer is the affair of `wire.tftp_read`, and of
-the lab's server for the other side.
+`read_session` and the lab's server decide what a packet means during a transfer.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from types import MappingProxyType
 
 DEFAULT_BLKSIZE = 512  # RFC 1350: without the blksize option
 SMALLEST_BLKSIZE, LARGEST_BLKSIZE = 8, 65464  # RFC 2348
-BLOCK_NUMBERS = 65536  # 16 bits: long transfers wrap, RFC 1350 does not say so and all do it
+BLOCK_NUMBERS = 65536  # 16 bits: all servers wrap in long transfers, although not in RFC 1350
 HEADER_BYTES = 4  # of a DATA packet
 
 _RRQ, _DATA, _ACK, _ERROR, _OACK = 1, 3, 4, 5, 6
@@ -36,7 +35,7 @@ class ErrorCode(IntEnum):
 
 
 class MalformedPacket(ValueError):
-    """A datagram is no TFTP packet that a reader and its server exchange."""
+    """A datagram is not a TFTP packet of a read transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """ERROR: the transfer is over."""
+    """ERROR: the transfer has failed."""
 
     code: int
     text: str = ""
@@ -76,7 +75,7 @@ class OptionAck:
     """OACK: the options that the server accepts (RFC 2347). Option names are lower-case."""
 
     options: Mapping[str, str] = field(default_factory=dict)
-    # The names as they were written, and what is odd and does no harm: to warn of.
+    # The names as the server wrote them, and harmless deviations, for warnings.
     spelled: frozenset[str] = field(default=frozenset(), compare=False)
     oddities: tuple[str, ...] = field(default=(), compare=False)
 
@@ -103,7 +102,7 @@ def decode(datagram: bytes) -> Packet:
     """Return the packet in a datagram.
 
     Raises:
-        Malformed: RFC 1350 and RFC 2347 know no such packet, or it is a WRQ.
+        MalformedPacket: RFC 1350 and RFC 2347 do not define such a packet, or it is a WRQ.
     """
     if len(datagram) < HEADER_BYTES and datagram != _EMPTY_OACK:
         raise MalformedPacket(f"{len(datagram)} bytes are too short for a TFTP packet")
@@ -115,18 +114,18 @@ def decode(datagram: bytes) -> Packet:
         case 4:
             return Ack(number)
         case 5:
-            # Some servers forget the final NUL; the code is what counts.
+            # Some servers omit the final NUL; the code is important.
             return Error(number, error_text(datagram[HEADER_BYTES:]))
         case 6:
             return _option_ack(datagram)
         case 1:
             return _read_request(_fields(datagram))
         case _:
-            raise MalformedPacket(f"opcode {opcode} is not one that a TFTP read knows")
+            raise MalformedPacket(f"opcode {opcode} does not occur in a TFTP read")
 
 
 def error_text(raw: bytes) -> str:
-    """Return the text of an ERROR. RFC 1350 wants ASCII; Windows servers send what they have."""
+    """Return the text of an ERROR. RFC 1350 requires ASCII; Windows servers also send others."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", "ignore").split("\0", 1)[0]
     if len(raw) >= HEADER_BYTES and raw[1] == raw[3] == 0 != raw[0]:
@@ -141,12 +140,12 @@ def error_text(raw: bytes) -> str:
 
 
 def clean_text(text: str, most: int = 120) -> str:
-    """Return a peer's text as it may be shown: one line, printable, and not too long."""
+    """Return a peer's text as one printable line of limited length."""
     return shown_text(text.strip(), most).strip()
 
 
 def shown_text(text: str, most: int = 120) -> str:
-    """Return a peer's text as `clean_text` does, with the space around it, as that may matter."""
+    """Return a peer's text as `clean_text` does, but keep the spaces around it."""
     shown = "".join(char if char.isprintable() else " " for char in text)
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
@@ -161,7 +160,7 @@ def _numbers(first: int, second: int) -> bytes:
 
 def _strings(texts: tuple[str, ...]) -> bytes:
     if any("\0" in text for text in texts):
-        raise ValueError("a NUL ends a string in TFTP, so none can be inside")
+        raise ValueError("a TFTP string cannot contain a NUL")
     return b"".join(text.encode("utf-8", "surrogateescape") + b"\0" for text in texts)
 
 
@@ -185,15 +184,15 @@ def _pairs(fields: list[str], oddities: list[str]) -> dict[str, str]:
         raise MalformedPacket("an option has no value")
     options: dict[str, str] = {}
     for name, value in zip(fields[::2], fields[1::2], strict=True):
-        if name.lower() in options:  # RFC 2347: case-insensitive, and each may stand once
+        if name.lower() in options:  # RFC 2347: case-insensitive, and each at most once
             if options[name.lower()] != value:
-                raise MalformedPacket(f"the option {clean_text(name)!r} stands twice")
-            oddities.append(f"names the option {clean_text(name)!r} twice")
+                raise MalformedPacket(f"it has the option {clean_text(name)!r} twice")
+            oddities.append(f"has the option {clean_text(name)!r} twice")
         options[name.lower()] = value
     return options
 
 
-@lru_cache(maxsize=1024)  # a server says the same each second
+@lru_cache(maxsize=1024)  # a server sends the same OACK each second
 def _option_ack(datagram: bytes) -> OptionAck:
     fields = _fields(datagram)
     oddities: list[str] = []
@@ -201,7 +200,7 @@ def _option_ack(datagram: bytes) -> OptionAck:
     while used and not fields[used - 1] and (used % 2 or not fields[used - 2]):
         used -= 1
     if used < len(fields):
-        oddities.append("has NULs behind its last option")
+        oddities.append("has NULs after its last option")
     if not used:
         oddities.append("is empty")
     options = _pairs(fields[:used], oddities)
