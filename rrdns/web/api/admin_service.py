@@ -1,4 +1,4 @@
-"""What the web side asks of the control process, and nothing else of it."""
+"""The part of the control process that the API uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rrdns.web.event_buffer import EventBuffer
 
 @dataclass(frozen=True, slots=True)
 class MemberOrderResult:
-    """What became, or would become, of an order for one member."""
+    """The result of an order for one member, or the result that it would have."""
 
     pool: str
     report: MemberStatus  # as it is now
@@ -25,7 +25,7 @@ class MemberOrderResult:
 
 @dataclass(frozen=True, slots=True)
 class OrderResult:
-    """A command was carried out, or would be."""
+    """The result of an order, or the result that it would have."""
 
     id: str  # empty when nothing was changed
     members: tuple[MemberOrderResult, ...]

@@ -1,4 +1,4 @@
-"""Read what a caller asks, and name every mistake in it."""
+"""Parse requests, and name every mistake in them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def read_body(request: web.Request, model: type[M]) -> M:
     """Return the body of a request; an empty one asks for nothing in particular.
 
     Raises:
-        Trouble: it is no JSON, or has mistakes.
+        ApiError: the body is not JSON, or has mistakes.
     """
     # A page of another site can make a browser POST, but not with this media type unless
     # we allow it (Fetch, "CORS-safelisted request-header"), which we never do.
@@ -45,7 +45,7 @@ def read_query(request: web.Request, model: type[M]) -> M:
     """Return the query of a request.
 
     Raises:
-        Trouble: it has mistakes.
+        ApiError: it has mistakes.
     """
     twice = {name for name in request.query if len(request.query.getall(name)) > 1}
     if twice:
@@ -57,7 +57,7 @@ def resolve_times(order: OrderBody, now: float) -> tuple[float | None, float | N
     """Return when an order begins (None: now) and ends (None: it does not), in Unix seconds.
 
     Raises:
-        Trouble: that makes no sense, or is absurdly far away.
+        ApiError: that makes no sense, or is absurdly far away.
     """
     at = None if order.at is None else start_of(order.at, now)
     begins = now if at is None else max(at, now)
@@ -80,7 +80,7 @@ def _parsed(body: bytes) -> object:
     try:
         value: object = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise ApiError(problems.BAD_JSON, f"the body is no JSON: {error}") from error
+        raise ApiError(problems.BAD_JSON, f"the body is not JSON: {error}") from error
     return value
 
 

@@ -34,7 +34,7 @@ class SafeWait:
         """Keep a place for a caller that will wait.
 
         Raises:
-            Trouble: there is none, so the order is better not given at all.
+            ApiError: no place is free, so the order is not executed.
         """
         if self._waiters >= MAX_WAITERS:
             headers = {"Retry-After": "5"}
