@@ -172,7 +172,9 @@ class ResumeBody(RequestModel):
     """The end of an order, and of one for later."""
 
     reason: Reason = ""
-    dry_run: bool = Field(default=False, description="report what the order would do, and change nothing")
+    dry_run: bool = Field(
+        default=False, description="report what the order would do, and change nothing"
+    )
 
 
 class OrderBody(ResumeBody):
@@ -187,7 +189,7 @@ class OrderBody(ResumeBody):
     wait: bool = Field(
         default=False,
         description="answer only when `safe_after` has passed, or after "
-        f"{MAX_WAIT:.0f} s at most; `safe` says which",
+        f"{MAX_WAIT:.0f} s at most; `safe` is true if it has",
     )
 
     @model_validator(mode="after")
