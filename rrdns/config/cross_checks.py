@@ -13,7 +13,8 @@ from pathlib import Path
 from rrdns.config.integration_tables import CommandExporterTable, FileExporterTable
 from rrdns.config.integrations import check_exporters, check_webhooks, duplicates
 from rrdns.config.ownership import changeable, identity_of, program_of, unfit_state
-from rrdns.config.schema import Backend, File, NameserverTable, PoolTable, ZoneTable
+from rrdns.config.pool_tables import PoolTable
+from rrdns.config.schema import Backend, File, NameserverTable, ZoneTable
 from rrdns.config.table import InvalidPaths, SettingPath
 from rrdns.core.model import Endpoint, is_inside
 from rrdns.errors import Mistake

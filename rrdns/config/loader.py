@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 
 from rrdns.config import cross_checks, validators
 from rrdns.config.integration_tables import EXPORTER_TABLES, ExporterTable
-from rrdns.config.schema import File, PoolTable
+from rrdns.config.pool_tables import PoolTable
+from rrdns.config.schema import File
 from rrdns.config.settings import Settings
 from rrdns.config.table import (
     InvalidPaths,

@@ -18,24 +18,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrdns.core.health.probe_result import ProbeDepth, ProbeResult, Verdict
 from rrdns.core.model import BootFile, ProbeSpec
 from rrdns.net.epoll_readers import readers_of
-from rrdns.wire.tftp import findings
-from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
-from rrdns.wire.tftp.read_session import Address, ReadSession, Send, sessions
 
 # An unconnected socket gets ICMP errors only with this option (ip(7), IP_RECVERR).
-_IP_RECVERR = 11  # not in the socket module
-_EXTENDED_ERROR = struct.Struct("=I")  # of struct sock_extended_err only ee_errno matters
-_ANCILLARY_BYTES = 128
-_MAX_ERRORS = 16  # read at once
+from rrdns.net.tftp_socket import icmp_errors, is_ipv4, open_socket, reason_of
+from rrdns.wire.tftp import findings
+from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
+from rrdns.wire.tftp.packets import Address, Send
+from rrdns.wire.tftp.read_session import ReadSession, sessions
 
 _VERDICTS = {
     errno.ECONNREFUSED: Verdict.REFUSED,
@@ -173,7 +169,7 @@ async def _load(
     address: str, spec: ProbeSpec, file: BootFile, depth: ProbeDepth, late: LateAnswers | None
 ) -> TransferFinding:
     request = TransferRequest(address, spec.port, file.name)
-    if not _is_ipv4(address):  # a name would be resolved, which may block
+    if not is_ipv4(address):  # a name would be resolved, which may block
         return findings.no_address(request)
     found: list[TransferFinding] = []
     before: ReadSession | None = None
@@ -182,9 +178,9 @@ async def _load(
             session.follow(before)
         before = session
         try:
-            opened = _open_socket()
+            opened = open_socket()
         except OSError as error:
-            return findings.not_sent(request, _reason(error.errno))
+            return findings.not_sent(request, reason_of(error.errno))
         found.append(await _Download(opened, session, spec, request, late).run())
         if not found[-1].passed:
             return found[-1]
@@ -377,14 +373,14 @@ class _Download:
     def _fail(self, number: int | None, destination: Address) -> None:
         if self._session.concerns(destination):
             verdict = _VERDICTS.get(number or 0, Verdict.LOCAL)
-            self._session.network_error(verdict, _reason(number))
+            self._session.network_error(verdict, reason_of(number))
 
     def _read_errors(self) -> int:
         """Process the ICMP errors about sent packets; return their number."""
         count = 0
-        for count, (number, destination) in enumerate(_icmp_errors(self._socket), 1):  # noqa: B007  # it is the result
+        for count, (number, destination) in enumerate(icmp_errors(self._socket), 1):  # noqa: B007  # it is the result
             if number in _VERDICTS and self._session.concerns(destination):
-                self._session.network_error(_VERDICTS[number], _reason(number))
+                self._session.network_error(_VERDICTS[number], reason_of(number))
         return count
 
     def _settle(self) -> None:
@@ -396,36 +392,3 @@ class _Download:
         elif self._lingers and self._late is not None:
             self._lingers = False
             self._store_late(self._late, finding)
-
-
-def _is_ipv4(address: str) -> bool:
-    try:
-        socket.inet_pton(socket.AF_INET, address)
-    except OSError:
-        return False
-    return True
-
-
-def _open_socket() -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.setblocking(False)
-    opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-    return opened
-
-
-def _icmp_errors(opened: socket.socket) -> Iterator[tuple[int, Address]]:
-    """Yield the error number and the destination of each packet with an ICMP error."""
-    for _ in range(_MAX_ERRORS):
-        try:
-            _, ancillary, _, destination = opened.recvmsg(0, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE)
-        except OSError:
-            return
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR):
-                yield _EXTENDED_ERROR.unpack_from(data)[0], destination
-
-
-def _reason(number: int | None) -> str:
-    if number == errno.EAGAIN:
-        return "no source port is free"
-    return os.strerror(number) if number else "unknown error"

@@ -11,15 +11,14 @@ force to a new file there, and moves the file that it finds there aside.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rrdns.core.events import Event
-from rrdns.core.model import OrderKind, Override, ScheduledOverride
+from rrdns.core.model import Override, ScheduledOverride
 from rrdns.errors import StoreFailed
 from rrdns.store.base import OrderTransaction
 from rrdns.store.sqlite_file import (
@@ -34,6 +33,14 @@ from rrdns.store.sqlite_file import (
     store_errors,
     sync_folder,
     transaction,
+)
+from rrdns.store.sqlite_rows import (
+    audit_row,
+    event_of,
+    order_row,
+    override_of,
+    scheduled_of,
+    scheduled_row,
 )
 
 T = TypeVar("T")
@@ -146,7 +153,7 @@ class SqliteStore:
         """Return all orders, the expired ones included, in order of pool and member."""
 
         def read(connection: sqlite3.Connection) -> tuple[Override, ...]:
-            return tuple(_override(row) for row in connection.execute(_READ_ORDERS))
+            return tuple(override_of(row) for row in connection.execute(_READ_ORDERS))
 
         return await self._run("read the orders", read)
 
@@ -154,7 +161,7 @@ class SqliteStore:
         """Return all orders for later, in order of pool and member."""
 
         def read(connection: sqlite3.Connection) -> tuple[ScheduledOverride, ...]:
-            return tuple(_plan(row) for row in connection.execute(_READ_PLANS))
+            return tuple(scheduled_of(row) for row in connection.execute(_READ_PLANS))
 
         return await self._run("read the orders for later", read)
 
@@ -190,7 +197,7 @@ class SqliteStore:
 
         def read(connection: sqlite3.Connection) -> tuple[Event, ...]:
             rows = connection.execute(query, (*given.values(), limit))
-            return tuple(_entry(row) for row in rows)
+            return tuple(event_of(row) for row in rows)
 
         return await self._run("read the audit trail", read)
 
@@ -249,8 +256,8 @@ class SqliteStore:
         with transaction(connection):
             for table, keys in (("orders", batch.removed), ("plans", batch.unscheduled)):
                 connection.executemany(_DELETE.format(table=table), keys)
-            connection.executemany(_PUT_ORDER, [_order_row(order) for order in batch.set])
-            connection.executemany(_PUT_PLAN, [_plan_row(plan) for plan in batch.scheduled])
+            connection.executemany(_PUT_ORDER, [order_row(order) for order in batch.set])
+            connection.executemany(_PUT_PLAN, [scheduled_row(plan) for plan in batch.scheduled])
             _add(connection, batch.entries)
         # If the file disappeared in the meantime, the batch is in a file without a name.
         is_in_place = self._is_in_place(but_written=True)
@@ -288,8 +295,8 @@ class SqliteStore:
         try:
             _sync(made, "FULL")
             with transaction(made):
-                made.executemany(_PUT_ORDER, [_order_row(order) for order in self._orders.values()])
-                made.executemany(_PUT_PLAN, [_plan_row(plan) for plan in self._plans.values()])
+                made.executemany(_PUT_ORDER, [order_row(order) for order in self._orders.values()])
+                made.executemany(_PUT_PLAN, [scheduled_row(plan) for plan in self._plans.values()])
                 trail = self._copy_audit(made)
         finally:
             made.close()
@@ -336,8 +343,8 @@ class SqliteStore:
                 "the orders in it are no longer in force: give them again"
             )
         with store_errors(self.path, "read the orders"):
-            orders = [_override(row) for row in self._connection.execute(_READ_ORDERS)]
-            plans = [_plan(row) for row in self._connection.execute(_READ_PLANS)]
+            orders = [override_of(row) for row in self._connection.execute(_READ_ORDERS)]
+            plans = [scheduled_of(row) for row in self._connection.execute(_READ_PLANS)]
         self._orders = {(order.pool, order.member): order for order in orders}
         self._plans = {plan.key: plan for plan in plans}
         self._stamp = FileIdentity.of(self.path)
@@ -356,8 +363,8 @@ def read_orders(path: Path) -> tuple[tuple[Override, ...], tuple[ScheduledOverri
         StoreFailed: the store does not exist, or cannot be read.
     """
     with store_errors(path, "be read"), closing(connect_to_read(path, SCHEMA)) as connection:
-        orders = tuple(_override(row) for row in connection.execute(_READ_ORDERS))
-        return orders, tuple(_plan(row) for row in connection.execute(_READ_PLANS))
+        orders = tuple(override_of(row) for row in connection.execute(_READ_ORDERS))
+        return orders, tuple(scheduled_of(row) for row in connection.execute(_READ_PLANS))
 
 
 def _fresh_path(path: Path) -> Path:
@@ -369,54 +376,4 @@ def _sync(connection: sqlite3.Connection, level: str) -> None:
 
 
 def _add(connection: sqlite3.Connection, entries: Sequence[Event]) -> None:
-    connection.executemany(_ADD_AUDIT, [_audit_row(entry) for entry in entries])
-
-
-def _order_row(override: Override) -> tuple[Any, ...]:
-    return (
-        override.pool,
-        override.member,
-        override.order.value,
-        override.by,
-        override.since,
-        override.reason,
-        override.until,
-        override.ahead,
-        override.boot,
-        override.address,
-        override.hostname,
-    )
-
-
-def _plan_row(plan: ScheduledOverride) -> tuple[Any, ...]:
-    return (*_order_row(plan.override), plan.given_at, plan.force, plan.id)
-
-
-def _plan(row: tuple[Any, ...]) -> ScheduledOverride:
-    *order, given_at, force, identity = row
-    return ScheduledOverride(_override(tuple(order)), given_at, bool(force), identity)
-
-
-def _override(row: tuple[Any, ...]) -> Override:
-    pool, member, kind, *rest = row
-    return Override(pool, member, OrderKind(kind), *rest)
-
-
-def _audit_row(entry: Event) -> tuple[Any, ...]:
-    return (
-        entry.at,
-        entry.by,
-        entry.action,
-        entry.pool,
-        entry.member,
-        entry.reason,
-        entry.before,
-        entry.after,
-        json.dumps(entry.details),
-    )
-
-
-def _entry(row: tuple[Any, ...]) -> Event:
-    at, by, action, pool, member, reason, before, after, details, number = row
-    kept = json.loads(details)
-    return Event(at, by, action, pool, member, reason, before, after, kept, id=number)
+    connection.executemany(_ADD_AUDIT, [audit_row(entry) for entry in entries])

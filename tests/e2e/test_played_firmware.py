@@ -19,7 +19,8 @@ from rrdns.core.model import BootFile, Endpoint
 from rrdns.lab.bootstorm.firmware import EDK2, IPXE, Firmware
 from rrdns.lab.bootstorm.resolver import FirmwareResolver
 from rrdns.wire.tftp.findings import TransferRequest
-from rrdns.wire.tftp.read_session import Options, ReadSession
+from rrdns.wire.tftp.firmware_options import Options
+from rrdns.wire.tftp.read_session import ReadSession
 from tests.e2e.dhcp_servers import a_kea, kea_dns, kea_subnet
 from tests.e2e.nameservers import NAME
 from tests.e2e.site import BIOS_FILE, LEASES, MEMBERS, PLACES, UEFI_FILE, Site, a_site

@@ -24,7 +24,8 @@ from rrdns.wire.dns.client import decode_response, is_response_to
 from rrdns.wire.dns.names import HEADER_BYTES
 from rrdns.wire.dns.query import Query, QueryError, parse_query
 from rrdns.wire.tftp.findings import TransferRequest
-from rrdns.wire.tftp.read_session import MAX_STRAY_PACKETS, ReadSession, probe_options
+from rrdns.wire.tftp.firmware_options import probe_options
+from rrdns.wire.tftp.read_session import MAX_STRAY_PACKETS, ReadSession
 from tests.wire import sample_zones
 from tests.wire.sample_zones import respond
 

@@ -27,7 +27,7 @@ from rrdns.lab.tftpd.server import TftpServer
 from rrdns.net import tftp_prober
 from rrdns.net.tftp_prober import LateAnswers, max_transfer_seconds, probe
 from rrdns.wire.tftp import boot_file
-from rrdns.wire.tftp.read_session import Address
+from rrdns.wire.tftp.packets import Address
 from tests.peers import free_port
 from tests.tftp_cases import Script, ScriptedServer
 
@@ -375,7 +375,7 @@ async def test_a_host_without_descriptors_blames_itself(monkeypatch: pytest.Monk
     def no_more() -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(tftp_prober, "_open_socket", no_more)
+    monkeypatch.setattr(tftp_prober, "open_socket", no_more)
     result = await probe(ADDRESS, ProbeSpec((BootFile("a"),)), ProbeDepth.LIGHT)
     assert result.verdict is Verdict.LOCAL
     assert "Too many open files" in result.sentence
@@ -413,7 +413,7 @@ def flawed(monkeypatch: pytest.MonkeyPatch) -> type[Flawed]:
         made.setblocking(False)
         return made
 
-    monkeypatch.setattr(tftp_prober, "_open_socket", opened)
+    monkeypatch.setattr(tftp_prober, "open_socket", opened)
     monkeypatch.setattr(Flawed, "reasons", [])
     monkeypatch.setattr(Flawed, "queue", [])
     return Flawed

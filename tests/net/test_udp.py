@@ -22,7 +22,7 @@ from rrdns.net.server.udp import UdpLoop
 from rrdns.shm.counters import Counters
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
-from rrdns.wire.answers.responder import find_response
+from rrdns.wire.answers.resolve import find_response
 from tests.net.serving import udp_client, udp_service
 from tests.peers import wait_until
 from tests.wire import sample_zones

@@ -170,19 +170,19 @@ async def test_a_file_that_goes_in_the_midst_of_an_order_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look before it and the one behind it."""
-    from rrdns.store import sqlite
+    from rrdns.store import sqlite, sqlite_rows
 
     path = tmp_path / "rrdns.db"
     store = SqliteStore(path)
     await store.open()
     await store.commit(given(1))
-    row = sqlite._order_row
+    row = sqlite_rows.order_row
 
     def and_it_is_gone(override: Override) -> tuple[object, ...]:
         path.unlink(missing_ok=True)
         return row(override)
 
-    monkeypatch.setattr(sqlite, "_order_row", and_it_is_gone)
+    monkeypatch.setattr(sqlite, "order_row", and_it_is_gone)
     await store.commit(given(2))
     monkeypatch.undo()
     assert await found_by_the_next_start(path) == {"pvs-1", "pvs-2"}

@@ -19,7 +19,7 @@ from rrdns.shm.rotation_counter import RotationCounters
 from rrdns.shm.shared_rotation import SharedRotationCounters
 from rrdns.wire.answers import answer_table as module
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import find_response
+from rrdns.wire.answers.resolve import find_response
 from rrdns.wire.answers.response import PartialBodies
 from tests.wire import sample_zones
 from tests.wire.sample_zones import ask, counts, first, query, respond, rrset, table

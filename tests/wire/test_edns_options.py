@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rrdns.core.snapshot import PoolRRset
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import find_response, slip_response
+from rrdns.wire.answers.resolve import find_response, slip_response
 from rrdns.wire.dns.cookies import CookieKeys
 from rrdns.wire.dns.edns_options import CookieStatus
 from rrdns.wire.dns.server_info import ServerInfo

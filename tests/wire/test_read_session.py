@@ -12,16 +12,20 @@ from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp.boot_file import LARGE_BYTES
 from rrdns.wire.tftp.findings import TransferRequest
-from rrdns.wire.tftp.packets import Ack, Data, Error, OptionAck, Packet, ReadRequest, decode, encode
-from rrdns.wire.tftp.read_session import (
-    MAX_STRAY_PACKETS,
-    MAX_WARNINGS,
+from rrdns.wire.tftp.firmware_options import probe_options
+from rrdns.wire.tftp.packets import (
+    Ack,
     Address,
-    ReadSession,
+    Data,
+    Error,
+    OptionAck,
+    Packet,
+    ReadRequest,
     Send,
-    probe_options,
-    sessions,
+    decode,
+    encode,
 )
+from rrdns.wire.tftp.read_session import MAX_STRAY_PACKETS, MAX_WARNINGS, ReadSession, sessions
 
 SERVER = "10.0.0.11"
 DOOR = (SERVER, 69)

@@ -8,7 +8,7 @@ import dns.rcode
 import pytest
 
 from rrdns.wire.answers.answer_table import AnswerTable
-from rrdns.wire.answers.responder import find_response, slip_response
+from rrdns.wire.answers.resolve import find_response, slip_response
 from tests.wire import sample_zones
 
 CLIENT = bytes([192, 0, 2, 1])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rrdns.lab.bootstorm.dns_rules import Rule, edk2, grub, ipxe, u_boot
-from rrdns.wire.tftp.read_session import Options
+from rrdns.wire.tftp.firmware_options import Options
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from rrdns.lab.bootstorm.firmware import Firmware
 from rrdns.lab.bootstorm.resolver import FirmwareResolver
 from rrdns.lab.bootstorm.udp_socket import UdpSocket
 from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
-from rrdns.wire.tftp.read_session import ReadSession, Send
+from rrdns.wire.tftp.packets import Send
+from rrdns.wire.tftp.read_session import ReadSession
 
 LONGEST = 600.0  # seconds: the maximum of one transfer whose server continues to send
 

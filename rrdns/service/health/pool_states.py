@@ -18,7 +18,6 @@ from rrdns.core.health.standing import (
     ASSUMED_UP,
     AWAITED,
     Standing,
-    Thresholds,
     observe,
     thresholds_of,
 )
@@ -102,10 +101,6 @@ class PoolState:
             name for name, member_state in self.members.items() if member_state.standing.awaited
         )
 
-    def thresholds(self) -> Thresholds:
-        """Return how many probes in a row change a standing here."""
-        return thresholds_of(self.pool.probe)
-
 
 class PoolStates:
     """All pools and their members."""
@@ -114,9 +109,7 @@ class PoolStates:
         """Take what knows the counters of a pool and its members."""
         self._slots_of = slots_of
         self._records: dict[str, PoolState] = {}
-        self.held_pools: set[str] = (
-            set()
-        )  # pools that wait for the first results of all their members
+        self.held_pools = set[str]()  # they wait for the first results of all their members
         # All orders, also those that fit no member of the config and wait for one.
         self._orders: dict[tuple[str, str], Override] = {}
         self._plans: dict[tuple[str, str], ScheduledOverride] = {}
@@ -219,21 +212,19 @@ class PoolStates:
         for each in self.reassigned:
             before, after = each.before.key, each.key or each.before.key
             if before in orders:
-                self._set(self._follow(orders[before], after))
+                self._set(self.assigned(orders[before], after))
             if before in plans:
-                followed = self._follow(plans[before].override, after)
+                followed = self.assigned(plans[before].override, after)
                 self._plans[after] = replace(plans[before], override=followed)
 
-    def _follow(self, override: Override, key: tuple[str, str]) -> Override:
-        return self.assigned(replace(override, pool=key[0], member=key[1]))
-
-    def assigned(self, override: Override) -> Override:
-        """Return an order with the address and hostname of the server that it is for."""
-        if not self.has(override.pool, override.member):
-            return override
-        address = self.state(override.pool, override.member).member.address
-        hostname = self.record(override.pool).pool.hostname
-        return replace(override, address=address, hostname=hostname)
+    def assigned(self, override: Override, key: tuple[str, str] | None = None) -> Override:
+        """Return an order with its server's address and hostname; `key`: of another member."""
+        pool, member = key or (override.pool, override.member)
+        moved = replace(override, pool=pool, member=member)
+        if not self.has(pool, member):
+            return moved
+        address = self.state(pool, member).member.address
+        return replace(moved, address=address, hostname=self.record(pool).pool.hostname)
 
     def orders(self) -> Mapping[tuple[str, str], Override]:
         """Return all orders, also those that fit no member."""
@@ -340,7 +331,9 @@ class PoolStates:
             member_state.last_probe, member_state.probed_at = result, now
             self.stop_awaiting(pool, [member])
             return before.awaited
-        record.set_standing(member, observe(before, result.passed, record.thresholds()))
+        record.set_standing(
+            member, observe(before, result.passed, thresholds_of(record.pool.probe))
+        )
         member_state.last_probe = result
         member_state.probed_at = now
         member_state.recent.append((now, result.seconds, result.passed))

@@ -11,6 +11,9 @@ from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
 
+Address = tuple[str, int]  # IPv4 and port
+Send = tuple[bytes, Address]  # a datagram and its destination
+
 DEFAULT_BLKSIZE = 512  # RFC 1350: without the blksize option
 SMALLEST_BLKSIZE, LARGEST_BLKSIZE = 8, 65464  # RFC 2348
 BLOCK_NUMBERS = 65536  # 16 bits: all servers wrap in long transfers, although not in RFC 1350

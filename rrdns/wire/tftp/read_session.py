@@ -19,29 +19,38 @@ full one the whole file. RFC 1350 and its options do not define these cases:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
-from types import MappingProxyType
 
 from rrdns.core.health.probe_result import ProbeDepth, Verdict
 from rrdns.core.model import BootFile, Profile
 from rrdns.wire.tftp import findings
 from rrdns.wire.tftp.boot_file import BootFileInspection, profile_of
 from rrdns.wire.tftp.findings import TransferFinding, TransferRequest
+from rrdns.wire.tftp.firmware_options import (
+    IPXE,
+    UEFI,
+    UEFI_SIZE,
+    Options,
+    lack_of_edk2,
+    limits_of,
+    probe_options,
+    read_request,
+    tolerates,
+)
 from rrdns.wire.tftp.packets import (
     BLOCK_NUMBERS,
     DEFAULT_BLKSIZE,
     SMALLEST_BLKSIZE,
     Ack,
+    Address,
     Data,
     Error,
     ErrorCode,
     MalformedPacket,
     OptionAck,
     Packet,
-    ReadRequest,
+    Send,
     clean_text,
     decode,
     encode,
@@ -51,41 +60,11 @@ from rrdns.wire.tftp.packets import (
 MAX_WARNINGS = 8  # different ones of one transfer
 MAX_STRAY_PACKETS = 8  # that are answered; with more, rrdns could be used as a reflector
 
-Address = tuple[str, int]
-Send = tuple[bytes, Address]
-Options = tuple[tuple[str, str], ...]  # names and values, in the order of the RRQ
-
 # Each member is probed each second: packets that are always the same are encoded once.
 _FIRST_ACK = encode(Ack(0))
 _DONE = encode(Error(ErrorCode.UNDEFINED, "probe done"))
 _CANCELLED = encode(Error(ErrorCode.UNDEFINED, "probe cancelled"))
-_SPACED = re.compile(r"( *)[0-9]{1,18}( *)")
 _SIZE_KNOWN = encode(Error(ErrorCode.OPTIONS_REFUSED, "only the size was wanted"))
-
-
-@lru_cache(maxsize=1024)
-def _request(file: str, options: Options) -> bytes:
-    return encode(ReadRequest(file, options=dict(options)))
-
-
-@lru_cache(maxsize=64)
-def _limits(options: Options) -> tuple[Mapping[str, str], int, int]:
-    """Return the options by name, and the largest block and window that they request."""
-    requested = dict(options)
-    blksize = int(requested.get("blksize", DEFAULT_BLKSIZE))
-    return MappingProxyType(requested), blksize, int(requested.get("windowsize", 1))
-
-
-@lru_cache(maxsize=16)
-def probe_options(blksize: int) -> Options:
-    """Return the options that a probe requests."""
-    return ("tsize", "0"), ("blksize", str(blksize))
-
-
-# EDK2's requests (measured): the first is for the size and ends with ERROR 8, then the file.
-_UEFI_SIZE: Options = ("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")
-_UEFI: Options = ("blksize", "1468"), ("windowsize", "4")
-_IPXE: Options = ("blksize", "1432"), ("tsize", "0")
 
 
 def sessions(
@@ -101,10 +80,10 @@ def sessions(
         strict = profile is Profile.UEFI
         return (ReadSession(rrq, file, depth, probe_options(blksize), edk2=strict),)
     if profile is Profile.IPXE:
-        return (ReadSession(rrq, file, depth, _IPXE),)
+        return (ReadSession(rrq, file, depth, IPXE),)
     return (
-        ReadSession(rrq, file, depth, _UEFI_SIZE, size_only=True, edk2=True),
-        ReadSession(rrq, file, depth, _UEFI, edk2=True),
+        ReadSession(rrq, file, depth, UEFI_SIZE, size_only=True, edk2=True),
+        ReadSession(rrq, file, depth, UEFI, edk2=True),
     )
 
 
@@ -153,7 +132,7 @@ class ReadSession:
         self._size_only = size_only
         self._edk2 = edk2
         self._warnings: list[str] = []
-        self._requested, self._most_blksize, self._most_window = _limits(options)
+        self._requested, self._most_blksize, self._most_window = limits_of(options)
         self._blksize = DEFAULT_BLKSIZE
         self._window = 1  # blocks for one ACK
         self._unacked = 0  # blocks since the last ACK
@@ -181,7 +160,7 @@ class ReadSession:
 
     def request(self) -> Send:
         """Return the RRQ."""
-        datagram = _request(self._rrq.file, self._options)
+        datagram = read_request(self._rrq.file, self._options)
         return datagram, (self._rrq.address, self._rrq.port)
 
     def receive(self, datagram: bytes, source: Address) -> Send | None:
@@ -312,7 +291,7 @@ class ReadSession:
         problem = self._agree(options)
         if problem:
             return self._protocol_error(problem, ErrorCode.OPTIONS_REFUSED)
-        lack = self._lack_of_edk2(packet)
+        lack = lack_of_edk2(self._requested, packet)
         if lack and self._edk2:
             return self._refuse(lack, ErrorCode.OPTIONS_REFUSED)
         self._inspection.lack_of_uefi = lack
@@ -328,23 +307,6 @@ class ReadSession:
             return self._to_server(_SIZE_KNOWN)
         return self._to_server(_FIRST_ACK)
 
-    def _lack_of_edk2(self, packet: OptionAck | None) -> str:
-        """Return why EDK2 would not load with this OACK, or without one; "" if it would.
-
-        EDK2 needs the size in the reply to its first request. The second request needs no OACK
-        (measured).
-        """
-        if "tsize" not in self._requested:
-            has_tsize = packet is not None and "tsize" in packet.options
-            return "its OACK has tsize without a request for it (RFC 2347)" if has_tsize else ""
-        if packet is None:
-            return "it answers without an OACK (RFC 2347), although the request has options"
-        if "tsize" not in packet.options:
-            return "its OACK has no tsize (RFC 2349)"
-        if "tsize" not in packet.spelled:
-            return "its OACK does not write tsize in lower case, as EDK2 compares it"
-        return "" if int(packet.options["tsize"]) else "its OACK has tsize 0 (RFC 2349)"
-
     def _refuse(self, lack: str, code: ErrorCode) -> Send | None:
         self.finding = findings.firmware_fails(self._rrq, lack)
         return self._to_server(encode(Error(code, "no firmware boots from this")))
@@ -358,7 +320,7 @@ class ReadSession:
                 self._warn(f"accepts {option}, which was not requested, against RFC 2347")
                 continue
             if not (value.isascii() and value.isdigit() and len(value) <= 18):
-                if not self._tolerates(name, value):
+                if not tolerates(name, value, edk2=self._edk2):
                     return f"its {name} is {shown_text(value)!r}, which is not a number"
                 self._warn(f"writes the value of {name} as {shown_text(value)!r}, against RFC 2347")
         blksize = int(options.get("blksize", self._blksize))
@@ -370,24 +332,11 @@ class ReadSession:
         self._blksize, self._window = blksize, window
         return ""
 
-    def _tolerates(self, name: str, value: str) -> bool:
-        """Return whether the firmware accepts a number with spaces around it (measured).
-
-        iPXE accepts spaces before it. EDK2 accepts them after it, and before it only in tsize.
-        """
-        number = _SPACED.fullmatch(value)
-        if number is None:
-            return False
-        before, after = bool(number[1]), bool(number[2])
-        if self._edk2:
-            return name == "tsize" or not before
-        return not after
-
     def _take_data(self, block: int, payload: bytes) -> Send | None:
         if block != self._due:
             return self._out_of_turn(block)
         if not self.progress:
-            lack = self._lack_of_edk2(None)
+            lack = lack_of_edk2(self._requested, None)
             if lack and self._edk2:
                 return self._refuse(lack, ErrorCode.UNDEFINED)
             self._inspection.lack_of_uefi = lack
