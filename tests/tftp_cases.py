@@ -149,7 +149,7 @@ def _warned(what: str) -> Expected:
     return Expected(Verdict.OK, what)
 
 
-_SLOW = Expected(Verdict.SLOW, "is slow: its first answer")
+_SLOW = Expected(Verdict.SLOW, "is slow: its first reply")
 _ROUND_TRIPS = 65_600  # more than there are block numbers
 _ERROR = b"\0\5\0\0"
 _SAID = "für Größe"

@@ -24,8 +24,8 @@ from rrdns.lab.bootstorm.dns_rules import (
     ipxe,
     u_boot,
 )
-from rrdns.wire.answers.responder import respond
 from tests.wire import sample_zones
+from tests.wire.sample_zones import respond
 
 IPXE_QUERY = bytes.fromhex("1234 0100 0001 0000 0000 0000")
 NAMES = (

@@ -25,6 +25,7 @@ async def test_a_store_that_is_taken_away_is_soon_there_again(tmp_path: Path) ->
         asyncio.create_task(office.saver.run()),
     ]
     await office.drain("pvs-2")
+    await office.saver.wait_saved()
     path.unlink()
     snapshot.unlink()
     began = time.monotonic()

@@ -16,7 +16,7 @@ from rrdns.service.runtime.clocks import Clocks
 from rrdns.store.last_snapshot import SnapshotFile
 
 SNAPSHOT_NOT_SAVED = "snapshot-not-kept"
-RETRY_INTERVAL = 5.0  # seconds, after the disk failed
+RETRY_INTERVAL = 1.0  # seconds, after the disk failed
 MAX_BEHIND = 256  # publications that wait for a slow disk
 
 # What to save (None: everything), and the pools whose standings go with it.

@@ -20,7 +20,10 @@ from rrdns.wire.answers.response import (
 from rrdns.wire.answers.zone_tree import Node, ZoneApex, ZoneTree, build_tree
 from rrdns.wire.dns import records
 from rrdns.wire.dns.edns_options import OTHER, extended_error
-from rrdns.wire.dns.query import TYPE_A, Rcode
+from rrdns.wire.dns.query import (
+    TYPE_A,
+    Rcode,
+)
 from rrdns.wire.dns.server_info import DEFAULT_SERVER_INFO, ServerInfo
 
 MAX_CACHE_ENTRIES = 4096

@@ -8,20 +8,16 @@ from __future__ import annotations
 from rrdns.shm.counters import ResponseKind, counter_of
 from rrdns.wire.answers.answer_table import AnswerTable
 from rrdns.wire.answers.response import (
-    OPT_BYTES,
     TCP_PAYLOAD,
-    Condition,
     EncodedResponses,
-    Refusal,
-    Rendered,
     ResponseTemplate,
+    cache_entry,
     truncated,
     udp_size_limit,
 )
 from rrdns.wire.dns import edns_options
-from rrdns.wire.dns.cookies import WHOLE_BYTES
+from rrdns.wire.dns.cookies import COOKIE_HEAD, WHOLE_BYTES
 from rrdns.wire.dns.edns_options import NO_OPTIONS, CookieStatus, OptionResult
-from rrdns.wire.dns.names import HEADER_BYTES
 from rrdns.wire.dns.query import (
     CLASS_CHAOS,
     CLASS_IN,
@@ -61,11 +57,6 @@ NOT_AUTHORITATIVE = Rcode.REFUSED
 PROHIBITED = edns_options.extended_error(edns_options.PROHIBITED)
 NOT_OURS = edns_options.extended_error(edns_options.NOT_AUTHORITATIVE)
 NOT_READY = edns_options.extended_error(edns_options.NOT_READY)
-# How the OPT record of a query with a cookie and no other option ends before the cookie: RDLENGTH,
-# option code and length (RFC 7873, section 4). BIND sends either with each query.
-_CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
-_BOTH_COOKIES = b"\0\x1c\0\x0a\0\x18"
-_COOKIE_HEAD = _BOTH_COOKIES[2:]  # of the option in a response
 
 
 def find_response(
@@ -105,7 +96,7 @@ def slip_response(entry: EncodedResponses, end: bytes) -> bytes | None:
     if query is None:
         return None
     if end:
-        options = _COOKIE_HEAD + end[:WHOLE_BYTES]
+        options = COOKIE_HEAD + end[:WHOLE_BYTES]
     elif entry.options.cookie is not CookieStatus.ABSENT:
         options = entry.options.options
     if not options:
@@ -159,7 +150,10 @@ def _answer(
     refusal = _refusal(table).render(query, most) if acl is not None else None
     # Names that do not exist are mostly random: they would only drive out what comes again.
     if found is not None and not tcp and query.name in table.tree.nodes:
-        _cache(datagram, query, found, refusal, table)
+        uses_cookies = table.server_info.cookie_keys is not None
+        cached = cache_entry(datagram, query, found, refusal, acl, uses_cookies=uses_cookies)
+        if cached is not None:
+            table.cache(*cached)
     chosen = found if is_allowed else refusal
     if chosen is None:
         table.counters.segment.cells[ResponseKind.A_SILENT.responses] += 1
@@ -175,47 +169,6 @@ def _answer(
 def _refusal(table: AnswerTable) -> ResponseTemplate:
     """Return the response to a client that the access list does not allow."""
     return table.error_response(NOT_AUTHORITATIVE, ResponseKind.PROHIBITED, PROHIBITED)
-
-
-def _cache(
-    datagram: bytes, query: Query, found: Rendered, refusal: Rendered | None, table: AnswerTable
-) -> None:
-    """Cache the responses to a query without options, or with a cookie and no other option.
-
-    They are cached for the name in lower case.
-    """
-    size, name = 0, query.name
-    if query.edns is not None and query.edns.options:
-        size = cookie_bytes(datagram)
-        whole = HEADER_BYTES + len(query.question) + OPT_BYTES + 4 + size
-        if not size or table.server_info.cookie_keys is None or len(datagram) != whole:
-            return
-    entry, suffix = _stored(found, name, has_cookie=size > 0)
-    acl = table.tree.acl_of(query.name) if refusal is not None else None
-    if acl is not None and refusal is not None:
-        refused = Refusal(acl, *_stored(refusal, name, has_cookie=size > 0))
-        entry = entry._replace(condition=Condition(size > 0, suffix, refused))
-    elif size:
-        entry = entry._replace(condition=Condition(has_cookie=True, suffix=suffix))
-    key = datagram[2:HEADER_BYTES] + name + datagram[HEADER_BYTES + len(name) :]
-    table.cache(key[: len(key) - size], entry)
-
-
-def _stored(rendered: Rendered, name: bytes, *, has_cookie: bool) -> Rendered:
-    """Return responses in the form that is quickest to send again, and what follows them."""
-    entry, why = rendered
-    if entry.query is not None and not entry.query.question.startswith(name):
-        entry = entry.recased(name)
-    if has_cookie:
-        return entry.with_options(_COOKIE_HEAD, WHOLE_BYTES + len(why)).flattened(), why
-    return entry.with_options(why).flattened(), b""
-
-
-def cookie_bytes(query: bytes) -> int:
-    """Return the length of the cookie that a query seems to end in; 0 for none."""
-    if query[-30:-24] == _BOTH_COOKIES:
-        return 24
-    return 8 if query[-14:-8] == _CLIENT_COOKIE else 0
 
 
 def _fault(fault: QueryError, extras: OptionResult) -> EncodedResponses:

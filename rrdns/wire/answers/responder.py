@@ -12,13 +12,14 @@ from typing import Any, Protocol
 from rrdns.core.acl import PrefixSet
 from rrdns.core.rate_limit import RateLimiter, RateLimits, RateLimitState
 from rrdns.wire.answers.answer_table import AnswerTable, CurrentTable
-from rrdns.wire.answers.resolve import cookie_bytes, find_response, slip_response
+from rrdns.wire.answers.resolve import find_response, slip_response
 from rrdns.wire.answers.response import (
     NAME_AT,
     CacheEntry,
     EncodedResponses,
 )
 from rrdns.wire.answers.retransmits import RetransmitFilter
+from rrdns.wire.dns.cookies import cookie_bytes
 from rrdns.wire.dns.edns_options import CookieStatus
 
 QUICK_BYTES = 512  # datagrams and responses up to here need no slice to be made
@@ -195,7 +196,8 @@ class Responder:
     ) -> tuple[CacheEntry | None, bytes, bool]:
         address, keys = source[self._address], self._table.server_info.cookie_keys
         cookie, has_no_limit, key = b"", self._limiter is None, tail
-        if found is None and keys is not None and (size := cookie_bytes(tail)):
+        may_have_cookie = keys is not None and tail[9:10] != b"\0"  # ARCOUNT
+        if found is None and may_have_cookie and (size := cookie_bytes(tail)):
             cookie, key = tail[-size:], tail[:-size]
             found = self._table.packet_cache.get(key)
         if found is None:

@@ -12,6 +12,7 @@ from rrdns.core.acl import AccessList
 from rrdns.core.rotation import rotated
 from rrdns.shm.counters import RotationCounter
 from rrdns.wire.dns import records
+from rrdns.wire.dns.cookies import COOKIE_HEAD, WHOLE_BYTES, cookie_bytes
 from rrdns.wire.dns.edns_options import NO_OPTIONS, OptionResult
 from rrdns.wire.dns.names import HEADER_BYTES
 from rrdns.wire.dns.query import AA, QR, RD, TC, Edns, Query, Rcode
@@ -326,3 +327,43 @@ def _turns(turning: Sequence[bytes], most: int, opt: bytes) -> list[bytes]:
 def _counts(answers: int, authorities: int, additionals: int) -> bytes:
     numbers = (1, answers, authorities, additionals)
     return b"".join(number.to_bytes(2, "big") for number in numbers)
+
+
+def cache_entry(
+    datagram: bytes,
+    query: Query,
+    found: Rendered,
+    refusal: Rendered | None,
+    acl: AccessList | None,
+    *,
+    uses_cookies: bool,
+) -> tuple[bytes, EncodedResponses] | None:
+    """Return the key and the entry of a query for the packet cache; None if it is not cached.
+
+    It is a query without options, or with a cookie and no other option, and is cached for the name
+    in lower case. `refusal` is the response to clients that `acl` does not allow.
+    """
+    size, name = 0, query.name
+    if query.edns is not None and query.edns.options:
+        size = cookie_bytes(datagram)
+        whole = HEADER_BYTES + len(query.question) + OPT_BYTES + 4 + size
+        if not size or not uses_cookies or len(datagram) != whole:
+            return None
+    entry, suffix = _stored(found, name, has_cookie=size > 0)
+    if acl is not None and refusal is not None:
+        refused = Refusal(acl, *_stored(refusal, name, has_cookie=size > 0))
+        entry = entry._replace(condition=Condition(size > 0, suffix, refused))
+    elif size:
+        entry = entry._replace(condition=Condition(has_cookie=True, suffix=suffix))
+    key = datagram[2:HEADER_BYTES] + name + datagram[HEADER_BYTES + len(name) :]
+    return key[: len(key) - size], entry
+
+
+def _stored(rendered: Rendered, name: bytes, *, has_cookie: bool) -> Rendered:
+    """Return responses in the form that is quickest to send again, and what follows them."""
+    entry, why = rendered
+    if entry.query is not None and not entry.query.question.startswith(name):
+        entry = entry.recased(name)
+    if has_cookie:
+        return entry.with_options(COOKIE_HEAD, WHOLE_BYTES + len(why)).flattened(), why
+    return entry.with_options(why).flattened(), b""

@@ -24,6 +24,11 @@ MAX_COOKIES = 128  # such cookies of one address: resolvers behind NAT share it
 _VERSION = 1
 _HEAD = b"\x01\0\0\0"
 _SECONDS = 0x1_0000_0000
+# How the OPT record of a query with a cookie and no other option ends before the cookie: RDLENGTH,
+# option code and length (RFC 7873, section 4). BIND sends either with each query.
+_CLIENT_COOKIE = b"\0\x0c\0\x0a\0\x08"
+_BOTH_COOKIES = b"\0\x1c\0\x0a\0\x18"
+COOKIE_HEAD = _BOTH_COOKIES[2:]  # of the option in a response
 
 
 class CookieCheck(NamedTuple):
@@ -102,3 +107,10 @@ def _hash(secret: bytes, data: bytes) -> bytes:
     """
     digest: bytes = siphash24(data, key=secret).digest()
     return digest
+
+
+def cookie_bytes(query: bytes) -> int:
+    """Return the length of the cookie that a query seems to end in; 0 for none."""
+    if query[-30:-24] == _BOTH_COOKIES:
+        return 24
+    return 8 if query[-14:-8] == _CLIENT_COOKIE else 0
