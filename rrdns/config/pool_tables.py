@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from rrdns.config import validators
-from rrdns.config.table import Identifier, Table, Text, required
+from rrdns.config.table import Domain, Hash, Identifier, Table, Text, Ttl, required
 from rrdns.core.model import (
     BootFile,
-    Endpoint,
     Member,
     OnEmpty,
     Policy,
@@ -19,22 +18,11 @@ from rrdns.core.model import (
     Profile,
 )
 
-Domain = Annotated[str, AfterValidator(validators.domain)]
 Ipv4 = Annotated[str, AfterValidator(validators.ipv4)]
-Address = Annotated[str, AfterValidator(validators.any_address)]
-ShortText = Annotated[str, AfterValidator(validators.short_text)]
-Secret = Annotated[str, AfterValidator(validators.cookie_secret)]
-Hash = Annotated[str, AfterValidator(validators.sha256)]
-Network = Annotated[str, AfterValidator(validators.network)]
-Rate = Annotated[int, AfterValidator(validators.InRange(0, 1_000_000, "responses a second"))]
-Ttl = Annotated[int, AfterValidator(validators.InRange(0, validators.MAX_SECONDS, "seconds"))]
 Count = Annotated[int, AfterValidator(validators.InRange(1, 1000))]
-# TOML has no null, so None marks an item that had a mistake and was removed.
-Listen = Annotated[Endpoint | None, PlainValidator(validators.endpoint)]
 
 
 # Where the defaults of the tables come from.
-
 _PROBE = ProbeSpec(files=())
 _POOL = Pool(name="", hostname="", members=(), probe=_PROBE)
 

@@ -24,7 +24,17 @@ from rrdns.config.settings import (
     Settings,
     StoreSettings,
 )
-from rrdns.config.table import FilePath, Identifier, Table, Text, required
+from rrdns.config.table import (
+    Address,
+    Domain,
+    FilePath,
+    Hash,
+    Identifier,
+    Table,
+    Text,
+    Ttl,
+    required,
+)
 from rrdns.core.connection_limits import TcpLimits
 from rrdns.core.model import (
     Endpoint,
@@ -35,16 +45,10 @@ from rrdns.core.model import (
 from rrdns.core.rate_limit import RateLimits
 from rrdns.core.roles import Role, Token
 
-Domain = Annotated[str, AfterValidator(validators.domain)]
-Ipv4 = Annotated[str, AfterValidator(validators.ipv4)]
-Address = Annotated[str, AfterValidator(validators.any_address)]
 ShortText = Annotated[str, AfterValidator(validators.short_text)]
 Secret = Annotated[str, AfterValidator(validators.cookie_secret)]
-Hash = Annotated[str, AfterValidator(validators.sha256)]
 Network = Annotated[str, AfterValidator(validators.network)]
 Rate = Annotated[int, AfterValidator(validators.InRange(0, 1_000_000, "responses a second"))]
-Ttl = Annotated[int, AfterValidator(validators.InRange(0, validators.MAX_SECONDS, "seconds"))]
-Count = Annotated[int, AfterValidator(validators.InRange(1, 1000))]
 # TOML has no null, so None marks an item that had a mistake and was removed.
 Listen = Annotated[Endpoint | None, PlainValidator(validators.endpoint)]
 

@@ -14,6 +14,10 @@ from rrdns.config import validators
 Identifier = Annotated[str, AfterValidator(validators.identifier)]
 Text = Annotated[str, AfterValidator(validators.plain_text)]
 FilePath = Annotated[Path, BeforeValidator(validators.path)]
+Domain = Annotated[str, AfterValidator(validators.domain)]
+Address = Annotated[str, AfterValidator(validators.any_address)]
+Hash = Annotated[str, AfterValidator(validators.sha256)]
+Ttl = Annotated[int, AfterValidator(validators.InRange(0, validators.MAX_SECONDS, "seconds"))]
 
 Loc: TypeAlias = tuple[int | str, ...]  # pydantic's name for a place
 SettingPath: TypeAlias = str  # "pools[0].members[2].address"

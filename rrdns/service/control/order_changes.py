@@ -51,9 +51,9 @@ class OrderChanges:
 
         `at`: at a later time, as far as that is known today.
         """
-        new, refusal = by_pool(wanted), None
+        new, refusal = _by_pool(wanted), None
         gone, remaining = set(ended), dict[str, tuple[str, ...]]()
-        for pool in pools_of(targets):
+        for pool in _pools_of(targets):
             if pool not in self._states:  # of an order without a member
                 remaining[pool] = ()
                 continue
@@ -117,12 +117,12 @@ class OrderChanges:
         )
 
 
-def pools_of(targets: Iterable[Target]) -> Sequence[str]:
+def _pools_of(targets: Iterable[Target]) -> Sequence[str]:
     """Return the pools of some members, each once."""
     return tuple(dict.fromkeys(pool for pool, _ in targets))
 
 
-def by_pool(overrides: Iterable[Override]) -> dict[str, dict[str, Override]]:
+def _by_pool(overrides: Iterable[Override]) -> dict[str, dict[str, Override]]:
     """Return orders by pool and member."""
     found: dict[str, dict[str, Override]] = {}
     for override in overrides:
